@@ -1,0 +1,1 @@
+"""The bundle's format, version 1, as ``docs/spec/bundle-v1.md`` says it."""

@@ -1,0 +1,1 @@
+"""Flags in; text, JSON and an exit code out."""

@@ -1,0 +1,1 @@
+"""Where bytes are: registries, layouts, files. Content is named by its digest and never believed."""

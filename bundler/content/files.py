@@ -1,0 +1,108 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from bundler.errors import BundlerError, Code, ConflictError, TransportError, UsageError
+
+
+@contextmanager
+def disk(what: str) -> Iterator[None]:
+    """Let an OSError of this block leave it as TransportError (``disk.full`` or ``disk.io``)."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise TransportError(
+            what,
+            code=Code.DISK_FULL if full else Code.DISK_IO,
+            found=error.strerror or str(error),
+            next="make room and run it again" if full else None,
+        ) from error
+
+
+@contextmanager
+def whole(path: Path, *, replace: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Write ``path`` through this: it has its name only once everything is written and synced.
+
+    What an error or a kill leaves behind is at most a hidden temporary file, never a part of ``path``; an error removes
+    that too. Raises ConflictError (``output.exists``) unless ``replace``, TransportError (``disk.io``, ``disk.full``).
+    """
+    if not replace and os.path.lexists(path):
+        raise _exists(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    with disk(f"{path} cannot be written"):
+        file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode), "wb")
+    try:
+        with file:
+            try:
+                yield file
+            except BundlerError:
+                raise
+            except OSError as error:
+                with disk(f"{path} cannot be written"):
+                    raise error
+            with disk(f"{path} cannot be written"):
+                file.flush()
+                os.fsync(file.fileno())
+        with disk(f"{path} cannot be written"):
+            _name(temporary, path, replace=replace)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0o666) -> None:
+    """``data`` as the file ``path``, whole or not at all; raises as :func:`whole`."""
+    with whole(path, replace=replace, mode=mode) as file:
+        file.write(data)
+
+
+def read_small(path: Path, *, limit: int, what: str) -> bytes:
+    """A regular file of at most ``limit`` bytes, whole. Raises UsageError (``usage.input``)."""
+    try:
+        # not blocking: a FIFO or a terminal must not make the run wait
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{what} {path} is no regular file", code=Code.USAGE_INPUT)
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"{what} {path} cannot be read", code=Code.USAGE_INPUT, found=error.strerror) from error
+    if len(data) > limit:
+        raise UsageError(f"{what} {path} is too large", code=Code.USAGE_INPUT, wanted=f"at most {limit} bytes")
+    return data
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _name(temporary: Path, path: Path, *, replace: bool) -> None:
+    if replace:
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)  # unlike a rename, it never takes a name that came up meanwhile
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):  # FAT and its kin have no links
+            raise
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        os.replace(temporary, path)
+
+
+def _exists(path: Path) -> ConflictError:
+    return ConflictError(f"{path} exists", code=Code.OUTPUT_EXISTS, next="choose another name, or replace it with --replace")

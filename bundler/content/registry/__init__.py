@@ -1,0 +1,1 @@
+"""The OCI distribution specification: a client, and the embedded server."""

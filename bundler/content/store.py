@@ -1,0 +1,72 @@
+"""What a place of content can do, in words. A registry's repository and a layout both are one.
+
+What a repository gives is not believed: a document comes parsed against the digest that was asked for, and chunks
+pass through :func:`bundler.content.stream.verified` before anything keeps them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Referrers:
+    """What a repository answers when it is asked who refers to a manifest."""
+
+    api: bool
+    """Whether there is such an API; False is an answer, not a failure (400, 404, 405 or 501 there)."""
+    listed: tuple[Descriptor, ...] = ()
+
+
+class Source(Protocol):
+    """A repository that content can be read from.
+
+    Absent is always said with None or an empty list; whatever else goes wrong is an error after retries
+    (TransportError), so that a broken answer never looks like "there is no signature".
+    """
+
+    def document(self, name: str | Digest) -> Document | None:
+        """The manifest or index of that tag or digest, its bytes checked against the digest asked for; None if absent.
+
+        Raises IntegrityError for other bytes, FormatError for what is no document, TransportError.
+        """
+        ...
+
+    def referrers(self, subject: Digest) -> Referrers:
+        """What lists itself as referring to ``subject``, by the API, all pages. The fallback tag is an ordinary tag."""
+        ...
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        """The blob's bytes in pieces, unchecked, a lost connection mended inside.
+
+        Raises IncompleteError (``blob.missing``) if the repository has no such blob, TransportError.
+        """
+        ...
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether the blob is there, without fetching it."""
+        ...
+
+
+class Sink(Source, Protocol):
+    """A repository that content can be put into."""
+
+    def put(self, blob: Descriptor, chunks: Iterator[bytes]) -> None:
+        """Store the blob, and commit it only when ``chunks`` ended without an error. Raises TransportError."""
+        ...
+
+    def put_document(self, document: Document, *, tag: str | None = None) -> bool:
+        """Store a document's own bytes, under its digest or under ``tag``; True if the repository lists it as a referrer itself
+        (answered ``OCI-Subject``).
+
+        Raises IncompleteError (``blob.missing``) if the repository says it lacks what the document names, TransportError.
+        """
+        ...
+
+    def tags(self) -> list[str]:
+        """All tags, all pages; an absent repository has none."""
+        ...

@@ -1,0 +1,225 @@
+"""Every end that is not success: its class, its exit code, its reason code.
+
+::
+
+    BundlerError        1  something we did not foresee; please report
+    ├── UsageError      2  the command line, the configuration, or the station's trust
+    ├── FormatError     3  a document does not say what its format allows, or says too much
+    ├── IntegrityError  4  bytes are not what they were described as
+    ├── TrustError      5  nobody whom the station trusts vouches for this
+    ├── IncompleteError 6  an image, a platform, a part or a base is not there
+    ├── TransportError  7  a registry or a disk did not answer, or broke the protocol
+    └── ConflictError   8  the destination or the output already holds something else
+
+Any other exception that escapes is a bug and keeps its traceback.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Code(StrEnum):
+    """A stable reason code. Scripts compare it; ``docs/reference/reason-codes.md`` lists each with its meaning."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> "Code":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    INTERNAL = "internal", "a bug in oci-bundler"
+    INTERRUPTED = "interrupted", "the person or the system ended the run"
+
+    USAGE = "usage", "the command line asks for something that does not exist or does not fit together"
+    USAGE_INPUT = "usage.input", "an input file is not there or cannot be read"
+    USAGE_PASSWORD = "usage.password", "a passphrase is needed and there is none, or it is wrong"
+    USAGE_KEY = "usage.key", "a private or public key file is not one that can be used here"
+    USAGE_REFERENCE = "usage.reference", "a reference on the command line or in a list is not well-formed"
+    USAGE_CREDENTIALS = "usage.credentials", "a credential file is malformed"
+
+    TRUST_MISSING = "trust.missing", "no trust folder was found, or trust.toml is not in it"
+    TRUST_PERMISSIONS = "trust.permissions", "trust is writable by others, owned by another user, or a symlink"
+    TRUST_FORM = "trust.form", "trust.toml has an unknown or ill-formed entry"
+    TRUST_KEY = "trust.key", "a key in trust is absent, ill-formed, too weak, or of a kind that is not accepted"
+    TRUST_ROLES = "trust.roles", "one key both seals bundles and signs images"
+    TRUST_SERIAL = "trust.serial", "the bundle asks for newer trust than the station has"
+
+    FORMAT_JSON = "format.json", "JSON that is not strict: encoding, duplicate names, depth, numbers, trailing data"
+    FORMAT_DIGEST = "format.digest", "a digest that is not well-formed or not of a known algorithm"
+    FORMAT_MANIFEST = "format.manifest", "a manifest or index that is not well-formed"
+    FORMAT_MEDIA_TYPE = "format.media-type", "a media type that is unknown here or that contradicts the document"
+    FORMAT_SCHEMA1 = "format.schema1", "a Docker schema 1 manifest, which cannot be verified by digest"
+    FORMAT_LAYOUT = "format.layout", "an OCI image layout that is not well-formed"
+    FORMAT_REFERENCE = "format.reference", "a reference inside a document is not well-formed"
+    FORMAT_BUNDLE = "format.bundle", "a file that is no bundle, or whose frames are not as the format lays them"
+    FORMAT_TAR = "format.tar", "a tar header or padding that the format does not allow"
+    FORMAT_SEAL = "format.seal", "a seal that is not well-formed or contradicts itself"
+    FORMAT_VERSION = "format.version", "a bundle of a version that this program does not know"
+    FORMAT_UNLISTED = "format.unlisted", "a member that the seal does not list, or not in this place"
+    FORMAT_DERIVED = "format.derived", "oci-layout, index.json or manifest.json is not what the seal and the manifests make it"
+
+    LIMIT_SEAL = "limit.seal", "a seal above 256 MiB"
+    LIMIT_DOCUMENT = "limit.document", "a manifest, index or list above its limit"
+    LIMIT_DEPTH = "limit.depth", "indexes or evidence nested deeper than the limit"
+    LIMIT_EVIDENCE = "limit.evidence", "an attestation or signature above its limit, carried but not judged"
+    LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
+
+    CONTENT_DIGEST = "content.digest", "bytes whose digest is not the one they were described by"
+    CONTENT_SIZE = "content.size", "bytes whose length is not the one they were described by"
+    CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
+    CONTENT_FRAME = "content.frame", "a zstd frame that does not decompress or whose checksum is wrong"
+
+    SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
+    SEAL_STREAM = "seal.stream", "the keys that sealed the bundle may not seal this stream"
+    SEAL_SCOPE = "seal.scope", "an image lies outside the repositories that the stream may carry"
+    SEAL_STATION = "seal.station", "the bundle is addressed to a station"
+    BASE_MISSING = "base.missing", "the bundle needs a base that is not here"
+    TIME_EXPIRED = "time.expired", "the bundle's time is over"
+    TIME_FUTURE = "time.future", "the bundle is from more than a day in the future"
+
+    POLICY_NO_MATCH = "policy.no-match", "no rule of the station covers this repository"
+    POLICY_THRESHOLD = "policy.threshold", "not enough of the rule's signers have signed"
+    POLICY_ATTESTATION = "policy.attestation", "an attestation that the rule requires is absent or not by its signers"
+    POLICY_NAME = "policy.name", "the signed payload does not name this repository"
+
+    SIGNATURE_MISSING = "signature.missing", "nothing signed was found about the image"
+    SIGNATURE_INVALID = "signature.invalid", "a signature that does not verify"
+    SIGNATURE_MALFORMED = "signature.malformed", "a signature or its carrier that is not well-formed"
+    KEY_UNKNOWN = "key.unknown", "no key of the rule verifies this signature"
+    KEY_WEAK = "key.weak", "an RSA key below 3072 bits"
+    KEY_LEGACY_HASH = "key.legacy-hash", "a P-384 or P-521 key with SHA-256, as older tools sign"
+    KEY_UNSUPPORTED = "key.unsupported", "the installed cryptography library lacks this algorithm"
+    PAYLOAD_MALFORMED = "payload.malformed", "a signed payload that is not well-formed"
+    PAYLOAD_TYPE = "payload.type", "a signed payload of another type"
+    PAYLOAD_DIGEST = "payload.digest", "a signed payload about another manifest"
+    DSSE_MALFORMED = "dsse.malformed", "a DSSE envelope that is not well-formed"
+    DSSE_SIGNATURE_COUNT = "dsse.signature-count", "a DSSE envelope with no or several signatures"
+    INTOTO_STATEMENT = "intoto.statement", "an in-toto statement that is not well-formed"
+    INTOTO_SUBJECT = "intoto.subject", "an in-toto statement about something else"
+    BUNDLE_MALFORMED = "bundle.malformed", "a Sigstore bundle that is not well-formed"
+    BUNDLE_MEDIA_TYPE = "bundle.media-type", "a Sigstore bundle of an unknown version"
+    BUNDLE_MATERIAL = "bundle.material", "verification material of another kind than the rule pins"
+    BUNDLE_CONTENT = "bundle.content", "a Sigstore bundle with no or two contents"
+    BUNDLE_MESSAGE_DIGEST = "bundle.message-digest", "a Sigstore bundle that names another message digest"
+    CARRIER_SUBJECT = "carrier.subject", "a referrer whose subject is another manifest"
+    CARRIER_OTHER = "carrier.other", "evidence of a kind that is carried and not judged"
+    EVIDENCE_UNSIGNED = "evidence.unsigned", "evidence that nobody has signed"
+    EVIDENCE_RUNNABLE = "evidence.runnable", "evidence that could be run as an image, and is not signed as one"
+    TLOG_NOT_CHECKED = "tlog.not-checked", "a transparency log entry that the rule does not ask for"
+    TIMESTAMP_NOT_CHECKED = "timestamp.not-checked", "a timestamp that the rule does not ask for"
+    CERTIFICATE_NOT_CHECKED = "certificate.not-checked", "a certificate beside a signature by a pinned key"
+
+    IMAGE_MISSING = "image.missing", "an image that the source does not have"
+    IMAGE_PLATFORM = "image.platform", "a platform that the image does not have"
+    IMAGE_MOVED = "image.moved", "a tag that names another digest than the one asked for"
+    BLOB_MISSING = "blob.missing", "a blob or manifest that its source lacks"
+
+    REGISTRY_UNREACHABLE = "registry.unreachable", "no connection, or it broke more often than it is tried"
+    REGISTRY_TLS = "registry.tls", "the registry's certificate is not accepted"
+    REGISTRY_CREDENTIALS = "registry.credentials", "the registry wants other or more credentials"
+    REGISTRY_STATUS = "registry.status", "an answer that says it cannot or will not"
+    REGISTRY_PROTOCOL = "registry.protocol", "an answer that the distribution specification does not allow"
+    REGISTRY_ORIGIN = "registry.origin", "a redirect, realm or location that leads to another origin"
+    REGISTRY_SPARSE_INDEX = "registry.sparse-index", "the registry refuses an index of which not all platforms are carried"
+    REGISTRY_READ_BACK = "registry.read-back", "the registry gives other bytes than were pushed"
+    DISK_IO = "disk.io", "a file system operation failed"
+    DISK_FULL = "disk.full", "no space is left"
+
+    NAME_CONFLICT = "name.conflict", "a name at the destination holds something else"
+    OUTPUT_EXISTS = "output.exists", "the output exists already"
+
+
+class BundlerError(Exception):
+    """What happened, what was found, what was wanted, and what a person can do next."""
+
+    exit: ClassVar[int] = 1
+    default: ClassVar[Code] = Code.INTERNAL
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: Code | None = None,
+        found: object = None,
+        wanted: object = None,
+        next: str | None = None,  # noqa: A002 - the word of the JSON contract
+    ) -> None:
+        self.what = what
+        self.code = code or self.default
+        self.found = None if found is None else str(found)
+        self.wanted = None if wanted is None else str(wanted)
+        self.next = next
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [f"found {self.found}"] if self.found is not None else []
+        parts += [f"wanted {self.wanted}"] if self.wanted is not None else []
+        return f"{self.what}: {', '.join(parts)}" if parts else self.what
+
+
+class UsageError(BundlerError):
+    """The command line, the configuration, or the station's trust cannot be used."""
+
+    exit = 2
+    default = Code.USAGE
+
+
+class FormatError(BundlerError):
+    """A document does not say what its format allows, or is over a limit."""
+
+    exit = 3
+    default = Code.FORMAT_BUNDLE
+
+
+class IntegrityError(BundlerError):
+    """Bytes are not what they were described as."""
+
+    exit = 4
+    default = Code.CONTENT_DIGEST
+
+
+class TrustError(BundlerError):
+    """Nobody whom the station trusts vouches for this."""
+
+    exit = 5
+    default = Code.SEAL_SIGNATURE
+
+
+class IncompleteError(BundlerError):
+    """Something that belongs to the whole is not there."""
+
+    exit = 6
+    default = Code.BLOB_MISSING
+
+
+class TransportError(BundlerError):
+    """A registry or a disk did not answer, or broke the protocol."""
+
+    exit = 7
+    default = Code.REGISTRY_PROTOCOL
+
+
+class ConflictError(BundlerError):
+    """The destination or the output already holds something else under that name."""
+
+    exit = 8
+    default = Code.NAME_CONFLICT
+
+
+@contextmanager
+def translated(
+    *foreign: type[Exception],
+    to: type[BundlerError],
+    what: str,
+    code: Code | None = None,
+    next: str | None = None,  # noqa: A002 - as in BundlerError
+) -> Iterator[None]:
+    """Let the ``foreign`` exceptions of a library leave this block only as our error ``to``."""
+    try:
+        yield
+    except foreign as error:
+        raise to(what, code=code, found=str(error) or type(error).__name__, next=next) from error

@@ -1,0 +1,182 @@
+"""Documents: manifests and indexes, as views on the bytes they came as. Nothing is ever encoded again.
+
+A document that could be read as two things is refused (CVE-2021-41190): the media type that a descriptor or registry
+states, the document's own, and its shape must agree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bundler import strictjson
+from bundler.errors import Code, FormatError, IntegrityError
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor, annotations_of, optional_text
+from bundler.oci.digest import Digest
+
+MAX_DOCUMENT = 4 << 20  # distribution-spec, "Pushing Manifests": registries should take at least 4 megabytes; few take more
+MAX_LAYERS = 1_000  # the longest real images have 127, the longest lists of signatures a few hundred
+MAX_CHILDREN = 20_000  # a descriptor takes 150 bytes or more, so 4 MiB hold no more than this
+
+REFERENCE_TYPE = "vnd.docker.reference.type"  # BuildKit's attestations lie in the index, unsigned,
+REFERENCE_DIGEST = "vnd.docker.reference.digest"  # beside the platform that they name
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An image manifest (image-spec, manifest.md; Docker's schema 2)."""
+
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    subject: Descriptor | None
+    artifact_type: str | None
+    annotations: Mapping[str, str] = field(hash=False)
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        return (self.config, *self.layers)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a runtime would take it for an image."""
+        return self.config.media_type in mediatype.IMAGE_CONFIGS
+
+    @property
+    def kind(self) -> str:
+        """Its artifact type, else its config's media type (distribution-spec, "Listing Referrers")."""
+        return self.artifact_type or self.config.media_type
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An image index (image-spec, image-index.md; Docker's manifest list)."""
+
+    children: tuple[Descriptor, ...]
+    subject: Descriptor | None
+    artifact_type: str | None
+    annotations: Mapping[str, str] = field(hash=False)
+
+    @property
+    def kind(self) -> str | None:
+        return self.artifact_type
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The bytes of a manifest or index, their descriptor, and what they say."""
+
+    raw: bytes = field(repr=False)
+    descriptor: Descriptor
+    content: Manifest | Index
+
+    @classmethod
+    def parse(cls, raw: bytes, *, media_type: str | None = None, digest: Digest | None = None) -> "Document":
+        """Read ``raw``, that someone described as ``media_type`` and, if given, asked for by ``digest``.
+
+        Raises IntegrityError (``content.digest``) for other bytes, FormatError (``format.manifest``,
+        ``format.media-type``, ``format.schema1``, ``limit.document``) for what is no document of one kind.
+        """
+        if digest is not None and (found := digest.same_kind_of(raw)) != digest:
+            raise IntegrityError("a manifest has other bytes than its digest", code=Code.CONTENT_DIGEST, found=found, wanted=digest)
+        members = strictjson.loads(raw, limit=MAX_DOCUMENT)
+        if not isinstance(members, dict):
+            raise FormatError("a manifest is not an object", code=Code.FORMAT_MANIFEST, found=type(members).__name__)
+        kind = _media_type(members, media_type)
+        descriptor = Descriptor(media_type=kind, digest=digest or Digest.of(raw), size=len(raw))
+        return cls(raw=raw, descriptor=descriptor, content=_index(members) if kind in mediatype.INDEXES else _manifest(members))
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """What an index lists; nothing for a manifest."""
+        return self.content.children if isinstance(self.content, Index) else ()
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Config and layers of a manifest; nothing for an index."""
+        return self.content.blobs if isinstance(self.content, Manifest) else ()
+
+    @property
+    def subject(self) -> Descriptor | None:
+        return self.content.subject
+
+    @property
+    def as_referrer(self) -> Descriptor:
+        """Its descriptor as the referrers API and the fallback index list it (distribution-spec, "Listing Referrers")."""
+        return Descriptor(
+            media_type=self.descriptor.media_type,
+            digest=self.digest,
+            size=self.descriptor.size,
+            artifact_type=self.content.kind,
+            annotations=self.content.annotations,
+        )
+
+
+def _media_type(members: Mapping[str, Any], stated: str | None) -> str:
+    """The one media type that the statement of others, the document's own and its shape allow."""
+    own = optional_text(members, "mediaType")
+    shape = {name for name in ("manifests", "layers", "config", "fsLayers", "signatures") if members.get(name) is not None}
+    if members.get("schemaVersion") == 1 or "fsLayers" in shape or {own, stated} & mediatype.SCHEMA1:
+        raise FormatError(
+            "a Docker schema 1 manifest cannot be carried",
+            code=Code.FORMAT_SCHEMA1,
+            wanted="an OCI or Docker schema 2 manifest",
+            next="push the image again with a current tool, which converts it, and sign that",
+        )
+    if members.get("schemaVersion") != 2 or type(members.get("schemaVersion")) is not int:
+        raise FormatError(
+            "a manifest's schemaVersion is not 2", code=Code.FORMAT_MANIFEST, found=ascii(members.get("schemaVersion"))[:40]
+        )
+    if own is not None and stated is not None and own != stated:
+        raise FormatError("a manifest is of another media type than stated", code=Code.FORMAT_MEDIA_TYPE, found=own, wanted=stated)
+    wanted = {"manifests"} if "manifests" in shape else {"config", "layers"}
+    if shape != wanted:
+        raise FormatError(
+            "a manifest is neither an image nor an index",
+            code=Code.FORMAT_MANIFEST,
+            found=f"members {sorted(shape)}",
+            wanted="either manifests, or config and layers",
+        )
+    kind = own or stated or (mediatype.OCI_INDEX if "manifests" in shape else mediatype.OCI_MANIFEST)
+    if kind not in (mediatype.INDEXES if "manifests" in shape else mediatype.MANIFESTS):
+        raise FormatError(
+            "a manifest's media type does not fit its form",
+            code=Code.FORMAT_MEDIA_TYPE,
+            found=ascii(kind)[1:-1],
+            wanted=" or ".join(sorted(mediatype.INDEXES if "manifests" in shape else mediatype.MANIFESTS)),
+        )
+    return kind
+
+
+def _manifest(members: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        config=Descriptor.from_json(members["config"]),
+        layers=_descriptors(members["layers"], limit=MAX_LAYERS),
+        subject=_subject(members),
+        artifact_type=optional_text(members, "artifactType"),
+        annotations=annotations_of(members),
+    )
+
+
+def _index(members: Mapping[str, Any]) -> Index:
+    return Index(
+        children=_descriptors(members["manifests"], limit=MAX_CHILDREN),
+        subject=_subject(members),
+        artifact_type=optional_text(members, "artifactType"),
+        annotations=annotations_of(members),
+    )
+
+
+def _subject(members: Mapping[str, Any]) -> Descriptor | None:
+    return Descriptor.from_json(members["subject"]) if members.get("subject") is not None else None
+
+
+def _descriptors(value: Any, *, limit: int) -> tuple[Descriptor, ...]:
+    if not isinstance(value, list):
+        raise FormatError("a manifest's list of descriptors is not a list", code=Code.FORMAT_MANIFEST, found=ascii(value)[:80])
+    if len(value) > limit:
+        raise FormatError("a manifest lists too much", code=Code.LIMIT_DOCUMENT, found=len(value), wanted=f"at most {limit} descriptors")
+    return tuple(Descriptor.from_json(item) for item in value)

@@ -1,0 +1,49 @@
+"""What is judged: an image's documents, and one at a time whatever was found about them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
+from bundler.oci.reference import Reference
+
+MAX_EVIDENCE = 16 << 20  # the largest SBOM attestations in the wild are near 10 MiB; larger ones are carried, not judged
+
+
+class Form(StrEnum):
+    """How a manifest was found: by cosign's tags, or by its subject."""
+
+    SIG = "sig"
+    ATT = "att"
+    SBOM = "sbom"
+    REFERRER = "referrer"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image under the name that it is carried by, with its documents."""
+
+    reference: Reference
+    """As carried: scopes and rules see this."""
+    root: Digest
+    documents: dict[Digest, Document] = field(hash=False)
+    """The root, all carried manifests and indexes below it, and every evidence manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One layer of a manifest that was found for ``subject``, or the manifest itself where it has none.
+
+    Which evidence belongs to which manifest of which repository is said by the seal's lookups alone; that it really is
+    about the subject, by what is signed.
+    """
+
+    subject: Digest
+    form: Form
+    document: Document
+    layer: Descriptor | None
+    payload: bytes | None = field(repr=False)
+    """The layer's bytes, already checked against its digest and size; None above MAX_EVIDENCE and where there is no layer."""
+    is_text: bool
+    """Whether the layer is UTF-8 text, as every signature, attestation and SBOM is, and no archive is."""
