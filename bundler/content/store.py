@@ -4,7 +4,7 @@ What a repository gives is not believed: a document comes parsed against the dig
 pass through :func:`bundler.content.stream.verified` before anything keeps them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,8 +55,11 @@ class Source(Protocol):
 class Sink(Source, Protocol):
     """A repository that content can be put into."""
 
-    def put(self, blob: Descriptor, chunks: Iterator[bytes]) -> None:
-        """Store the blob, and commit it only when ``chunks`` ended without an error. Raises TransportError."""
+    def put(self, blob: Descriptor, chunks: Callable[[], Iterator[bytes]]) -> None:
+        """Store the blob, and commit it only when an iterator of ``chunks()`` has ended without an error, which it raises here.
+
+        ``chunks`` is asked again, from the first byte, each time that an upload has to be tried again. Raises TransportError.
+        """
         ...
 
     def put_document(self, document: Document, *, tag: str | None = None) -> bool:
