@@ -1,6 +1,7 @@
 """Real registries and programs for the tests of this folder; each is started when the first test asks for it."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 
 from tests.interop import peers as real
 from tests.interop.images import Layout
+from tests.interop.tools import pins
+
+os.environ.setdefault("OCI_BUNDLER_PEERS", str(pins.cache()))  # now, for a test has another home
 
 
 @pytest.fixture(scope="session")

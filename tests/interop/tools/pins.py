@@ -27,10 +27,11 @@ def package(peer: str) -> str:
 def binary(peer: str) -> Path:
     """Where this very pin of the peer lies, or will lie, built; ``$OCI_BUNDLER_PEERS`` moves them all."""
     pin = hashlib.sha256((TOOLS / peer / "go.mod").read_bytes() + (TOOLS / peer / "go.sum").read_bytes()).hexdigest()
-    return _cache() / pin[:16] / peer
+    return cache() / pin[:16] / peer
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """The folder of all that is built."""
     chosen = os.environ.get("OCI_BUNDLER_PEERS")
     if chosen:
         return Path(chosen)

@@ -1,0 +1,33 @@
+"""Tests see nothing of the machine they run on: not its user's trust, logins, proxies, colours or file modes."""
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+LEFT_OUTSIDE = (
+    *("OCI_BUNDLER_TRUST", "OCI_BUNDLER_PASSWORD", "SOURCE_DATE_EPOCH"),
+    *("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CACHE_HOME"),
+    *("NO_COLOR", "FORCE_COLOR", "COLUMNS"),
+)
+
+# The same examples in every run of CI, new ones at home; how long one takes depends on the machine.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    home = tmp_path_factory.mktemp("home")
+    mask = os.umask(0o022)  # a trust folder that others may write is refused, and some users' masks allow it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
+        for name in LEFT_OUTSIDE:
+            patch.delenv(name, raising=False)
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            patch.delenv(name)
+        yield
+    os.umask(mask)
