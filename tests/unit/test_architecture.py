@@ -47,6 +47,7 @@ DOORS = {
     "subprocess": ("content/registry/credentials.py",),
     "threading": THREADS,
     "concurrent": THREADS,
+    "importlib": ("cli/main.py",),  # commands are loaded by their names
     "asyncio": (),
     "multiprocessing": (),
     "pickle": (),
@@ -100,7 +101,7 @@ def _imported(node: ast.AST) -> list[str]:
             return [f"{module}.{alias.name}" for alias in names]
         case ast.ImportFrom():
             return ["a relative name"]
-        case ast.Call(func=ast.Name(id="__import__")) | ast.Call(func=ast.Attribute(attr="import_module")):
+        case ast.Call(func=ast.Name(id="__import__")):
             return ["a computed name"]
     return []
 
@@ -135,7 +136,8 @@ def _reads_the_clock(node: ast.AST) -> bool:
 def test_the_package_keeps_its_layers_and_its_doors():
     modules = sorted(PACKAGE.rglob("*.py"))
     assert modules
-    assert [offence for module in modules for offence in offences(module.relative_to(PACKAGE).as_posix(), module.read_text())] == []
+    found = [offence for module in modules for offence in offences(module.relative_to(PACKAGE).as_posix(), module.read_text())]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,8 @@ def test_the_package_keeps_its_layers_and_its_doors():
         ("stations/export.py", "from json import *", "imports *"),
         ("stations/export.py", "from typing import TYPE_CHECKING", "imports TYPE_CHECKING"),
         ("stations/export.py", "from . import verify", "imports a relative name"),
-        ("stations/export.py", "importlib.import_module(name)", "imports a computed name"),
+        ("stations/export.py", "__import__(name)", "imports a computed name"),
+        ("stations/export.py", "from importlib import import_module", "whose door is cli/main.py"),
         ("cli/export.py", "import cryptography.x509", "whose door is trust/ or stations/"),
         ("helpers/text.py", "", "helpers is no layer"),
     ],
