@@ -1,0 +1,150 @@
+"""Certificates, and the chain from one to an authority as of a time (RFC 5280, section 6).
+
+The clock has no part in it: a chain is judged at times that someone vouched for, and every certificate in it, the
+anchor too, must be valid at each of them.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from bundler.errors import Code, FormatError, TrustError
+from bundler.trust.encodings import from_pem
+from bundler.trust.need import need
+from bundler.trust.window import ALWAYS, Window, spelled
+
+MAX_CERTIFICATE = 64 << 10  # bytes; the largest in the wild, with hundreds of names, have 20 KiB
+E = TypeVar("E", bound=x509.ExtensionType)
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
+
+
+class Purpose(Enum):
+    """What a chain is for: the extended key usage that its certificates must allow."""
+
+    CODE_SIGNING = ExtendedKeyUsageOID.CODE_SIGNING
+    TIME_STAMPING = ExtendedKeyUsageOID.TIME_STAMPING
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate, read whole: what it holds can be asked for without any further error."""
+
+    der: bytes = field(repr=False)
+    parsed: x509.Certificate = field(repr=False, compare=False)
+    extensions: x509.Extensions = field(repr=False, compare=False)
+    spki: bytes = field(repr=False, compare=False)
+    """The DER of its subject public key info."""
+    window: Window = field(compare=False)
+    subject: str = field(compare=False)
+    issuer: str = field(compare=False)
+
+    @classmethod
+    def parse(cls, der: bytes) -> "Certificate":
+        """Raises FormatError (``x509.malformed``)."""
+        if len(der) > MAX_CERTIFICATE:
+            raise FormatError("a certificate is over its limit", code=Code.X509_MALFORMED, found=len(der), wanted=MAX_CERTIFICATE)
+        try:
+            return cls._of(x509.load_der_x509_certificate(der), der)
+        except _UNREADABLE as error:
+            raise FormatError("a certificate is not well-formed", code=Code.X509_MALFORMED, found=ascii(str(error))[:160]) from error
+
+    @classmethod
+    def parse_pem(cls, text: bytes) -> "tuple[Certificate, ...]":
+        """The certificates of a PEM file, in its order, with nothing beside them but white space.
+
+        Raises FormatError (``format.pem``, ``x509.malformed``).
+        """
+        return tuple(cls.parse(der) for der in from_pem(text, "CERTIFICATE", what="a certificate file"))
+
+    @classmethod
+    def _of(cls, parsed: x509.Certificate, der: bytes) -> "Certificate":
+        return cls(
+            der=der,
+            parsed=parsed,
+            extensions=parsed.extensions,
+            spki=parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+            window=Window(parsed.not_valid_before_utc, parsed.not_valid_after_utc),
+            subject=parsed.subject.rfc4514_string(),
+            issuer=parsed.issuer.rfc4514_string(),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """``sha256:`` and the hex digest of its DER."""
+        return f"sha256:{hashlib.sha256(self.der).hexdigest()}"
+
+    def extension(self, kind: type[E]) -> "x509.Extension[E] | None":
+        """The extension of this kind, if it has one."""
+        try:
+            return self.extensions.get_extension_for_class(kind)
+        except x509.ExtensionNotFound:
+            return None
+
+    @property
+    def is_ca(self) -> bool:
+        constraints = self.extension(x509.BasicConstraints)
+        return constraints is not None and constraints.value.ca
+
+    def is_issued_by(self, issuer: "Certificate") -> bool:
+        """Whether ``issuer`` bears the name and has made the signature."""
+        try:
+            self.parsed.verify_directly_issued_by(issuer.parsed)
+        except (*_UNREADABLE, InvalidSignature):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Somebody who issues certificates: an anchor that is trusted, intermediates that are not, and since when and until when."""
+
+    name: str
+    anchor: Certificate
+    intermediates: tuple[Certificate, ...] = ()
+    """The signing certificate of a timestamp authority may be among them."""
+    window: Window = ALWAYS
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        return (*self.intermediates, self.anchor)
+
+    def chain(self, leaf: Certificate, *, others: Iterable[Certificate] = (), at: datetime, purpose: Purpose) -> tuple[Certificate, ...]:
+        """The certificates from ``leaf`` to the anchor, all valid ``at`` and allowed for ``purpose``.
+
+        ``others`` are further intermediates, from wherever. Raises TrustError (``x509.authority-window``, ``x509.chain``).
+        """
+        need(at in self.window, Code.X509_AUTHORITY_WINDOW, f"{self.name} is not trusted then", found=spelled(at), wanted=self.window)
+        known = {c.der: c for c in (leaf, *self.intermediates, *others, self.anchor)}
+        untrusted = [c.parsed for c in known.values() if c not in (leaf, self.anchor)]
+        try:
+            # The anchor alone goes into the store: the library takes all in it for anchors and asks no anchor for its place.
+            verifier = _builder(purpose).store(verification.Store([self.anchor.parsed])).time(at).build_client_verifier()
+            chain = verifier.verify(leaf.parsed, untrusted).chain
+        except (verification.VerificationError, *_UNREADABLE) as error:
+            raise TrustError(f"no chain to {self.name} as of {spelled(at)}", code=Code.X509_CHAIN, found=ascii(str(error))[:200]) from error
+        found = tuple(known[c.public_bytes(Encoding.DER)] for c in chain)
+        need(len(found) > 1, Code.X509_CHAIN, f"{self.name} has issued nothing here: the certificate is its anchor", found=leaf.subject)
+        # The library cuts the time to whole seconds, so a moment after the last second would pass.
+        need(all(at in c.window for c in found), Code.X509_CHAIN, f"a certificate below {self.name} is not valid at {spelled(at)}")
+        return found
+
+
+@cache
+def _builder(purpose: Purpose) -> verification.PolicyBuilder:
+    def usage(_: verification.Policy, __: x509.Certificate, extension: x509.ExtendedKeyUsage | None) -> None:
+        if extension is not None and purpose.value not in extension:
+            raise ValueError(f"an authority's extended key usage lacks {purpose.name.lower()}")
+
+    policy, either = verification.ExtensionPolicy, verification.Criticality.AGNOSTIC
+    above = policy.webpki_defaults_ca().may_be_present(x509.ExtendedKeyUsage, either, usage)
+    return verification.PolicyBuilder().extension_policies(ca_policy=above, ee_policy=policy.permit_all())
