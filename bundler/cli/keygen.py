@@ -1,0 +1,30 @@
+"""``keygen``: a key pair in two files."""
+
+from pathlib import Path
+
+import click
+
+from bundler.cli import options
+from bundler.cli.terminal import Terminal
+
+
+@click.command("keygen")
+@click.argument("name", type=click.Path(path_type=Path))
+@click.option(
+    "--type", "kind", type=click.Choice(["p256", "p384", "rsa3072", "ed25519"]), default="p256", show_default=True, help="Kind of key."
+)
+@click.option("--no-password", is_flag=True, help="Leave the private key unencrypted, for machines that sign by themselves.")
+@options.passphrase
+@options.terminal
+def command(*, out: Terminal, name: Path, kind: str, no_password: bool, password: options.Password) -> int:
+    """Make NAME.key (PKCS#8, mode 0600) and NAME.pub. A file that exists is never overwritten.
+
+    A bundle is sealed with p256, p384 or rsa3072, which openssl and cosign check unaided; ed25519 signs images only.
+
+        oci-bundler keygen exporter-2026
+    """
+    from bundler.stations.signer import keygen
+
+    pair = keygen(name, kind=kind, passphrase=None if no_password else password(f"{name}.key", new=True))
+    value = {"key": str(pair.key), "public": str(pair.public), "fingerprint": pair.fingerprint}
+    return out.answer(value, [f"{pair.fingerprint}", f"private  {pair.key}  (keep it, and keep it secret)", f"public   {pair.public}"])

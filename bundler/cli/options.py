@@ -1,0 +1,158 @@
+"""The options that several commands share, under the names that skopeo, oras and cosign give them."""
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import click
+
+from bundler.cli.terminal import Terminal
+from bundler.content.files import read_small
+from bundler.errors import Code, UsageError
+
+
+
+class Password(Protocol):
+    """Gives the passphrase of a key file when it is needed."""
+
+    def __call__(self, key: str, *, new: bool = False) -> bytes: ...
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_PASSWORD = 4096  # bytes in a password file: more is some other file
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,5})([hdwy])", re.ASCII)
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
+
+
+def terminal(function: Callable[..., R]) -> Callable[..., R]:
+    """``--json -q -v --color``, given to the command as ``out``."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")
+    @click.option("-q", "--quiet", is_flag=True, help="Only the first line of the result.")
+    @click.option("-v", "--verbose", count=True, help="More about what is done, on stderr.")
+    @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour.")
+    @functools.wraps(function)
+    def wrapped(*, as_json: bool, quiet: bool, verbose: int, color: str, **rest: Any) -> R:
+        return function(out=Terminal.of(json=as_json, quiet=quiet, verbose=verbose, color=color), **rest)
+
+    return wrapped
+
+
+def network(function: Callable[..., R]) -> Callable[..., R]:
+    """How registries are reached, given to the command as ``access``."""
+
+    @click.option("--authfile", type=click.Path(path_type=Path), metavar="FILE", help="Credentials, as docker and podman write them.")
+    @click.option("--username", metavar="NAME", help="User name at the registry; the password comes from --password-stdin.")
+    @click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
+    @click.option("--plain-http", is_flag=True, help="Speak http, not https. Loopback addresses may do so without this.")
+    @click.option("--insecure-skip-tls-verify", is_flag=True, help="Accept any certificate of the registry.")
+    @click.option("--ca-file", type=click.Path(path_type=Path), metavar="FILE", help="Certificates of authorities to accept, PEM.")
+    @jobs
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        authfile: Path | None,
+        username: str | None,
+        password_stdin: bool,
+        plain_http: bool,
+        insecure_skip_tls_verify: bool,
+        ca_file: Path | None,
+        jobs: int,
+        **rest: Any,
+    ) -> R:
+        from bundler.stations.places import access_to_registries
+
+        password = _password_from_stdin(username) if password_stdin else None
+        if username is not None and password is None:
+            raise UsageError("--username stands alone", wanted="--password-stdin beside it", code=Code.USAGE_PASSWORD)
+        access = access_to_registries(
+            authfile=authfile,
+            username=username,
+            password=password,
+            plain_http=plain_http,
+            insecure_skip_tls_verify=insecure_skip_tls_verify,
+            ca_file=ca_file,
+            jobs=jobs,
+        )
+        return function(access=access, **rest)
+
+    return wrapped
+
+
+def jobs(function: Callable[P, R]) -> Callable[P, R]:
+    return click.option(
+        "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How much is done at once."
+    )(function)
+
+
+def passphrase(function: Callable[..., R]) -> Callable[..., R]:
+    """Where the passphrase of a private key comes from, given to the command as ``password``; never from the command line."""
+
+    @click.option("--password-file", type=click.Path(path_type=Path), metavar="FILE", help="Passphrase of the key, first line of FILE.")
+    @functools.wraps(function)
+    def wrapped(*, password_file: Path | None, **rest: Any) -> R:
+        return function(password=functools.partial(_passphrase, password_file), **rest)
+
+    return wrapped
+
+
+trust = click.option(
+    "--trust",
+    "trust_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The station's trust; else $OCI_BUNDLER_TRUST, $XDG_CONFIG_HOME/oci-bundler/trust, /etc/oci-bundler/trust.",
+)
+
+
+def time_of(text: str) -> datetime:
+    """An RFC 3339 time in UTC, or a date, which is its first second. Raises UsageError."""
+    try:
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text if text.endswith("Z") else f"{text}T00:00:00Z").astimezone(UTC)
+    except ValueError:
+        pass  # a day that no month has falls through to the same words
+    raise UsageError("a time is not well-formed", found=ascii(text), wanted="2026-11-22T12:00:00Z or 2026-11-22")
+
+
+def duration_of(text: str) -> timedelta:
+    """``90d``, ``12h``, ``6w`` or ``1y``. Raises UsageError."""
+    if not (got := _DURATION.fullmatch(text)) or int(got[1]) == 0:
+        raise UsageError("a duration is not well-formed", found=ascii(text), wanted="a number and h, d, w or y, as 90d")
+    return timedelta(hours=int(got[1]) * _HOURS[got[2]])
+
+
+def _password_from_stdin(username: str | None) -> str:
+    if username is None:
+        raise UsageError("--password-stdin stands alone", wanted="--username beside it", code=Code.USAGE_PASSWORD)
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _passphrase(file: Path | None, key: str, *, new: bool = False) -> bytes:
+    """From ``--password-file``, ``$OCI_BUNDLER_PASSWORD`` or a prompt, in this order; a ``new`` one is asked for twice."""
+    if file is not None:
+        lines = read_small(file, limit=MAX_PASSWORD, what="the password file").splitlines()
+        given = lines[0] if lines else b""
+    elif "OCI_BUNDLER_PASSWORD" in os.environ:
+        given = os.environ["OCI_BUNDLER_PASSWORD"].encode()
+    elif sys.stdin.isatty():
+        answer: str = click.prompt(f"passphrase of {key}", hide_input=True, err=True, confirmation_prompt=new)
+        given = answer.encode()
+    else:
+        raise UsageError(
+            f"{key} needs a passphrase and there is no terminal to ask at",
+            code=Code.USAGE_PASSWORD,
+            next="give --password-file FILE or set OCI_BUNDLER_PASSWORD",
+        )
+    if new and not given:
+        raise UsageError("an empty passphrase protects nothing", code=Code.USAGE_PASSWORD, next="give one, or say --no-password")
+    return given

@@ -1,0 +1,116 @@
+"""Verdicts in words: the answer first, then a row an image, who signed it, and for each refusal what to do next."""
+
+from collections.abc import Callable, Iterator
+
+from bundler.cli.terminal import Terminal, escaped, sized
+from bundler.errors import Code
+from bundler.stations.report import ContentReport, ImageReport, Report, SealReport
+from bundler.trust.verdict import Check, Outcome
+
+_WIDTH = 12  # of the column that says what a line is about
+
+NEXT: dict[Code, str] = {
+    Code.POLICY_NO_MATCH: "if these images are wanted, add a rule: `oci-bundler trust add DIR --image SCOPE --key FILE`",
+    Code.POLICY_THRESHOLD: "have the image signed by the keys that the rule names, export it again; or look at who did sign it, with -v",
+    Code.POLICY_ATTESTATION: "have the attestation made and signed by a signer of the rule, and export again",
+    Code.POLICY_NAME: "sign it under the name that it is carried by, or drop `name = \"signed\"` from the rule",
+    Code.SEAL_SIGNATURE: "if this exporter is to be trusted, compare its key by another way, then `oci-bundler trust add DIR --seal STREAM --scope PATTERN --key FILE`",
+    Code.SEAL_STREAM: "add the stream for this key with `oci-bundler trust add DIR --seal STREAM`, or ask the exporter for the stream it may seal",
+    Code.SEAL_SCOPE: "widen the stream's scopes in trust.toml, or ask the exporter for a bundle without these images",
+    Code.SEAL_STATION: "it is meant for another station, or for a newer oci-bundler",
+    Code.BASE_MISSING: "ask the exporter for a bundle without a base",
+    Code.TRUST_SERIAL: "bring this station's trust up to date first",
+    Code.TIME_EXPIRED: "ask the exporter for a new bundle",
+    Code.TIME_FUTURE: "set this station's clock, or ask how the exporter's is set",
+}
+
+
+def report_lines(out: Terminal, report: Report, *, done: str) -> Iterator[str]:
+    """The whole answer of ``verify``, ``import`` or ``extract``; ``done`` says what passed means there."""
+    yield _answer(out, report, done)
+    if report.bundle:
+        facts = report.bundle
+        until = f", until {facts.expires}" if facts.expires else ""
+        yield _line("bundle", f"{facts.identity}")
+        yield _line("", f"stream {facts.stream}, number {facts.sequence}, made {facts.created}{until}")
+    yield _line("trust", f"{report.trust.digest} at {report.trust.path}")
+    if report.seal:
+        yield from _seal(out, report.seal)
+    if report.content:
+        yield from _content(out, report.content)
+    for image in report.images:
+        yield from image_lines(out, image)
+    for remark in report.remarks:
+        yield _line("note", remark)
+
+
+def image_lines(out: Terminal, image: ImageReport) -> Iterator[str]:
+    """One image: its row, its signers, what was looked at, and why it is refused."""
+    verdict = image.verdict
+    word = out.good("ok") + " " * (_WIDTH - 2) if verdict.passed else out.bad("refused") + " " * (_WIDTH - 7)
+    yield f"{word}{escaped(str(verdict.reference))}  {verdict.digest}"
+    if image.platforms or image.left_out:
+        left = f"; left out: {', '.join(str(d.platform or d.digest) for d in image.left_out)}" if image.left_out else ""
+        yield _line("", f"for {', '.join(map(str, image.platforms)) or 'no platform'}{left}")
+    for signer in sorted(set(verdict.signers)):
+        yield _line("", f"signed by {signer.kind} {signer.id} ({signer.form}, on {str(signer.node)[:19]})")
+    counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
+    yield _line("", f"{len(verdict.checks)} checks: " + (", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n) or "none"))
+    if image.destination and verdict.passed:
+        yield _line("", f"now at {image.destination}")
+    if image.destination and verdict.passed and image.destination.tag is None:
+        yield _line("", "it has no tag, and is reached by its digest alone")
+    for reason in verdict.reasons[:1]:
+        yield _line("", f": {reason.meaning}", mark=out.bad(str(reason)))
+        yield _line("", f"next: {NEXT[reason]}" if reason in NEXT else f"rule: {verdict.rule}")
+    for check in verdict.checks:
+        if check.outcome is Outcome.FAILED or (out.verbose and check.outcome is not Outcome.PASSED) or out.verbose > 1:
+            yield _check(out, check)
+    for remark in image.remarks:
+        yield _line("", f"note: {remark}")
+
+
+def _answer(out: Terminal, report: Report, done: str) -> str:
+    refused = [image for image in report.images if not image.verdict.passed]
+    if report.passed:
+        return f"{out.good('PASSED')}: {done.format(images=_count(len(report.images), 'image'))}"
+    if report.seal and not report.seal.passed:
+        return f"{out.bad('REFUSED')}: the bundle's seal is not trusted here ({', '.join(report.seal.reasons)})"
+    if report.content and not report.content.passed:
+        return f"{out.bad('REFUSED')}: the bundle is damaged ({report.content.faults[0].code})"
+    return f"{out.bad('REFUSED')}: {len(refused)} of {_count(len(report.images), 'image')} may not enter"
+
+
+def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:
+    if seal.passed:
+        yield _line("seal", f", by {', '.join(seal.signers)}", mark=out.good("ok"))
+    for reason in seal.reasons:
+        yield _line("seal", f": {reason.meaning}", mark=out.bad(str(reason)))
+    for detail in seal.details:
+        yield _line("", detail)
+    for reason in seal.reasons[:1]:
+        yield _line("", f"next: {NEXT[reason]}")
+
+
+def _content(out: Terminal, content: ContentReport) -> Iterator[str]:
+    if content.passed:
+        counted = f"{_count(content.members, 'member')}, {sized(content.size)}"
+        yield _line("content", f", {counted}, every byte hashed", mark=out.good("ok"))
+    for fault in content.faults:
+        yield _line("content", f": {fault}", mark=out.bad(str(fault.code)))
+    if not content.passed:
+        yield _line("", "next: copy the bundle again from where it came, and compare it with its .sha256 file")
+
+
+def _check(out: Terminal, check: Check) -> str:
+    code = f" {check.code}" if check.code else ""
+    return _line("", f"{check.name}: {check.outcome}{code}: {check.detail} [{str(check.subject)[:19]}]", dim=out.dim)
+
+
+def _line(about: str, text: str, *, mark: str = "", dim: Callable[[str], str] = str) -> str:
+    """``text`` may be foreign and is escaped; ``mark`` is ours, and may be in colour."""
+    return f"{about:{_WIDTH}}{mark}{dim(escaped(text))}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,97 @@
+"""An image between places: its documents, where its evidence belongs, and the type that only a passed verdict opens."""
+
+import codecs
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bundler.bundle.seal import Lookup
+from bundler.content.stream import gathered, verified
+from bundler.errors import Code, TrustError
+from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document, Manifest
+from bundler.oci.reference import Reference
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.verdict import Verdict
+
+Chunks = Callable[[Descriptor], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An image under the name that it is carried by, with all its documents, from a source or from a bundle."""
+
+    reference: Reference
+    root: Digest
+    documents: Mapping[Digest, Document]
+    """The image's own, depth first, then evidence in the order found, each with what is below it."""
+    own: tuple[Digest, ...]
+    """The image's own documents: the root and what is carried below it."""
+    lookups: tuple[Lookup, ...]
+    platforms: tuple[Platform, ...] = ()
+    left_out: tuple[Descriptor, ...] = ()
+    """Children of its indexes that are not carried."""
+    absent: frozenset[Digest] = frozenset()
+    """Foreign layers that are not carried."""
+
+    @property
+    def evidence(self) -> tuple[Document, ...]:
+        """The manifests found about the image, its parts, or one another."""
+        own = set(self.own)
+        return tuple(document for digest, document in self.documents.items() if digest not in own)
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Every carried blob, once, in the order of the documents."""
+        return tuple({b.digest: b for d in self.documents.values() for b in d.blobs if b.digest not in self.absent}.values())
+
+    @property
+    def image(self) -> Image:
+        """What is judged."""
+        return Image(reference=self.reference, root=self.root, documents=dict(self.documents))
+
+    def evidences(self, chunks: Chunks) -> Iterator[Evidence]:
+        """Every piece of evidence, read one at a time."""
+        for lookup in self.lookups:
+            once: dict[Digest, Form] = {}
+            for found in lookup.found:
+                once.setdefault(found.digest, Form(found.form))
+            for digest, form in once.items():
+                yield from _pieces(lookup.manifest, form, self.documents[digest], chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An image that may enter. There is none without a verdict that passed on these very documents."""
+
+    carried: Carried
+    verdict: Verdict
+
+    def __post_init__(self) -> None:
+        if not self.verdict.passed or self.verdict.digest != self.carried.root or self.verdict.reference != self.carried.reference:
+            raise TrustError(f"{self.carried.reference} was not admitted", code=Code.POLICY_THRESHOLD)
+
+
+def _pieces(subject: Digest, form: Form, document: Document, chunks: Chunks) -> Iterator[Evidence]:
+    layers = document.content.layers if isinstance(document.content, Manifest) else ()
+    if not layers:
+        yield Evidence(subject=subject, form=form, document=document, layer=None, payload=None, is_text=False)
+    for layer in layers:
+        if layer.size <= MAX_EVIDENCE:
+            payload = gathered(layer, chunks(layer))
+            yield Evidence(subject, form, document, layer, payload, is_text=_is_text((payload,)))
+        else:
+            yield Evidence(subject, form, document, layer, None, is_text=_is_text(verified(layer, chunks(layer))))
+
+
+def _is_text(chunks: Iterable[bytes]) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for chunk in chunks:
+            if b"\0" in chunk:  # valid UTF-8, and in every archive
+                return False
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""Filling a registry with what was admitted: asked about first, pushed whole, named last."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bundler.content.store import Sink
+from bundler.content.stream import side_by_side
+from bundler.errors import BundlerError, Code, ConflictError, UsageError
+from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
+from bundler.stations.carried import Admitted
+from bundler.stations.placing import Chunks, Placed, Placer, Report, name
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """``REGISTRY[/PREFIX]``, and how names are mapped below it."""
+
+    registry: str
+    prefix: str
+    maps: Mapping[str, str]
+    """FROM to TO, whole components; the longest FROM that fits wins; TO may be empty."""
+
+    @classmethod
+    def parse(cls, text: str, maps: Sequence[str] = ()) -> "Destination":
+        """Raises UsageError (``usage.reference``)."""
+        registry, _, prefix = text.removeprefix("docker://").strip("/").partition("/")
+        rules: dict[str, str] = {}
+        for rule in maps:
+            source, equals, target = rule.partition("=")
+            if not equals or not source.strip("/"):
+                raise UsageError("--map is not well-formed", found=ascii(rule), wanted="FROM=TO")
+            if rules.setdefault(source.strip("/"), target.strip("/")) != target.strip("/"):
+                raise UsageError("--map says two things of one name", found=ascii(source))
+        destination = cls(registry=registry.lower(), prefix=prefix, maps=rules)
+        try:
+            Reference(destination.registry, destination._path("x"), tag="x")
+        except BundlerError as error:
+            raise UsageError(
+                "the destination is not well-formed", code=Code.USAGE_REFERENCE, found=ascii(text), wanted="REGISTRY[/PREFIX]"
+            ) from error
+        return destination
+
+    def of(self, reference: Reference) -> Reference:
+        """Where ``reference`` goes: below the prefix, under its own host and path unless a map says otherwise.
+
+        Raises UsageError (``usage.reference``) where a map leaves no name.
+        """
+        source = reference.repository
+        best = max((rule for rule in self.maps if source == rule or source.startswith(rule + "/")), key=len, default=None)
+        if best is None:
+            below = source
+        else:
+            below = "/".join(part for part in (self.maps[best], source[len(best) :].strip("/")) if part)
+        try:
+            return Reference(self.registry, self._path(below.replace(":", "-")), reference.tag, None if reference.tag else reference.digest)
+        except BundlerError as error:
+            raise UsageError(
+                f"{reference} has no name at the destination",
+                code=Code.USAGE_REFERENCE,
+                found=ascii(f"{self.registry}/{self._path(below)}"),
+                wanted="a repository path",
+                next="give it one with --map FROM=TO",
+            ) from error
+
+    def _path(self, below: str) -> str:
+        return "/".join(part for part in (self.prefix, below) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One image and where it goes."""
+
+    image: Admitted
+    destination: Reference
+    there: Digest | None = None
+    """What the destination's tag names now."""
+
+
+Repositories = Callable[[Reference], Sink]
+
+
+def plan(
+    images: Sequence[Admitted], destination: Destination, repositories: Repositories, *, replace: bool, jobs: int
+) -> tuple[Target, ...]:
+    """Ask before writing: where each image goes and what lies there.
+
+    Raises ConflictError (``name.conflict``) that lists all conflicts together, unless ``replace``; two references of the
+    bundle that end at one name with different digests are one always.
+    """
+    targets = [Target(image, destination.of(image.carried.reference)) for image in images]
+    _refuse(_collisions(targets), next="send them apart with --map FROM=TO")
+    asked = side_by_side(lambda target: _asked(target, repositories), targets, jobs=jobs)
+    seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
+    if not replace:
+        taken = [f"{t.destination} is {t.there}" for t in seen if t.there not in (None, t.image.carried.root)]
+        _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
+    return seen
+
+
+def fill(
+    targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Report
+) -> tuple[Placed, ...]:
+    """Push every image's parts and evidence, then put all the tags. Raises as :meth:`Placer.place`."""
+    placer = Placer(chunks, jobs=jobs, report=report)
+    placed = tuple(placer.place(target.image, repositories(target.destination)) for target in targets)
+    for target in targets:
+        if target.there != target.image.carried.root:
+            name(target.image, repositories(target.destination))
+    return placed
+
+
+class OncePerRepository:
+    """The same repository object for the same repository, whoever asks."""
+
+    def __init__(self, opened: Repositories) -> None:
+        self._opened = opened
+        self._known: dict[str, Sink] = {}
+
+    def __call__(self, reference: Reference) -> Sink:
+        known = self._known.get(reference.repository)
+        return known or self._known.setdefault(reference.repository, self._opened(reference))  # atomic, so threads agree
+
+
+def _asked(target: Target, repositories: Repositories) -> Digest | None:
+    if target.destination.tag is None:
+        return None
+    there = repositories(target.destination).document(target.destination.tag)
+    return None if there is None else there.digest
+
+
+def _collisions(targets: Sequence[Target]) -> list[str]:
+    first: dict[Reference, Target] = {}
+    clashes = []
+    for target in targets:
+        other = first.setdefault(target.destination, target)
+        if other.image.carried.root != target.image.carried.root:
+            clashes.append(f"{target.image.carried.reference} and {other.image.carried.reference} both become {target.destination}")
+    return clashes
+
+
+def _refuse(conflicts: list[str], *, next: str) -> None:  # noqa: A002 - as in BundlerError
+    if conflicts:
+        raise ConflictError("names at the destination are taken", code=Code.NAME_CONFLICT, found="; ".join(conflicts), next=next)

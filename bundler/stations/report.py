@@ -1,0 +1,145 @@
+"""What a run found out, as values with one spelling in JSON (docs/reference/json.md)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bundler.errors import BundlerError, Code
+from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
+from bundler.trust.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TrustUsed:
+    """Which trust judged."""
+
+    path: Path
+    digest: Digest
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": str(self.path), "digest": str(self.digest)}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """What a bundle that a trusted key has sealed says of itself."""
+
+    identity: Digest
+    stream: str
+    sequence: int
+    previous: Digest | None
+    created: str
+    expires: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "identity": str(self.identity),
+            "stream": self.stream,
+            "sequence": self.sequence,
+            "previous": None if self.previous is None else str(self.previous),
+            "created": self.created,
+            "expires": self.expires,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """Who sealed the bundle, and why that is not enough."""
+
+    signers: tuple[str, ...]
+    reasons: tuple[Code, ...]
+    details: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+    def to_json(self) -> dict[str, Any]:
+        return {"passed": self.passed, "signers": list(self.signers), "reasons": [str(code) for code in self.reasons]}
+
+
+@dataclass(frozen=True, slots=True)
+class ContentReport:
+    """Whether every byte is what the seal says."""
+
+    members: int
+    size: int
+    faults: tuple[BundlerError, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.faults
+
+    def to_json(self) -> dict[str, Any]:
+        codes = dict.fromkeys(str(fault.code) for fault in self.faults)
+        return {"passed": self.passed, "members": self.members, "bytes": self.size, "reasons": list(codes)}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """The verdict on one image, with what was carried of it and where it went."""
+
+    verdict: Verdict
+    media_type: str
+    platforms: tuple[Platform, ...] = ()
+    left_out: tuple[Descriptor, ...] = ()
+    destination: Reference | None = None
+    remarks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        verdict = self.verdict
+        return {
+            "reference": str(verdict.reference),
+            "digest": str(verdict.digest),
+            "mediaType": self.media_type,
+            "platforms": [str(platform) for platform in self.platforms],
+            "left_out": [{"digest": str(d.digest), "platform": str(d.platform) if d.platform else None} for d in self.left_out],
+            "passed": verdict.passed,
+            "rule": verdict.rule,
+            "signers": [signer.to_json() for signer in verdict.signers],
+            "reasons": [str(code) for code in verdict.reasons],
+            "checks": [check.to_json() for check in verdict.checks],
+            "destination": str(self.destination) if self.destination and verdict.passed else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer of ``verify``, ``import`` and ``extract``."""
+
+    trust: TrustUsed
+    bundle: BundleFacts | None = None
+    seal: SealReport | None = None
+    images: tuple[ImageReport, ...] = ()
+    content: ContentReport | None = None
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        return self.exit == 0
+
+    @property
+    def exit(self) -> int:
+        """0, or the lowest of what is wrong: 3, 4, 5, 6."""
+        wrong = [fault.exit for fault in self.content.faults] if self.content else []
+        if self.seal and not self.seal.passed:
+            wrong.append(5)
+        wrong += [5 for image in self.images if not image.verdict.passed]
+        return min(wrong, default=0)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "passed": self.passed,
+            "trust": self.trust.to_json(),
+            "bundle": self.bundle.to_json() if self.bundle else None,
+            "seal": self.seal.to_json() if self.seal else None,
+            "images": [image.to_json() for image in self.images],
+            "content": self.content.to_json() if self.content else None,
+        }
+
+
+def passing(images: Iterable[ImageReport]) -> tuple[ImageReport, ...]:
+    return tuple(image for image in images if image.verdict.passed)
