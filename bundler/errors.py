@@ -77,6 +77,7 @@ class Code(StrEnum):
     CONTENT_DIGEST = "content.digest", "bytes whose digest is not the one they were described by"
     CONTENT_SIZE = "content.size", "bytes whose length is not the one they were described by"
     CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
+    CONTENT_MISSING = "content.missing", "something that an image of the bundle needs and that the bundle does not hold"
     CONTENT_FRAME = "content.frame", "a zstd frame that does not decompress or whose checksum is wrong"
 
     SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
