@@ -5,7 +5,10 @@ is refused: names twice (also in another case, as Go reads them), numbers beyond
 """
 
 import json
+import math
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, NoReturn
 
 from bundler.errors import Code, FormatError
@@ -14,15 +17,25 @@ MAX_DEPTH = 16  # no OCI or Sigstore document nests deeper than 9
 MAX_PREDICATE_DEPTH = 128  # SBOM predicates nest with the dependencies they describe
 _DIGITS = 19  # what fits 64 bits
 
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Values can take thirty times the memory of their text. A list, string or number takes up to 64 bytes, an object three times
+# that: with six characters or more to such a unit (SBOMs without any spaces have eleven) it is eleven times at most.
+_TEXT_OF_A_UNIT = 6
+_FREE_UNITS = 1 << 18  # 16 MiB of memory: below that a document may be as dense as it likes
+
+# Up to the next bracket that is in no string, or to the end. Possessive (a plus behind a repeat): what was matched is never
+# tried shorter, else a long string takes a hundred times its size to match, and one without an end the square of its time.
+_TO_BRACKET = re.compile(r'(?:[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SPELT_CONTROL = re.compile(r"\\(?:[bf]|u00[01])")
+_SPELT_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
     """The value that ``raw``, at most ``limit`` bytes of UTF-8, spells.
 
     With ``predicate``, what other people's SBOM tools write is let through: floats, depth 128, control characters
-    in strings, names that differ in case only.
+    in strings, and below the outermost object names that differ in case only.
 
     Raises FormatError (``format.json``, ``limit.document``).
     """
@@ -32,18 +45,23 @@ def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
         text = raw.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
         _refuse("is not UTF-8", error)
-    _check_depth(text, MAX_PREDICATE_DEPTH if predicate else MAX_DEPTH)
+    _check_shape(text, MAX_PREDICATE_DEPTH if predicate else MAX_DEPTH)
     try:
         value = json.loads(
             text,
             object_pairs_hook=_predicate_object if predicate else _object,
-            parse_float=float if predicate else _refuse_number,
+            parse_float=_float if predicate else _refuse_number,
             parse_constant=_refuse_number,
             parse_int=_integer,
         )
     except (ValueError, RecursionError) as error:
         _refuse("is not well-formed", error)
-    _check_strings(value, predicate=predicate)
+    if predicate and isinstance(value, dict):
+        _object(list(value.items()))
+    if _SPELT_SURROGATE.search(text):
+        _check_strings(value, _SURROGATE, "a string that is not Unicode text")
+    if not predicate and _SPELT_CONTROL.search(text):
+        _check_strings(value, _CONTROL, "a control character")
     return value
 
 
@@ -52,31 +70,51 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
-def _check_depth(text: str, limit: int) -> None:
-    if text.count("{") + text.count("[") <= limit:
+def check_names(members: Mapping[str, Any], known: Set[str]) -> None:
+    """Refuse a name that is one of ``known`` but for its case: Go would read it as that one, and we as nothing.
+
+    Raises FormatError (``format.json``).
+    """
+    if unknown := members.keys() - known:
+        folded = {name.casefold(): name for name in known}
+        for name in unknown:
+            if wanted := folded.get(name.casefold()):
+                raise FormatError("JSON has a name in another case", code=Code.FORMAT_JSON, found=_shown(name), wanted=wanted)
+
+
+def _check_shape(text: str, depth: int) -> None:
+    """How much it is, and how deep it is nested, before any of it is parsed."""
+    objects, lists = text.count("{"), text.count("[")
+    units = 3 * objects + lists + text.count(",")  # with those in strings, of which there are few
+    if units > max(_FREE_UNITS, len(text) // _TEXT_OF_A_UNIT):
+        raise FormatError("JSON has too many values for its size", code=Code.LIMIT_DOCUMENT, found=f"{units} in {len(text)} characters")
+    if objects + lists <= depth:
         return
-    depth = 0
-    for bracket in re.findall(r"[\[\]{}]", _STRINGS.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > limit:
-            raise FormatError("JSON is nested too deep", code=Code.FORMAT_JSON, wanted=f"at most {limit} levels")
+    level = 0
+    for match in _TO_BRACKET.finditer(text):
+        level += {"[": 1, "{": 1, "": 0}.get(match[1], -1)
+        if level > depth:
+            raise FormatError("JSON is nested too deep", code=Code.FORMAT_JSON, wanted=f"at most {depth} levels")
+        if level < 0:
+            return  # the parser comes no further either
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name.lower() for name, _ in pairs}) != len(pairs):
-        raise FormatError("JSON has a name twice", code=Code.FORMAT_JSON, found=_twice([name.lower() for name, _ in pairs]))
+    if len({name.casefold() for name, _ in pairs}) != len(pairs):  # more than lower(): to Go, ſ is also an s
+        _refuse_twice(name.casefold() for name, _ in pairs)
     return dict(pairs)
 
 
 def _predicate_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise FormatError("JSON has a name twice", code=Code.FORMAT_JSON, found=_twice([name for name, _ in pairs]))
+        _refuse_twice(name for name, _ in pairs)
     return value
 
 
-def _twice(names: list[str]) -> str:
-    return ascii(next(name for name in names if names.count(name) > 1))
+def _refuse_twice(names: Iterable[str]) -> NoReturn:
+    [(name, _)] = Counter(names).most_common(1)
+    raise FormatError("JSON has a name twice", code=Code.FORMAT_JSON, found=_shown(name))
 
 
 def _integer(digits: str) -> int:
@@ -85,26 +123,39 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise FormatError("JSON has a number that is too large", code=Code.FORMAT_JSON, found=_shown(text))
+    return value
+
+
 def _refuse_number(text: str) -> NoReturn:
-    raise FormatError("JSON has a number that is no 64 bit integer", code=Code.FORMAT_JSON, found=text[:40])
+    raise FormatError("JSON has a number that is no 64 bit integer", code=Code.FORMAT_JSON, found=_shown(text))
 
 
-def _check_strings(value: Any, *, predicate: bool) -> None:
-    """No lone surrogates, which have no UTF-8; outside predicates no control characters but tab and line ends."""
-    waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case str() as text:
-                if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-                    raise FormatError("JSON has a string that is not Unicode text", code=Code.FORMAT_JSON, found=ascii(text[:40]))
-                if not predicate and _CONTROL.search(text):
-                    raise FormatError("JSON has a control character", code=Code.FORMAT_JSON, found=ascii(text[:40]))
-            case dict() as members:
-                waiting.extend(members)
-                waiting.extend(members.values())
-            case list() as items:
-                waiting.extend(items)
+def _check_strings(value: Any, refused: re.Pattern[str], what: str) -> None:
+    for text in _strings(value):
+        if refused.search(text):
+            raise FormatError(f"JSON has {what}", code=Code.FORMAT_JSON, found=_shown(text))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every name and string. Its stack grows with the depth, which is bounded, and not with the width."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for member in value.values():
+            yield from _strings(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
 
 
 def _refuse(what: str, error: Exception) -> NoReturn:
-    raise FormatError(f"JSON {what}", code=Code.FORMAT_JSON, found=ascii(str(error))[1:201]) from error
+    raise FormatError(f"JSON {what}", code=Code.FORMAT_JSON, found=ascii(str(error))[1:-1][:200]) from error
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:40])
