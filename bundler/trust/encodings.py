@@ -19,9 +19,7 @@ def from_base64(text: object, *, what: str) -> bytes:
         raise FormatError(f"{what} is no base64", code=Code.FORMAT_BASE64, found=ascii(text[:40])) from error
     last = raw[-(len(raw) % 3 or 3) :]  # only the last group can be spelled in two ways; all again would double the memory
     if to_base64(last) != text[-4:]:
-        raise FormatError(
-            f"{what} is base64 that no writer makes", code=Code.FORMAT_BASE64, found=ascii(text[-4:]), wanted=to_base64(last)
-        )
+        raise FormatError(f"{what} is base64 that no writer makes", code=Code.FORMAT_BASE64, found=ascii(text[-4:]), wanted=to_base64(last))
     return raw
 
 
@@ -54,3 +52,7 @@ def from_pem(text: bytes, *labels: str, what: str) -> list[bytes]:
             raise FormatError(f"{what} holds no base64", code=Code.FORMAT_PEM, found=str(error)) from error
         at = match.end()
     return blocks
+
+
+def to_pem(raw: bytes, label: str) -> bytes:
+    return b"-----BEGIN %b-----\n%b-----END %b-----\n" % (label.encode(), base64.encodebytes(raw), label.encode())

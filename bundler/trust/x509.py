@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from bundler.errors import Code, FormatError, TrustError
-from bundler.trust.encodings import from_pem
+from bundler.errors import Code, FormatError, TrustError, UsageError
+from bundler.trust.encodings import from_pem, to_pem
+from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
 from bundler.trust.window import ALWAYS, Window, spelled
 
@@ -137,6 +138,14 @@ class Authority:
         # The library cuts the time to whole seconds, so a moment after the last second would pass.
         need(all(at in c.window for c in found), Code.X509_CHAIN, f"a certificate below {self.name} is not valid at {spelled(at)}")
         return found
+
+
+def accepted_key(spki: bytes) -> PublicKey:
+    """The key of a certificate or a log, if it is of a kind and size that is accepted. Raises FormatError (``trust.key``)."""
+    try:
+        return PublicKey.parse(to_pem(spki, "PUBLIC KEY"), role="image")
+    except UsageError as error:
+        raise FormatError(error.what, code=error.code, found=error.found, wanted=error.wanted) from error
 
 
 @cache

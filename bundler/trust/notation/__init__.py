@@ -1,0 +1,1 @@
+"""Notary Project: signatures by certificates of one's own stores (notaryproject/specifications)."""
