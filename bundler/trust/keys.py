@@ -1,0 +1,251 @@
+"""Public keys that a station pins, and whether a signature is theirs.
+
+The pinned key fixes the algorithm. Nothing that travels with a signature has a say in how it is verified.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from bundler.errors import Code, FormatError, TrustError, UsageError
+from bundler.trust.ed25519 import is_sound, verifies_prehashed
+from bundler.trust.encodings import from_pem, to_base64
+
+Role = Literal["image", "seal"]
+
+MAX_KEY_FILE = 16 << 10  # an ML-DSA-87 key takes 3.6 KiB, the largest that is accepted
+MIN_RSA = {"image": 2048, "seal": 3072}  # what old signers have; what is wanted of those who begin now (NIST SP 800-57)
+MAX_RSA = 8192  # beyond, a verification is slow enough to keep a station busy with
+RSA_EXPONENTS = range(65537, 1 << 31, 2)  # FIPS 186-5, A.1.1, from below; what every library takes, from above
+
+_SHA256 = hashes.SHA256()
+_CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
+    "secp256r1": ("ECDSA P-256", _SHA256),
+    "secp384r1": ("ECDSA P-384", hashes.SHA384()),
+    "secp521r1": ("ECDSA P-521", hashes.SHA512()),
+}
+_SEAL_CURVES = ("secp256r1", "secp384r1")
+_ML_DSA = bytes.fromhex("06096086480165030403")  # id-ml-dsa-44, -65 and -87 (RFC 9881) but for the last byte
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A signature that a key verifies: by which algorithm, and what is to be said about that."""
+
+    algorithm: str
+    remarks: tuple[Code, ...] = ()
+
+
+class Signed:
+    """Signed bytes, in parts so that nobody joins large ones, hashed once however many keys are tried on them."""
+
+    __slots__ = ("_digests", "_parts")
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = parts
+        self._digests: dict[str, bytes] = {}
+
+    def digest(self, algorithm: str) -> bytes:
+        if algorithm not in self._digests:
+            hasher = hashlib.new(algorithm)
+            for part in self._parts:
+                hasher.update(part)
+            self._digests[algorithm] = hasher.digest()
+        return self._digests[algorithm]
+
+    @property
+    def whole(self) -> bytes:
+        return b"".join(self._parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One algorithm that a key may have signed with; ``verify`` raises InvalidSignature."""
+
+    algorithm: str
+    verify: Callable[[bytes, Signed], None]
+    remarks: tuple[Code, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key of a kind that is accepted here. Two are the same key exactly if their SPKI is the same."""
+
+    spki: bytes = field(repr=False)
+    """Its SubjectPublicKeyInfo, in DER."""
+    _ways: tuple[_Way, ...] = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, pem: bytes, *, role: Role) -> "PublicKey":
+        """From a file with one ``PUBLIC KEY`` block and nothing else.
+
+        For images: ECDSA P-256, P-384 and P-521, RSA from 2048 bits, Ed25519, ML-DSA. For seals what openssl and cosign
+        check unaided, with SHA-256: P-256, P-384, RSA from 3072 bits.
+
+        Raises UsageError (``trust.key``; ``key.unsupported`` where the cryptography library lacks ML-DSA).
+        """
+        der = _der(pem)
+        key = _loaded(der)
+        if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
+            raise _refused("a key is not in the one form that DER gives it", wanted="SPKI in DER, without anything behind it")
+        return cls(der, _ways(key, role))
+
+    @property
+    def fingerprint(self) -> str:
+        """``sha256:`` and the hex digest of its SPKI."""
+        return f"sha256:{hashlib.sha256(self.spki).hexdigest()}"
+
+    @property
+    def hint(self) -> str:
+        """How Sigstore bundles hint at it: the base64 of the same digest (sigstore-go, ``pkg/sign``)."""
+        return to_base64(hashlib.sha256(self.spki).digest())
+
+    @property
+    def pem(self) -> bytes:
+        lines = to_base64(self.spki)
+        block = "\n".join(lines[start : start + 64] for start in range(0, len(lines), 64))
+        return f"-----BEGIN PUBLIC KEY-----\n{block}\n-----END PUBLIC KEY-----\n".encode()
+
+    def is_named_by(self, hint: str) -> bool:
+        """Whether a foreign hint means this key: its digest in base64 or hex. A hint is only ever a help to people."""
+        return hint in (self.hint, self.fingerprint, self.fingerprint.removeprefix("sha256:"))
+
+    def verify(self, signature: bytes, signed: Signed | bytes) -> Match:
+        """By the key's own algorithms, in order. Raises TrustError (``signature.invalid``)."""
+        signed = signed if isinstance(signed, Signed) else Signed(signed)
+        for way in self._ways:
+            try:
+                way.verify(signature, signed)
+            except InvalidSignature:
+                continue
+            return Match(way.algorithm, way.remarks)
+        raise TrustError("the signature does not verify", code=Code.SIGNATURE_INVALID, wanted=f"one by {self.fingerprint}")
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+
+class Signer(Protocol):
+    """Whoever holds a private key; kept in ``stations``, for a key is no business of this folder."""
+
+    @property
+    def public(self) -> PublicKey: ...
+
+    def sign(self, data: bytes) -> bytes: ...
+
+
+def _der(pem: bytes) -> bytes:
+    if b"PRIVATE KEY" in pem:
+        raise UsageError(
+            "a private key lies where a public key belongs",
+            code=Code.TRUST_KEY,
+            next="take it away from here, replace it if others could read it, and put its public half in its place",
+        )
+    if len(pem) > MAX_KEY_FILE:
+        raise _refused("a key file is too large", found=f"{len(pem)} bytes", wanted=f"at most {MAX_KEY_FILE}")
+    try:
+        blocks = from_pem(pem, "PUBLIC KEY", what="a key file")
+    except FormatError as error:
+        raise _refused(str(error), wanted=_WANTED) from error
+    if len(blocks) != 1:
+        raise _refused("a key file is not of one key", found=f"{len(blocks)} blocks", wanted=_WANTED)
+    return blocks[0]
+
+
+_WANTED = "one PEM block PUBLIC KEY and nothing else"
+
+
+def _loaded(der: bytes) -> PublicKeyTypes:
+    try:
+        return load_der_public_key(der)
+    except UnsupportedAlgorithm as error:
+        if _ML_DSA in der:
+            raise UsageError(
+                "the installed cryptography library cannot verify by this key",
+                code=Code.KEY_UNSUPPORTED,
+                found="ML-DSA",
+                next="install cryptography with OpenSSL 3.5 or newer, or pin another key",
+            ) from error
+        raise _refused("a key is of a kind that is not known here") from error
+    except ValueError as error:
+        raise _refused("a key is not well-formed", found=str(error)[:120]) from error
+
+
+def _ways(key: PublicKeyTypes, role: Role) -> tuple[_Way, ...]:
+    match key:
+        case ec.EllipticCurvePublicKey():
+            return _ecdsa(key, role)
+        case rsa.RSAPublicKey():
+            return (_rsa(key, role),)
+        case ed25519.Ed25519PublicKey() if role == "image":
+            return _ed25519(key)
+        case mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey() if role == "image":
+            return (_ml_dsa(key),)
+    raise _refused("a key is of a kind that is not accepted here", found=type(key).__name__.removesuffix("PublicKey"), wanted=_KINDS[role])
+
+
+_KINDS = {
+    "image": "ECDSA P-256, P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519 or ML-DSA",
+    "seal": "ECDSA P-256 or P-384, or RSA of 3072 to 8192 bits, which openssl and cosign check unaided",
+}
+
+
+def _ecdsa(key: ec.EllipticCurvePublicKey, role: Role) -> tuple[_Way, ...]:
+    if key.curve.name not in (_SEAL_CURVES if role == "seal" else _CURVES):
+        raise _refused("a key is on a curve that is not accepted here", found=key.curve.name, wanted=_KINDS[role])
+    name, own = _CURVES[key.curve.name]
+
+    def way(algorithm: hashes.HashAlgorithm, *remarks: Code) -> _Way:
+        def verify(signature: bytes, signed: Signed) -> None:
+            key.verify(signature, signed.digest(algorithm.name), ec.ECDSA(utils.Prehashed(algorithm)))
+
+        return _Way(f"{name} with {algorithm.name.upper()}", verify, remarks)
+
+    if role == "seal" or own is _SHA256:
+        return (way(_SHA256),)
+    return (way(own), way(_SHA256, Code.KEY_LEGACY_HASH))  # cosign 2 and containers/image take SHA-256 for every curve
+
+
+def _rsa(key: rsa.RSAPublicKey, role: Role) -> _Way:
+    if not MIN_RSA[role] <= key.key_size <= MAX_RSA:
+        raise _refused("an RSA key is of a size that is not accepted here", found=f"{key.key_size} bits", wanted=_KINDS[role])
+    if key.public_numbers().e not in RSA_EXPONENTS:
+        raise _refused("an RSA key has an exponent that is not accepted here", found=key.public_numbers().e, wanted="65537")
+
+    def verify(signature: bytes, signed: Signed) -> None:
+        key.verify(signature, signed.digest("sha256"), padding.PKCS1v15(), utils.Prehashed(_SHA256))
+
+    return _Way(f"RSA-{key.key_size} PKCS #1 v1.5 with SHA256", verify, (Code.KEY_WEAK,) if key.key_size < MIN_RSA["seal"] else ())
+
+
+def _ed25519(key: ed25519.Ed25519PublicKey) -> tuple[_Way, ...]:
+    raw = key.public_bytes_raw()
+    if not is_sound(raw):
+        raise _refused("an Ed25519 key is of small order or in no proper form: messages that it never signed would verify")
+
+    def plain(signature: bytes, signed: Signed) -> None:
+        key.verify(signature, signed.whole)
+
+    def prehashed(signature: bytes, signed: Signed) -> None:
+        if not verifies_prehashed(raw, signature, signed.digest("sha512")):
+            raise InvalidSignature
+
+    return (_Way("Ed25519", plain), _Way("Ed25519ph", prehashed))
+
+
+def _ml_dsa(key: mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey) -> _Way:
+    def verify(signature: bytes, signed: Signed) -> None:
+        key.verify(signature, signed.whole)
+
+    return _Way(type(key).__name__.removesuffix("PublicKey").replace("MLDSA", "ML-DSA-"), verify)
+
+
+def _refused(what: str, *, found: object = None, wanted: str | None = None) -> UsageError:
+    return UsageError(what, code=Code.TRUST_KEY, found=found, wanted=wanted)

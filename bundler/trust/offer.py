@@ -1,0 +1,73 @@
+"""Signatures as their carriers offer them: every form in one shape, before anything of it is believed.
+
+A format's module says what was signed and what lies beside the signature. A rule's signer entry says whether that is its
+signature. Only then is it asked what the signed bytes claim.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.manifest import Document
+from bundler.trust.keys import Signed
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer with its bytes, the manifest it lies in, and the manifest that this was found for."""
+
+    descriptor: Descriptor
+    payload: bytes = field(repr=False)
+    carrier: Document
+    subject: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What lies beside a signature to verify it with. All of it is foreign; a pinned key asks for none of it."""
+
+    by_key: bool
+    """Whether a pinned key may be tried: never where the carrier offers a certificate for it (``bundle.material``)."""
+    hint: str | None = None
+    """Which key its maker says it was."""
+    certificates: tuple[bytes, ...] = ()
+    """The signer's and those that lead to its authority, leaf first, as carried: PEM in annotations, DER in bundles."""
+    log_entries: tuple[Any, ...] = ()
+    """Of transparency logs, as carried: the text of an annotation, or an object of a bundle."""
+    timestamps: tuple[Any, ...] = ()
+    """RFC 3161, as carried: the text of an annotation, or DER from a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What signed bytes say of the manifest that they were found for."""
+
+    predicate_type: str | None = None
+    """None for an image's signature; else what kind of attestation it is, which never counts as a signature."""
+    names: str | None = None
+    """The reference that a simple signing payload names, as it stands there."""
+
+
+class Offer(Protocol):
+    """A signature about a manifest."""
+
+    @property
+    def form(self) -> str:
+        """``sig``, ``att``, ``bundle`` or ``notation``."""
+        ...
+
+    @property
+    def signed(self) -> Signed: ...
+
+    @property
+    def signature(self) -> bytes: ...
+
+    @property
+    def material(self) -> Material: ...
+
+    def claim(self) -> Claim:
+        """What is signed, parsed for meaning and compared with the manifest; asked only once the signature has been verified.
+
+        Raises TrustError or FormatError with the code of the check that fails.
+        """
+        ...

@@ -1,0 +1,186 @@
+"""Sigstore bundles: a signature and what it can be verified with, in one file (protobuf-specs, ``sigstore_bundle.proto``)."""
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from bundler import strictjson
+from bundler.errors import Code, FormatError, translated
+from bundler.oci import mediatype
+from bundler.oci.manifest import Document
+from bundler.trust.dsse import Envelope, EnvelopeSignature, pae
+from bundler.trust.evidence import MAX_EVIDENCE
+from bundler.trust.keys import Signed, Signer
+from bundler.trust.need import need
+from bundler.trust.offer import Claim, Layer, Material
+from bundler.trust.sigstore.protojson import Message
+from bundler.trust.simplesigning import check_single, stated
+from bundler.trust.statement import COSIGN_SIGN, PAYLOAD_TYPE, sign_statement
+
+CONTENT = "dev.sigstore.bundle.content"  # the annotation of the manifest that says which content its bundle has
+
+MAX_CERTIFICATES = 8  # an identity's certificate is two or three below its authority
+MAX_LOG_ENTRIES = 32  # like the next, as sigstore-go takes (CVE-2024-45395)
+MAX_TIMESTAMPS = 32
+
+_VERSIONS = {f"{mediatype.SIGSTORE_BUNDLE}+json;version={version}": version for version in ("0.1", "0.2", "0.3")}
+_VERSIONS[mediatype.SIGSTORE_BUNDLE_V03] = "0.3"
+_MEMBERS = frozenset({"mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"})
+_CONTENTS = ("messageSignature", "dsseEnvelope")
+_MATERIALS = ("publicKey", "certificate", "x509CertificateChain")
+_HASHES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSignature:
+    """A signature over bytes that lie elsewhere; here, over the manifest that the bundle was found for."""
+
+    signature: bytes
+    digest: tuple[str, bytes] | None
+    """Over which: a hint, with its algorithm as protobuf names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigstoreBundle:
+    """A bundle of version 0.1, 0.2 or 0.3: one signature, and what lies beside it."""
+
+    version: str
+    content: Envelope | MessageSignature
+    material: Material
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "SigstoreBundle":
+        """From at most MAX_EVIDENCE bytes. Of certificates, log entries and timestamps nothing is read but where they are.
+
+        Raises TrustError and FormatError (``bundle.…``, ``dsse.…``).
+        """
+        with _well_formed():
+            bundle = Message.of(strictjson.loads(raw, limit=MAX_EVIDENCE), what="the bundle", code=Code.BUNDLE_MALFORMED)
+            strictjson.check_names(bundle.members, _MEMBERS)
+            media_type = bundle.text("mediaType")
+        found = ascii(media_type[:80])
+        need(media_type in _VERSIONS, Code.BUNDLE_MEDIA_TYPE, "a bundle of an unknown version", found=found, wanted="0.1, 0.2 or 0.3")
+        version = _VERSIONS[media_type]
+        return cls(version=version, content=_content(bundle), material=_material(bundle, version))
+
+
+@dataclass(frozen=True, slots=True)
+class BundledSignature:
+    """The signature in a bundle that was found for an image."""
+
+    bundle: SigstoreBundle
+    subject: Document
+    form: str = "bundle"
+
+    @classmethod
+    def read(cls, layer: Layer) -> "BundledSignature":
+        """Raises TrustError and FormatError (``bundle.…``, ``dsse.…``)."""
+        bundle = SigstoreBundle.parse(layer.payload)
+        if isinstance(bundle.content, MessageSignature):
+            said = layer.carrier.content.annotations.get(CONTENT, "message-signature")
+            need(
+                said == "message-signature",
+                Code.BUNDLE_CONTENT,
+                "a bundle of another content than its manifest says",
+                wanted=ascii(said[:80]),
+            )
+            _check_digest(bundle.content, layer.subject)
+        return cls(bundle, layer.subject)
+
+    @property
+    def material(self) -> Material:
+        return self.bundle.material
+
+    @property
+    def signed(self) -> Signed:
+        content = self.bundle.content
+        return content.signed if isinstance(content, Envelope) else Signed(self.subject.raw)
+
+    @property
+    def signature(self) -> bytes:
+        content = self.bundle.content
+        return content.signatures[0].sig if isinstance(content, Envelope) else content.signature
+
+    def claim(self) -> Claim:
+        """A message signature and cosign's statement are signatures, every other statement is an attestation.
+
+        Raises TrustError and FormatError (``payload.type``, ``intoto.…``).
+        """
+        if isinstance(self.bundle.content, MessageSignature):
+            return Claim()
+        statement = stated(self.bundle.content, self.subject)
+        return Claim() if statement.predicate_type == COSIGN_SIGN else Claim(predicate_type=statement.predicate_type)
+
+
+def build_signature_bundle(document: Document, signer: Signer, *, annotations: Mapping[str, str]) -> bytes:
+    """The bundle by which cosign 3 signs an image with a key, without a log entry: ``signer``'s over ``document``'s digest."""
+    statement = sign_statement(document, annotations)
+    signature = EnvelopeSignature(signer.sign(pae(PAYLOAD_TYPE, statement).whole))
+    return strictjson.dumps(
+        {
+            "mediaType": mediatype.SIGSTORE_BUNDLE_V03,
+            "verificationMaterial": {"publicKey": {"hint": signer.public.hint}},
+            "dsseEnvelope": Envelope(PAYLOAD_TYPE, statement, (signature,)).to_json(),
+        }
+    )
+
+
+def _content(bundle: Message) -> Envelope | MessageSignature:
+    contents = [name for name in _CONTENTS if bundle.has(name)]
+    need(len(contents) == 1, Code.BUNDLE_CONTENT, "a bundle that cannot be judged", found=f"{len(contents)} contents", wanted="one")
+    if contents == ["dsseEnvelope"]:
+        envelope = Envelope.of(bundle.members["dsseEnvelope"])
+        check_single(envelope)
+        return envelope
+    with _well_formed():
+        message = bundle.message("messageSignature")
+        digest = message.maybe("messageDigest")
+        return MessageSignature(message.bytes("signature"), (digest.text("algorithm"), digest.bytes("digest")) if digest else None)
+
+
+def _material(bundle: Message, version: str) -> Material:
+    with _well_formed():
+        material = bundle.message("verificationMaterial")
+        kinds = [name for name in _MATERIALS if material.has(name)]
+        key = material.maybe("publicKey")
+        chain = material.maybe("x509CertificateChain")
+        certificates = chain.messages("certificates", limit=MAX_CERTIFICATES) if chain else []
+        certificates += [leaf] if (leaf := material.maybe("certificate")) else []
+        found = Material(
+            by_key=kinds == ["publicKey"],
+            hint=key.text("hint") if key and key.has("hint") else None,
+            certificates=tuple(certificate.bytes("rawBytes") for certificate in certificates),
+            log_entries=tuple(material.messages("tlogEntries", limit=MAX_LOG_ENTRIES)),
+            timestamps=_timestamps(material),
+        )
+    need(
+        len(kinds) == 1,
+        Code.BUNDLE_MATERIAL,
+        "a bundle that cannot be judged",
+        found=" and ".join(kinds) or "nothing",
+        wanted="one material",
+    )
+    need(not (chain and version == "0.3"), Code.BUNDLE_MATERIAL, "a bundle of version 0.3 with a chain", wanted="one certificate")
+    need(found.by_key or bool(certificates), Code.BUNDLE_MATERIAL, "a bundle with an empty chain", wanted="a certificate")
+    return found
+
+
+def _timestamps(material: Message) -> tuple[bytes, ...]:
+    data = material.maybe("timestampVerificationData")
+    stamps = data.messages("rfc3161Timestamps", limit=MAX_TIMESTAMPS) if data else []
+    return tuple(stamp.bytes("signedTimestamp") for stamp in stamps)
+
+
+def _check_digest(message: MessageSignature, subject: Document) -> None:
+    """The digest is only a hint, but one that names other bytes belongs to another artifact."""
+    if message.digest is None:
+        return
+    algorithm, digest = message.digest
+    need(algorithm in _HASHES, Code.BUNDLE_MESSAGE_DIGEST, "a digest of an unknown algorithm", found=ascii(algorithm[:80]))
+    ours = hashlib.new(_HASHES[algorithm], subject.raw).digest()
+    need(digest == ours, Code.BUNDLE_MESSAGE_DIGEST, "a bundle for another manifest", found=digest.hex()[:128], wanted=ours.hex())
+
+
+def _well_formed() -> AbstractContextManager[None]:
+    return translated(FormatError, to=FormatError, what="a Sigstore bundle is not well-formed", code=Code.BUNDLE_MALFORMED)

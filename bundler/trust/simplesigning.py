@@ -1,0 +1,146 @@
+"""Cosign's layers: ``.sig`` with its simple signing payloads, ``.att`` with its DSSE envelopes (cosign, ``specs/``).
+
+Either is found by the tag of its manifest's name, or as a referrer. What cosign lays beside a signature stands in the
+layer's annotations, which nobody has signed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bundler import strictjson
+from bundler.errors import Code, FormatError, translated
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
+from bundler.trust.dsse import Envelope
+from bundler.trust.encodings import from_base64
+from bundler.trust.keys import Signed
+from bundler.trust.need import need
+from bundler.trust.offer import Claim, Layer, Material
+from bundler.trust.statement import PAYLOAD_TYPE, Statement
+
+TYPE = "cosign container image signature"
+MAX_PAYLOAD = 1 << 20  # real ones have 300 bytes, and annotations
+
+SIGNATURE = "dev.cosignproject.cosign/signature"
+CERTIFICATE = "dev.sigstore.cosign/certificate"
+CHAIN = "dev.sigstore.cosign/chain"
+LOG_ENTRY = "dev.sigstore.cosign/bundle"
+TIMESTAMP = "dev.sigstore.cosign/rfc3161timestamp"
+
+
+def payload(*, repository: str, digest: Digest, annotations: Mapping[str, str]) -> bytes:
+    """What is signed for ``digest`` under the name ``repository`` (containers/image, ``containers-signature.5``)."""
+    critical = {"identity": {"docker-reference": repository}, "image": {"docker-manifest-digest": str(digest)}, "type": TYPE}
+    return strictjson.dumps({"critical": critical, "optional": dict(annotations) or None})
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleSigning:
+    """A signature of cosign's first form: over a payload that names the image."""
+
+    payload: bytes = field(repr=False)
+    signature: bytes
+    material: Material
+    subject: Document
+    form: str = "sig"
+
+    @classmethod
+    def read(cls, layer: Layer) -> "SimpleSigning":
+        """Raises TrustError and FormatError (``limit.evidence``, ``signature.malformed``)."""
+        size, text = len(layer.payload), layer.descriptor.annotations.get(SIGNATURE)
+        need(
+            size <= MAX_PAYLOAD,
+            Code.LIMIT_EVIDENCE,
+            "a signed payload is over its limit",
+            found=size,
+            wanted=f"at most {MAX_PAYLOAD} bytes",
+        )
+        need(bool(text), Code.SIGNATURE_MALFORMED, "a layer has no signature among its annotations", wanted=SIGNATURE)
+        with translated(FormatError, to=FormatError, what="a signature is not well-formed", code=Code.SIGNATURE_MALFORMED):
+            return cls(layer.payload, from_base64(text, what="it"), _material(layer.descriptor), layer.subject)
+
+    @property
+    def signed(self) -> Signed:
+        return Signed(self.payload)
+
+    def claim(self) -> Claim:
+        """Raises TrustError and FormatError (``payload.malformed``, ``payload.type``, ``payload.digest``)."""
+        with translated(FormatError, to=FormatError, what="a signed payload is not well-formed", code=Code.PAYLOAD_MALFORMED):
+            kind, names, digest = _read(strictjson.loads(self.payload, limit=MAX_PAYLOAD, predicate=True))
+        need(kind == TYPE, Code.PAYLOAD_TYPE, "a signed payload of another type", found=ascii(kind[:80]), wanted=TYPE)
+        about = digest.same_kind_of(self.subject.raw) == digest
+        need(about, Code.PAYLOAD_DIGEST, "a signed payload about another manifest", found=digest, wanted=self.subject.digest)
+        return Claim(names=names)
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A signed statement about an image, in a layer of its own. Never a signature of it."""
+
+    envelope: Envelope
+    material: Material
+    subject: Document
+    form: str = "att"
+
+    @classmethod
+    def read(cls, layer: Layer) -> "Attestation":
+        """Raises TrustError and FormatError (``dsse.…``)."""
+        envelope = Envelope.parse(layer.payload)
+        check_single(envelope)
+        return cls(envelope, _material(layer.descriptor, envelope.signatures[0].keyid), layer.subject)
+
+    @property
+    def signed(self) -> Signed:
+        return self.envelope.signed
+
+    @property
+    def signature(self) -> bytes:
+        return self.envelope.signatures[0].sig
+
+    def claim(self) -> Claim:
+        """Raises TrustError and FormatError (``payload.type``, ``intoto.…``)."""
+        return Claim(predicate_type=stated(self.envelope, self.subject).predicate_type)
+
+
+def stated(envelope: Envelope, subject: Document) -> Statement:
+    """The in-toto statement in ``envelope``, which is about ``subject``. For envelopes whose signature was verified.
+
+    Raises TrustError and FormatError (``payload.type``, ``intoto.statement``, ``intoto.subject``).
+    """
+    found = ascii(envelope.payload_type[:80])
+    need(envelope.payload_type == PAYLOAD_TYPE, Code.PAYLOAD_TYPE, "an envelope with another payload", found=found, wanted=PAYLOAD_TYPE)
+    statement = Statement.parse(envelope.payload)
+    statement.check_about(subject)
+    return statement
+
+
+def check_single(envelope: Envelope) -> None:
+    """Of several signatures nobody has said how many must verify, so there must be one. Raises TrustError (``dsse.signature-count``)."""
+    found = len(envelope.signatures)
+    need(found == 1, Code.DSSE_SIGNATURE_COUNT, "an envelope that cannot be judged", found=f"{found} signatures", wanted="one")
+
+
+def _read(value: object) -> tuple[str, str, Digest]:
+    """The type, reference and digest of a payload, which has these members and no others, as Go and C readers agree on."""
+    match value:
+        case {
+            "critical": {"identity": {"docker-reference": str(names), **in_identity}, "image": {**image}, "type": str(kind), **in_critical},
+            **rest,
+        } if not in_identity and not in_critical and rest.keys() <= {"optional"} and image.keys() == {"docker-manifest-digest"}:
+            if isinstance(rest.get("optional"), dict | None) and isinstance(digest := image["docker-manifest-digest"], str):
+                return kind, names, Digest.parse(digest)
+    raise FormatError("not of the form of a simple signing payload", wanted="critical (identity, image, type) and optional")
+
+
+def _material(layer: Descriptor, keyid: str | None = None) -> Material:
+    def texts(*names: str) -> tuple[bytes, ...]:
+        return tuple(layer.annotations[name].encode() for name in names if layer.annotations.get(name))
+
+    return Material(
+        by_key=True,  # a certificate here is an annotation that anybody may have added: it takes nothing from a key's signature
+        hint=keyid,
+        certificates=texts(CERTIFICATE, CHAIN),
+        log_entries=texts(LOG_ENTRY),
+        timestamps=texts(TIMESTAMP),
+    )

@@ -1,0 +1,81 @@
+"""In-toto statements: what an attestation says, and of which artifacts (in-toto/attestation, ``spec/v1/statement.md``)."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bundler import strictjson
+from bundler.errors import Code, FormatError, translated
+from bundler.oci.manifest import Document
+from bundler.trust.evidence import MAX_EVIDENCE
+from bundler.trust.need import need
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+TYPES = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
+COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"  # the predicate type by which cosign 3 says "signed"
+MAX_SUBJECTS = 1024  # as sigstore-go; whole releases are attested in one statement
+MAX_DIGESTS = 32
+
+_MEMBERS = frozenset({"_type", "subject", "predicateType", "predicate"})
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+_HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement without its predicate, which no rule asks about."""
+
+    predicate_type: str
+    subjects: tuple[Mapping[str, str], ...]
+    """The digests of each artifact, by algorithm. Their names are nobody's business: an image is its digest."""
+
+    @classmethod
+    def parse(cls, payload: bytes) -> "Statement":
+        """From a payload whose signature was verified. Raises FormatError (``intoto.statement``)."""
+        with translated(FormatError, to=FormatError, what="an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT):
+            value = strictjson.loads(payload, limit=MAX_EVIDENCE, predicate=True)
+            match value:
+                case {"_type": str(kind), "subject": [_, *_] as subjects, "predicateType": str(predicate_type)} if predicate_type:
+                    strictjson.check_names(value, _MEMBERS)
+                    if kind not in TYPES:
+                        raise FormatError("a statement of another version", found=ascii(kind[:80]), wanted=" or ".join(TYPES))
+                    if len(subjects) > MAX_SUBJECTS:
+                        raise FormatError("a statement with too many subjects", found=len(subjects), wanted=f"at most {MAX_SUBJECTS}")
+                    return cls(predicate_type, tuple(_digests(subject) for subject in subjects))
+        raise FormatError("an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT, wanted="_type, subject, predicateType")
+
+    def check_about(self, document: Document) -> None:
+        """Go on if a subject is these very bytes: equal in one digest, and contradicted by none.
+
+        Raises TrustError (``intoto.subject``).
+        """
+        ours = {algorithm: hashlib.new(algorithm, document.raw).hexdigest() for algorithm in _ALGORITHMS}
+        about = any(_is(subject, ours) for subject in self.subjects)
+        need(about, Code.INTOTO_SUBJECT, "the statement is about something else", found=self._first, wanted=document.digest)
+
+    @property
+    def _first(self) -> str:
+        (algorithm, encoded), *_ = self.subjects[0].items()
+        more = f" and {len(self.subjects) - 1} more" if len(self.subjects) > 1 else ""
+        return f"{algorithm}:{encoded}"[:160] + more
+
+
+def sign_statement(document: Document, annotations: Mapping[str, str]) -> bytes:
+    """The statement by which cosign 3 signs an image (cosign, ``cmd/cosign/cli/sign``): no name, no predicate."""
+    subject = {"digest": {document.digest.algorithm: document.digest.encoded}, "annotations": dict(annotations)}
+    return strictjson.dumps({"_type": TYPES[1], "subject": [subject], "predicateType": COSIGN_SIGN, "predicate": {}})
+
+
+def _is(subject: Mapping[str, str], ours: Mapping[str, str]) -> bool:
+    known = subject.keys() & ours.keys()
+    return bool(known) and all(subject[algorithm] == ours[algorithm] for algorithm in known)
+
+
+def _digests(subject: Any) -> Mapping[str, str]:
+    match subject:
+        case {"digest": dict() as digests} if 1 <= len(digests) <= MAX_DIGESTS and all(isinstance(d, str) for d in digests.values()):
+            if all(_HEX.fullmatch(digests[algorithm]) for algorithm in digests.keys() & set(_ALGORITHMS)):
+                return digests
+    raise FormatError("a subject without well-formed digests", found=ascii(subject)[:80], wanted=f"1 to {MAX_DIGESTS} in lower-case hex")
