@@ -33,7 +33,7 @@ BELOW = {
 
 # Each thing outside, and the folders or files of the package that may import it.
 REGISTRY = "content/registry/"
-THREADS = ("content/stream.py", "content/registry/server.py")
+THREADS = ("content/stream.py", "content/registry/server/")
 DOORS = {
     "zstandard": ("bundle/frames.py",),
     "tarfile": ("bundle/tar.py",),

@@ -1,0 +1,433 @@
+"""The endpoints of distribution-spec 1.1 over the folder of :mod:`.storage`. What is answered 201 is on the disk."""
+
+import json
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from bundler import strictjson
+from bundler.content.registry.server.storage import BusyError, Manifest, MismatchError, Repository, Storage, Upload
+from bundler.content.registry.server.wire import Answer, Body, RefusedError, Request
+from bundler.errors import FormatError, IntegrityError
+from bundler.oci import mediatype
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_DOCUMENT, Document
+
+MAX_PAGE = MAX_DOCUMENT  # bytes of a page of referrers: they are manifests too, and clients bound those
+MAX_LISTED = 10_000  # names on a page when nobody says how many
+MAX_TAGS = 128  # tags in one push; the specification asks for ten
+BUSY = 10.0  # seconds to wait for another request on the same upload, whose connection may have died unnoticed
+
+_ALGORITHMS = ("sha256", "sha512")  # what a Digest can be of
+_NAME = "(?P<name>.+)"
+_UNSTATED = {"", "application/json", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}", re.ASCII)
+
+
+class Api:
+    """Answers requests; many threads may ask at once."""
+
+    def __init__(self, storage: Storage, *, read_only: bool = False) -> None:
+        self._storage = storage
+        self._read_only = read_only
+
+    def answer(self, request: Request) -> Answer:
+        """Raises RefusedError; OSError for what the disk refuses."""
+        for pattern, endpoints in _ROUTES:
+            if found := pattern.fullmatch(request.path):
+                return self._called(endpoints, request, found.groupdict())
+        raise RefusedError(404, "UNSUPPORTED", "there is nothing here; the API is below /v2/")
+
+    def _called(self, endpoints: "Endpoints", request: Request, parts: dict[str, str]) -> Answer:
+        allowed = {method for method in endpoints if not self._read_only or method in {"GET", "HEAD"}}
+        if request.method not in allowed:
+            why = "this registry is read-only" if self._read_only else "nothing here is done by this method"
+            raise RefusedError(405, "UNSUPPORTED", why, headers={"Allow": ", ".join(sorted(allowed))})
+        try:
+            return endpoints[request.method](_Call(self._storage, request, parts))
+        except IntegrityError as error:
+            raise RefusedError(400, "DIGEST_INVALID", str(error)) from error
+        except FormatError as error:
+            raise RefusedError(400, "MANIFEST_INVALID", str(error)) from error
+
+
+class _Call:
+    """One request at its endpoint; each method names the one of distribution-spec, "Endpoints", that it is."""
+
+    def __init__(self, storage: Storage, request: Request, parts: dict[str, str]) -> None:
+        self._storage = storage
+        self._request = request
+        self._parts = parts
+
+    @property
+    def _repository(self) -> Repository:
+        try:
+            return self._storage.repository(self._parts["name"])
+        except FormatError as error:
+            raise RefusedError(400, "NAME_INVALID", str(error)) from error
+
+    @property
+    def _reference(self) -> Digest | str:
+        """The digest, or else the tag, that a manifest is asked for by."""
+        return _digest(self._parts["manifest"]) if ":" in self._parts["manifest"] else self._parts["manifest"]
+
+    # --- what there is ---
+
+    def ping(self) -> Answer:
+        """end-1"""
+        return _json({}, {"Docker-Distribution-API-Version": "registry/2.0"})
+
+    def catalog(self) -> Answer:
+        """No part of the specification, but of the habits of those who look after a registry."""
+        listed, more = _page(self._storage.names(), self._request)
+        return _json({"repositories": listed}, more)
+
+    def tags(self) -> Answer:
+        """end-8a, end-8b"""
+        repository = self._repository
+        if not repository.exists():
+            raise RefusedError(404, "NAME_UNKNOWN", f"there is no repository {repository.name}")
+        listed, more = _page(repository.tags(), self._request)
+        return _json({"name": repository.name, "tags": listed}, more)
+
+    def referrers(self) -> Answer:
+        """end-12a, end-12b"""
+        repository, subject = self._repository, _digest(self._parts["digest"])
+        wanted, last = self._request.parameter("artifactType"), self._request.parameter("last") or ""
+        headers = {"Content-Type": mediatype.OCI_INDEX}
+        if wanted is not None:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        listed: list[dict[str, Any]] = []
+        left = MAX_PAGE
+        for descriptor in self._referring(repository, subject, after=last, kind=wanted):
+            left -= len(json.dumps(descriptor)) + 2
+            if left < 0 and listed:
+                query = {"last": listed[-1]["digest"], **({} if wanted is None else {"artifactType": wanted})}
+                headers |= _next(self._request.path, query)
+                break
+            listed.append(descriptor)
+        return _json({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": listed}, headers)
+
+    def _referring(self, repository: Repository, subject: Digest, *, after: str, kind: str | None) -> Iterator[dict[str, Any]]:
+        for digest in repository.referrers(subject):
+            manifest = repository.manifest(digest) if str(digest) > after else None
+            if manifest is not None:
+                descriptor = _Pushed.read(manifest).as_referrer
+                if kind is None or descriptor.get("artifactType") == kind:
+                    yield descriptor
+
+    # --- blobs ---
+
+    def blob(self) -> Answer:
+        """end-2"""
+        repository, digest = self._repository, _digest(self._parts["digest"])
+        file = repository.open(digest)
+        if file is None:
+            raise RefusedError(404, "BLOB_UNKNOWN", f"{repository.name} has no blob {digest}")
+        size = os.fstat(file.fileno()).st_size
+        headers = _named(digest) | {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+        wanted = self._request.headers.get("range") if self._request.method == "GET" and _same(self._request, digest) else None
+        try:
+            first, count = _range(wanted, size)
+        except RefusedError:
+            file.close()
+            raise
+        if count is None:
+            return Answer(200, headers, file, 0, size)
+        return Answer(206, headers | {"Content-Range": f"bytes {first}-{first + count - 1}/{size}"}, file, first, count)
+
+    def delete_blob(self) -> Answer:
+        """end-10"""
+        repository, digest = self._repository, _digest(self._parts["digest"])
+        if not repository.drop(digest):
+            raise RefusedError(404, "BLOB_UNKNOWN", f"{repository.name} has no blob {digest}")
+        return Answer(202)
+
+    # --- uploads ---
+
+    def begin(self) -> Answer:
+        """end-4a, end-4b, end-4c, end-11"""
+        repository = self._repository
+        mount, digest = self._request.parameter("mount"), self._request.parameter("digest")
+        if mount is not None and self._mounted(repository, _digest(mount), self._request.parameter("from")):
+            return _created(repository, "blobs", _digest(mount))
+        whole = _digest(digest) if digest is not None else None
+        algorithm = whole.algorithm if whole else self._request.parameter("digest-algorithm") or "sha256"
+        if algorithm not in _ALGORITHMS:
+            raise RefusedError(400, "DIGEST_INVALID", f"the algorithm is none of {', '.join(_ALGORITHMS)}")
+        try:
+            upload = self._storage.begin(repository.name, algorithm=algorithm)
+        except BusyError as error:
+            raise RefusedError(429, "TOOMANYREQUESTS", "too many uploads are under way", headers={"Retry-After": "60"}) from error
+        if whole is not None:
+            self._append(upload, self._request.body)
+            return self._kept(repository, upload, whole)
+        return Answer(202, _location(upload))
+
+    def _mounted(self, repository: Repository, digest: Digest, source: str | None) -> bool:
+        try:
+            return repository.mount(digest, source=None if source is None else self._storage.repository(source))
+        except FormatError:
+            return False
+
+    def status(self) -> Answer:
+        """end-13"""
+        return Answer(204, _location(self._upload()))
+
+    def append(self) -> Answer:
+        """end-5"""
+        upload = self._upload()
+        with _alone(self._storage, upload):
+            self._append(upload, self._request.body, told=self._request.headers.get("content-range"))
+            return Answer(202, _location(upload))
+
+    def finish(self) -> Answer:
+        """end-6"""
+        repository, upload = self._repository, self._upload()
+        digest = _digest(self._request.parameter("digest") or "")
+        with _alone(self._storage, upload):
+            self._append(upload, self._request.body, told=self._request.headers.get("content-range"))
+            return self._kept(repository, upload, digest)
+
+    def cancel(self) -> Answer:
+        """end-14"""
+        upload = self._upload()
+        with _alone(self._storage, upload):
+            self._storage.discard(upload)
+        return Answer(204)
+
+    def _upload(self) -> Upload:
+        upload = self._storage.upload(self._repository.name, self._parts["upload"])
+        if upload is None:
+            raise RefusedError(404, "BLOB_UPLOAD_UNKNOWN", "there is no such upload; it may have ended")
+        return upload
+
+    def _append(self, upload: Upload, body: Body, *, told: str | None = None) -> None:
+        count = None if told is None else _in_order(upload, told, body)
+        before = upload.size
+        try:
+            upload.append(body)
+        except OSError:  # what lies in the file is not what was hashed
+            self._storage.discard(upload)
+            raise
+        if count is not None and upload.size - before != count:
+            self._storage.discard(upload)
+            raise RefusedError(400, "SIZE_INVALID", f"the chunk has {upload.size - before} bytes, not {count}")
+
+    def _kept(self, repository: Repository, upload: Upload, digest: Digest) -> Answer:
+        try:
+            self._storage.keep(upload, digest)
+        except MismatchError as error:
+            raise RefusedError(400, "DIGEST_INVALID", f"the content is not {digest}") from error
+        repository.add(digest)
+        return _created(repository, "blobs", digest)
+
+    # --- manifests ---
+
+    def manifest(self) -> Answer:
+        """end-3"""
+        repository, asked = self._repository, self._reference
+        digest = asked if isinstance(asked, Digest) else repository.resolve(asked)
+        manifest = repository.manifest(digest) if digest is not None else None
+        if manifest is None:
+            raise _no_manifest(repository, asked)
+        return Answer(200, _named(manifest.digest) | {"Content-Type": manifest.media_type}, manifest.raw)
+
+    def push(self) -> Answer:
+        """end-7a, end-7b"""
+        repository, asked = self._repository, self._reference
+        digest = asked if isinstance(asked, Digest) else None
+        tags = [asked] if isinstance(asked, str) else self._request.query.get("tag", [])
+        if len(tags) > MAX_TAGS:
+            raise RefusedError(414, "UNSUPPORTED", f"at most {MAX_TAGS} tags can be pushed at once")
+        raw = self._request.body.read(MAX_DOCUMENT)
+        if raw is None:
+            raise RefusedError(413, "MANIFEST_INVALID", f"a manifest has at most {MAX_DOCUMENT} bytes")
+        pushed = _Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
+        lacking = repository.push(pushed.manifest, needs=pushed.needs, subject=pushed.subject, tags=tags)
+        if lacking:
+            raise RefusedError(404, "MANIFEST_BLOB_UNKNOWN", f"{repository.name} lacks {', '.join(map(str, lacking[:10]))}")
+        extra = {"OCI-Subject": str(pushed.subject)} if pushed.subject else {}
+        extra |= {"OCI-Tag": ", ".join(tags)} if digest and tags else {}
+        return _created(repository, "manifests", pushed.manifest.digest, extra)
+
+    def delete_manifest(self) -> Answer:
+        """end-9"""
+        repository, asked = self._repository, self._reference
+        if isinstance(asked, Digest):
+            manifest = repository.manifest(asked)
+            subject = _Pushed.read(manifest).subject if manifest is not None else None
+            dropped = repository.drop_manifest(asked, subject=subject)
+        else:
+            dropped = repository.drop_tag(asked)
+        if not dropped:
+            raise _no_manifest(repository, asked)
+        return Answer(202)
+
+
+Endpoints = dict[str, Callable[[_Call], Answer]]
+
+_UPLOADS = f"/v2/{_NAME}/blobs/uploads/"
+_ENDPOINTS: list[tuple[str, Endpoints]] = [
+    ("/v2/?", {"GET": _Call.ping, "HEAD": _Call.ping}),
+    ("/v2/_catalog", {"GET": _Call.catalog}),
+    (f"/v2/{_NAME}/tags/list", {"GET": _Call.tags}),
+    (f"/v2/{_NAME}/referrers/(?P<digest>[^/]+)", {"GET": _Call.referrers}),
+    (f"{_UPLOADS}?", {"POST": _Call.begin}),
+    (f"{_UPLOADS}(?P<upload>[^/]+)", {"GET": _Call.status, "PATCH": _Call.append, "PUT": _Call.finish, "DELETE": _Call.cancel}),
+    (f"/v2/{_NAME}/blobs/(?P<digest>[^/]+)", {"GET": _Call.blob, "HEAD": _Call.blob, "DELETE": _Call.delete_blob}),
+    (
+        f"/v2/{_NAME}/manifests/(?P<manifest>[^/]+)",
+        {"GET": _Call.manifest, "HEAD": _Call.manifest, "PUT": _Call.push, "DELETE": _Call.delete_manifest},
+    ),
+]
+_ROUTES = [(re.compile(pattern), endpoints) for pattern, endpoints in _ENDPOINTS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pushed:
+    """A manifest and what the registry has to know of it. Of an unknown media type it knows subject and artifact type only."""
+
+    manifest: Manifest
+    needs: tuple[Digest, ...]
+    subject: Digest | None
+    as_referrer: dict[str, Any]
+
+    @classmethod
+    def parse(cls, raw: bytes, content_type: str, digest: Digest | None) -> "_Pushed":
+        """Raises IntegrityError, FormatError."""
+        stated = content_type.partition(";")[0].strip().lower()
+        stated = "" if stated in _UNSTATED else stated
+        if stated and not _MEDIA_TYPE.fullmatch(stated):
+            raise RefusedError(400, "MANIFEST_INVALID", "the media type is not well-formed")
+        if not stated or stated in mediatype.DOCUMENTS | mediatype.SCHEMA1:
+            return cls._known(Document.parse(raw, media_type=stated or None, digest=digest))
+        if digest is not None and digest.same_kind_of(raw) != digest:
+            raise RefusedError(400, "DIGEST_INVALID", f"the manifest is not {digest}")
+        return cls._unknown(Manifest(digest or Digest.of(raw), stated, raw))
+
+    @classmethod
+    def read(cls, manifest: Manifest) -> "_Pushed":
+        """What was pushed once."""
+        return cls.parse(manifest.raw, manifest.media_type, manifest.digest)
+
+    @classmethod
+    def _known(cls, document: Document) -> "_Pushed":
+        return cls(
+            manifest=Manifest(document.digest, document.descriptor.media_type, document.raw),
+            needs=tuple(blob.digest for blob in document.blobs if not blob.foreign),
+            subject=document.subject.digest if document.subject else None,
+            as_referrer=document.as_referrer.to_json(),
+        )
+
+    @classmethod
+    def _unknown(cls, manifest: Manifest) -> "_Pushed":
+        members = strictjson.loads(manifest.raw, limit=MAX_DOCUMENT, predicate=True)
+        if not isinstance(members, dict) or members.get("mediaType", manifest.media_type) != manifest.media_type:
+            raise RefusedError(400, "MANIFEST_INVALID", "the manifest is no object of the media type it was pushed as")
+        subject, kind, annotations = (members.get(name) for name in ("subject", "artifactType", "annotations"))
+        descriptor: dict[str, Any] = {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.raw)}
+        descriptor |= {"artifactType": kind} if isinstance(kind, str) and kind else {}
+        descriptor |= {"annotations": annotations} if isinstance(annotations, dict) else {}
+        named = subject.get("digest") if isinstance(subject, dict) else None
+        return cls(manifest, (), Digest.parse(named) if isinstance(named, str) else None, descriptor)
+
+
+def _no_manifest(repository: Repository, asked: Digest | str) -> RefusedError:
+    return RefusedError(404, "MANIFEST_UNKNOWN", f"{repository.name} has no manifest {asked}")
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except FormatError as error:
+        raise RefusedError(400, "DIGEST_INVALID", str(error)) from error
+
+
+@contextmanager
+def _alone(storage: Storage, upload: Upload) -> Iterator[None]:
+    """Nobody else writes to the upload or ends it meanwhile."""
+    if not upload.busy.acquire(timeout=BUSY):
+        raise RefusedError(416, "BLOB_UPLOAD_INVALID", "another request writes to this upload", headers=_location(upload))
+    try:
+        if storage.upload(upload.repository, upload.id) is not upload:
+            raise RefusedError(404, "BLOB_UPLOAD_UNKNOWN", "the upload has ended meanwhile")
+        yield
+    finally:
+        upload.busy.release()
+
+
+def _in_order(upload: Upload, told: str, body: Body) -> int:
+    """How many bytes a chunk with this ``Content-Range`` has; it must begin where the last one ended."""
+    found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", told.strip(), re.ASCII)
+    if found is None:
+        raise RefusedError(400, "BLOB_UPLOAD_INVALID", "a chunk's range is not well-formed")
+    first, last = int(found[1]), int(found[2])
+    if first != upload.size or last < first:
+        wanted = f"the next chunk begins at {upload.size}, not at {first}"
+        raise RefusedError(416, "BLOB_UPLOAD_INVALID", wanted, headers=_location(upload))
+    if body.length not in (None, last - first + 1):
+        raise RefusedError(400, "SIZE_INVALID", f"the range has {last - first + 1} bytes, the chunk {body.length}")
+    return last - first + 1
+
+
+def _range(told: str | None, size: int) -> tuple[int, int | None]:
+    """First byte and how many, for a ``Range`` of one part; (0, None) for the whole (RFC 9110, section 14.2)."""
+    found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", (told or "").replace(" ", ""), re.ASCII)
+    if found is None or found[0] == "bytes=-":
+        return 0, None
+    if found[1]:
+        first, last = int(found[1]), min(int(found[2] or size), size - 1)
+    else:
+        first, last = max(0, size - int(found[2])), size - 1
+    if first > last:
+        raise RefusedError(416, "SIZE_INVALID", f"the blob has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
+    return first, last - first + 1
+
+
+def _same(request: Request, digest: Digest) -> bool:
+    """Whether a part may be given: what a client has the beginning of is what it asks for (RFC 9110, section 13.1.5)."""
+    return request.headers.get("if-range") in (None, _named(digest)["ETag"])
+
+
+def _page(names: list[str], request: Request) -> tuple[list[str], dict[str, str]]:
+    """What ``n`` and ``last`` ask for of sorted names, and the way to the rest."""
+    told, last = request.parameter("n"), request.parameter("last")
+    if told is not None and not re.fullmatch(r"[0-9]{1,9}", told, re.ASCII):
+        raise RefusedError(400, "UNSUPPORTED", "n is not a number")
+    count = min(int(told), MAX_LISTED) if told is not None else MAX_LISTED
+    first = bisect_right(names, last) if last is not None else 0
+    listed = names[first : first + count]
+    if not listed or first + count >= len(names):
+        return listed, {}
+    return listed, _next(request.path, {"n": str(count), "last": listed[-1]})
+
+
+def _next(path: str, query: dict[str, str]) -> dict[str, str]:
+    return {"Link": f'<{quote(path)}?{urlencode(query)}>; rel="next"'}
+
+
+def _named(digest: Digest) -> dict[str, str]:
+    return {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
+
+
+def _location(upload: Upload) -> dict[str, str]:
+    return {
+        "Location": f"/v2/{upload.repository}/blobs/uploads/{upload.id}",
+        "Range": f"0-{max(0, upload.size - 1)}",
+        "Docker-Upload-UUID": upload.id,
+    }
+
+
+def _created(repository: Repository, kind: str, digest: Digest, headers: dict[str, str] | None = None) -> Answer:
+    where = {"Location": f"/v2/{repository.name}/{kind}/{digest}", "Docker-Content-Digest": str(digest)}
+    return Answer(201, where | (headers or {}))
+
+
+def _json(value: Any, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(200, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode())
