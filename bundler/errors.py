@@ -60,6 +60,7 @@ class Code(StrEnum):
     FORMAT_SCHEMA1 = "format.schema1", "a Docker schema 1 manifest, which cannot be verified by digest"
     FORMAT_LAYOUT = "format.layout", "an OCI image layout that is not well-formed"
     FORMAT_REFERENCE = "format.reference", "a reference inside a document is not well-formed"
+    FORMAT_PLATFORM = "format.platform", "a platform that is not of the form OS/ARCH[/VARIANT]"
     FORMAT_BUNDLE = "format.bundle", "a file that is no bundle, or whose frames are not as the format lays them"
     FORMAT_TAR = "format.tar", "a tar header or padding that the format does not allow"
     FORMAT_SEAL = "format.seal", "a seal that is not well-formed or contradicts itself"
@@ -169,6 +170,7 @@ class Code(StrEnum):
     REGISTRY_READ_BACK = "registry.read-back", "the registry gives other bytes than were pushed"
     DISK_IO = "disk.io", "a file system operation failed"
     DISK_FULL = "disk.full", "no space is left"
+    DISK_LOCKED = "disk.locked", "another process has the folder"
 
     NAME_CONFLICT = "name.conflict", "a name at the destination holds something else"
     OUTPUT_EXISTS = "output.exists", "the output exists already"
