@@ -1,0 +1,221 @@
+"""What is shown to a registry: nothing until it asks, then a login or a token, and only there (distribution's token specification)."""
+
+import re
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
+
+from bundler import strictjson
+from bundler.content.registry.answers import MAX_ERROR, Challenge, Complaint, Head, challenges
+from bundler.content.registry.credentials import Login
+from bundler.content.registry.http import Access, Transport
+from bundler.content.registry.origin import MalformedError, Origin, Url, may_ask_for_tokens, shown
+from bundler.content.registry.wire import Answer, PassingError
+from bundler.errors import Code, FormatError, TransportError
+
+MAX_TOKEN = 64 << 10  # bytes of a token service's answer
+TOKEN_SECONDS = 60  # how long a token is good for where nothing is said, as the token specification has it
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}", re.ASCII)
+_SCOPE = re.compile(r"repository:([!-~]{1,512}):([a-z,*]{1,64})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a request must be allowed: to read a repository, to write it, and to read one to mount from."""
+
+    path: str
+    push: bool = False
+    source: str | None = None
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        return ("pull", "push") if self.push else ("pull",)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        own = f"repository:{self.path}:{','.join(self.actions)}"
+        return (own,) if self.source is None else (own, f"repository:{self.source}:pull")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token, and until when it is used, on the monotonic clock."""
+
+    text: str = field(repr=False)
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A token service, as a registry's challenge names it."""
+
+    realm: Url
+    name: str | None
+
+
+class Auth:
+    """Logins and tokens for one registry. Threads may share it; at worst two ask for the same token."""
+
+    def __init__(self, access: Access, transport: Transport, *, host: str) -> None:
+        self._access = access
+        self._transport = transport
+        self._host = host
+        self._logins: dict[str, Login | None] = {}
+        self._basic = False
+        self._service: Service | None = None
+        self._stated: dict[Need, tuple[str, ...]] = {}
+        self._tokens: dict[Need, Token] = {}
+
+    def header(self, need: Need) -> str | None:
+        """The Authorization for a request to the registry, as it asked before; None while it never did.
+
+        Raises TransportError (``registry.credentials``, ``registry.origin``), PassingError.
+        """
+        if self._service is not None:
+            return f"Bearer {self._token(self._service, need).text}"
+        if self._basic and (login := self._login(need)) is not None:
+            return _basic(login)
+        return None
+
+    def challenged(self, home: Origin, head: Head, need: Need, *, shown_before: str | None) -> bool:
+        """Learn from a 401 what the registry wants; whether to ask again with it. ``shown_before`` is what it did not like.
+
+        Raises TransportError (``registry.credentials``, ``registry.origin``).
+        """
+        try:
+            offers = challenges(head.all("www-authenticate"))
+        except MalformedError as error:
+            raise self.refused(need, found=str(error)) from error
+        for offer in offers:
+            if offer.scheme == "bearer":
+                self._service = self._token_service(home, offer)
+                self._stated[need] = tuple(_within(offer.parameters.get("scope", ""), need))
+                for known in (need, replace(need, push=True)):
+                    token = self._tokens.get(known)
+                    if token is not None and shown_before == f"Bearer {token.text}":
+                        self._tokens.pop(known, None)
+                return True
+        if any(offer.scheme == "basic" for offer in offers):
+            self._basic = True
+            login = self._login(need)
+            return login is not None and shown_before != _basic(login)
+        raise self.refused(need, found=f"asked for {', '.join(offer.scheme for offer in offers) or 'nothing'}", wanted="Basic or Bearer")
+
+    def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
+        """What to say to a person when the login is not enough."""
+        login = self._login(need)
+        by_hand = f"log in with `podman login {self._host}` or `docker login {self._host}`, or give --username with --password-stdin"
+        return TransportError(
+            f"{who or self._host} does not let us {' and '.join(need.actions)} {need.path}"
+            + (" without a login" if login is None else f" with the login from {login.source}"),
+            code=Code.REGISTRY_CREDENTIALS,
+            found=found,
+            wanted=wanted,
+            next=by_hand if login is None else f"check that login and what it may do; or {by_hand}",
+        )
+
+    def secrets(self) -> Iterator[str]:
+        """What must not be in a message."""
+        yield from (token.text for token in list(self._tokens.values()))
+        for login in filter(None, list(self._logins.values())):
+            yield from filter(None, (_basic(login).removeprefix("Basic "), login.password, login.identity_token))
+
+    def _login(self, need: Need) -> Login | None:
+        if need.path not in self._logins:
+            self._logins[need.path] = self._access.credentials.for_repository(self._host, need.path)
+        return self._logins[need.path]
+
+    def _token_service(self, home: Origin, offer: Challenge) -> Service:
+        try:
+            realm = Url.parse(offer.parameters.get("realm", ""))
+        except MalformedError as error:
+            raise self._elsewhere(home, str(error)) from error
+        if not may_ask_for_tokens(home, realm.origin, listed=self._access.token_hosts):
+            raise self._elsewhere(home, str(realm.origin))
+        return Service(realm, offer.parameters.get("service"))
+
+    def _elsewhere(self, home: Origin, found: str) -> TransportError:
+        return TransportError(
+            f"{home.host} sends us for a token to somewhere that is not its own",
+            code=Code.REGISTRY_ORIGIN,
+            found=found,
+            wanted=f"{home.scheme}, on {home.host} or a host at the same site",
+        )
+
+    def _token(self, service: Service, need: Need) -> Token:
+        for known in (need, replace(need, push=True)):
+            token = self._tokens.get(known)
+            if token is not None and time.monotonic() < token.until:
+                return token
+        token = self._tokens[need] = self._fetch(service, need)
+        return token
+
+    def _fetch(self, service: Service, need: Need) -> Token:
+        login = self._login(need)
+        scopes = tuple(dict.fromkeys((*need.scopes, *self._stated.get(need, ()))))
+        if login is not None and login.identity_token:
+            answer = self._exchange(service, login, scopes)
+        else:
+            url = service.realm if service.name is None else service.realm.with_query("service", service.name)
+            for scope in scopes:
+                url = url.with_query("scope", scope)
+            headers = {} if login is None else {"Authorization": _basic(login)}
+            answer = self._transport.send("GET", url, headers=headers)
+        try:
+            return self._read(answer, need)
+        finally:
+            answer.close()
+
+    def _exchange(self, service: Service, login: Login, scopes: tuple[str, ...]) -> Answer:
+        """A token for an identity token (distribution's OAuth2 specification): sent in the body, so that no log of URLs has it."""
+        form = {
+            "grant_type": "refresh_token",
+            "service": service.name or self._host,
+            "client_id": "oci-bundler",
+            "scope": " ".join(scopes),
+            "refresh_token": login.identity_token,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._transport.send("POST", service.realm, headers=headers, body=urlencode(form).encode())
+
+    def _read(self, answer: Answer, need: Need) -> Token:
+        service = answer.url.origin
+        if answer.status in REDIRECTS:
+            raise TransportError(
+                f"{service} redirects a request for a token", code=Code.REGISTRY_ORIGIN, found=shown(answer.head.one("location") or "")
+            )
+        if answer.status != 200:
+            complaint = Complaint.parse(answer.beginning(MAX_ERROR), secrets=self.secrets())
+            found = f"{answer.status} {complaint.text}".strip()
+            if answer.status in PASSING:
+                raise PassingError(f"{service} gives no token", code=Code.REGISTRY_STATUS, found=found, after=answer.head.retry_after)
+            raise self.refused(need, found=found, who=str(service))
+        try:
+            members = strictjson.loads(answer.whole(MAX_TOKEN, what="a token service's answer"), limit=MAX_TOKEN, predicate=True)
+        except FormatError as error:
+            raise self.refused(need, found=error.what, wanted="a token", who=str(service)) from error
+        if not isinstance(members, dict):
+            members = {}
+        text, seconds = members.get("token") or members.get("access_token"), members.get("expires_in")
+        if not isinstance(text, str) or not _TOKEN.fullmatch(text):
+            raise self.refused(need, found="an answer without a well-formed token", wanted="a token", who=str(service))
+        good = seconds if type(seconds) is int and seconds > 0 else TOKEN_SECONDS
+        return Token(text, time.monotonic() + good * 0.9)  # a tenth less: it travels, too
+
+
+def _basic(login: Login) -> str:
+    return f"Basic {b64encode(f'{login.username}:{login.password}'.encode()).decode()}"
+
+
+def _within(stated: str, need: Need) -> Iterator[str]:
+    """The scopes that a registry states, no more than what the request needs: some know a repository by another name."""
+    for scope in stated.split()[:8]:
+        match = _SCOPE.fullmatch(scope)
+        actions = [action for action in need.actions if match and action in match[2].split(",")]
+        if match and actions:
+            yield f"repository:{match[1]}:{','.join(actions)}"

@@ -1,0 +1,255 @@
+"""Logins to registries, from where people keep them: containers-auth.json(5), Docker's config.json, credential helpers.
+
+The first place that knows a repository is used: the login given by hand; the file of ``--authfile`` or
+``$REGISTRY_AUTH_FILE``, which then is the only one; ``$DOCKER_AUTH_CONFIG`` (the text itself);
+``$DOCKER_CONFIG/config.json``; ``$XDG_RUNTIME_DIR/containers/auth.json``; ``$XDG_CONFIG_HOME/containers/auth.json``;
+``~/.docker/config.json``. Within a place the longest namespace that holds the repository is used.
+"""
+
+import re
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bundler import strictjson
+from bundler.content.files import read_small
+from bundler.errors import BundlerError, Code, FormatError, UsageError
+
+MAX_FILE = 1 << 20
+MAX_HELPED = 64 << 10  # bytes of a helper's answer
+HELPER_SECONDS = 60  # a helper may ask a person, or a service
+DOCKER_HUB = ("docker.io", "https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io")
+IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - what stands for the user beside an identity token
+
+_HELPER = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What proves to one registry who we are: a user with a password, or an identity token."""
+
+    source: str
+    """Where it was found, for a person."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One credential file, parsed: logins and helpers by namespace, and the helper for all others."""
+
+    source: str
+    logins: Mapping[str, Login] = field(default_factory=dict, hash=False)
+    helpers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    store: str | None = None
+
+    @classmethod
+    def parse(cls, raw: bytes, source: str) -> "Place":
+        """Raises UsageError (``usage.credentials``), which shows nothing of what the file holds."""
+        try:
+            members = strictjson.loads(raw, limit=MAX_FILE, predicate=True)
+        except FormatError as error:
+            raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=error.what, wanted="JSON") from None
+        auths, helpers, store = (_member(members, name, kind, source) for name, kind in _MEMBERS)
+        found = {_namespace(key): login for key, value in auths.items() if (login := _login(value, key, source)) is not None}
+        names = {_namespace(key): _helper_name(name, source) for key, name in helpers.items() if name != ""}
+        return cls(source=source, logins=found, helpers=names, store=_helper_name(store, source) if store else None)
+
+
+_MEMBERS: tuple[tuple[str, Any], ...] = (("auths", dict), ("credHelpers", dict), ("credsStore", str))
+
+
+@dataclass(slots=True)
+class Credentials:
+    """The logins of one run. A helper is asked once for each registry."""
+
+    by_hand: tuple[str, Login] | None = None
+    places: tuple[Place, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _helped: dict[tuple[str, str], Login | None] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        environ: Mapping[str, str],
+        authfile: Path | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        hosts: Iterable[str] = (),
+    ) -> "Credentials":
+        """Read every place that is there. ``hosts`` are the registries of this run: a login given by hand is for one.
+
+        Raises UsageError (``usage``, ``usage.input``, ``usage.credentials``).
+        """
+        by_hand = None
+        if username is not None or password is not None:
+            by_hand = _by_hand(username, password, set(hosts))
+        return cls(by_hand=by_hand, places=tuple(_places(authfile, environ)), environ=environ)
+
+    def for_repository(self, host: str, path: str) -> Login | None:
+        """The login for ``host/path``; None to go without. Raises UsageError (``usage.credentials``) when a helper fails."""
+        if self.by_hand is not None and self.by_hand[0] == host:
+            return self.by_hand[1]
+        return next((login for place in self.places if (login := self._from_place(place, host, path)) is not None), None)
+
+    def _from_place(self, place: Place, host: str, path: str) -> Login | None:
+        for namespace in _namespaces(host, path):
+            if namespace in place.helpers:
+                return self._ask(place.helpers[namespace], namespace)
+            if namespace in place.logins:
+                return place.logins[namespace]
+        return self._ask(place.store, host) if place.store else None
+
+    def _ask(self, helper: str, server: str) -> Login | None:
+        server = DOCKER_HUB[1] if server in DOCKER_HUB else server
+        if (helper, server) not in self._helped:
+            self._helped[helper, server] = _helped(helper, server, self.environ)
+        return self._helped[helper, server]
+
+
+def _by_hand(username: str | None, password: str | None, hosts: set[str]) -> tuple[str, Login]:
+    if not username or password is None:
+        raise UsageError("a login needs both a user and a password", code=Code.USAGE, wanted="--username with --password-stdin")
+    if len(hosts) != 1:
+        raise UsageError(
+            "one login is given, and it would be shown to several registries",
+            code=Code.USAGE,
+            found=", ".join(sorted(hosts)),
+            next="log in to each, and name the file with --authfile",
+        )
+    return hosts.pop(), Login("--username", username, password)
+
+
+def _places(authfile: Path | None, environ: Mapping[str, str]) -> Iterator[Place]:
+    only = authfile or (Path(named) if (named := environ.get("REGISTRY_AUTH_FILE")) else None)
+    if only is not None:
+        yield Place.parse(read_small(only, limit=MAX_FILE, what="credential file"), str(only))
+        return
+    if text := environ.get("DOCKER_AUTH_CONFIG"):
+        yield Place.parse(text.encode("utf-8", "surrogateescape"), "$DOCKER_AUTH_CONFIG")
+    for path in dict.fromkeys(_paths(environ)):
+        if path.exists():
+            yield Place.parse(read_small(path, limit=MAX_FILE, what="credential file"), str(path))
+
+
+def _paths(environ: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(environ["HOME"]) if environ.get("HOME") else None
+    if docker := environ.get("DOCKER_CONFIG"):
+        yield Path(docker) / "config.json"
+    if runtime := environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "containers/auth.json"
+    if config := environ.get("XDG_CONFIG_HOME"):
+        yield Path(config) / "containers/auth.json"
+    elif home:
+        yield home / ".config/containers/auth.json"
+    if home:
+        yield home / ".docker/config.json"
+
+
+def _namespaces(host: str, path: str) -> Iterator[str]:
+    """``host/ns/repo``, ``host/ns``, ``host``: containers-auth.json(5)."""
+    parts = path.split("/")
+    for count in range(len(parts), -1, -1):
+        yield "/".join([host, *parts[:count]])
+
+
+def _namespace(key: str) -> str:
+    """A key of a credential file as ``HOST[/PATH]``: older tools write URLs there."""
+    if key in DOCKER_HUB:
+        return DOCKER_HUB[0]
+    scheme, separator, rest = key.partition("://")
+    if separator and scheme in {"http", "https"}:
+        return rest.partition("/")[0].lower()
+    host, slash, path = key.partition("/")
+    if path.rstrip("/") in {"v1", "v2"}:
+        return host.lower()
+    return host.lower() + slash + path.rstrip("/")
+
+
+def _member(members: Any, name: str, kind: type, source: str) -> Any:
+    value = members.get(name) if isinstance(members, dict) else members
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        _refuse(source, name)
+    return value
+
+
+def _login(value: Any, key: str, source: str) -> Login | None:
+    """A login of ``auths``; None for an entry that only says that there is one in a store."""
+    if not isinstance(value, dict):
+        _refuse(source, f"auths of {key}")
+    username, password = _text(value, "username", source), _text(value, "password", source)
+    if packed := _text(value, "auth", source):
+        try:
+            username, colon, password = b64decode(packed, validate=True).decode().partition(":")
+        except ValueError:
+            _refuse(source, f"auth of {key}")
+        if not colon:
+            _refuse(source, f"auth of {key}")
+        password = password.rstrip("\0")  # older Docker pads with them
+    identity = _text(value, "identitytoken", source)
+    return _as_login(source, username, password, identity) if username or identity else None
+
+
+def _as_login(source: str, username: str, password: str, identity: str = "") -> Login:
+    if username == IDENTITY_TOKEN_USER:
+        return Login(source, identity_token=password)
+    return Login(source, username, password, identity)
+
+
+def _text(value: Mapping[str, Any], name: str, source: str) -> str:
+    text = value.get(name)
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        _refuse(source, name)
+    return text
+
+
+def _helper_name(name: Any, source: str) -> str:
+    if not isinstance(name, str) or not _HELPER.fullmatch(name):
+        _refuse(source, "the name of a credential helper")
+    return name
+
+
+def _refuse(source: str, what: str) -> NoReturn:
+    raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=ascii(what)[1:200])
+
+
+def _helped(helper: str, server: str, environ: Mapping[str, str]) -> Login | None:
+    """Ask ``docker-credential-HELPER get``, the server on its standard input (Docker's credential helper protocol)."""
+    command = f"docker-credential-{helper}"
+    try:
+        asked = subprocess.run(  # noqa: S603 - the user's own configuration names it, and its form was checked
+            [command, "get"], input=server.encode(), capture_output=True, timeout=HELPER_SECONDS, check=False, env=dict(environ)
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _helper_fails(command, server, getattr(error, "strerror", None) or "no answer in time") from None
+    if asked.returncode:
+        said = (asked.stdout + asked.stderr).decode("utf-8", "replace").strip()
+        if "credentials not found" in said:  # how every helper says it
+            return None
+        raise _helper_fails(command, server, ascii(said[:200])[1:-1] or f"exit {asked.returncode}")
+    try:
+        members = strictjson.loads(asked.stdout, limit=MAX_HELPED, predicate=True)
+        username, secret = members["Username"], members["Secret"]
+    except (BundlerError, KeyError, TypeError):
+        raise _helper_fails(command, server, "an answer that is not well-formed") from None
+    if not isinstance(username, str) or not isinstance(secret, str):
+        raise _helper_fails(command, server, "an answer that is not well-formed")
+    return _as_login(command, username, secret) if username or secret else None
+
+
+def _helper_fails(command: str, server: str, found: str) -> UsageError:
+    return UsageError(
+        f"{command} does not give the login for {server}",
+        code=Code.USAGE_CREDENTIALS,
+        found=found,
+        next="put it in order, or name another credential file with --authfile",
+    )

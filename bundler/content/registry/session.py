@@ -1,0 +1,189 @@
+"""Requests to one registry: with what it wants to see, to where it may lead, and again where that helps."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TypeVar
+
+from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint
+from bundler.content.registry.auth import PASSING, REDIRECTS, Auth, Need
+from bundler.content.registry.http import Access, Body, Transport
+from bundler.content.registry.origin import MalformedError, Origin, Url, shown
+from bundler.content.registry.wire import Answer, PassingError
+from bundler.errors import Code, TransportError, UsageError, translated
+
+MAX_TRIES = 6
+MAX_REDIRECTS = 5
+FIRST_WAIT = 0.5  # seconds, doubled each time
+PROGRESS = 1 << 20  # bytes that earn a transfer all of its tries again
+
+T = TypeVar("T")
+
+
+class Tries:
+    """How often one step is tried again, and how long is waited in between."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self._failed = 0
+        self._moved = 0
+
+    def again(self, error: PassingError) -> None:
+        """Wait, as long as the registry asked for or a little longer each time; raise ``error`` when that was often enough."""
+        self._failed += 1
+        if self._failed >= MAX_TRIES:
+            raise error
+        backoff = FIRST_WAIT * 2 ** (self._failed - 1) * (0.5 + secrets.randbelow(501) / 1000)
+        self._sleep(min(error.after if error.after is not None else backoff, MAX_WAIT))
+
+    def moved(self, count: int) -> None:
+        """So many bytes arrived: a long transfer may be interrupted more often than a short one."""
+        self._moved += count
+        if self._moved >= PROGRESS:
+            self._failed = self._moved = 0
+
+
+class Session:
+    """What all repositories of one registry share. Threads may share it."""
+
+    def __init__(self, host: str, access: Access, *, sleep: Callable[[float], None]) -> None:
+        self.host = host
+        self.access = access
+        self._sleep = sleep
+        self._authority = "registry-1.docker.io" if host == "docker.io" else host
+        with translated(MalformedError, to=UsageError, what="a registry is not well-formed", code=Code.USAGE_REFERENCE):
+            self._https = Origin.of("https", self._authority)
+        self._transport = Transport(access, host=self._https.host)
+        self._auth = Auth(access, self._transport, host=host)
+        self._home: Origin | None = None
+
+    @property
+    def home(self) -> Origin:
+        """The registry's origin: https; http where the flag says so, and on this machine where nobody speaks TLS.
+
+        Raises PassingError if it has to be found out and nobody answers.
+        """
+        if self._home is None:
+            http = Origin.of("http", self._authority)
+            plain = self.access.plain_http or (http.loopback and self._transport.speaks_http(http))
+            self._home = http if plain else self._https
+        return self._home
+
+    def tries(self) -> Tries:
+        return Tries(self._sleep)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def ask(
+        self,
+        method: str,
+        target: str | Url,
+        *,
+        need: Need,
+        then: Callable[[Answer], T],
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        abroad: bool = False,
+        tries: Tries | None = None,
+    ) -> T:
+        """What ``then`` makes of the answer, the whole tried again while it fails in a way that may pass.
+
+        For requests that may be sent twice. ``abroad``: redirects may lead to other origins, which get no credentials.
+        """
+        tries = tries or self.tries()
+        while True:
+            try:
+                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad)
+                try:
+                    return then(answer)
+                finally:
+                    answer.discard()
+            except PassingError as error:
+                tries.again(error)
+
+    def attempt(
+        self,
+        method: str,
+        target: str | Url,
+        *,
+        need: Need,
+        headers: Mapping[str, str] | None = None,
+        body: Body | bytes | None = None,
+        abroad: bool = False,
+        wait: float | None = None,
+    ) -> Answer:
+        """The answer to one request, asked once; after a 401 once more, with another token, if the body can be sent again.
+
+        Raises PassingError for what may pass, TransportError for what leads astray.
+        """
+        home = self.home
+        url, renewed, hops = Url(home, target) if isinstance(target, str) else target, False, 0
+        streamed = not isinstance(body, bytes | None)
+        while True:
+            at_home = url.origin == home
+            shown_before = self._auth.header(need) if at_home else None
+            login = {} if shown_before is None else {"Authorization": shown_before}
+            answer = self._transport.send(method, url, headers={**(headers or {}), **login}, body=body, wait=wait)
+            with ExitStack() as given_up:
+                given_up.callback(answer.discard)
+                if answer.status == 401 and at_home and not renewed:
+                    renewed = self._auth.challenged(home, answer.head, need, shown_before=shown_before)
+                    if renewed and not streamed:
+                        continue
+                if answer.status in REDIRECTS:
+                    if streamed or (method not in {"GET", "HEAD"} and answer.status not in {307, 308}) or hops == MAX_REDIRECTS:
+                        raise self._astray(answer, f"a redirect after {hops} others" if hops else "a redirect", Code.REGISTRY_PROTOCOL)
+                    url, hops = self._redirected(answer, abroad=abroad), hops + 1
+                    continue
+                # storage elsewhere takes a signed URL for a while only, and the registry gives a new one
+                if answer.status in PASSING or (not at_home and method == "GET" and answer.status in {401, 403}):
+                    raise self._busy(answer, method)
+                given_up.pop_all()
+                return answer
+
+    def refusal(self, answer: Answer, method: str, *, need: Need, complaint: Complaint | None = None) -> TransportError:
+        """What an answer of another status than asked for means."""
+        said = complaint or self.complaint(answer)
+        found = f"{answer.status} {said.text}".strip()
+        if answer.status in {401, 403} and answer.url.origin == self.home:
+            return self._auth.refused(need, found=found)
+        return TransportError(f"{self.host} refuses {method} {shown(answer.url.path)[1:-1]}", code=Code.REGISTRY_STATUS, found=found)
+
+    def complaint(self, answer: Answer) -> Complaint:
+        """What an error body says, for a message, without our secrets. Never raises for what is in it."""
+        try:
+            body = answer.beginning(MAX_ERROR)
+        except TransportError:
+            body = b""
+        return Complaint.parse(body, secrets=tuple(self._auth.secrets()))
+
+    def linked(self, answer: Answer, location: str | None, what: str) -> Url:
+        """Where an answer of the registry says to go on, at the same origin. Raises TransportError (``registry.origin``)."""
+        with translated(MalformedError, to=TransportError, what=f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL):
+            url = answer.url.join(location or "")
+        if url.origin != self.home:
+            raise self._astray(answer, f"{what} at {url.origin}", Code.REGISTRY_ORIGIN)
+        return url
+
+    def _redirected(self, answer: Answer, *, abroad: bool) -> Url:
+        with translated(MalformedError, to=TransportError, what=f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL):
+            url = answer.url.join(answer.head.one("location") or "")
+        downgrade = answer.url.origin.scheme == "https" and url.origin.scheme == "http"
+        if url.origin != answer.url.origin and (downgrade or not abroad):
+            raise self._astray(answer, f"a redirect to {url.origin}", Code.REGISTRY_ORIGIN)
+        return url
+
+    def _astray(self, answer: Answer, found: str, code: Code) -> TransportError:
+        path = shown(answer.url.path)[1:-1]
+        return TransportError(
+            f"{answer.url.origin} leads elsewhere from {path}", code=code, found=found, wanted=f"an answer at {self.home}"
+        )
+
+    def _busy(self, answer: Answer, method: str) -> PassingError:
+        return PassingError(
+            f"{answer.url.origin} does not answer {method} {shown(answer.url.path)[1:-1]} now",
+            code=Code.REGISTRY_STATUS,
+            found=f"{answer.status} {self.complaint(answer).text}".strip(),
+            after=answer.head.retry_after,
+        )

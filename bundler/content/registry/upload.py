@@ -1,0 +1,281 @@
+"""Blobs on their way into a registry (distribution-spec, "Pushing Blobs"): whole, or in pieces that are resumed.
+
+What commits a blob is sent last, and only after the iterator of its bytes has ended: the last bytes of an upload that is
+sent whole, the closing request of one sent in pieces. Where the answer to it is lost, the registry is asked.
+"""
+
+from collections.abc import Callable, Iterator
+
+from bundler.content.registry.answers import number, received
+from bundler.content.registry.auth import Need
+from bundler.content.registry.origin import MalformedError, Url
+from bundler.content.registry.session import Session, Tries
+from bundler.content.registry.wire import Answer, PassingError
+from bundler.errors import Code, IntegrityError, TransportError, translated
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+
+PIECE = 32 << 20  # object storage wants 5 MiB or more, and proxies that limit a request often begin at 100 MB
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+_NOT_WHOLE = frozenset({405, 411, 413, 415, 501})
+_NOT_WHOLE_CODES = frozenset({"BLOB_UPLOAD_INVALID", "SIZE_INVALID", "UNSUPPORTED"})
+
+Chunks = Callable[[], Iterator[bytes]]
+
+
+class Uploads:
+    """Uploads into one repository."""
+
+    def __init__(self, session: Session, path: str, *, has: Callable[[Descriptor], bool]) -> None:
+        self._session = session
+        self._path = path
+        self._has = has
+        self._begun: dict[Digest, Url] = {}
+        self._piecewise = session.access.chunk_size is not None
+        """Whether uploads go in pieces: because it was asked for, or because the registry did not take one whole."""
+
+    def mount(self, blob: Descriptor, source: str) -> bool:
+        """Have the registry take ``blob`` from its repository ``source``; False if it did not, for whatever reason."""
+        need = Need(self._path, push=True, source=source)
+
+        def mounted(answer: Answer) -> bool:
+            if answer.status == 202:  # an upload instead: the next put() goes on with it
+                self._begun[blob.digest] = self._session.linked(answer, answer.head.one("location"), "an upload")
+            return answer.status == 201
+
+        try:
+            taken = self._session.ask("POST", f"{self._start}?mount={blob.digest}&from={source}", need=need, then=mounted)
+        except TransportError as error:
+            if error.code is not Code.REGISTRY_CREDENTIALS:
+                raise
+            return False
+        return taken and self._has(blob)
+
+    def put(self, blob: Descriptor, chunks: Chunks) -> None:
+        """Store ``blob``, as :class:`bundler.content.store.Sink` has it."""
+        upload = Upload(self._session, Need(self._path, push=True), blob, chunks)
+        piecewise, tries = self._piecewise, self._session.tries()
+        while True:
+            upload.location, least = self._begin(blob, tries)
+            try:
+                if piecewise:
+                    upload.in_pieces(max(self._session.access.chunk_size or PIECE, least), tries)
+                else:
+                    upload.whole()
+            except NotWholeError:
+                self._piecewise = piecewise = True
+            except PassingError as error:
+                if upload.feed.failure is not None:
+                    raise
+                if self._has(blob):
+                    return
+                tries.again(error)
+                piecewise = piecewise or blob.size > PIECE  # so that what arrives before the next loss stays
+            else:
+                return
+
+    @property
+    def _start(self) -> str:
+        return f"/v2/{self._path}/blobs/uploads/"
+
+    def _begin(self, blob: Descriptor, tries: Tries) -> tuple[Url, int]:
+        """Where to send the blob, and the least size of a piece."""
+        begun = self._begun.pop(blob.digest, None)
+        if begun is not None:
+            return begun, 0
+        need = Need(self._path, push=True)
+
+        def location(answer: Answer) -> tuple[Url, int]:
+            if answer.status != 202:
+                raise self._session.refusal(answer, "POST", need=need)
+            least = answer.head.one("oci-chunk-min-length") or "0"
+            with translated(MalformedError, to=TransportError, what=f"{self._session.host} breaks the protocol"):
+                return self._session.linked(answer, answer.head.one("location"), "an upload"), number(least, "OCI-Chunk-Min-Length")
+
+        return self._session.ask("POST", self._start, need=need, then=location, tries=tries)
+
+
+class NotWholeError(TransportError):
+    """The registry does not take a blob in one request, or not one of this size."""
+
+    default = Code.REGISTRY_STATUS
+
+
+class Upload:
+    """The upload of one blob, from its first try to its last."""
+
+    location: Url
+
+    def __init__(self, session: Session, need: Need, blob: Descriptor, chunks: Chunks) -> None:
+        self._session = session
+        self._need = need
+        self._blob = blob
+        self._chunks = chunks
+        self._furthest = 0
+        self.feed = Feed(iter(()), blob)
+
+    def whole(self) -> None:
+        """In one request. Raises NotWholeError where that is what the registry minds."""
+        self.feed = Feed(self._chunks(), self._blob)
+        if not self._blob.size:
+            self.feed.finish()
+        self._close(self.feed.part(self._blob.size))
+
+    def in_pieces(self, size: int, tries: Tries) -> None:
+        """In requests of ``size`` bytes, each of which goes on where the registry says that it is."""
+        self.feed, held = Feed(self._chunks(), self._blob), 0
+        while held < self._blob.size:
+            length = min(size, self._blob.size - held)
+            arrived = self._piece(held, length, tries)
+            if arrived > self._furthest:  # what was there before earns no more tries
+                tries.moved(arrived - self._furthest)
+                self._furthest = arrived
+            if arrived != held + length:
+                self.feed = Feed(self._chunks(), self._blob)
+                self.feed.skip(arrived)
+            held = arrived
+        self.feed.finish()
+        self._close(b"")
+
+    def _piece(self, start: int, length: int, tries: Tries) -> int:
+        """How many bytes the registry holds after ``length`` more were sent from ``start``."""
+        headers = _OCTETS | {"Content-Range": f"{start}-{start + length - 1}"}
+        try:
+            answer = self._attempt("PATCH", self.location, headers, self.feed.part(length))
+            try:
+                if answer.status == 202:
+                    self.location = self._session.linked(answer, answer.head.one("location"), "an upload")
+                    said = answer.head.one("range")
+                    arrived = start + length if said is None else received(said, sent=start + length)
+                    if arrived == start + length:
+                        return arrived
+                    raise self._lost(f"the range {ascii(said)[:80]} after byte {start + length - 1}")
+                if answer.status not in {401, 404, 416}:
+                    raise self._session.refusal(answer, "PATCH", need=self._need)
+                raise self._lost(f"{answer.status} {self._session.complaint(answer).text}")
+            finally:
+                answer.discard()
+        except PassingError as error:
+            if self.feed.failure is not None:
+                raise
+            tries.again(error)
+        return self._held(sent=start + length, tries=tries)
+
+    def _held(self, *, sent: int, tries: Tries) -> int:
+        """How much the registry says that it holds. Raises PassingError where the upload has to begin anew."""
+
+        def held(answer: Answer) -> int | None:
+            if answer.status not in {200, 202, 204}:
+                return None
+            if location := answer.head.one("location"):
+                self.location = self._session.linked(answer, location, "an upload")
+            return received(answer.head.one("range"), sent=sent)
+
+        arrived = self._session.ask("GET", self.location, need=self._need, then=held, tries=tries)
+        if arrived is None:
+            raise self._lost("nothing of it that can be gone on with")
+        return arrived
+
+    def _close(self, body: "Part | bytes") -> None:
+        url = self.location.with_query("digest", str(self._blob.digest))
+        answer = self._attempt("PUT", url, _OCTETS, body)
+        try:
+            if answer.status == 201:
+                self._check_stored(answer)
+                return
+            complaint = self._session.complaint(answer)
+            if answer.status in {401, 404} and "DIGEST_INVALID" not in complaint.codes:
+                raise self._lost(f"{answer.status} {complaint.text}")
+            refusal = self._session.refusal(answer, "PUT", need=self._need, complaint=complaint)
+            if isinstance(body, Part) and (answer.status in _NOT_WHOLE or (answer.status == 400 and complaint.codes & _NOT_WHOLE_CODES)):
+                raise NotWholeError(refusal.what, found=refusal.found)
+            raise refusal
+        finally:
+            answer.discard()
+
+    def _check_stored(self, answer: Answer) -> None:
+        said = answer.head.one("docker-content-digest")
+        if said is not None and said != str(self._blob.digest):
+            raise TransportError(
+                f"{self._session.host} stored a blob under another digest",
+                code=Code.REGISTRY_PROTOCOL,
+                found=ascii(said)[1:161],
+                wanted=self._blob.digest,
+            )
+
+    def _attempt(self, method: str, url: Url, headers: dict[str, str], body: "Part | bytes") -> Answer:
+        wait = self._session.access.patience.commit
+        return self._session.attempt(method, url, need=self._need, headers=headers, body=body, wait=wait)
+
+    def _lost(self, found: str) -> PassingError:
+        return PassingError(f"{self._session.host} lost the upload of {self._blob.digest}", code=Code.REGISTRY_PROTOCOL, found=found)
+
+
+class Feed:
+    """The bytes of one blob, handed out in the lengths that requests take them in.
+
+    The last bytes are handed out only once the iterator has ended, and never more or fewer than the blob has.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], blob: Descriptor) -> None:
+        self._chunks = _held_back(chunks, blob)
+        self._rest = b""
+        self.failure: BaseException | None = None
+        """What the iterator raised: whoever gave it knows what that means, and it is not tried again here."""
+
+    def part(self, length: int) -> "Part":
+        """The next ``length`` bytes as the body of a request."""
+        return Part(self, length)
+
+    def skip(self, length: int) -> None:
+        """Read past what the registry holds already."""
+        for _ in self.take(length):
+            pass
+
+    def finish(self) -> None:
+        """See the iterator's end."""
+        while self._next():
+            pass
+
+    def take(self, length: int) -> Iterator[bytes]:
+        """The next ``length`` bytes."""
+        while length and (piece := self._rest or self._next()):
+            self._rest = piece[length:]
+            yield piece[:length]
+            length -= min(length, len(piece))
+
+    def _next(self) -> bytes:
+        try:
+            return next(self._chunks, b"")
+        except BaseException as error:
+            self.failure = error
+            raise
+
+
+class Part:
+    """Some of a feed, as the body of one request."""
+
+    def __init__(self, feed: Feed, length: int) -> None:
+        self._feed = feed
+        self.length = length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._feed.take(self.length)
+
+
+def _held_back(chunks: Iterator[bytes], blob: Descriptor) -> Iterator[bytes]:
+    held, left = b"", blob.size
+    for chunk in chunks:
+        if not chunk:
+            continue
+        left -= len(chunk)
+        if left < 0:
+            raise IntegrityError(f"{blob.digest} is longer than described", code=Code.CONTENT_SIZE, wanted=f"{blob.size} bytes")
+        if held:
+            yield held
+        held = chunk
+    if left:
+        raise IntegrityError(f"{blob.digest} ends too early", code=Code.CONTENT_TRUNCATED, wanted=f"{blob.size} bytes")
+    if held:
+        yield held
