@@ -5,11 +5,18 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from bundler.errors import BundlerError, Code, ConflictError, TransportError, UsageError
+from bundler.errors import Code, ConflictError, TransportError, UsageError
+
+_NO_ROOM = {
+    errno.ENOSPC: "make room and run it again",
+    errno.EDQUOT: "make room or have the quota raised, and run it again",
+    errno.EFBIG: "write to a file system that takes files as large as this (FAT ends at 4 GiB)",
+}
+_NOT_SUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
@@ -18,12 +25,12 @@ def disk(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = _NO_ROOM.get(error.errno or 0)
         raise TransportError(
             what,
-            code=Code.DISK_FULL if full else Code.DISK_IO,
+            code=Code.DISK_FULL if advice else Code.DISK_IO,
             found=error.strerror or str(error),
-            next="make room and run it again" if full else None,
+            next=advice,
         ) from error
 
 
@@ -32,30 +39,24 @@ def whole(path: Path, *, replace: bool = False, mode: int = 0o666) -> Iterator[B
     """Write ``path`` through this: it has its name only once everything is written and synced.
 
     What an error or a kill leaves behind is at most a hidden temporary file, never a part of ``path``; an error removes
-    that too. Raises ConflictError (``output.exists``) unless ``replace``, TransportError (``disk.io``, ``disk.full``).
+    that too. Raises ConflictError (``output.exists``) unless ``replace`` and a file is there, TransportError (``disk.io``,
+    ``disk.full``).
     """
-    if not replace and os.path.lexists(path):
+    if os.path.lexists(path) and not (replace and os.path.isfile(path)):
         raise _exists(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = path.parent / f".oci-bundler-{secrets.token_hex(8)}.tmp"  # as short for the longest name that there can be
     with disk(f"{path} cannot be written"):
         file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode), "wb")
-    try:
-        with file:
-            try:
+        try:
+            with _closed(file):
                 yield file
-            except BundlerError:
-                raise
-            except OSError as error:
-                with disk(f"{path} cannot be written"):
-                    raise error
-            with disk(f"{path} cannot be written"):
                 file.flush()
                 os.fsync(file.fileno())
-        with disk(f"{path} cannot be written"):
             _name(temporary, path, replace=replace)
             sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
 def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0o666) -> None:
@@ -80,12 +81,27 @@ def read_small(path: Path, *, limit: int, what: str) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut. Raises OSError."""
+    """Make the names in ``folder`` survive a power cut, where its file system can do that. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, *_NOT_SUPPORTED):  # SMB and some FUSE have no such thing for folders
+            raise
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _closed(file: BinaryIO) -> Iterator[None]:
+    """Close the file after the block. After an error in it, what a close cannot write any more is not another error."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    file.close()
 
 
 def _name(temporary: Path, path: Path, *, replace: bool) -> None:
@@ -97,7 +113,7 @@ def _name(temporary: Path, path: Path, *, replace: bool) -> None:
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):  # FAT and its kin have no links
+        if error.errno not in (errno.EPERM, *_NOT_SUPPORTED):  # FAT and its kin have no links
             raise
         if os.path.lexists(path):
             raise _exists(path) from None

@@ -4,8 +4,9 @@ import hashlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TypeVar
 
 from bundler.errors import Code, IntegrityError
@@ -51,11 +52,14 @@ def gathered(blob: Descriptor, chunks: Iterable[bytes]) -> bytes:
 
 
 def ahead(chunks: Iterable[T], *, depth: int = 4) -> Iterator[T]:
-    """The same items, made in another thread, at most ``depth`` waiting. Errors arrive where the items would have."""
-    waiting: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(maxsize=depth)
+    """The same items, made in another thread, at most ``depth`` waiting. Errors arrive where the items would have.
+
+    Whoever stops early waits for the item that is being made; an interrupt waits for nothing.
+    """
+    waiting: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
-    def offer(item: tuple[T | None, BaseException | None, bool]) -> bool:
+    def offer(item: tuple[T] | BaseException | None) -> bool:
         while not stop.is_set():
             try:
                 waiting.put(item, timeout=0.1)
@@ -67,44 +71,78 @@ def ahead(chunks: Iterable[T], *, depth: int = 4) -> Iterator[T]:
     def make() -> None:
         try:
             for item in chunks:
-                if not offer((item, None, False)):
+                if not offer((item,)):
                     return
         except BaseException as error:  # noqa: BLE001 - handed to the consumer, raised there
-            offer((None, error, True))
+            offer(error)
         else:
-            offer((None, None, True))
+            offer(None)
 
-    maker = threading.Thread(target=make, name="ahead", daemon=True)
-    maker.start()
-    try:
-        while True:
-            item, error, ended = waiting.get()
-            if error is not None:
-                raise error
-            if ended:
-                return
-            yield item  # type: ignore[misc] - only an end or an error has no item
-    finally:
-        stop.set()
-        maker.join()
+    with _stopped([_started(make, "ahead")], stop.set):
+        while (got := waiting.get()) is not None:
+            if isinstance(got, BaseException):
+                raise got
+            yield got[0]
 
 
 def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Iterator[R]:
     """``work`` done on each item by ``jobs`` threads; results in the items' order, at most ``2 * jobs`` in flight.
 
-    The first error stops everything that has not begun, waits for what has, and is raised here.
+    The first error in that order stops everything that has not begun, waits for what has, and is raised here; an interrupt
+    waits for nothing.
     """
-    if jobs == 1:
+    if jobs <= 1:
         yield from map(work, items)
         return
-    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="work")
+    asked: queue.SimpleQueue[tuple[T, Future[R]] | None] = queue.SimpleQueue()
     flying: deque[Future[R]] = deque()
-    try:
+    threads: list[threading.Thread] = []
+
+    def stop() -> None:
+        for result in flying:
+            result.cancel()
+        for _ in threads:
+            asked.put(None)
+
+    with _stopped(threads, stop):
         for item in items:
-            flying.append(pool.submit(work, item))
+            flying.append(Future())
+            asked.put((item, flying[-1]))
+            if len(threads) < jobs:
+                threads.append(_started(lambda: _labour(work, asked), "work"))
             if len(flying) >= 2 * jobs:
                 yield flying.popleft().result()
         while flying:
             yield flying.popleft().result()
+
+
+def _labour(work: Callable[[T], R], asked: queue.SimpleQueue[tuple[T, Future[R]] | None]) -> None:
+    while (task := asked.get()) is not None:
+        item, result = task
+        if result.set_running_or_notify_cancel():
+            try:
+                result.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - handed to the consumer, raised there
+                result.set_exception(error)
+        del task, item, result  # what was made is not kept until there is more to do
+
+
+def _started(target: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)  # an interrupt ends the process with them
+    thread.start()
+    return thread
+
+
+@contextmanager
+def _stopped(threads: Sequence[threading.Thread], stop: Callable[[], None]) -> Iterator[None]:
+    """Stop the ``threads`` on the way out and wait for their end, but not when a person wants the run to end now."""
+    interrupted = False
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        interrupted = True
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        stop()
+        for thread in () if interrupted else threads:
+            thread.join()

@@ -1,16 +1,26 @@
 """Descriptors: what a document says of the content that it names (image-spec, descriptor.md)."""
 
-from collections.abc import Mapping
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from bundler.errors import Code, FormatError
+from bundler import strictjson
+from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 
 MAX_SIZE = (1 << 53) - 1  # what every JSON parser reads exactly
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+_PLATFORM = frozenset({"architecture", "os", "variant", "os.version", "os.features"})
+_DESCRIPTOR = frozenset({"mediaType", "digest", "size", "artifactType", "annotations", "platform", "urls", "data"})
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)  # it becomes a header: one line, as long as RFC 6838 allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +33,24 @@ class Platform:
     os_version: str | None = None
     os_features: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        parts = (self.os, self.architecture) + ((self.variant,) if self.variant is not None else ())
+        if not all(_PART.fullmatch(part) for part in parts):
+            raise FormatError(
+                "a platform is not well-formed", code=Code.FORMAT_PLATFORM, found=ascii("/".join(parts)[:160]), wanted="OS/ARCH[/VARIANT]"
+            )
+
     @classmethod
     def parse(cls, text: str) -> "Platform":
-        """From ``OS/ARCH[/VARIANT]``. Raises FormatError."""
-        match text.split("/"):
-            case [os, architecture] if os and architecture:
-                return cls(os, architecture)
-            case [os, architecture, variant] if os and architecture and variant:
-                return cls(os, architecture, variant)
-        raise FormatError("a platform is not well-formed", code=Code.USAGE, found=ascii(text), wanted="OS/ARCH[/VARIANT]")
+        """From ``OS/ARCH[/VARIANT]``. Raises FormatError (``format.platform``)."""
+        os, _, rest = text.partition("/")
+        architecture, slash, variant = rest.partition("/")
+        return cls(os, architecture, variant if slash else None)
 
     @classmethod
     def from_json(cls, value: Any) -> "Platform":
-        got = _members(value, "platform")
+        """Raises FormatError (``format.platform``, ``format.manifest``)."""
+        got = members_of(value, _PLATFORM, what="a platform")
         return cls(
             os=text_of(got, "os"),
             architecture=text_of(got, "architecture"),
@@ -72,18 +87,22 @@ class Descriptor:
 
     @classmethod
     def from_json(cls, value: Any) -> "Descriptor":
-        """Raises FormatError (``format.manifest``, ``format.digest``)."""
-        got = _members(value, "descriptor")
+        """Raises FormatError (``format.manifest``, ``format.media-type``, ``format.digest``, ``format.json`` for a name in another
+        case), and IntegrityError if the descriptor embeds other content than it describes.
+        """
+        got = members_of(value, _DESCRIPTOR, what="a descriptor")
         size = got.get("size")
         if type(size) is not int or not 0 <= size <= MAX_SIZE:
             raise FormatError("a descriptor's size is not well-formed", code=Code.FORMAT_MANIFEST, found=ascii(size)[:40])
+        digest = Digest.parse(text_of(got, "digest"))
+        _check_embedded(got, digest, size)
         return cls(
-            media_type=text_of(got, "mediaType"),
-            digest=Digest.parse(text_of(got, "digest")),
+            media_type=_media_type(text_of(got, "mediaType")),
+            digest=digest,
             size=size,
-            artifact_type=optional_text(got, "artifactType"),
+            artifact_type=media_type_of(got, "artifactType"),
             annotations=annotations_of(got),
-            platform=Platform.from_json(got["platform"]) if got.get("platform") is not None else None,
+            platform=_platform(got.get("platform")),
             urls=tuple(_texts(got.get("urls"), "urls")),
         )
 
@@ -107,6 +126,14 @@ class Descriptor:
         return str(self.digest)
 
 
+def members_of(value: Any, known: Set[str], *, what: str) -> dict[str, Any]:
+    """The members of a JSON object, none of whose names is one of ``known`` in another case."""
+    if not isinstance(value, dict):
+        raise FormatError(f"{what} is not an object", code=Code.FORMAT_MANIFEST, found=ascii(value)[:80])
+    strictjson.check_names(value, known)
+    return value
+
+
 def annotations_of(members: Mapping[str, Any]) -> Mapping[str, str]:
     """The annotations among a document's or descriptor's members; absent and null are none."""
     value = members.get("annotations")
@@ -115,6 +142,12 @@ def annotations_of(members: Mapping[str, Any]) -> Mapping[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise FormatError("annotations are not a map of strings", code=Code.FORMAT_MANIFEST, found=ascii(value)[:80])
     return MappingProxyType(value)
+
+
+def media_type_of(members: Mapping[str, Any], name: str) -> str | None:
+    """A media type among the members; absent, null and empty are none. Raises FormatError (``format.media-type``)."""
+    value = optional_text(members, name)
+    return None if value is None else _media_type(value)
 
 
 def text_of(members: Mapping[str, Any], name: str) -> str:
@@ -129,6 +162,19 @@ def optional_text(members: Mapping[str, Any], name: str) -> str | None:
     return text_of(members, name) if members.get(name) not in (None, "") else None
 
 
+def _media_type(text: str) -> str:
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise FormatError("a media type is not well-formed", code=Code.FORMAT_MEDIA_TYPE, found=ascii(text[:80]))
+    return text
+
+
+def _platform(value: Any) -> Platform | None:
+    """Null and a platform that names nothing are none: artifacts in an index have no platform, and Go writes it so."""
+    if value is None or (isinstance(value, dict) and all(member in (None, "") for member in value.values())):
+        return None
+    return Platform.from_json(value)
+
+
 def _texts(value: Any, name: str) -> list[str]:
     if value is None:
         return []
@@ -137,7 +183,18 @@ def _texts(value: Any, name: str) -> list[str]:
     return value
 
 
-def _members(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise FormatError(f"a {what} is not an object", code=Code.FORMAT_MANIFEST, found=ascii(value)[:80])
-    return value
+def _check_embedded(members: Mapping[str, Any], digest: Digest, size: int) -> None:
+    """Content inside its descriptor (image-spec, descriptor.md, "data") is what a client may take instead of the blob."""
+    text = optional_text(members, "data")
+    if text is None:
+        return
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError("a descriptor's data is no base64", code=Code.FORMAT_MANIFEST, found=ascii(text[:40])) from error
+    if base64.b64encode(data).decode() != text:
+        raise FormatError("a descriptor's data is base64 in another spelling", code=Code.FORMAT_MANIFEST, found=ascii(text[-40:]))
+    if len(data) != size:
+        raise IntegrityError("a descriptor embeds content of another size", code=Code.CONTENT_SIZE, found=len(data), wanted=size)
+    if (found := digest.same_kind_of(data)) != digest:
+        raise IntegrityError("a descriptor embeds content of another digest", code=Code.CONTENT_DIGEST, found=found, wanted=digest)

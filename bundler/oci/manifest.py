@@ -11,12 +11,15 @@ from typing import Any
 from bundler import strictjson
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor, annotations_of, optional_text
+from bundler.oci.descriptor import Descriptor, annotations_of, media_type_of, members_of
 from bundler.oci.digest import Digest
 
 MAX_DOCUMENT = 4 << 20  # distribution-spec, "Pushing Manifests": registries should take at least 4 megabytes; few take more
 MAX_LAYERS = 1_000  # the longest real images have 127, the longest lists of signatures a few hundred
-MAX_CHILDREN = 20_000  # a descriptor takes 150 bytes or more, so 4 MiB hold no more than this
+MAX_CHILDREN = 20_000  # descriptors of manifests take 160 bytes or more, so 4 MiB cannot hold many more
+
+_SHAPES = ("manifests", "layers", "config", "fsLayers", "signatures")
+_NAMES = frozenset({"schemaVersion", "mediaType", "artifactType", "subject", "annotations", *_SHAPES})
 
 REFERENCE_TYPE = "vnd.docker.reference.type"  # BuildKit's attestations lie in the index, unsigned,
 REFERENCE_DIGEST = "vnd.docker.reference.digest"  # beside the platform that they name
@@ -73,14 +76,13 @@ class Document:
     def parse(cls, raw: bytes, *, media_type: str | None = None, digest: Digest | None = None) -> "Document":
         """Read ``raw``, that someone described as ``media_type`` and, if given, asked for by ``digest``.
 
-        Raises IntegrityError (``content.digest``) for other bytes, FormatError (``format.manifest``,
-        ``format.media-type``, ``format.schema1``, ``limit.document``) for what is no document of one kind.
+        Raises IntegrityError (``content.digest``, ``content.size``) for other bytes, there or embedded in a descriptor,
+        FormatError (``format.json``, ``format.manifest``, ``format.media-type``, ``format.digest``, ``format.schema1``,
+        ``limit.document``) for what is no document of one kind.
         """
         if digest is not None and (found := digest.same_kind_of(raw)) != digest:
             raise IntegrityError("a manifest has other bytes than its digest", code=Code.CONTENT_DIGEST, found=found, wanted=digest)
-        members = strictjson.loads(raw, limit=MAX_DOCUMENT)
-        if not isinstance(members, dict):
-            raise FormatError("a manifest is not an object", code=Code.FORMAT_MANIFEST, found=type(members).__name__)
+        members = members_of(strictjson.loads(raw, limit=MAX_DOCUMENT), _NAMES, what="a manifest")
         kind = _media_type(members, media_type)
         descriptor = Descriptor(media_type=kind, digest=digest or Digest.of(raw), size=len(raw))
         return cls(raw=raw, descriptor=descriptor, content=_index(members) if kind in mediatype.INDEXES else _manifest(members))
@@ -117,8 +119,8 @@ class Document:
 
 def _media_type(members: Mapping[str, Any], stated: str | None) -> str:
     """The one media type that the statement of others, the document's own and its shape allow."""
-    own = optional_text(members, "mediaType")
-    shape = {name for name in ("manifests", "layers", "config", "fsLayers", "signatures") if members.get(name) is not None}
+    own = media_type_of(members, "mediaType")
+    shape = {name for name in _SHAPES if members.get(name) is not None}
     if members.get("schemaVersion") == 1 or "fsLayers" in shape or {own, stated} & mediatype.SCHEMA1:
         raise FormatError(
             "a Docker schema 1 manifest cannot be carried",
@@ -127,11 +129,9 @@ def _media_type(members: Mapping[str, Any], stated: str | None) -> str:
             next="push the image again with a current tool, which converts it, and sign that",
         )
     if members.get("schemaVersion") != 2 or type(members.get("schemaVersion")) is not int:
-        raise FormatError(
-            "a manifest's schemaVersion is not 2", code=Code.FORMAT_MANIFEST, found=ascii(members.get("schemaVersion"))[:40]
-        )
+        raise FormatError("a manifest's schemaVersion is not 2", code=Code.FORMAT_MANIFEST, found=ascii(members.get("schemaVersion"))[:40])
     if own is not None and stated is not None and own != stated:
-        raise FormatError("a manifest is of another media type than stated", code=Code.FORMAT_MEDIA_TYPE, found=own, wanted=stated)
+        raise FormatError("a manifest is of another media type than stated", code=Code.FORMAT_MEDIA_TYPE, found=own, wanted=ascii(stated))
     wanted = {"manifests"} if "manifests" in shape else {"config", "layers"}
     if shape != wanted:
         raise FormatError(
@@ -156,7 +156,7 @@ def _manifest(members: Mapping[str, Any]) -> Manifest:
         config=Descriptor.from_json(members["config"]),
         layers=_descriptors(members["layers"], limit=MAX_LAYERS),
         subject=_subject(members),
-        artifact_type=optional_text(members, "artifactType"),
+        artifact_type=media_type_of(members, "artifactType"),
         annotations=annotations_of(members),
     )
 
@@ -165,7 +165,7 @@ def _index(members: Mapping[str, Any]) -> Index:
     return Index(
         children=_descriptors(members["manifests"], limit=MAX_CHILDREN),
         subject=_subject(members),
-        artifact_type=optional_text(members, "artifactType"),
+        artifact_type=media_type_of(members, "artifactType"),
         annotations=annotations_of(members),
     )
 

@@ -8,12 +8,12 @@ from bundler.oci.digest import Digest
 
 MAX_NAME = 255  # distribution-spec, "Pulling manifests": many clients take no more for host and name together
 
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?",
-    re.ASCII,
-)
+# Labels end at 63 characters (RFC 1035), else resolving them ends in no error of ours.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+DOCKER = "docker.io"  # where a name without a host is looked for
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,16 +27,16 @@ class Reference:
 
     def __post_init__(self) -> None:
         if (
-            not _HOST.fullmatch(self.registry)
-            or self.registry != self.registry.lower()
+            len(self.repository) > MAX_NAME
+            or not _is_host(self.registry)
             or not _PATH.fullmatch(self.path)
-            or len(self.repository) > MAX_NAME
+            or (self.registry == DOCKER and "/" not in self.path)
             or (self.tag is not None and not _TAG.fullmatch(self.tag))
         ):
             raise FormatError(
                 "a reference is not well-formed",
                 code=Code.FORMAT_REFERENCE,
-                found=ascii(f"{self.registry}/{self.path}:{self.tag}"[:300]),
+                found=ascii(str(self)[:300]),
                 wanted="[HOST[:PORT]/]PATH[:TAG][@DIGEST], path in lower case",
             )
 
@@ -48,11 +48,12 @@ class Reference:
         """
         rest, at, digest = text.partition("@")
         host, slash, path = rest.partition("/")
-        if not slash or not ("." in host or ":" in host or host == "localhost"):
-            host, path = "docker.io", rest
-        host = "docker.io" if host.lower() == "index.docker.io" else host.lower()
+        if not slash or not _names_a_host(host):
+            host, path = DOCKER, rest
+        host = host.lower() if host.isascii() else host  # K.lower() is k, which would make a name of a look-alike
+        host = DOCKER if host == f"index.{DOCKER}" else host
         path, colon, tag = path.partition(":")
-        if host == "docker.io" and "/" not in path:
+        if host == DOCKER and "/" not in path:
             path = f"library/{path}"
         return cls(
             registry=host,
@@ -76,3 +77,13 @@ class Reference:
 
     def __str__(self) -> str:
         return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def _names_a_host(text: str) -> bool:
+    """How a host is told from the first component of a path."""
+    return "." in text or ":" in text or text == "localhost"
+
+
+def _is_host(text: str) -> bool:
+    found = _HOST.fullmatch(text)
+    return found is not None and _names_a_host(text) and text != f"index.{DOCKER}" and int(found[1] or 1) <= 65535

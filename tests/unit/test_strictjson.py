@@ -1,0 +1,379 @@
+"""JSON with one reading (security.md R-10 to R-13, signatures.md G-4 and G-5; IDX and MAN cases of the catalogue)."""
+
+import json
+import math
+import string
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import Code, FormatError
+from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+
+
+def refused(raw: bytes | str, *, limit: int = 20 * MIB, predicate: bool = False, code: Code = Code.FORMAT_JSON) -> str:
+    with pytest.raises(FormatError) as raised:
+        loads(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw, limit=limit, predicate=predicate)
+    assert raised.value.code is code
+    return str(raised.value)
+
+
+# One reading of bytes
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b'{"a": "\xff"}', id="IDX-012 a byte that is no UTF-8"),
+        pytest.param(b'{"a": "\xed\xa0\x80"}', id="IDX-013 a surrogate in UTF-8"),
+        pytest.param(b'{"a": "\xc0\x80"}', id="an overlong NUL"),
+        pytest.param('{"a": 1}'.encode("utf-16"), id="IDX-014 UTF-16"),
+        pytest.param('{"a": 1}'.encode("utf-16-le"), id="UTF-16 without a mark"),
+        pytest.param('{"a": 1}'.encode("utf-32"), id="IDX-015 UTF-32"),
+        pytest.param('{"a": 1}'.encode("utf-8-sig"), id="IDX-016, MAN-029 a byte order mark"),
+        pytest.param(b"", id="IDX-021 nothing"),
+        pytest.param(b" ", id="a space"),
+        pytest.param(b"{}{}", id="IDX-017, MAN-033 a second document"),
+        pytest.param(b"{} x", id="something behind"),
+        pytest.param(b"{}\0", id="NUL behind"),
+        pytest.param(b"{/* */}", id="IDX-018 a comment"),
+        pytest.param(b"{} // a", id="a comment behind"),
+        pytest.param(b'{"a": "\0"}', id="IDX-019 a raw NUL"),
+        pytest.param(b'{"a": "\n"}', id="a raw line end in a string"),
+        pytest.param(b"{'a': 1}", id="another quote"),
+        pytest.param(b"{a: 1}", id="a name without quotes"),
+        pytest.param(b'{"a": 1,}', id="a comma too many"),
+        pytest.param(b"[1,]", id="a comma too many in a list"),
+        pytest.param(b'{"a": tru}', id="a cut word"),
+        pytest.param(b'{"a": "\\x41"}', id="an unknown escape"),
+        pytest.param(b'{"a": "\\u00 1"}', id="an escape with a space"),
+        pytest.param(b'"', id="a cut string"),
+        pytest.param(b'"\\', id="a cut escape"),
+        pytest.param("[\u0661]".encode(), id="digits of another script"),
+        pytest.param("[\u00a01]".encode(), id="a space of another kind"),
+        pytest.param(b"\x0c[1]", id="a form feed"),
+    ],
+)
+@pytest.mark.parametrize("predicate", [False, True])
+def test_what_two_parsers_read_differently_is_refused(raw: bytes, predicate: bool):
+    refused(raw, predicate=predicate)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("null", None),
+        (' {"a" : [1, -2, 0, true, "b"]}\r\n\t', {"a": [1, -2, 0, True, "b"]}),
+        ('"\\u00e9\\ud83d\\ude00é😀\\/"', "é😀é😀/"),
+        ('{"a\\nb": "\\t\\r\\n"}', {"a\nb": "\t\r\n"}),
+        ('"\\\\u0000 \\\\ud800 \\\\b"', "\\u0000 \\ud800 \\b"),
+        ("9999999999999999999", 9999999999999999999),
+        ("-9223372036854775808", -9223372036854775808),
+    ],
+)
+def test_what_all_parsers_read_alike_is_read(text: str, value: Any):
+    assert loads(text.encode(), limit=100) == value
+
+
+def test_the_limit_is_of_bytes_and_holds_before_anything_is_read():
+    assert loads(b'"\xc3\xa9"', limit=4) == "é"
+    assert "found 4 bytes, wanted at most 3" in refused(b'"\xc3\xa9"', limit=3, code=Code.LIMIT_DOCUMENT)
+    refused(b"\xff" * 4, limit=3, code=Code.LIMIT_DOCUMENT)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"a": 1, "a": 1}', id="IDX-001, MAN-003 twice"),
+        pytest.param('{"a": 1, "\\u0061": 2}', id="twice in two spellings"),
+        pytest.param('[[{"b": {"a": 1, "c": 2, "a": 3}}]]', id="twice, inside"),
+        pytest.param('{"": 1, "": 2}', id="the empty name twice"),
+    ],
+)
+@pytest.mark.parametrize("predicate", [False, True])
+def test_a_name_twice_is_refused(text: str, predicate: bool):
+    assert "JSON has a name twice: found '" in refused(text, predicate=predicate)
+
+
+CASE_TWINS = [
+    pytest.param('{"digest": 1, "Digest": 2}', id="IDX-003, MAN-005"),
+    pytest.param('{"size": 1, "\u017fize": 2}', id="a long s, which Go reads as s"),
+    pytest.param('{"key": 1, "\u212aey": 2}', id="a Kelvin sign, which Go reads as k"),
+    pytest.param('{"É": 1, "é": 2}', id="other scripts"),
+]
+
+
+@pytest.mark.parametrize("text", CASE_TWINS)
+def test_a_name_twice_but_for_its_case_is_refused(text: str):
+    refused(text)
+    refused(f"[{text}]")
+
+
+@pytest.mark.parametrize("text", CASE_TWINS)
+def test_a_predicate_may_have_them_below_the_outermost_object_which_is_ours_to_read(text: str):
+    refused(text, predicate=True)
+    assert loads(f'{{"predicate": {text}}}'.encode(), limit=100, predicate=True)
+
+
+def test_a_long_name_is_not_shown_whole():
+    name = "a" * 100_000
+    assert len(refused(f'{{"{name}": 1, "{name}": 2}}')) < 200
+
+
+@pytest.mark.parametrize("name", ["Size", "SIZE", "\u017fize"])
+def test_a_known_name_in_another_case_is_refused_since_go_reads_it_as_the_known_one(name: str):
+    with pytest.raises(FormatError, match=r"JSON has a name in another case: found .*, wanted size") as raised:
+        check_names({"digest": 1, name: 2}, {"digest", "size"})
+    assert raised.value.code is Code.FORMAT_JSON
+
+
+def test_unknown_names_are_let_through():
+    check_names({"digest": 1, "sizes": 2, "Other": 3}, {"digest", "size"})
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param("NaN", id="IDX-004, MAN-030"),
+        pytest.param("Infinity", id="IDX-005"),
+        pytest.param("-Infinity", id="-Infinity"),
+        pytest.param("1" * 5000, id="IDX-007 5,000 digits"),
+        pytest.param("1" * 4000, id="IDX-008 4,000 digits"),
+        pytest.param("1" * 20, id="20 digits"),
+        pytest.param("-" + "1" * 20, id="20 digits below zero"),
+        pytest.param("01", id="a leading zero"),
+        pytest.param("+1", id="a plus"),
+        pytest.param(".5", id="no digit before the point"),
+        pytest.param("5.", id="no digit behind the point"),
+        pytest.param("0x10", id="hexadecimal"),
+        pytest.param("1_0", id="an underscore"),
+        pytest.param("1e400", id="IDX-006 more than a double"),
+        pytest.param("-1e400", id="less than a double"),
+    ],
+)
+@pytest.mark.parametrize("predicate", [False, True])
+def test_a_number_that_is_read_differently_is_refused(number: str, predicate: bool):
+    assert len(refused(f'{{"size": {number}}}', predicate=predicate)) < 300
+
+
+@pytest.mark.parametrize("number", ["400.0", "4e2", "1E-2", "-0.5", "0.0"])
+def test_floats_are_for_predicates_alone(number: str):
+    assert "no 64 bit integer" in refused(f'{{"size": {number}}}')
+    assert loads(f"[{number}]".encode(), limit=100, predicate=True) == [float(number)]
+
+
+# Strings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('"\\ud800"', id="IDX-011 a high half"),
+        pytest.param('"\\uDFFF"', id="MAN-032 a low half"),
+        pytest.param('"\\ude00\\ud83d"', id="halves the wrong way round"),
+        pytest.param('"\\ud83dx\\ude00"', id="halves apart"),
+        pytest.param('{"\\ud800": 1}', id="in a name"),
+        pytest.param('[[{"a": ["b", "\\ud800"]}]]', id="inside"),
+    ],
+)
+@pytest.mark.parametrize("predicate", [False, True])
+def test_a_lone_surrogate_is_refused(text: str, predicate: bool):
+    assert "not Unicode text" in refused(text, predicate=predicate)
+
+
+@pytest.mark.parametrize("escape", ["\\u0000", "\\u001b", "\\u001F", "\\u000b", "\\b", "\\f"])
+def test_control_characters_are_for_predicates_alone(escape: str):
+    for text in (f'{{"a": ["x{escape}"]}}', f'{{"a{escape}": 1}}'):
+        assert "control character" in refused(text)
+        assert "\x1b" not in refused(text)
+        assert loads(text.encode(), limit=100, predicate=True)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_string_is_let_through_exactly_if_it_has_no_control_characters(text: str):
+    raw = json.dumps([text, {text: 1}]).encode()
+    if any(c < " " and c not in "\t\n\r" for c in text):
+        refused(raw)
+    else:
+        assert loads(raw, limit=len(raw)) == [text, {text: 1}]
+    assert loads(raw, limit=len(raw), predicate=True) == [text, {text: 1}]
+
+
+# Depth
+
+
+def nested(depth: int, *, inside: str = "0", opening: str = "[", closing: str = "]") -> str:
+    return opening * depth + inside + closing * depth
+
+
+@pytest.mark.parametrize(("predicate", "limit"), [(False, MAX_DEPTH), (True, MAX_PREDICATE_DEPTH)])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_depth_is_limited(predicate: bool, limit: int, opening: str, closing: str):
+    assert loads(nested(limit, opening=opening, closing=closing).encode(), limit=MIB, predicate=predicate)
+    assert "too deep" in refused(nested(limit + 1, opening=opening, closing=closing), predicate=predicate)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 100_000, id="IDX-009, MAN-031 100,000 lists"),
+        pytest.param('{"a":' * 900, id="IDX-010 900 objects"),
+        pytest.param('["\\"]",' + "[" * 200, id="behind a string with a bracket"),
+        pytest.param('["\\\\",' + "[" * 200, id="behind a string that ends in a backslash"),
+        pytest.param("[" * 200 + '"', id="before a cut string"),
+    ],
+)
+@pytest.mark.parametrize("predicate", [False, True])
+def test_depth_is_refused_before_it_is_parsed(text: str, predicate: bool):
+    assert "too deep" in refused(text, predicate=predicate)
+
+
+@pytest.mark.parametrize("text", ["[" * 100, '\\"' + "[" * 100, "[" * 100 + "\\\\", "{[" * 100 + '\\\\\\"' + "]", "é" + "[" * 100])
+def test_brackets_in_strings_are_no_depth(text: str):
+    assert loads(f'[["{text}"]]'.encode(), limit=MIB)
+    assert loads(f'{{"{text}": "{text}"}}'.encode(), limit=MIB)
+
+
+@given(
+    st.recursive(st.integers(0, 9) | st.text(string.printable), lambda inner: st.lists(inner) | st.dictionaries(st.text('[{"\\}]'), inner))
+)
+def test_the_depth_that_is_counted_is_the_depth_that_is_there(value: Any):
+    raw = json.dumps(value).encode()
+    if depth(value) > MAX_DEPTH:
+        assert "too deep" in refused(raw, predicate=False)
+    else:
+        assert loads(raw, limit=len(raw), predicate=True) == value
+
+
+def depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+# Time and memory: a document of 16 MiB that a stranger made
+
+
+def filled(piece: str) -> bytes:
+    return ("[" + piece * ((16 * MIB - 2) // len(piece)) + "0]").encode()
+
+
+def quick(raw: bytes, *, code: Code = Code.FORMAT_JSON) -> str:
+    began = time.monotonic()
+    said = refused(raw, predicate=True, code=code)
+    assert time.monotonic() - began < 5
+    return said
+
+
+@pytest.mark.parametrize("piece", ["[],", "{},", '{"":0},', '"ab",', "1e9,", '"😀",[],[],[],[],[],[],'])
+def test_more_values_than_any_real_document_has_are_refused_unparsed(piece: str):
+    assert "too many values" in quick(filled(piece), code=Code.LIMIT_DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("before", "piece", "behind"),
+    [
+        pytest.param("[" * 129 + '"', '\\"', "", id="escapes in a string without an end"),
+        pytest.param("[" * 129 + '"', "\\\\", "", id="backslashes in a string without an end"),
+        pytest.param("[" * 129, '"a"', "", id="strings without commas"),
+        pytest.param("[" * 9, "]]", "", id="brackets that close nothing"),
+        pytest.param("", "11", "", id="digits without an end"),
+        pytest.param("[1e", "11", "]", id="an exponent without an end"),
+    ],
+)
+def test_refusing_takes_no_more_than_a_look_at_each_character(before: str, piece: str, behind: str):
+    quick((before + piece * (4 * MIB) + behind).encode())
+
+
+def test_one_of_many_names_twice_is_found_at_once():
+    names = "".join(f'"{n}":0,' for n in range(80_000))
+    assert "JSON has a name twice: found '7'" in quick(f'{{{names}"7":1}}'.encode())
+
+
+MEASURED = """
+import re, sys
+from pathlib import Path
+from bundler import strictjson
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+raw = sys.stdin.buffer.read()
+before = peak()
+strictjson.loads(raw, limit=len(raw), predicate=True)
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(',"' + "A" * (4 * MIB - 50) + '"', id="long strings, as base64 is"),
+        pytest.param(',"abcd"', id="as many strings as may be"),
+        pytest.param(',{"a":"bcdefg"          }', id="as many objects as may be"),
+        pytest.param(",[]          ", id="as many lists as may be"),
+        pytest.param(',"\\ud83d\\ude00"', id="strings that are looked at one by one"),
+    ],
+)
+def test_what_is_read_takes_at_most_twelve_times_its_size(piece: str):
+    raw = ("[" * 17 + "0" + piece * ((16 * MIB - 50) // len(piece)) + "]" * 17).encode()
+    measured = subprocess.run([sys.executable, "-c", MEASURED], input=raw, capture_output=True, check=True, cwd=ROOT)
+    assert int(measured.stdout) < 12 * len(raw)
+
+
+def test_a_small_document_may_be_as_dense_as_it_likes():
+    assert loads(b"[" + b"[]," * 80_000 + b"[]]", limit=MIB)
+
+
+# Any bytes at all
+
+
+@given(st.binary() | st.text('{}[]":,\\ud80123456789eE+-.tfn \n').map(str.encode), st.booleans())
+def test_any_bytes_end_in_a_value_or_in_our_error(raw: bytes, predicate: bool):
+    with suppress(FormatError):
+        assert json.dumps(loads(raw, limit=1000, predicate=predicate)) == json.dumps(json.loads(raw))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.text("abcé😀\n"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("xyz[]{}\"'\\"), inner),
+    max_leaves=20,
+)
+
+
+# One spelling
+
+
+@given(JSON.filter(lambda value: depth(value) <= MAX_DEPTH))
+def test_what_is_spelt_is_read_again_and_spelt_alike(value: Any):
+    raw = dumps(value)
+    assert raw.isascii()
+    assert loads(raw, limit=len(raw)) == value
+    assert dumps(loads(raw, limit=len(raw))) == raw
+
+
+def test_the_one_spelling_has_sorted_names_no_spaces_and_is_ascii():
+    assert dumps({"b": [1, None], "a": "é😀/<", "B": True}) == b'{"B":true,"a":"\\u00e9\\ud83d\\ude00/<","b":[1,null]}'
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_what_json_cannot_say_is_not_spelt(number: float):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        dumps([number])
