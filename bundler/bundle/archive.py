@@ -1,0 +1,402 @@
+"""Bundles as files: written in one pass, read at any place (docs/spec/bundle-v1.md, sections 10 and 11).
+
+Reading goes who, then what: :func:`opened` gives the envelope; whoever has checked its signatures hands its payload back,
+and only then is there any content. Nothing is extracted, and every byte that leaves here has been compared with its digest.
+"""
+
+import hashlib
+import os
+import stat
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import chain
+from pathlib import Path
+
+from bundler.bundle import layout, tar
+from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
+from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
+from bundler.bundle.seal import SEAL, Kind, Member, Seal, time
+from bundler.content.files import disk, whole
+from bundler.content.stream import CHUNK, ahead, gathered, side_by_side, verified
+from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_DOCUMENT, Document
+
+MAX_FAULTS = 100  # who reads more of them?
+
+Report = Callable[[int], None]
+"""Told how many bytes were passed, from any thread."""
+
+_AHEAD = 8  # chunks of a blob fetched before its turn: with 4 jobs, 4 blobs of 2 MiB hide what a registry takes to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The file that was written: its size in bytes, and its digest."""
+
+    size: int
+    digest: Digest
+
+
+def write(
+    path: Path,
+    *,
+    envelope: bytes,
+    members: Sequence[Member],
+    chunks: Callable[[Member], Iterable[bytes]],
+    mtime: int = 0,
+    jobs: int = 4,
+    replace: bool = False,
+    report: Report = lambda _: None,
+) -> Written:
+    """Write a bundle: the envelope, then the members in this order, each from what ``chunks`` gives for it.
+
+    ``mtime`` is 0 or the seal's ``created`` in seconds, else nobody reads it. ``chunks`` is called by several threads, and for
+    at most ``jobs`` blobs at a time. The bytes do not depend on ``jobs``.
+
+    Raises IntegrityError (``content.size``, ``content.truncated``, ``content.digest``) for other bytes than the members say,
+    FormatError (``format.tar``), and as :func:`whole`. Whatever is raised, there is no file then.
+    """
+    plan = tuple(runs(tar.record(len(envelope)), _records(members), len(tar.END)))
+    contents = side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=max(1, jobs // 2))
+    frames = (frame for run, content in zip(plan, contents, strict=True) for frame in _cut(run, content))
+    sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
+    with whole(path, replace=replace) as file:
+        for size, frame in side_by_side(lambda content: (len(content), compress(content)), frames, jobs=jobs):
+            sizes.append((len(frame), size))
+            hasher.update(frame)
+            file.write(frame)
+            report(size)
+        seek_table = table(sizes)
+        hasher.update(seek_table)
+        file.write(seek_table)
+    return Written(sum(size for size, _ in sizes) + len(seek_table), Digest("sha256", hasher.hexdigest()))
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[Archive]":
+    """Open a bundle; once, so that nobody can put another file in its place.
+
+    Raises UsageError (``usage.input``), FormatError (``format.bundle``, ``format.tar``, ``limit.seal``), IntegrityError
+    (``content.truncated``, ``content.frame``), TransportError (``disk.io``).
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not blocking: a FIFO must not make the run wait
+    except OSError as error:
+        raise UsageError(f"the bundle {path} cannot be read", code=Code.USAGE_INPUT, found=error.strerror) from error
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"the bundle {path} is no regular file", code=Code.USAGE_INPUT, next="copy it into a file first")
+        yield Archive(file, status.st_size, what=str(path))
+    finally:
+        os.close(file)
+
+
+class Archive:
+    """A file that is a bundle as far as can be seen without its seal."""
+
+    def __init__(self, file: int, size: int, *, what: str) -> None:
+        self._file, self._what = file, what
+        found = Table.find(self.read, size)
+        if found is None:
+            raise self._no_table(size)
+        self.table = found
+        compressed, content = next(found.sizes(0, 1))
+        if content > FRAME or compressed > longest(content):
+            raise FormatError(f"{what} begins with a frame that is too long", found=f"{compressed} bytes for {content}")
+        first = decompress(self.read(0, compressed), content, what=SEAL)
+        self.seal_size, self.mtime = tar.read_header(first[: tar.BLOCK], SEAL)
+        if self.seal_size > MAX_ENVELOPE:
+            raise FormatError(
+                "the seal is over its limit", code=Code.LIMIT_SEAL, found=f"{self.seal_size} bytes", wanted=f"at most {MAX_ENVELOPE}"
+            )
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """Signatures, and what they are over. Raises as :meth:`Envelope.read`, and as :func:`opened`."""
+        return Envelope.read(self._envelope)
+
+    def sealed_by(self, payload: bytes) -> "Content":
+        """The content, as said by the payload of the envelope. The caller has verified who signed it.
+
+        Raises as :meth:`Seal.parse`; FormatError (``format.bundle``, ``format.tar``) where the file does not fit the seal.
+        """
+        seal = Seal.parse(payload)
+        if self.mtime not in (0, seal.created.timestamp()):
+            raise FormatError(
+                "the headers have another time than the seal", code=Code.FORMAT_TAR, found=self.mtime, wanted=f"0 or {time(seal.created)}"
+            )
+        return Content(self, seal)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Bytes of the file. Raises IntegrityError (``content.truncated``), TransportError (``disk.io``)."""
+        with disk(f"{self._what} cannot be read"):
+            data = os.pread(self._file, count, offset)
+            while 0 < len(data) < count and (more := os.pread(self._file, count - len(data), offset + len(data))):
+                data += more
+        if len(data) < count:
+            raise IntegrityError(
+                f"{self._what} has become shorter",
+                code=Code.CONTENT_TRUNCATED,
+                found=f"{offset + len(data)} bytes",
+                wanted=f"{offset + count} bytes",
+            )
+        return data
+
+    def frames(self, run: Run, offset: int, sizes: Iterable[int], *, what: str) -> Iterator[bytes]:
+        """The content of a run's frames, which begin at ``offset`` in the file and have these compressed sizes there."""
+        for frame, compressed in zip(run.frames, sizes, strict=True):
+            yield decompress(self.read(offset, compressed), run.content(frame), what=what)
+            offset += compressed
+
+    def _envelope(self) -> Iterator[bytes]:
+        run = next(runs(tar.record(self.seal_size), (), 0))
+        sizes = tuple(self.table.sizes(0, len(run.frames)))
+        if any(content != run.content(frame) or compressed > longest(content) for frame, (compressed, content) in enumerate(sizes)):
+            raise FormatError("the seek table does not fit the seal", found=f"{len(sizes)} frames")
+        pieces = self.frames(run, 0, (compressed for compressed, _ in sizes), what=SEAL)
+        return _content(pieces, SEAL, self.seal_size, mtime=self.mtime)
+
+    def _no_table(self, size: int) -> BundlerError:
+        """What a file is that has no seek table at its end: a bundle that was cut, or none."""
+        if beginning(self.read(0, min(size, CHUNK)), len(SEAL)) == SEAL.encode():
+            return IntegrityError(
+                f"{self._what} ends too early",
+                code=Code.CONTENT_TRUNCATED,
+                found=f"{size} bytes and no seek table",
+                next="copy it again, and compare it with its .sha256",
+            )
+        return FormatError(f"{self._what} is {'no bundle' if size else 'empty'}", wanted="a bundle that oci-bundler export wrote")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of reading everything."""
+
+    members: int
+    """How many were as the seal says, the seal among them."""
+    bytes: int
+    """What their content is together."""
+    faults: tuple[BundlerError, ...]
+    """What was not, in the order of the file; no more than :data:`MAX_FAULTS`."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.faults
+
+
+class Content:
+    """The members of a bundle whose sealers were checked. Any of them can be read by itself, from any thread."""
+
+    def __init__(self, archive: Archive, seal: Seal) -> None:
+        self.seal = seal
+        self._archive = archive
+        self._starts = _starts(archive.seal_size, seal.members)
+        self._runs = tuple(runs(tar.record(archive.seal_size), _records(seal.members), len(tar.END)))
+        self._offsets = archive.table.offsets(self._runs)
+        self._firsts = array("Q", (run.first for run in self._runs))
+        self._records = {member.name or member.digest.encoded: record for record, member in enumerate(seal.members, start=1)}
+        self._group = lru_cache(maxsize=4)(self._decoded)
+
+    def has(self, digest: Digest) -> bool:
+        """Whether that content is a member."""
+        return digest.algorithm == "sha256" and digest.encoded in self._records
+
+    def member(self, what: Digest | str) -> Member:
+        """The member of that digest or name. Raises IntegrityError (``content.missing``)."""
+        return self.seal.members[self._record(what) - 1]
+
+    def read(self, what: Digest | str) -> bytes:
+        """All of a small member, at most 16 MiB, verified.
+
+        Raises FormatError (``format.tar``, ``format.unlisted``, ``format.bundle``, ``limit.evidence``), IntegrityError
+        (``content.missing``, ``content.frame``, ``content.digest``), TransportError (``disk.io``).
+        """
+        member = self.member(what)
+        if member.size > layout.MAX_PAYLOAD:
+            raise FormatError(f"{member.path} is too large to be read whole", code=Code.LIMIT_EVIDENCE, found=f"{member.size} bytes")
+        return gathered(member.blob, self._pieces(self._record(what)))
+
+    def chunks(self, what: Digest | str) -> Iterator[bytes]:
+        """A member in pieces, which end only if they were all of it. Raises as :meth:`read`, but for its size."""
+        pieces = self._pieces(self._record(what))
+        cut = (piece[at : at + CHUNK] for piece in pieces for at in range(0, len(piece), CHUNK))
+        return verified(self.member(what).blob, cut)
+
+    def document(self, digest: Digest, media_type: str | None = None) -> Document:
+        """A manifest or index that is stated to be of that media type. Raises as :meth:`read` and :meth:`Document.parse`."""
+        member = self.member(digest)
+        if member.size > MAX_DOCUMENT:
+            raise FormatError(
+                f"{digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=member.size, wanted=f"at most {MAX_DOCUMENT}"
+            )
+        return Document.parse(self.read(digest), media_type=media_type, digest=digest)
+
+    def verify(self, *, jobs: int = 4, report: Report = lambda _: None) -> Checked:
+        """Read everything: every frame, header, digest and padding, and what the documents make of the seal.
+
+        Raises TransportError (``disk.io``); all else is among the faults.
+        """
+        todo = sorted(self._runs[1:], key=lambda run: -run.size) if jobs > 1 else self._runs[1:]  # the longest must not be the last
+        faults, good, total = dict[int, BundlerError](), 1, self._archive.seal_size
+        for bad, fine, size in side_by_side(lambda run: self._verify(run, report), todo, jobs=jobs):
+            faults |= bad
+            good, total = good + fine, total + size
+            if len(faults) >= MAX_FAULTS:
+                break
+        if all(self._is_bulk(record) for record in faults):
+            try:
+                self.check_derived()
+            except (FormatError, IntegrityError) as error:
+                faults[0] = error
+        return Checked(good, total, tuple(faults[record] for record in sorted(faults))[:MAX_FAULTS])
+
+    def check_derived(self) -> None:
+        """Refuse members, lookups and derived documents that are not what images and documents make them.
+
+        Raises as :func:`bundler.bundle.layout.check` and :meth:`document`.
+        """
+        layout.check(self.seal, self.document)
+
+    def _record(self, what: Digest | str) -> int:
+        """The number of its record in the tar, where the seal's is 0."""
+        key = what if isinstance(what, str) else what.encoded if what.algorithm == "sha256" else str(what)
+        record = self._records.get(key)
+        if record is None:
+            raise IntegrityError("the bundle lacks something that an image needs", code=Code.CONTENT_MISSING, wanted=what)
+        return record
+
+    def _is_bulk(self, record: int) -> bool:
+        """Whether it is nothing that :meth:`check_derived` reads."""
+        return record > len(self.seal.members) or self.seal.members[record - 1].kind is Kind.BLOB
+
+    def _pieces(self, record: int) -> Iterator[bytes]:
+        """A member's content, not yet compared with its digest."""
+        run = self._runs[bisect_right(self._firsts, record) - 1]
+        member = self.seal.members[record - 1]
+        if run.size > GROUP:
+            return _content(self._frames(run, what=member.path), member.path, member.size, mtime=self._archive.mtime)
+        at = self._starts[record] - run.start
+        group = self._group(run)
+        return _content((group[at : at + tar.record(member.size)],), member.path, member.size, mtime=self._archive.mtime)
+
+    def _frames(self, run: Run, *, what: str) -> Iterator[bytes]:
+        sizes = (self._offsets[frame + 1] - self._offsets[frame] for frame in run.frames)
+        return self._archive.frames(run, self._offsets[run.frame], sizes, what=what)
+
+    def _decoded(self, run: Run) -> bytes:
+        """All of a group of small records."""
+        return b"".join(self._frames(run, what=self.seal.members[run.first - 1].path))
+
+    def _verify(self, run: Run, report: Report) -> tuple[dict[int, BundlerError], int, int]:
+        """What is wrong in a run, by record; how many members are not, and their size."""
+        faults, good, total = dict[int, BundlerError](), 0, 0
+        if not run.records:
+            return self._verify_end(run), 0, 0
+        for record in range(run.first, run.first + run.records):
+            member = self.seal.members[record - 1]
+            try:
+                for piece in verified(member.blob, self._pieces(record)):
+                    report(len(piece))
+            except (FormatError, IntegrityError) as error:
+                faults[record] = error
+                if error.code in (Code.FORMAT_BUNDLE, Code.CONTENT_FRAME, Code.CONTENT_TRUNCATED):
+                    break  # the frame's other members are gone with it
+            else:
+                good, total = good + 1, total + member.size
+        return faults, good, total
+
+    def _verify_end(self, run: Run) -> dict[int, BundlerError]:
+        try:
+            end = b"".join(self._frames(run, what="the end of the tar"))
+        except (FormatError, IntegrityError) as error:
+            return {run.first: error}
+        if end == tar.END:
+            return {}
+        return {run.first: FormatError("the tar does not end with two blocks of zeros", code=Code.FORMAT_TAR)}
+
+
+class _Contents:
+    """What the runs of a new bundle hold, as chunks; each asked for ahead of its turn."""
+
+    def __init__(
+        self,
+        plan: Sequence[Run],
+        envelope: bytes,
+        members: Sequence[Member],
+        chunks: Callable[[Member], Iterable[bytes]],
+        mtime: int,
+    ) -> None:
+        self._end = plan[-1]
+        self._envelope = envelope
+        self._members = members
+        self._chunks = chunks
+        self._mtime = mtime
+
+    def of(self, run: Run) -> Iterable[bytes]:
+        if run is self._end:
+            return (tar.END,)
+        if run.first == 0:
+            return self._record(SEAL, len(self._envelope), (self._envelope,))
+        if run.size > GROUP:
+            return self._large(self._members[run.first - 1])
+        return (b"".join(chain.from_iterable(map(self._small, self._members[run.first - 1 : run.first - 1 + run.records]))),)
+
+    def _small(self, member: Member) -> Iterable[bytes]:
+        return self._record(member.path, member.size, verified(member.blob, self._chunks(member)))
+
+    def _large(self, member: Member) -> Iterable[bytes]:
+        chunks = ahead(verified(member.blob, self._chunks(member)), depth=_AHEAD)
+        first = next(chunks)  # from here on it is fetched, while others are written
+        return self._record(member.path, member.size, chain((first,), chunks))
+
+    def _record(self, name: str, size: int, content: Iterable[bytes]) -> Iterable[bytes]:
+        return chain((tar.header(name, size, mtime=self._mtime),), content, (bytes(tar.padding(size)),))
+
+
+def _records(members: Iterable[Member]) -> Iterator[tuple[int, bool]]:
+    return ((tar.record(member.size), member.kind is Kind.BLOB) for member in members)
+
+
+def _starts(seal_size: int, members: Iterable[Member]) -> "array[int]":
+    """Where each record begins in the tar. Raises FormatError (``format.bundle``) for more than a bundle can hold."""
+    starts, at = array("Q", [0]), tar.record(seal_size)
+    for member in members:
+        if at + tar.record(member.size) > MAX_FRAMES * FRAME:
+            raise FormatError("the seal lists more than a bundle can hold", found=f"{member.size} bytes for {member.path}")
+        starts.append(at)
+        at += tar.record(member.size)
+    return starts
+
+
+def _cut(run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of a run, frame by frame."""
+    source, rest = iter(chunks), memoryview(b"")
+    for frame in run.frames:
+        pieces, left = list[memoryview](), run.content(frame)
+        while left:
+            rest = rest or memoryview(next(source))
+            pieces.append(rest[:left])
+            left, rest = left - len(pieces[-1]), rest[len(pieces[-1]) :]
+        yield b"".join(pieces)
+    for _ in source:  # the last thing that verified content does is to compare its digest
+        pass
+
+
+def _content(pieces: Iterable[bytes], name: str, size: int, *, mtime: int) -> Iterator[bytes]:
+    """The content of a record that comes in pieces, its header in the first; what is around it is checked."""
+    left = size
+    for number, piece in enumerate(pieces):
+        rest = piece
+        if number == 0:
+            tar.check_header(piece[: tar.BLOCK], name, size, mtime=mtime)
+            rest = piece[tar.BLOCK :]
+        tar.check_padding(rest[left:], name)
+        content = rest[:left]
+        left -= len(content)
+        yield content

@@ -1,0 +1,224 @@
+"""Independent zstd frames and the table that finds them (docs/spec/bundle-v1.md, sections 3 and 4).
+
+A frame is walked block by block before libzstd sees it, so that it ends where the table says and nothing hides in it;
+and it never gives more bytes than the seal's plan, at most :data:`FRAME`.
+"""
+
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import zstandard
+
+from bundler.errors import Code, FormatError, IntegrityError, translated
+
+GROUP = 1 << 20  # small members of one image share a frame; reading one of them decodes no more than this
+FRAME = 4 << 20  # four readers, each with a frame and its content, need 32 MiB
+MAX_WINDOW = 8 << 20  # what every decoder takes (RFC 8878, section 3.1.1.1.2)
+MAX_FRAMES = 1 << 27  # the seekable format's
+
+_LEVEL = 3  # its window is 2 MiB
+_FASTEST = -100  # every block is stored as it is
+_SAMPLE = 64 << 10
+
+_MAGIC = b"\x28\xb5\x2f\xfd"
+_MAX_BLOCK = 128 << 10
+_TABLE_HEAD = struct.Struct("<4sI")
+_TABLE_ENTRY = struct.Struct("<II")
+_TABLE_FOOT = struct.Struct("<IB4s")
+_TABLE_MAGIC = b"\x5e\x2a\x4d\x18", b"\xb1\xea\x92\x8f"
+
+Read = Callable[[int, int], bytes]
+"""Bytes of the file, by offset and count; raises IntegrityError where they are not all there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of the tar that is cut into frames by itself: a group of small records, one large one, the seal or the end."""
+
+    first: int
+    """The first of its records, counted from 0."""
+    records: int
+    start: int
+    """Where it begins in the tar, in bytes."""
+    size: int
+    frame: int
+    """The first of its frames, counted from 0."""
+
+    @property
+    def frames(self) -> range:
+        return range(self.frame, self.frame + -(-self.size // FRAME))
+
+    def content(self, frame: int) -> int:
+        """How many bytes of the tar the frame of that number holds."""
+        return min(FRAME, self.size - (frame - self.frame) * FRAME)
+
+
+def runs(seal: int, records: Iterable[tuple[int, bool]], end: int) -> Iterator[Run]:
+    """The plan of a bundle: the seal's record, then the others, each as its size and whether it is a blob's, then the end."""
+    yield Run(first=0, records=1, start=0, size=seal, frame=0)
+    first, count, start, size, frame, kind = 1, 0, seal, 0, -(-seal // FRAME), False
+    for record, is_blob in records:
+        if count and (size + record > GROUP or is_blob is not kind):
+            yield Run(first, count, start, size, frame)
+            first, count, start, size, frame = first + count, 0, start + size, 0, frame + -(-size // FRAME)
+        count, size, kind = count + 1, size + record, is_blob
+    if count:
+        yield Run(first, count, start, size, frame)
+    yield Run(first + count, 0, start + size, end, frame + -(-size // FRAME))
+
+
+def compress(content: bytes) -> bytes:
+    """A frame of ``content``; nearly for free where a sample of it does not compress."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        _LEVEL if _compresses(content) else _FASTEST,
+        source_size=len(content),
+        write_content_size=True,
+        write_checksum=True,
+        write_dict_id=False,
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+
+
+def longest(size: int) -> int:
+    """What a frame of ``size`` bytes of content may take in the file."""
+    return size + (size >> 8) + 1024
+
+
+def decompress(frame: bytes, size: int, *, what: str) -> bytes:
+    """The ``size`` bytes that ``frame`` holds, of which ``what`` is to be found there.
+
+    Raises FormatError (``format.bundle``) for a frame that the format does not allow, IntegrityError (``content.frame``) for one
+    that does not decompress.
+    """
+    _check_blocks(frame, _check_frame_header(frame, size, what), size, what)
+    with translated(zstandard.ZstdError, to=IntegrityError, what=f"the frame of {what} is damaged", code=Code.CONTENT_FRAME):
+        content = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, max_output_size=size, allow_extra_data=False)
+    if len(content) != size:
+        raise IntegrityError(f"the frame of {what} is damaged", code=Code.CONTENT_FRAME, found=f"{len(content)} bytes", wanted=size)
+    return content
+
+
+def beginning(data: bytes, size: int) -> bytes:
+    """As much of the first ``size`` bytes of content as ``data``, the beginning of a file, gives; nothing of what is no zstd."""
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(data) as reader:
+            return reader.read(size)
+    except zstandard.ZstdError:
+        return b""
+
+
+def table(sizes: Iterable[tuple[int, int]]) -> bytes:
+    """The seek table of frames of these sizes, compressed and content."""
+    entries = b"".join(_TABLE_ENTRY.pack(*pair) for pair in sizes)
+    count = len(entries) // _TABLE_ENTRY.size
+    head = _TABLE_HEAD.pack(_TABLE_MAGIC[0], len(entries) + _TABLE_FOOT.size)
+    return head + entries + _TABLE_FOOT.pack(count, 0, _TABLE_MAGIC[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the seek table of a file lies, and what it says; believed only as far as the seal's plan agrees."""
+
+    read: Read
+    start: int
+    count: int
+
+    @classmethod
+    def find(cls, read: Read, size: int) -> "Table | None":
+        """The table at the end of a file of ``size`` bytes; None if there is none. Raises FormatError (``format.bundle``)."""
+        if size < _TABLE_HEAD.size + _TABLE_FOOT.size:
+            return None
+        count, descriptor, magic = _TABLE_FOOT.unpack(read(size - _TABLE_FOOT.size, _TABLE_FOOT.size))
+        if magic != _TABLE_MAGIC[1]:
+            return None
+        start = size - _TABLE_FOOT.size - count * _TABLE_ENTRY.size - _TABLE_HEAD.size
+        if not 0 < count <= MAX_FRAMES or descriptor != 0 or start < 0:
+            raise FormatError("the seek table is not well-formed", found=f"{count} frames, descriptor {descriptor}")
+        if read(start, _TABLE_HEAD.size) != _TABLE_HEAD.pack(_TABLE_MAGIC[0], size - start - _TABLE_HEAD.size):
+            raise FormatError("the seek table does not begin where it says")
+        return cls(read=read, start=start, count=count)
+
+    def sizes(self, first: int, count: int) -> Iterator[tuple[int, int]]:
+        """Compressed size and content of ``count`` frames from the ``first`` on. Raises FormatError (``format.bundle``)."""
+        if first + count > self.count:
+            raise FormatError("the seek table has too few frames", found=self.count, wanted=f"at least {first + count}")
+        at, left = self.start + _TABLE_HEAD.size + first * _TABLE_ENTRY.size, count
+        while left:
+            some = min(left, 8192)
+            yield from _TABLE_ENTRY.iter_unpack(self.read(at, some * _TABLE_ENTRY.size))
+            at, left = at + some * _TABLE_ENTRY.size, left - some
+
+    def offsets(self, plan: Iterable[Run]) -> "array[int]":
+        """Where each frame of the plan begins in the file, and where the last one ends: at the table.
+
+        Raises FormatError (``format.bundle``) where the table does not fit the plan or the file.
+        """
+        sizes, offsets = self.sizes(0, self.count), array("Q", [0])
+        for run in plan:
+            if run.frames.stop > self.count:
+                raise FormatError("the seek table has fewer frames than the seal asks for", found=self.count)
+            for frame in run.frames:
+                compressed, content = next(sizes)
+                if content != run.content(frame) or compressed > longest(content):
+                    raise FormatError(
+                        f"the seek table does not fit the seal at frame {frame}",
+                        found=f"{compressed} bytes for {content}",
+                        wanted=f"at most {longest(run.content(frame))} for {run.content(frame)}",
+                    )
+                offsets.append(offsets[-1] + compressed)
+        if len(offsets) - 1 != self.count or offsets[-1] != self.start:
+            raise FormatError(
+                "the frames do not fill the file",
+                found=f"{self.count} frames, {self.start} bytes",
+                wanted=f"{len(offsets) - 1} frames, {offsets[-1]} bytes",
+            )
+        return offsets
+
+
+def _compresses(content: bytes) -> bool:
+    """Whether a sample from the middle loses a sixteenth or more."""
+    middle = max(0, (len(content) - _SAMPLE) // 2)
+    sample = content[middle : middle + _SAMPLE]
+    return len(zstandard.ZstdCompressor(level=1).compress(sample)) < len(sample) - len(sample) // 16
+
+
+def _check_frame_header(frame: bytes, size: int, what: str) -> int:
+    """Where the blocks begin (RFC 8878, section 3.1.1.1)."""
+    if frame[:4] != _MAGIC or len(frame) < 6:
+        raise FormatError(f"there is no frame where {what} should be", found=frame[:4].hex(" "), wanted=_MAGIC.hex(" "))
+    descriptor = frame[4]
+    single, content = descriptor & 0x20, descriptor >> 6
+    if descriptor & 0x1B or not descriptor & 0x04 or not (single or content):
+        raise FormatError(
+            f"the frame of {what} has another header than the format allows",
+            found=f"descriptor {descriptor:#04x}",
+            wanted="checksum and content size, no dictionary, reserved bits 0",
+        )
+    at = 5 if single else 6
+    length = (1, 2, 4, 8)[content]
+    stated = int.from_bytes(frame[at : at + length], "little") + (256 if length == 2 else 0)
+    window = stated if single else (1 << (10 + (frame[5] >> 3))) // 8 * (8 + (frame[5] & 7))
+    if stated != size or window > MAX_WINDOW:
+        raise FormatError(
+            f"the frame of {what} has another header than the format allows",
+            found=f"content of {stated} bytes, a window of {window}",
+            wanted=f"{size} bytes, at most {MAX_WINDOW}",
+        )
+    return at + length
+
+
+def _check_blocks(frame: bytes, at: int, size: int, what: str) -> None:
+    """The blocks and the checksum end exactly where the frame does (RFC 8878, section 3.1.1.2)."""
+    for _ in range(64 + size // 256):
+        block = int.from_bytes(frame[at : at + 3], "little")
+        last, kind, length = block & 1, block >> 1 & 3, block >> 3
+        if kind == 3 or length > _MAX_BLOCK or at + 3 > len(frame):
+            break
+        at += 3 + (1 if kind == 1 else length)
+        if last:
+            if at + 4 != len(frame):
+                break
+            return
+    raise FormatError(f"the frame of {what} is not made of blocks that end with it", found=f"{len(frame)} bytes", wanted=at + 4)

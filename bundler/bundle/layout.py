@@ -1,0 +1,405 @@
+"""What a bundle holds, and in which order: it follows from images, lookups and documents (docs/spec/bundle-v1.md, sections 8, 9).
+
+The writer asks :func:`compose` what to write; the reader, what should have been written, and takes nothing else.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any, TypeVar
+
+from bundler import strictjson
+from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, LeftOut, Lookup, Member, Seal, looked_up
+from bundler.errors import Code, FormatError, IntegrityError
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_TYPE, Document, Index, Manifest
+from bundler.oci.reference import Reference
+
+OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+MAX_PAYLOAD = 16 << 20  # a larger attestation is not judged, so nobody waits for it before the layers
+MAX_DEPTH = 8  # indexes within indexes, evidence on evidence: real ones reach 3
+PREFERRED = "linux/amd64"  # what manifest.json shows of an image of many platforms, as docker does
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+
+T = TypeVar("T", Member, Lookup, Foreign)
+
+Documents = Callable[[Digest, str | None], Document]
+"""The document of that digest, which someone stated to be of that media type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """All documents of an image, in the order of section 8."""
+
+    own: tuple[Document, ...]
+    """The root, and what is carried below it, depth first."""
+    evidence: tuple[Document, ...]
+    """What was found about these, or about one another, each with what is below it."""
+    lookups: tuple[Lookup, ...]
+    """One for each of the documents."""
+    platforms: tuple[str, ...]
+    """Those that indexes give for carried manifests."""
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        return self.own + self.evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What follows from images and lookups: the rest of a seal, and the members that hold nothing of their own."""
+
+    members: tuple[Member, ...]
+    lookups: tuple[Lookup, ...]
+    left_out: tuple[Foreign, ...]
+    derived: Mapping[str, bytes]
+    """The content of oci-layout, index.json and manifest.json, by name."""
+
+
+def entry(
+    reference: Reference,
+    root: Document,
+    document: Documents,
+    *,
+    left_out: Collection[Digest] = (),
+    platforms: Sequence[str] = (),
+    asked: Sequence[str] = (),
+) -> ImageEntry:
+    """How a seal lists an image of which the children ``left_out`` are not carried.
+
+    ``platforms`` are those that the config of a single manifest names; an index names its own. The first of ``asked`` that is
+    there comes first, else linux/amd64. Raises as :func:`walk`.
+    """
+    own = _Own.below(root, left_out, document)
+    has = tuple(own.platforms) if isinstance(root.content, Index) else tuple(dict.fromkeys(platforms))
+    first = next((platform for platform in (*asked, PREFERRED) if platform in has), None)
+    return ImageEntry(
+        reference=reference.carried,
+        digest=root.digest,
+        media_type=root.descriptor.media_type,
+        size=root.descriptor.size,
+        platforms=tuple(sorted(has, key=lambda platform: platform != first)),
+        left_out=tuple(own.left_out.values()),
+    )
+
+
+def walk(image: ImageEntry, lookups: Mapping[tuple[str, Digest], Lookup], document: Documents) -> Walk:
+    """The documents of an image and of all evidence about it.
+
+    Raises FormatError (``limit.depth``; ``format.seal`` where there is no lookup for one; ``format.digest``), IntegrityError
+    (``content.size``), and what ``document`` raises.
+    """
+    own = _Own.below(document(image.digest, image.media_type), {child.digest for child in image.left_out}, document)
+    found, asked = dict(own.documents), list[Lookup]()
+    waiting = [(digest, 0) for digest in found]
+    for digest, depth in waiting:  # which grows
+        lookup = lookups.get((image.reference.repository, digest))
+        if lookup is None:
+            raise FormatError("the seal does not say what was found about a manifest", code=Code.FORMAT_SEAL, wanted=digest)
+        asked.append(lookup)
+        for manifest in dict.fromkeys(piece.digest for piece in lookup.found):
+            if manifest in found:
+                continue
+            if depth == MAX_DEPTH:
+                raise FormatError(
+                    f"evidence about {image.reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels"
+                )
+            below = _Own.below(document(manifest, None), (), document, known=found)
+            found |= below.documents
+            waiting += [(each, depth + 1) for each in below.documents]
+    documents = tuple(found.values())
+    return Walk(
+        own=documents[: len(own.documents)],
+        evidence=documents[len(own.documents) :],
+        lookups=tuple(asked),
+        platforms=tuple(own.platforms),
+        left_out=tuple(own.left_out.values()),
+    )
+
+
+def compose(
+    images: Sequence[ImageEntry],
+    lookups: Iterable[Lookup],
+    document: Documents,
+    *,
+    trust: Iterable[Member] = (),
+    absent: Collection[Digest] = frozenset(),
+) -> Layout:
+    """The layout of a bundle of these images.
+
+    ``lookups`` may come in any order; those about other manifests than the images' are not used. ``trust`` are the members of
+    that kind, ``absent`` the foreign layers that the source does not serve.
+
+    Raises as :func:`walk`; FormatError (``format.digest`` for content that SHA-256 does not name, ``format.seal`` for an image
+    that its index contradicts), IntegrityError (``content.size`` for content of which two sizes are said).
+    """
+    known = looked_up(lookups)
+    needs, index, docker = _Needs(absent), _Listing(images), list[dict[str, Any]]()
+    for image in images:
+        walked = walk(image, known, document)
+        _check_image(image, walked)
+        needs.add(walked)
+        index.add(walked)
+        docker += _docker(image, walked.own, absent)
+    derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), strictjson.dumps(docker)), strict=True))
+    return Layout(
+        members=(
+            *(Member(kind, len(derived[name]), Digest.of(derived[name]), name) for kind, name in DERIVED.items()),
+            *needs.first(),
+            *sorted(trust, key=lambda member: member.path),
+            *needs.blobs(),
+        ),
+        lookups=tuple(index.lookups.values()),
+        left_out=tuple(needs.left_out.values()),
+        derived=derived,
+    )
+
+
+def check(seal: Seal, document: Documents) -> None:
+    """Refuse a seal that is not what its images, its lookups and the documents make it.
+
+    Raises as :func:`compose`; FormatError (``format.seal``, ``format.derived``), IntegrityError (``content.missing``,
+    ``content.size``).
+    """
+    made = compose(
+        seal.images,
+        seal.lookups,
+        document,
+        trust=(member for member in seal.members if member.kind is Kind.TRUST),
+        absent={foreign.digest for foreign in seal.left_out},
+    )
+    _check_members(seal.members, made.members)
+    _same(seal.lookups, made.lookups, "a lookup")
+    _same(seal.left_out, made.left_out, "a foreign layer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A document and what is below it."""
+
+    documents: dict[Digest, Document] = field(default_factory=dict)
+    platforms: dict[str, None] = field(default_factory=dict)
+    left_out: dict[Digest, LeftOut] = field(default_factory=dict)
+
+    @classmethod
+    def below(cls, root: Document, left_out: Collection[Digest], document: Documents, *, known: Collection[Digest] = ()) -> "_Own":
+        own = cls()
+        waiting: list[tuple[Descriptor, int]] = [(root.descriptor, 0)]
+        while waiting:
+            descriptor, depth = waiting.pop()
+            if descriptor.digest in own.documents or descriptor.digest in known:
+                continue
+            if depth > MAX_DEPTH:
+                raise FormatError(f"{root.digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
+            here = own.documents[descriptor.digest] = root if depth == 0 else _child(descriptor, document)
+            for child in here.children:
+                platform = str(child.platform) if child.platform is not None else None
+                if child.digest in left_out:
+                    own.left_out.setdefault(child.digest, LeftOut(child.digest, platform))
+                elif platform and not _is_attestation(child):
+                    own.platforms.setdefault(platform)
+            waiting += [(child, depth + 1) for child in reversed(here.children) if child.digest not in left_out]
+        return own
+
+
+def _child(child: Descriptor, document: Documents) -> Document:
+    """What an index lists, as it describes it; a media type that is no document's is the document's own affair."""
+    _check_digest(child.digest)
+    if child.size > MAX_DOCUMENT:
+        raise FormatError(
+            f"{child.digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=child.size, wanted=f"at most {MAX_DOCUMENT}"
+        )
+    found = document(child.digest, child.media_type if child.media_type in mediatype.DOCUMENTS else None)
+    if found.descriptor.size != child.size:
+        raise _two_sizes(child.digest, child.size, found.descriptor.size)
+    return found
+
+
+def _is_attestation(child: Descriptor) -> bool:
+    return child.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
+
+
+class _Needs:
+    """What documents need, once each: in the order in which it is met first, of the first kind that fits it anywhere."""
+
+    _RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE)
+
+    def __init__(self, absent: Collection[Digest]) -> None:
+        self._absent = absent
+        self._sizes: dict[Digest, int] = {}
+        self._first: dict[Digest, int] = {}
+        self._blobs: dict[Digest, None] = {}
+        self.left_out: dict[Digest, Foreign] = {}
+
+    def add(self, walked: Walk) -> None:
+        for document in walked.own:
+            self._document(document, is_evidence=False)
+        for document in walked.evidence:
+            self._document(document, is_evidence=True)
+
+    def first(self) -> Iterator[Member]:
+        """Documents, configs and evidence."""
+        return (Member(self._RANK[rank], self._sizes[digest], digest) for digest, rank in self._first.items())
+
+    def blobs(self) -> Iterator[Member]:
+        return (Member(Kind.BLOB, self._sizes[digest], digest) for digest in self._blobs if digest not in self._first)
+
+    def _document(self, document: Document, *, is_evidence: bool) -> None:
+        self._need(document.descriptor, 0)
+        if not isinstance(document.content, Manifest):
+            return
+        self._need(document.content.config, 1)
+        for layer in document.content.layers:
+            if layer.foreign and layer.digest in self._absent:
+                self._size(layer)
+                self.left_out.setdefault(layer.digest, Foreign(layer.digest, layer.media_type, layer.size))
+            elif is_evidence and layer.size <= MAX_PAYLOAD:
+                self._need(layer, 2)
+            else:
+                self._size(layer)
+                self._blobs.setdefault(layer.digest)
+
+    def _need(self, content: Descriptor, rank: int) -> None:
+        self._size(content)
+        self._first[content.digest] = min(rank, self._first.get(content.digest, rank))
+
+    def _size(self, content: Descriptor) -> None:
+        _check_digest(content.digest)
+        size = self._sizes.setdefault(content.digest, content.size)
+        if size != content.size:
+            raise _two_sizes(content.digest, content.size, size)
+
+
+class _Listing:
+    """``index.json``: the images by name, then the evidence in the order of the lookups."""
+
+    def __init__(self, images: Iterable[ImageEntry]) -> None:
+        self.lookups: dict[tuple[str, Digest], Lookup] = {}
+        self._entries: list[bytes] = []
+        self._names: dict[str, Digest] = {}
+        self._listed: set[Digest] = set()
+        for image in images:
+            name = str(image.reference)
+            self._names[name] = image.digest
+            self._list(Descriptor(image.media_type, image.digest, image.size, annotations={CONTAINERD_NAME: name, REF_NAME: name}))
+
+    def add(self, walked: Walk) -> None:
+        documents = {document.digest: document for document in walked.documents}
+        for lookup in walked.lookups:
+            if (lookup.repository, lookup.manifest) in self.lookups:
+                continue
+            self.lookups[lookup.repository, lookup.manifest] = lookup
+            for found in lookup.found:
+                if found.form == "referrer":
+                    self._add_referrer(documents[found.digest])
+                else:
+                    self._add_tagged(documents[found.digest].descriptor, f"{lookup.repository}:{lookup.manifest.tag}.{found.form}")
+
+    def document(self) -> bytes:
+        """As canonical JSON, put together from entries that are spelt already: there may be very many."""
+        return b'{"manifests":[%b],"mediaType":"%b","schemaVersion":2}' % (b",".join(self._entries), mediatype.OCI_INDEX.encode())
+
+    def _add_tagged(self, described: Descriptor, name: str) -> None:
+        if name not in self._names:
+            self._names[name] = described.digest
+            self._list(replace(described, annotations={REF_NAME: name}))
+        elif self._names[name] != described.digest:  # an image is carried under the tag that is its neighbour's signature
+            raise FormatError(
+                f"the seal gives {name} to two manifests", code=Code.FORMAT_SEAL, found=f"{self._names[name]} and {described.digest}"
+            )
+
+    def _add_referrer(self, document: Document) -> None:
+        if document.digest not in self._listed:
+            self._list(replace(document.descriptor, artifact_type=document.content.kind))
+
+    def _list(self, descriptor: Descriptor) -> None:
+        self._listed.add(descriptor.digest)
+        self._entries.append(strictjson.dumps(descriptor.to_json()))
+
+
+def _docker(image: ImageEntry, own: Sequence[Document], absent: Collection[Digest]) -> Iterator[dict[str, Any]]:
+    """The image's entry in manifest.json, as docker-archive readers know it; nothing if it has none."""
+    listed = {child.digest: child for document in reversed(own) for child in reversed(document.children)}
+    candidates = [
+        (document.content, listed.get(document.digest))
+        for document in own
+        if isinstance(document.content, Manifest) and not (document.digest in listed and _is_attestation(listed[document.digest]))
+    ]
+    candidates.sort(key=lambda each: each[1] is None or str(each[1].platform) not in image.platforms[:1])
+    for manifest, _ in candidates[:1]:
+        if manifest.is_image and not any(layer.foreign and layer.digest in absent for layer in manifest.layers):
+            yield {
+                "Config": BLOBS + manifest.config.digest.encoded,
+                "Layers": [BLOBS + layer.digest.encoded for layer in manifest.layers],
+                "RepoTags": [str(image.reference)] if image.reference.tag else [],
+            }
+
+
+def _check_image(image: ImageEntry, walked: Walk) -> None:
+    if walked.left_out != image.left_out:
+        raise FormatError(
+            f"the seal leaves out other parts of {image.reference} than its indexes list",
+            code=Code.FORMAT_SEAL,
+            found=f"{len(image.left_out)} parts",
+            wanted=f"{len(walked.left_out)} parts",
+        )
+    if isinstance(walked.own[0].content, Index) and set(walked.platforms) != set(image.platforms):
+        raise FormatError(
+            f"the seal gives {image.reference} other platforms than its index",
+            code=Code.FORMAT_SEAL,
+            found=ascii(", ".join(image.platforms))[1:-1] or "none",
+            wanted=ascii(", ".join(walked.platforms))[1:-1] or "none",
+        )
+
+
+def _check_digest(digest: Digest) -> None:
+    if digest.algorithm != "sha256":
+        raise FormatError(
+            "a bundle of version 1 carries only what SHA-256 names",
+            code=Code.FORMAT_DIGEST,
+            found=digest,
+            next="leave this image out: no bundle can carry it",
+        )
+
+
+def _two_sizes(digest: Digest, found: int, wanted: int) -> IntegrityError:
+    return IntegrityError(f"{digest} is described with two sizes", code=Code.CONTENT_SIZE, found=f"{found} bytes", wanted=f"{wanted} bytes")
+
+
+def _check_members(found: Sequence[Member], made: Sequence[Member]) -> None:
+    """The members of the seal against those that the documents need: first what is malformed, then what is not there."""
+    has, needed = {member.path: member for member in found}, {member.path for member in made}
+    for member in found:
+        if member.path not in needed:
+            raise FormatError(f"the seal lists {member.path}, which no image needs", code=Code.FORMAT_SEAL)
+    for member, wanted in zip(found, made, strict=False):
+        if wanted.kind in DERIVED and member != wanted:
+            raise FormatError(
+                f"{member.path} is not what the seal and the manifests make it",
+                code=Code.FORMAT_DERIVED,
+                found=member.digest,
+                wanted=wanted.digest,
+            )
+    for wanted in made:
+        if wanted.path not in has:
+            raise IntegrityError(f"the bundle lacks a {wanted.kind} that an image needs", code=Code.CONTENT_MISSING, wanted=wanted.digest)
+        if has[wanted.path].size != wanted.size:
+            raise _two_sizes(wanted.digest, wanted.size, has[wanted.path].size)
+    _same(found, made, "a member")
+
+
+def _same(found: Sequence[T], made: Sequence[T], what: str) -> None:
+    if found == made:
+        return
+    has, wanted = next((one, other) for one, other in zip_longest(found, made) if one != other)
+    raise FormatError(
+        f"the seal lists {what} in another way than its images and the documents make it",
+        code=Code.FORMAT_SEAL,
+        found=None if has is None else ascii(has.to_json())[:300],
+        wanted=None if wanted is None else ascii(wanted.to_json())[:300],
+    )

@@ -1,0 +1,567 @@
+"""What a seal says: an in-toto statement about ``index.json``, in one spelling (docs/spec/bundle-v1.md, section 7).
+
+A seal is checked for whatever it can contradict by itself. What it says of documents is compared with them by
+:mod:`bundler.bundle.layout`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from bundler import strictjson
+from bundler.bundle.envelope import MAX_SEAL
+from bundler.errors import BundlerError, Code, FormatError, IntegrityError
+from bundler.oci import mediatype
+from bundler.oci.descriptor import MAX_SIZE, Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
+
+FORMAT = 1
+SEAL = "oci-bundler/seal.json"
+PREDICATE_TYPE = "urn:oci-bundler:bundle:v1"
+BLOBS = "blobs/sha256/"
+
+ASKED = MappingProxyType(
+    {
+        "sig": frozenset({"found", "absent", "not-asked"}),
+        "att": frozenset({"found", "absent", "not-asked"}),
+        "sbom": frozenset({"found", "absent", "not-asked"}),
+        "referrers": frozenset({"found", "absent", "no-api", "not-asked"}),
+        "fallback": frozenset({"found", "absent", "foreign", "not-asked"}),
+    }
+)
+"""The ways by which evidence can be found, and how each can be answered."""
+FORMS = MappingProxyType({"sig": ("sig",), "att": ("att",), "sbom": ("sbom",), "referrer": ("referrers", "fallback")})
+"""The forms of evidence, and by which ways each is found."""
+
+_STATEMENT = "https://in-toto.io/Statement/v1"
+_PREDICATE_TYPES = re.compile(r"urn:oci-bundler:bundle:v[0-9]{1,9}", re.ASCII)
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+_BY_DIGEST = re.compile(r"(?:blobs/sha256|oci-bundler/evidence)/([0-9a-f]{64})(?:\.[a-z]+)?", re.ASCII)
+_TRUST_NAME = re.compile(r"oci-bundler/evidence/([0-9a-f]{64})\.(?:pub|crt|json|bin)", re.ASCII)
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """What a member is for."""
+
+    LAYOUT = "layout"
+    INDEX = "index"
+    DOCKER = "docker"
+    DOCUMENT = "document"
+    CONFIG = "config"
+    EVIDENCE = "evidence"
+    TRUST = "trust"
+    BLOB = "blob"
+
+
+DERIVED = MappingProxyType({Kind.LAYOUT: "oci-layout", Kind.INDEX: "index.json", Kind.DOCKER: "manifest.json"})
+"""The members that are made from the rest, in the order in which they lead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of the bundle: what it is for, its size in bytes, its digest, and its name where that is not made of the digest."""
+
+    kind: Kind
+    size: int
+    digest: Digest
+    name: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Its name in the tar."""
+        return self.name or BLOBS + self.digest.encoded
+
+    @property
+    def blob(self) -> Descriptor:
+        """Digest and size as what ``verified`` takes."""
+        return Descriptor("application/octet-stream", self.digest, self.size)
+
+    def to_json(self) -> dict[str, Any]:
+        name = {"name": self.name} if self.name is not None else {}
+        return {"kind": str(self.kind), "sha256": self.digest.encoded, "size": self.size} | name
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A manifest that an index of the image lists and that is not carried, and the platform that the index gives it."""
+
+    digest: Digest
+    platform: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"digest": str(self.digest), "platform": self.platform}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image: its name, the descriptor of its root, and what is carried of it."""
+
+    reference: Reference
+    """As carried: with a tag, or else with its digest."""
+    digest: Digest
+    media_type: str
+    size: int
+    platforms: tuple[str, ...] = ()
+    """``OS/ARCH[/VARIANT]`` each; the first is the one for manifest.json."""
+    left_out: tuple[LeftOut, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "reference": str(self.reference),
+            "digest": str(self.digest),
+            "mediaType": self.media_type,
+            "size": self.size,
+            "platforms": list(self.platforms),
+            "left_out": [child.to_json() for child in self.left_out],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A manifest that was found about another one, and whether as ``sig``, ``att``, ``sbom`` or ``referrer``."""
+
+    digest: Digest
+    form: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"digest": str(self.digest), "form": self.form}
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What was asked about one manifest in one repository, what was answered, and what was found."""
+
+    repository: str
+    manifest: Digest
+    asked: Mapping[str, str] = field(hash=False)
+    """A value of :data:`ASKED` for each of its names."""
+    found: tuple[Found, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.repository,
+            "manifest": str(self.manifest),
+            "asked": dict(self.asked),
+            "found": [found.to_json() for found in self.found],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A foreign layer that its source does not serve, and that is therefore not in the bundle."""
+
+    digest: Digest
+    media_type: str
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"digest": str(self.digest), "mediaType": self.media_type, "size": self.size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The predicate. There is none that contradicts itself: making one raises as :meth:`parse`."""
+
+    stream: str
+    sequence: int
+    previous: Digest | None = None
+    station: str | None = None
+    base: Digest | None = None
+    requires_trust: int | None = None
+    created: datetime
+    """In whole seconds, with a zone."""
+    expires: datetime | None = None
+    checked_with: Digest | None = None
+    images: tuple[ImageEntry, ...]
+    members: tuple[Member, ...] = field(repr=False)
+    """All but the seal, in the order of the tar."""
+    lookups: tuple[Lookup, ...] = field(repr=False)
+    left_out: tuple[Foreign, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+        _check_images(self.images)
+        _check_members(self.members)
+        _check_roots(self.images, self.members)
+        _check_lookups(self.lookups, {image.reference.repository for image in self.images})
+        _no_twice((foreign.digest for foreign in self.left_out), "left_out")
+
+    @classmethod
+    def parse(cls, payload: bytes) -> "Seal":
+        """Read the payload of an envelope whose signatures were checked.
+
+        Raises FormatError (``format.seal``, ``format.version``, ``format.json``, ``format.digest``, ``format.reference``,
+        ``limit.seal``), IntegrityError (``content.digest``, ``content.size``) where what it says of content cannot be true.
+        """
+        return cls(**_predicate(_statement(payload)))
+
+    def statement(self) -> bytes:
+        """The payload that is signed. Raises FormatError (``limit.seal``)."""
+        index = next(member for member in self.members if member.kind is Kind.INDEX)
+        payload = strictjson.dumps(statement(self.predicate(), index.digest))
+        if len(payload) > MAX_SEAL:
+            raise FormatError(
+                "the seal would be over its limit",
+                code=Code.LIMIT_SEAL,
+                found=f"{len(payload)} bytes",
+                wanted=f"at most {MAX_SEAL}",
+                next="split the list of images over two bundles",
+            )
+        return payload
+
+    def predicate(self) -> dict[str, Any]:
+        """The predicate as the value of its JSON."""
+        return {
+            "format": FORMAT,
+            "stream": self.stream,
+            "sequence": self.sequence,
+            "previous": _text(self.previous),
+            "station": self.station,
+            "base": _text(self.base),
+            "requires_trust": self.requires_trust,
+            "created": time(self.created),
+            "expires": None if self.expires is None else time(self.expires),
+            "checked_with": _text(self.checked_with),
+            "images": [image.to_json() for image in self.images],
+            "members": [member.to_json() for member in self.members],
+            "lookups": [lookup.to_json() for lookup in self.lookups],
+            "left_out": [foreign.to_json() for foreign in self.left_out],
+        }
+
+
+def statement(predicate: Mapping[str, Any], index: Digest) -> dict[str, Any]:
+    """The in-toto statement of a predicate about the ``index.json`` of that digest."""
+    return {
+        "_type": _STATEMENT,
+        "predicate": predicate,
+        "predicateType": PREDICATE_TYPE,
+        "subject": [{"digest": {index.algorithm: index.encoded}, "name": DERIVED[Kind.INDEX]}],
+    }
+
+
+def looked_up(lookups: Iterable[Lookup]) -> dict[tuple[str, Digest], Lookup]:
+    """Lookups by repository and manifest."""
+    return {(lookup.repository, lookup.manifest): lookup for lookup in lookups}
+
+
+def time(at: datetime) -> str:
+    """The one spelling of a time in a seal."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def _text(digest: Digest | None) -> str | None:
+    return None if digest is None else str(digest)
+
+
+def _statement(payload: bytes) -> dict[str, Any]:
+    """The predicate's members, once the statement around it is as it must be."""
+    if len(payload) > MAX_SEAL:
+        raise FormatError("the seal is over its limit", code=Code.LIMIT_SEAL, found=f"{len(payload)} bytes", wanted=f"at most {MAX_SEAL}")
+    value = strictjson.loads(payload, limit=MAX_SEAL)
+    if strictjson.dumps(value) != payload:
+        raise _refuse("the payload is not spelt as canonical JSON")
+    kind, predicate = (value.get("predicateType"), value.get("predicate")) if isinstance(value, dict) else (None, None)
+    if kind != PREDICATE_TYPE and isinstance(kind, str) and _PREDICATE_TYPES.fullmatch(kind):
+        raise _newer(kind, PREDICATE_TYPE)
+    if isinstance(predicate, dict) and type(predicate.get("format")) is int and predicate["format"] != FORMAT:
+        raise _newer(predicate["format"], FORMAT)
+    if not isinstance(predicate, dict) or value != statement(predicate, _index_of(predicate)):
+        raise _refuse("the payload is no statement of ours about index.json")
+    return predicate
+
+
+def _index_of(predicate: Mapping[str, Any]) -> Digest:
+    match predicate.get("members"):
+        case [_, {"kind": "index", "sha256": str(encoded)}, *_]:
+            return Digest("sha256", encoded)
+    raise _refuse("the second of its members is no index")
+
+
+def _newer(found: object, wanted: object) -> FormatError:
+    return FormatError(
+        "the bundle is of a version that is not known here",
+        code=Code.FORMAT_VERSION,
+        found=found,
+        wanted=wanted,
+        next="bring a newer oci-bundler to this station",
+    )
+
+
+def _predicate(members: dict[str, Any]) -> dict[str, Any]:
+    """What a Seal is made of. Large lists are given away as they are read: a digest is kept once, whoever names it."""
+    got = _Object(members, "the predicate")
+    digest = _Digests().get
+    if type(got.take("format")) is not int:
+        raise _refuse("format is no number")
+    fields = {
+        "stream": got.text("stream"),
+        "sequence": got.number("sequence"),
+        "previous": got.optional("previous", digest),
+        "station": got.optional("station", str),
+        "base": got.optional("base", digest),
+        "requires_trust": got.optional("requires_trust", int),
+        "created": _time(got.text("created"), "created"),
+        "expires": got.optional("expires", lambda text: _time(text, "expires")),
+        "checked_with": got.optional("checked_with", digest),
+        "images": got.each("images", lambda item: _image(item, digest)),
+        "members": got.each("members", lambda item: _member(item, digest)),
+        "lookups": got.each("lookups", _Lookups(digest).read),
+        "left_out": got.each("left_out", lambda item: _foreign(item, digest)),
+    }
+    got.end()
+    return fields
+
+
+class _Digests:
+    """Digests by their text, each once, so that a hundred thousand of them stay small."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Digest] = {}
+
+    def get(self, text: str) -> Digest:
+        digest = self._known.get(text)
+        if digest is None:
+            digest = self._known[text] = Digest.parse(text)
+            if digest.algorithm != "sha256":
+                raise _refuse("a digest is not SHA-256", found=text[:80])
+        return digest
+
+
+def _member(item: Any, digest: Callable[[str], Digest]) -> Member:
+    got = _Object(item, "members")
+    name = got.text("name") if "name" in got.members else None
+    member = Member(_kind(got.text("kind")), got.number("size"), digest(f"sha256:{got.text('sha256')}"), name)
+    got.end()
+    return member
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text)
+    except ValueError:
+        raise _refuse("members has a kind that is not known", found=ascii(text)[:80], wanted=", ".join(Kind)) from None
+
+
+def _image(item: Any, digest: Callable[[str], Digest]) -> ImageEntry:
+    got = _Object(item, "images")
+    text = got.text("reference")
+    reference = Reference.parse(text)
+    if str(reference) != text:
+        raise _refuse("a reference is not in full", found=ascii(text)[:300], wanted=reference)
+    image = ImageEntry(
+        reference=reference,
+        digest=digest(got.text("digest")),
+        media_type=got.text("mediaType"),
+        size=got.number("size"),
+        platforms=got.each("platforms", _platform),
+        left_out=got.each("left_out", lambda child: _left_out(child, digest)),
+    )
+    got.end()
+    return image
+
+
+def _platform(item: Any) -> str:
+    if not isinstance(item, str) or not item:
+        raise _refuse("a platform is no text", found=ascii(item)[:80])
+    return item
+
+
+def _left_out(item: Any, digest: Callable[[str], Digest]) -> LeftOut:
+    got = _Object(item, "left_out")
+    child = LeftOut(digest(got.text("digest")), got.optional("platform", str))
+    got.end()
+    return child
+
+
+class _Lookups:
+    """Lookups, whose answers and repositories are few: each is kept once."""
+
+    def __init__(self, digest: Callable[[str], Digest]) -> None:
+        self._digest = digest
+        self._known: dict[object, Any] = {}
+
+    def read(self, item: Any) -> Lookup:
+        got = _Object(item, "lookups")
+        repository, asked = got.text("repository"), _Object(got.take("asked"), "asked")
+        answers = {way: asked.text(way) for way in ASKED}
+        asked.end()
+        lookup = Lookup(
+            repository=self._known.setdefault(repository, repository),
+            manifest=self._digest(got.text("manifest")),
+            asked=self._known.setdefault(tuple(answers.values()), MappingProxyType(answers)),
+            found=got.each("found", self._found),
+        )
+        got.end()
+        return lookup
+
+    def _found(self, item: Any) -> Found:
+        got = _Object(item, "found")
+        form = got.text("form")
+        found = Found(self._digest(got.text("digest")), self._known.setdefault(form, form))
+        got.end()
+        return found
+
+
+def _foreign(item: Any, digest: Callable[[str], Digest]) -> Foreign:
+    got = _Object(item, "left_out")
+    foreign = Foreign(digest(got.text("digest")), got.text("mediaType"), got.number("size"))
+    got.end()
+    return foreign
+
+
+def _time(text: str, what: str) -> datetime:
+    try:
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise _refuse(f"{what} is no time", found=ascii(text)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
+
+
+class _Object:
+    """A JSON object of a closed schema: each member is asked for once, and in the end none is left."""
+
+    __slots__ = ("_where", "members")
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise _refuse(f"{where} is no object", found=ascii(value)[:80])
+        self.members: dict[str, Any] = value
+        self._where = where
+
+    def take(self, name: str) -> Any:
+        try:
+            return self.members.pop(name)
+        except KeyError:
+            raise _refuse(f"{self._where} lacks {name}") from None
+
+    def text(self, name: str) -> str:
+        value = self.members.get(name)
+        if not isinstance(value, str) or not value:
+            raise _refuse(f"{name} in {self._where} is no text", found=ascii(value)[:80])
+        return str(self.take(name))
+
+    def number(self, name: str) -> int:
+        value = self.take(name)
+        if type(value) is not int or not 0 <= value <= MAX_SIZE:
+            raise _refuse(f"{name} in {self._where} is no number from 0 to 2^53 - 1", found=ascii(value)[:80])
+        return value
+
+    def optional(self, name: str, read: Callable[[Any], T]) -> T | None:
+        value = self.take(name)
+        if value is None:
+            return None
+        if type(value) is not (int if read is int else str):
+            raise _refuse(f"{name} in {self._where} is of another type", found=ascii(value)[:80])
+        return read(value)
+
+    def each(self, name: str, read: Callable[[Any], T]) -> tuple[T, ...]:
+        values = self.take(name)
+        if not isinstance(values, list):
+            raise _refuse(f"{name} in {self._where} is no list", found=ascii(values)[:80])
+        values.reverse()
+        return tuple(read(item) for item in _emptied(values))
+
+    def end(self) -> None:
+        if self.members:
+            raise _refuse(f"{self._where} has members that are not known", found=ascii(sorted(self.members))[:200])
+
+
+def _emptied(values: list[Any]) -> Iterator[Any]:
+    while values:
+        yield values.pop()
+
+
+def _check_fields(seal: Seal) -> None:
+    if not _STREAM.fullmatch(seal.stream):
+        raise _refuse("stream is not well-formed", found=ascii(seal.stream)[:80], wanted="1 to 64 letters, digits, dots, _ and -")
+    if not 0 <= seal.sequence <= MAX_SIZE:
+        raise _refuse("sequence is not well-formed", found=seal.sequence, wanted="0 to 2^53 - 1")
+    if seal.station is not None and not 0 < len(seal.station) <= 255:
+        raise _refuse("station is not well-formed", found=ascii(seal.station)[:80], wanted="1 to 255 characters")
+    if seal.requires_trust is not None and not 1 <= seal.requires_trust <= MAX_SIZE:
+        raise _refuse("requires_trust is not well-formed", found=seal.requires_trust, wanted="a serial, 1 or more")
+    for at in (seal.created, seal.expires):
+        if at is not None and (at.tzinfo is None or at.microsecond):
+            raise _refuse("a time has no zone, or parts of a second", found=at)
+
+
+def _check_images(images: Sequence[ImageEntry]) -> None:
+    if not images:
+        raise _refuse("it has no image")
+    _no_twice((image.reference for image in images), "images")
+    for image in images:
+        if image.reference != image.reference.carried or image.reference.digest not in (None, image.digest):
+            raise _refuse(
+                "a reference has a tag and a digest, or another digest than its image", found=image.reference, wanted=image.digest
+            )
+        if image.media_type not in mediatype.DOCUMENTS:
+            raise FormatError(
+                f"{image.reference} is no image",
+                code=Code.FORMAT_MEDIA_TYPE,
+                found=ascii(image.media_type)[1:-1][:80],
+                wanted="a manifest or index",
+            )
+        _no_twice(image.platforms, f"platforms of {image.reference}")
+        _no_twice((child.digest for child in image.left_out), f"left_out of {image.reference}")
+
+
+def _check_members(members: Sequence[Member]) -> None:
+    if [(member.kind, member.name) for member in members[: len(DERIVED)]] != list(DERIVED.items()):
+        raise _refuse("its members do not begin with oci-layout, index.json and manifest.json")
+    for member in members[len(DERIVED) :]:
+        match member.kind, member.name:
+            case (Kind.DOCUMENT | Kind.CONFIG | Kind.EVIDENCE | Kind.BLOB, None):
+                continue
+            case (Kind.TRUST, str(name)) if (named := _TRUST_NAME.fullmatch(name)) and named[1] == member.digest.encoded:
+                continue
+            case (_, str(name)) if (named := _BY_DIGEST.fullmatch(name)) and named[1] != member.digest.encoded:
+                raise IntegrityError(
+                    f"{name} has other bytes than its name says", code=Code.CONTENT_DIGEST, found=member.digest, wanted=f"sha256:{named[1]}"
+                )
+        raise _refuse(f"a {member.kind} has a name that is not its", found=ascii(member.name)[:200])
+    _no_twice((member.path for member in members), "members")
+
+
+def _check_roots(images: Sequence[ImageEntry], members: Sequence[Member]) -> None:
+    sizes = {member.digest: member.size for member in members if member.kind is Kind.DOCUMENT}
+    for image in images:
+        if image.digest not in sizes:
+            raise IntegrityError(f"{image.reference} is not among the members", code=Code.CONTENT_MISSING, wanted=image.digest)
+        if sizes[image.digest] != image.size:
+            raise IntegrityError(
+                f"{image.reference} has another size than its member", code=Code.CONTENT_SIZE, found=image.size, wanted=sizes[image.digest]
+            )
+
+
+def _check_lookups(lookups: Sequence[Lookup], repositories: set[str]) -> None:
+    _no_twice(((lookup.repository, lookup.manifest) for lookup in lookups), "lookups")
+    for lookup in lookups:
+        if lookup.repository not in repositories:
+            raise _refuse("a lookup is about a repository of which no image is carried", found=ascii(lookup.repository)[:300])
+        if lookup.asked.keys() != ASKED.keys() or not all(lookup.asked[way] in answers for way, answers in ASKED.items()):
+            raise _refuse("a lookup has answers that are not known", found=ascii(dict(lookup.asked))[:200])
+        _no_twice(lookup.found, "found")
+        for found in lookup.found:
+            if not any(lookup.asked[way] == "found" for way in FORMS.get(found.form, ())):
+                raise _refuse("a lookup found something in a form of which it says that there is none", found=ascii(found.form)[:80])
+
+
+def _no_twice(values: Iterable[object], where: str) -> None:
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            raise _refuse(f"{where} has something twice", found=ascii(str(value))[1:-1][:300])
+        seen.add(value)
+
+
+def _refuse(what: str, *, found: object = None, wanted: object = None) -> BundlerError:
+    return FormatError(f"the seal is not well-formed: {what}", code=Code.FORMAT_SEAL, found=found, wanted=wanted)
