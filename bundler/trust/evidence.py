@@ -28,7 +28,9 @@ class Image:
     """As carried: scopes and rules see this."""
     root: Digest
     documents: dict[Digest, Document] = field(hash=False)
-    """The root, all carried manifests and indexes below it, and every evidence manifest."""
+    """The root, all carried manifests and indexes below it, every evidence manifest and what is below those."""
+    texts: frozenset[Digest] = frozenset()
+    """Layers of its own manifests that were read and hold text, as BuildKit's attestations do; no other is taken for text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Match:
     """A signature that a key verifies: by which algorithm, and what is to be said about that."""
 
     algorithm: str
-    remarks: tuple[Code, ...] = ()
+    remark: Code | None = None
 
 
 class Signed:
@@ -71,7 +71,7 @@ class _Way:
 
     algorithm: str
     verify: Callable[[bytes, Signed], None]
-    remarks: tuple[Code, ...] = ()
+    remark: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class PublicKey:
                 way.verify(signature, signed)
             except InvalidSignature:
                 continue
-            return Match(way.algorithm, way.remarks)
+            return Match(way.algorithm, way.remark)
         raise TrustError("the signature does not verify", code=Code.SIGNATURE_INVALID, wanted=f"one by {self.fingerprint}")
 
     def __str__(self) -> str:
@@ -202,11 +202,11 @@ def _ecdsa(key: ec.EllipticCurvePublicKey, role: Role) -> tuple[_Way, ...]:
         raise _refused("a key is on a curve that is not accepted here", found=key.curve.name, wanted=_KINDS[role])
     name, own = _CURVES[key.curve.name]
 
-    def way(algorithm: hashes.HashAlgorithm, *remarks: Code) -> _Way:
+    def way(algorithm: hashes.HashAlgorithm, remark: Code | None = None) -> _Way:
         def verify(signature: bytes, signed: Signed) -> None:
             key.verify(signature, signed.digest(algorithm.name), ec.ECDSA(utils.Prehashed(algorithm)))
 
-        return _Way(f"{name} with {algorithm.name.upper()}", verify, remarks)
+        return _Way(f"{name} with {algorithm.name.upper()}", verify, remark)
 
     if role == "seal" or own is _SHA256:
         return (way(_SHA256),)
@@ -222,7 +222,7 @@ def _rsa(key: rsa.RSAPublicKey, role: Role) -> _Way:
     def verify(signature: bytes, signed: Signed) -> None:
         key.verify(signature, signed.digest("sha256"), padding.PKCS1v15(), utils.Prehashed(_SHA256))
 
-    return _Way(f"RSA-{key.key_size} PKCS #1 v1.5 with SHA256", verify, (Code.KEY_WEAK,) if key.key_size < MIN_RSA["seal"] else ())
+    return _Way(f"RSA-{key.key_size} PKCS #1 v1.5 with SHA256", verify, Code.KEY_WEAK if key.key_size < MIN_RSA["seal"] else None)
 
 
 def _ed25519(key: ed25519.Ed25519PublicKey) -> tuple[_Way, ...]:

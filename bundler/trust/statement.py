@@ -14,7 +14,6 @@ from bundler.trust.need import need
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 TYPES = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
-COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"  # the predicate type by which cosign 3 says "signed"
 MAX_SUBJECTS = 1024  # as sigstore-go; whole releases are attested in one statement
 MAX_DIGESTS = 32
 
@@ -60,12 +59,6 @@ class Statement:
         (algorithm, encoded), *_ = self.subjects[0].items()
         more = f" and {len(self.subjects) - 1} more" if len(self.subjects) > 1 else ""
         return f"{algorithm}:{encoded}"[:160] + more
-
-
-def sign_statement(document: Document, annotations: Mapping[str, str]) -> bytes:
-    """The statement by which cosign 3 signs an image (cosign, ``cmd/cosign/cli/sign``): no name, no predicate."""
-    subject = {"digest": {document.digest.algorithm: document.digest.encoded}, "annotations": dict(annotations)}
-    return strictjson.dumps({"_type": TYPES[1], "subject": [subject], "predicateType": COSIGN_SIGN, "predicate": {}})
 
 
 def _is(subject: Mapping[str, str], ours: Mapping[str, str]) -> bool:

@@ -16,8 +16,9 @@ from bundler.trust.need import need
 from bundler.trust.offer import Claim, Layer, Material
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.simplesigning import check_single, stated
-from bundler.trust.statement import COSIGN_SIGN, PAYLOAD_TYPE, sign_statement
+from bundler.trust.statement import PAYLOAD_TYPE, TYPES
 
+SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"  # of the statement by which cosign 3 signs an image
 CONTENT = "dev.sigstore.bundle.content"  # the annotation of the manifest that says which content its bundle has
 
 MAX_CERTIFICATES = 8  # an identity's certificate is two or three below its authority
@@ -110,12 +111,16 @@ class BundledSignature:
         if isinstance(self.bundle.content, MessageSignature):
             return Claim()
         statement = stated(self.bundle.content, self.subject)
-        return Claim() if statement.predicate_type == COSIGN_SIGN else Claim(predicate_type=statement.predicate_type)
+        return Claim() if statement.predicate_type == SIGN_PREDICATE else Claim(predicate_type=statement.predicate_type)
 
 
 def build_signature_bundle(document: Document, signer: Signer, *, annotations: Mapping[str, str]) -> bytes:
-    """The bundle by which cosign 3 signs an image with a key, without a log entry: ``signer``'s over ``document``'s digest."""
-    statement = sign_statement(document, annotations)
+    """The bundle by which cosign 3 signs an image with a key (cosign, ``cmd/cosign/cli/sign``), without a log entry.
+
+    Its statement has no name and no predicate; ``annotations`` are the subject's.
+    """
+    subject = {"digest": {document.digest.algorithm: document.digest.encoded}, "annotations": dict(annotations)}
+    statement = strictjson.dumps({"_type": TYPES[1], "subject": [subject], "predicateType": SIGN_PREDICATE, "predicate": {}})
     signature = EnvelopeSignature(signer.sign(pae(PAYLOAD_TYPE, statement).whole))
     return strictjson.dumps(
         {

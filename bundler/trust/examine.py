@@ -1,0 +1,199 @@
+"""One piece of evidence, looked at: whose signature it is, what it says, and what of it was not looked at.
+
+Whatever is wrong with it is a failed check and takes nothing from the others: anybody can add evidence to an image.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bundler.errors import Code, FormatError, TrustError
+from bundler.oci import mediatype
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document, Manifest
+from bundler.oci.reference import Reference
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.need import need
+from bundler.trust.offer import Claim, Layer, Offer
+from bundler.trust.policy import Naming, Rule
+from bundler.trust.signer import Met, SignerEntry
+from bundler.trust.sigstore.bundle import BundledSignature
+from bundler.trust.simplesigning import Attestation, SimpleSigning
+from bundler.trust.verdict import Check, Outcome, SignedBy
+
+# What reads a signature, by how the media type of its layer begins. A further format is a line here.
+READERS: dict[str, Callable[[Layer], Offer]] = {
+    mediatype.SIMPLE_SIGNING: SimpleSigning.read,
+    mediatype.DSSE: Attestation.read,
+    mediatype.SIGSTORE_BUNDLE: BundledSignature.read,
+}
+
+_SPECS = {
+    "sig": "cosign, specs/SIGNATURE_SPEC.md",
+    "att": "cosign, specs/ATTESTATION_SPEC.md",
+    "bundle": "protobuf-specs, sigstore_bundle.proto",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Proved: a signer of the rule has signed a manifest, or attested what the rule asks for."""
+
+    signed_by: SignedBy
+    carrier: Digest
+    """The manifest of evidence that it stands in."""
+    entry: int
+    """Which of the rule's signers."""
+    predicate_type: str | None
+    """None for a signature."""
+    names: bool
+    """Whether it names the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one piece of evidence."""
+
+    piece: tuple[str, str, str, int, str]
+    """Names it: findings sorted by this stand in one order, whatever order the evidence came in."""
+    subject: Digest
+    checks: tuple[Check, ...]
+    facts: tuple[Fact, ...] = ()
+    meant: bool = False
+    """Whether it is meant as a signature, good or bad; what is known to be an attestation is not."""
+
+
+def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
+    """``piece`` under ``rule``, judged as of ``at``. Nothing in it makes this raise."""
+    reader = _reader(piece)
+    try:
+        subject = _subject(image, piece)
+        if reader is None:
+            return _finding(piece, [_without_signature(piece)])
+        offer = reader(_layer(piece, subject))
+        proofs, errors = _tried(rule, offer, at)
+        claim = offer.claim() if proofs else None
+    except (TrustError, FormatError) as error:
+        return _finding(piece, [_failed(piece, "evidence", error.code, str(error))], meant=reader is not None)
+    if claim is None:
+        return _finding(piece, _unmet(piece, rule, offer, errors), meant=offer.form != "att")
+    names = _names(claim, image.reference)
+    return _finding(
+        piece,
+        [*_met(piece, claim, offer, proofs), *_naming(piece, rule, claim, names=names)],
+        facts=tuple(_facts(piece, rule, claim, offer, proofs, names=names)),
+        meant=claim.predicate_type is None,
+    )
+
+
+def _reader(piece: Evidence) -> Callable[[Layer], Offer] | None:
+    kind = piece.layer.media_type if piece.layer else ""
+    return next((reader for beginning, reader in READERS.items() if kind.startswith(beginning)), None)
+
+
+def _subject(image: Image, piece: Evidence) -> Document:
+    """The manifest that ``piece`` was found for, which a referrer must describe exactly (distribution-spec, "Listing Referrers")."""
+    subject = image.documents.get(piece.subject)
+    if subject is None:
+        raise TrustError("evidence about a manifest that is not carried", code=Code.CARRIER_SUBJECT, found=piece.subject)
+    if piece.form is Form.REFERRER:
+        said, wanted = piece.document.subject, subject.descriptor
+        same = said is not None and (said.digest, said.size, said.media_type) == (wanted.digest, wanted.size, wanted.media_type)
+        need(same, Code.CARRIER_SUBJECT, "a referrer to something else", found=said and said.to_json(), wanted=wanted.to_json())
+    return subject
+
+
+def _layer(piece: Evidence, subject: Document) -> Layer:
+    if piece.layer is None or piece.payload is None:
+        raise TrustError("a signature is too large to be judged", code=Code.LIMIT_EVIDENCE, wanted=f"at most {MAX_EVIDENCE} bytes")
+    return Layer(piece.layer, piece.payload, piece.document, subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    number: int
+    entry: SignerEntry
+    met: Met
+
+
+def _tried(rule: Rule, offer: Offer, at: datetime) -> tuple[list[_Proof], dict[Code, str]]:
+    """Every signer of the rule whose signature it is; and why it is not the others'."""
+    proofs: list[_Proof] = []
+    errors: dict[Code, str] = {}
+    for number, entry in enumerate(rule.signers):
+        try:
+            proofs.append(_Proof(number, entry, entry.met_by(offer, at=at)))
+        except (TrustError, FormatError) as error:
+            errors.setdefault(error.code, str(error))
+    return proofs, errors
+
+
+def _unmet(piece: Evidence, rule: Rule, offer: Offer, errors: dict[Code, str]) -> Iterator[Check]:
+    """Why it is nobody's. Where a signer of its kind is pinned, that it is not of another's kind goes without saying."""
+    for code, detail in errors.items():
+        if code is not Code.BUNDLE_MATERIAL or len(errors) == 1:
+            yield _failed(piece, "signature", code, detail if len(rule.signers) == 1 else f"{detail} (of {len(rule.signers)} signers)")
+    hint = offer.material.hint
+    if Code.SIGNATURE_INVALID in errors and not (hint and any(entry.is_named_by(hint) for entry in rule.signers)):
+        # Which of the two it is, a signature without a known hint does not tell, so both are said.
+        says = f", found the hint {hint[:80]!a}" if hint else ""
+        yield _failed(piece, "key", Code.KEY_UNKNOWN, f"made by a key that the rule does not pin, or altered since{says}")
+
+
+def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) -> Iterator[Check]:
+    what = "signature" if claim.predicate_type is None else "attestation"
+    of = "" if claim.predicate_type is None else f"{ascii(claim.predicate_type[:160])[1:-1]}, "
+    for proof in proofs:
+        yield _check(piece, what, Outcome.PASSED, proof.met.remark, f"{of}{proof.met.how}", spec=_SPECS.get(offer.form))
+        for code, detail in proof.met.not_checked:
+            yield _check(piece, "beside", Outcome.NOT_CHECKED, code, detail)
+
+
+def _facts(piece: Evidence, rule: Rule, claim: Claim, offer: Offer, proofs: Sequence[_Proof], *, names: bool) -> Iterator[Fact]:
+    if claim.predicate_type is None or claim.predicate_type in rule.attestations:
+        for proof in proofs:
+            signed_by = SignedBy(kind=proof.entry.kind, id=proof.met.id, form=offer.form, node=piece.subject)
+            yield Fact(signed_by, piece.document.digest, proof.number, claim.predicate_type, names)
+
+
+def _names(claim: Claim, reference: Reference) -> bool:
+    """Whether the payload names the repository of ``reference``, whatever tag it adds."""
+    try:
+        return claim.names is not None and Reference.parse(claim.names).repository == reference.repository
+    except FormatError:
+        return False
+
+
+def _naming(piece: Evidence, rule: Rule, claim: Claim, *, names: bool) -> Iterator[Check]:
+    if rule.name is Naming.SIGNED and claim.predicate_type is None and not names:
+        found = "none" if claim.names is None else ascii(claim.names[:160])
+        yield _failed(piece, "name", Code.POLICY_NAME, f"signed under another name than the image has here: found {found}")
+
+
+def _without_signature(piece: Evidence) -> Check:
+    kind = (piece.layer.media_type if piece.layer else piece.document.content.kind) or piece.document.descriptor.media_type
+    signed = (piece.document.content.kind or "").startswith(mediatype.NOTATION) or piece.form in (Form.SIG, Form.ATT)
+    if signed:
+        return _check(piece, "evidence", Outcome.NOT_CHECKED, Code.CARRIER_OTHER, f"{ascii(kind[:160])[1:-1]}, which is not judged here")
+    return _check(piece, "evidence", Outcome.UNSIGNED, Code.EVIDENCE_UNSIGNED, f"{ascii(kind[:160])[1:-1]}, which holds no signature")
+
+
+def _finding(piece: Evidence, checks: Iterable[Check], *, facts: tuple[Fact, ...] = (), meant: bool = False) -> Finding:
+    annotations = str(sorted(piece.layer.annotations.items())) if piece.layer else ""
+    name = (str(piece.subject), str(piece.document.digest), str(piece.form), _place(piece), annotations)
+    return Finding(name, piece.subject, tuple(checks), facts, meant)
+
+
+def _failed(piece: Evidence, name: str, code: Code, detail: str) -> Check:
+    return _check(piece, name, Outcome.FAILED, code, detail)
+
+
+def _check(piece: Evidence, name: str, outcome: Outcome, code: Code | None, detail: str, *, spec: str | None = None) -> Check:
+    place = _place(piece)
+    return Check(name, outcome, code, f"layer {place}: {detail}" if place else detail, piece.document.digest, spec)
+
+
+def _place(piece: Evidence) -> int:
+    """Which layer of its manifest it is, from 1; 0 where there are no several."""
+    layers = piece.document.content.layers if isinstance(piece.document.content, Manifest) else ()
+    return layers.index(piece.layer) + 1 if len(layers) > 1 and piece.layer in layers else 0

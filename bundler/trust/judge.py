@@ -1,0 +1,256 @@
+"""The verdict on an image: what the station's policy asks, against what its evidence proves.
+
+A pure function. What it is given decides, in whatever order it is given; it reads nothing and asks no clock.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bundler.errors import Code
+from bundler.oci import mediatype
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from bundler.trust.evidence import Evidence, Form, Image
+from bundler.trust.examine import Fact, Finding, examine
+from bundler.trust.policy import Naming, Node, Policy, Rule
+from bundler.trust.verdict import Check, Outcome, Verdict
+
+MAX_SIGNATURES = 1000  # about one manifest: as many as one list of layers holds. More are a way to keep a station busy
+
+_POLICY_CODES = (Code.POLICY_NO_MATCH, Code.POLICY_THRESHOLD, Code.POLICY_ATTESTATION, Code.POLICY_NAME)
+_TEXTS = (*mediatype.SIGNED, *mediatype.SBOMS, mediatype.IN_TOTO)
+_SPEC = "trust.toml"
+
+
+def judge(policy: Policy, image: Image, evidence: Iterable[Evidence], *, at: datetime) -> Verdict:
+    """What ``policy`` says of ``image`` as of ``at``, given all the ``evidence`` about its manifests and about other evidence.
+
+    ``evidence`` is asked once, in any order, and of its payloads none is kept. Nothing in it makes this raise: what is wrong
+    with a piece is a failed check, and takes nothing from the others.
+    """
+    rule = policy.rule_for(image.reference.repository)
+    if rule is None:
+        found = _asked(image.root, "rule", Code.POLICY_NO_MATCH, f"no rule covers {image.reference.repository}")
+        return Verdict(image.reference, image.root, None, (), (Code.POLICY_NO_MATCH,), (found,), frozenset())
+    return _Case(rule, image, _heard(rule, image, evidence, at)).verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What all evidence together comes to."""
+
+    findings: tuple[Finding, ...]
+    carriers: Mapping[Digest, Document]
+    """The manifests of evidence."""
+    about: frozenset[tuple[Digest, Digest]]
+    """Which manifest has which evidence."""
+    texts: frozenset[Digest]
+    """Layers that hold text."""
+    crowded: tuple[Digest, ...]
+    """Manifests about which more was found than is looked at."""
+
+
+def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime) -> _Heard:
+    findings: list[Finding] = []
+    carriers: dict[Digest, Document] = {}
+    about: set[tuple[Digest, Digest]] = set()
+    texts: set[Digest] = set(image.texts)
+    counted: Counter[Digest] = Counter()
+    for piece in evidence:
+        counted[piece.subject] += 1
+        carriers[piece.document.digest] = piece.document
+        texts |= {piece.layer.digest} if piece.layer and piece.is_text else set()
+        about |= {(piece.subject, piece.document.digest)} if _is_about(piece) else set()
+        if counted[piece.subject] <= MAX_SIGNATURES:
+            findings.append(examine(rule, image, piece, at=at))
+    crowded = {subject for subject, number in counted.items() if number > MAX_SIGNATURES}
+    return _Heard(
+        findings=tuple(sorted((f for f in findings if f.subject not in crowded), key=lambda finding: finding.piece)),
+        carriers=carriers,
+        about=frozenset(about),
+        texts=frozenset(texts),
+        crowded=tuple(sorted(crowded)),
+    )
+
+
+def _is_about(piece: Evidence) -> bool:
+    """A tag says whose evidence it is; a referrer says so itself, and wherever it is pushed it will be that one's."""
+    subject = piece.document.subject
+    return piece.form is not Form.REFERRER or (subject is not None and subject.digest == piece.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    rule: Rule
+    image: Image
+    heard: _Heard
+
+    def verdict(self) -> Verdict:
+        standing = self._standing()
+        facts = self._facts(standing)
+        asked = tuple(self._asked_of(self.image.root, facts))
+        seen = tuple(self._seen(standing, facts))
+        passed = _all_passed(asked)
+        return Verdict(
+            reference=self.image.reference,
+            digest=self.image.root,
+            rule=str(self.rule.scope),
+            signers=tuple(sorted({fact.signed_by for node in self._nodes(self.image.root) for fact in facts[node] if self._counts(fact)})),
+            reasons=() if passed else _reasons((*asked, *seen)),
+            checks=(*asked, *seen),
+            admitted=self._admitted(standing) if passed else frozenset(),
+        )
+
+    def _standing(self) -> frozenset[Digest]:
+        """The evidence that is evidence: all that could not be run, and what could be and passes as an image itself.
+
+        That may rest on further evidence, so this is asked until nothing is added.
+        """
+        runnable = {digest for digest, document in self.heard.carriers.items() if self._could_run(document)}
+        standing = self.heard.carriers.keys() - runnable
+        while passing := {d for d in runnable - standing if _all_passed(self._asked_of(d, self._facts(standing)))}:
+            standing |= passing
+        return frozenset(standing)
+
+    def _facts(self, standing: AbstractSet[Digest]) -> Mapping[Digest, list[Fact]]:
+        """What is proved of each manifest by evidence that is ``standing``."""
+        facts: defaultdict[Digest, list[Fact]] = defaultdict(list)
+        for finding in self.heard.findings:
+            for fact in finding.facts:
+                if fact.carrier in standing:
+                    facts[finding.subject].append(fact)
+        return facts
+
+    def _could_run(self, document: Document) -> bool:
+        """An index, or an image with a layer that is not known to be text of a signature, an attestation or an SBOM."""
+        if not isinstance(document.content, Manifest):
+            return True
+        texts = (layer.media_type.startswith(_TEXTS) and layer.digest in self.heard.texts for layer in document.content.layers)
+        return document.content.is_image and not all(texts)
+
+    def _nodes(self, root: Digest) -> tuple[Digest, ...]:
+        """The manifests that must be signed for ``root``; never none."""
+        below = tuple(d.digest for d in self._below(root) if isinstance(d.content, Manifest) and self._could_run(d))
+        match self.rule.node:
+            case Node.REFERENCE:
+                return (root,)
+            case Node.PLATFORMS:
+                return below or (root,)
+            case Node.BOTH:
+                return (root, *below)
+
+    def _below(self, root: Digest) -> Sequence[Document]:
+        """All carried documents below ``root``, once each."""
+        found: dict[Digest, Document] = {}
+        waiting = [root]
+        while waiting:
+            document = self.image.documents.get(waiting.pop())
+            children = document.children if document else ()
+            fresh = {c.digest: self.image.documents[c.digest] for c in children if c.digest in self.image.documents}
+            waiting += [digest for digest in fresh if digest not in found]
+            found |= fresh
+        return tuple(found.values())
+
+    def _asked_of(self, root: Digest, facts: Mapping[Digest, list[Fact]]) -> Iterator[Check]:
+        """What the rule asks of ``root``, node by node, and whether it is there."""
+        for node in self._nodes(root):
+            proved = facts.get(node, [])
+            if self.rule.threshold:
+                yield from self._threshold(node, [fact for fact in proved if fact.predicate_type is None])
+            for kind in self.rule.attestations:
+                if any(fact.predicate_type == kind for fact in proved):
+                    yield Check("attestation", Outcome.PASSED, None, f"{kind} by a signer of the rule", node, _SPEC)
+                else:
+                    yield _asked(node, "attestation", Code.POLICY_ATTESTATION, f"no {kind} by a signer of the rule")
+
+    def _threshold(self, node: Digest, signatures: Sequence[Fact]) -> Iterator[Check]:
+        wanted = self.rule.threshold
+        enough = f"{wanted} of the rule's {len(self.rule.signers)} signers"
+        found = _largest_matching([fact for fact in signatures if self._counts(fact)])
+        if found >= wanted:
+            yield Check("threshold", Outcome.PASSED, None, f"signed by {found}, wanted {enough}", node, _SPEC)
+        elif _largest_matching(signatures) >= wanted:
+            yield _asked(
+                node, "name", Code.POLICY_NAME, f"too few signatures name {self.image.reference.repository}: found {found}, wanted {enough}"
+            )
+        else:
+            yield _asked(node, "threshold", Code.POLICY_THRESHOLD, f"signed by {found}, wanted {enough}")
+            if not any(finding.meant for finding in self.heard.findings if finding.subject == node):
+                yield _asked(node, "signature", Code.SIGNATURE_MISSING, "no signature was found")
+
+    def _counts(self, fact: Fact) -> bool:
+        return fact.predicate_type is not None or self.rule.name is Naming.ANY or fact.names
+
+    def _seen(self, standing: AbstractSet[Digest], facts: Mapping[Digest, list[Fact]]) -> Iterator[Check]:
+        """What was looked at that the rule does not ask for by name."""
+        for subject in self.heard.crowded:
+            yield _asked(subject, "evidence", Code.LIMIT_EVIDENCE, f"more than {MAX_SIGNATURES} signatures, of which none is judged")
+        yield from self._in_indexes()
+        for digest in sorted(digest for digest, document in self.heard.carriers.items() if self._could_run(document)):
+            if digest in standing:
+                yield Check("evidence", Outcome.PASSED, None, "could be run, and is signed as an image itself", digest, _SPEC)
+            else:
+                yield _asked(digest, "evidence", Code.EVIDENCE_RUNNABLE, "could be run as an image, and is not signed as one")
+        for check in dict.fromkeys(check for finding in self.heard.findings for check in finding.checks):
+            yield self._with_its_own_signatures(check, facts)
+
+    def _in_indexes(self) -> Iterator[Check]:
+        """BuildKit's attestations lie unsigned in the index, and are as good as its digest."""
+        for document in (*filter(None, [self.image.documents.get(self.image.root)]), *self._below(self.image.root)):
+            for child in document.children:
+                if child.annotations.get(REFERENCE_TYPE) == "attestation-manifest" and child.digest in self.image.documents:
+                    about = ascii(child.annotations.get(REFERENCE_DIGEST, "nothing")[:160])[1:-1]
+                    detail = f"BuildKit's, in the index, about {about}: nobody signed it by itself"
+                    yield Check("attestation", Outcome.UNSIGNED, Code.EVIDENCE_UNSIGNED, detail, child.digest, "buildkit, attestations")
+
+    def _with_its_own_signatures(self, check: Check, facts: Mapping[Digest, list[Fact]]) -> Check:
+        """What holds no signature is worth what the signatures about its manifest are worth."""
+        signatures = [fact for fact in facts.get(check.subject, []) if fact.predicate_type is None and self._counts(fact)]
+        if check.outcome is Outcome.UNSIGNED and _largest_matching(signatures) >= max(1, self.rule.threshold):
+            return replace(check, outcome=Outcome.PASSED, code=None, detail=f"{check.detail}; its manifest is signed")
+        return check
+
+    def _admitted(self, standing: AbstractSet[Digest]) -> frozenset[Digest]:
+        """The standing evidence about the image, about what is below it, and about admitted evidence."""
+        admitted: set[Digest] = set()
+        reached = {self.image.root, *(document.digest for document in self._below(self.image.root))}
+        while more := {digest for subject, digest in self.heard.about if subject in reached and digest in standing} - admitted:
+            admitted |= more
+            reached |= more | {document.digest for digest in more for document in self._below(digest)}
+        return frozenset(admitted)
+
+
+def _largest_matching(facts: Iterable[Fact]) -> int:
+    """How many of the rule's signers the facts fill, where each key or identity fills one at most."""
+    entries: defaultdict[int, set[tuple[str, str]]] = defaultdict(set)
+    for fact in facts:
+        entries[fact.entry].add((fact.signed_by.kind, fact.signed_by.id))
+    filled: dict[tuple[str, str], int] = {}
+
+    def fill(entry: int, tried: set[tuple[str, str]]) -> bool:
+        for who in sorted(entries[entry] - tried):
+            tried.add(who)
+            if who not in filled or fill(filled[who], tried):
+                filled[who] = entry
+                return True
+        return False
+
+    return sum(fill(entry, set()) for entry in sorted(entries))
+
+
+def _all_passed(asked: Iterable[Check]) -> bool:
+    """Nothing asked is nothing passed."""
+    outcomes = {check.outcome for check in asked}
+    return outcomes == {Outcome.PASSED}
+
+
+def _reasons(checks: Iterable[Check]) -> tuple[Code, ...]:
+    failed = {check.code for check in checks if check.outcome is Outcome.FAILED and check.code}
+    return (*(code for code in _POLICY_CODES if code in failed), *sorted(failed.difference(_POLICY_CODES)))
+
+
+def _asked(subject: Digest, name: str, code: Code, detail: str) -> Check:
+    return Check(name, Outcome.FAILED, code, detail, subject, _SPEC)

@@ -1,0 +1,380 @@
+"""The station's policy: who may seal which streams, and whose signatures which images need. It is all in ``trust.toml``.
+
+What is not understood is refused, never passed over: a rule with a slip in it must not become a weaker rule.
+"""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bundler import strictjson
+from bundler.errors import Code, FormatError, UsageError
+from bundler.oci.digest import Digest
+from bundler.trust.encodings import from_pem
+from bundler.trust.keys import PublicKey, Role
+from bundler.trust.scope import Scope
+from bundler.trust.signer import PinnedKey, SignerEntry
+from bundler.trust.sigstore.bundle import SIGN_PREDICATE
+
+FILE = "trust.toml"
+VERSION = 1
+MAX_FILE = 1 << 20  # a rule takes 200 bytes, so this is thousands of them
+MAX_SERIAL = (1 << 53) - 1  # what every JSON parser reads exactly
+MAX_SIGNERS = 100  # of one rule; each signature found is tried on all of them
+
+_NAMES = {"version", "serial", "seal", "rule"}
+_SEAL = {"stream", "scopes", "keys", "threshold"}
+_RULE = {"scope", "signer", "threshold", "attestations", "node", "name"}
+_SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))", re.MULTILINE)
+
+
+class Node(StrEnum):
+    """Which manifests of an image must be signed."""
+
+    REFERENCE = "reference"
+    """The one that its reference names."""
+    PLATFORMS = "platforms"
+    """Every one below it that could be run; itself where there is none."""
+    BOTH = "both"
+
+
+class Naming(StrEnum):
+    """Whether a signature must name the repository that it is found in."""
+
+    ANY = "any"
+    SIGNED = "signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Who may seal bundles of a stream, and for which repositories."""
+
+    stream: str
+    scopes: tuple[Scope, ...]
+    keys: tuple[PublicKey, ...]
+    threshold: int
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.threshold, 1, len(self.keys), f"the seal of {self.stream}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "stream": self.stream,
+            "scopes": [str(scope) for scope in self.scopes],
+            "keys": [key.fingerprint for key in self.keys],
+            "threshold": self.threshold,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which signatures and attestations an image needs."""
+
+    scope: Scope
+    signers: tuple[SignerEntry, ...]
+    """At least one."""
+    threshold: int
+    """How many of the signers must have signed; 0 only beside attestations."""
+    attestations: tuple[str, ...] = ()
+    """Predicate types, each of which must be attested by at least one of the signers."""
+    node: Node = Node.REFERENCE
+    name: Naming = Naming.ANY
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.threshold, 0 if self.attestations else 1, len(self.signers), f"the rule for {self.scope}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "scope": str(self.scope),
+            "signers": [{"kind": signer.kind, "id": str(signer)} for signer in self.signers],
+            "threshold": self.threshold,
+            "attestations": list(self.attestations),
+            "node": str(self.node),
+            "name": str(self.name),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole ``trust.toml`` with the keys that it names."""
+
+    serial: int
+    seals: tuple[Seal, ...]
+    rules: tuple[Rule, ...]
+    digest: Digest
+    """SHA-256 of the JSON object that gives, for ``trust.toml`` and each file it names, its path and the hex of its SHA-256;
+    names sorted, no spaces."""
+
+    @staticmethod
+    def named_files(raw: bytes) -> frozenset[str]:
+        """The paths, inside the folder, of the files that ``trust.toml`` names. Raises UsageError (``trust.form``).
+
+        A key named by its fingerprint lies somewhere under ``keys/``; it is found among the files given to :meth:`parse`.
+        """
+        return frozenset(name for name in _key_names(_Table.parse(raw)) if not _is_fingerprint(name))
+
+    @classmethod
+    def parse(cls, raw: bytes, files: Mapping[str, bytes]) -> "Policy":
+        """``trust.toml`` and, by their paths, the files it names; others among ``files`` are passed over.
+
+        Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``, ``key.unsupported``).
+        """
+        table = _Table.parse(raw)
+        if (version := table.members.get("version")) != VERSION or type(version) is not int:
+            raise table.error("version", found=version, wanted=VERSION)
+        table.check_names(_NAMES)
+        serial = table.whole("serial", 1, MAX_SERIAL)
+        keys = _Keys(files)
+        seals = tuple(_seal(item, keys) for item in table.tables("seal"))
+        rules = tuple(_rule(item, keys) for item in table.tables("rule"))
+        _check_roles(seals, rules)
+        _check_distinct([str(rule.scope) for rule in rules], "the scope of two rules")
+        used = {FILE: raw} | {path: files[path] for path in map(keys.path, _key_names(table))}
+        return cls(serial, seals, rules, Digest.of(strictjson.dumps({path: Digest.of(data).encoded for path, data in used.items()})))
+
+    def rule_for(self, repository: str) -> Rule | None:
+        """The rule whose scope covers ``repository`` most specifically; None if there is none, and nothing may enter then."""
+        return min((rule for rule in self.rules if rule.scope.covers(repository)), key=lambda rule: rule.scope.rank, default=None)
+
+
+def render_seal(*, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None) -> str:
+    """A ``[[seal]]`` to append to ``trust.toml``. Raises UsageError (``trust.form``) for what would have no form there."""
+    return _rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "threshold": threshold})
+
+
+def render_rule(
+    *,
+    scope: str,
+    keys: Sequence[str],
+    threshold: int | None = None,
+    attestations: Sequence[str] = (),
+    node: str | None = None,
+    name: str | None = None,
+) -> str:
+    """A ``[[rule]]`` to append to ``trust.toml``; what is None or empty is left to its default. Raises as :func:`render_seal`."""
+    rest = {"threshold": threshold, "attestations": list(attestations) or None, "node": node, "name": name}
+    return _rendered("rule", {"scope": scope, "signer": [{"key": key} for key in keys]} | rest)
+
+
+def with_next_serial(text: str) -> str:
+    """``trust.toml`` with its serial grown by one and nothing else changed. Raises UsageError (``trust.form``)."""
+    before = _Table.parse(text.encode()).members
+    after = _SERIAL.sub(lambda match: f"{match[1]}{int(match[2]) + 1}", text, count=1)
+    if type(before.get("serial")) is not int or _Table.parse(after.encode()).members != before | {"serial": before["serial"] + 1}:
+        raise UsageError("the serial of trust.toml cannot be raised", code=Code.TRUST_FORM, wanted="a line serial = NUMBER near its top")
+    return after
+
+
+def _seal(table: "_Table", keys: "_Keys") -> Seal:
+    table.check_names(_SEAL)
+    stream = table.text("stream")
+    scopes = table.texts("scopes", least=1)
+    _check_distinct(scopes, f"a scope of {table.what}")
+    pinned = tuple(keys.load(name, role="seal") for name in table.texts("keys", least=1))
+    _check_distinct([key.fingerprint for key in pinned], f"a key of {table.what}")
+    return Seal(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)))
+
+
+def _rule(table: "_Table", keys: "_Keys") -> Rule:
+    table.check_names(_RULE)
+    signers = tuple(_signer(item, keys) for item in table.tables("signer"))
+    if len(signers) > MAX_SIGNERS:
+        raise table.error("signer", found=len(signers), wanted=f"at most {MAX_SIGNERS} signers")
+    _check_distinct([str(signer) for signer in signers], f"a signer of {table.what}")
+    attestations = table.texts("attestations")
+    _check_distinct(attestations, f"an attestation of {table.what}")
+    rule = Rule(
+        scope=Scope.parse(table.text("scope")),
+        signers=signers,
+        threshold=table.threshold(len(signers)),
+        attestations=tuple(_predicate_type(text) for text in attestations),
+        node=Node(table.choice("node", Node)),
+        name=Naming(table.choice("name", Naming)),
+    )
+    if rule.threshold == 0 and rule.name is Naming.SIGNED:
+        raise table.error("name", found="signed", wanted="any beside threshold = 0, for attestations name no repository")
+    return rule
+
+
+def _signer(table: "_Table", keys: "_Keys") -> SignerEntry:
+    table.check_names({"key"})
+    return PinnedKey(keys.load(table.text("key"), role="image"))
+
+
+def _predicate_type(text: str) -> str:
+    if text == SIGN_PREDICATE or not (":" in text or "/" in text):
+        raise UsageError(
+            "attestations holds what is no predicate type of an attestation",
+            code=Code.TRUST_FORM,
+            found=ascii(text[:160]),
+            wanted="the URI that the attestations bear, as https://spdx.dev/Document; a signature is asked for by threshold",
+            next="cosign's short names are for `oci-bundler trust add --attestation`, which writes the URI",
+        )
+    return text
+
+
+def _check_threshold(threshold: int, least: int, most: int, what: str) -> None:
+    if not least <= threshold <= most:
+        raise UsageError(f"the threshold of {what} cannot be", code=Code.TRUST_FORM, found=threshold, wanted=f"{least} to {most}")
+
+
+def _check_roles(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
+    """Whoever carries images in must not also be the one who vouches for them: two approvals are those of two keys."""
+    sealing = {key.fingerprint for seal in seals for key in seal.keys}
+    both = sorted(sealing & {str(signer) for rule in rules for signer in rule.signers})
+    if both:
+        raise UsageError(
+            "one key both seals bundles and signs images",
+            code=Code.TRUST_ROLES,
+            found=both[0],
+            wanted="keys of their own for [[seal]] and [[rule]]",
+            next="make the exporter a key with `oci-bundler keygen`, and name that one under [[seal]]",
+        )
+
+
+def _check_distinct(values: Sequence[str], what: str) -> None:
+    """Raises UsageError (``trust.form``) for what stands twice, which would seem to be more than it is."""
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise UsageError(f"{what} stands in trust twice", code=Code.TRUST_FORM, found=ascii(value)[1:-1])
+
+
+def _key_names(table: "_Table") -> Iterator[str]:
+    for seal in table.tables("seal"):
+        yield from map(_checked_name, seal.texts("keys"))
+    for rule in table.tables("rule"):
+        for signer in rule.tables("signer"):
+            if "key" in signer.members:
+                yield _checked_name(signer.text("key"))
+
+
+def _checked_name(name: str) -> str:
+    if not _is_fingerprint(name) and any(part in ("", ".", "..") for part in name.split("/")):
+        raise UsageError(
+            "trust names a key that does not lie in its folder",
+            code=Code.TRUST_KEY,
+            found=ascii(name[:160]),
+            wanted="a relative path inside, as keys/release.pub, or sha256: and the hex of the key's SPKI",
+        )
+    return name
+
+
+def _is_fingerprint(name: str) -> bool:
+    return name.startswith("sha256:")
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The key files of the trust folder, by their path."""
+
+    files: Mapping[str, bytes]
+
+    def load(self, name: str, *, role: Role) -> PublicKey:
+        path = self.path(name)
+        try:
+            return PublicKey.parse(self.files[path], role=role)
+        except UsageError as error:
+            raise UsageError(f"{path} cannot be used: {error}", code=error.code, next=error.next) from error
+
+    def path(self, name: str) -> str:
+        """Where the key lies, so that it can be read."""
+        there = self._with_fingerprint(name) if _is_fingerprint(name) else [name] if name in self.files else []
+        if not there:
+            where = "a file keys/*.pub with that key" if _is_fingerprint(name) else "that file in the trust folder"
+            raise UsageError("a key that trust names is not there", code=Code.TRUST_KEY, found=ascii(name[:160]), wanted=where)
+        return there[0]
+
+    def _with_fingerprint(self, name: str) -> list[str]:
+        return [path for path in sorted(self.files) if path.startswith("keys/") and path.endswith(".pub") and self._has(path, name)]
+
+    def _has(self, path: str, fingerprint: str) -> bool:
+        try:
+            return [f"sha256:{Digest.of(der).encoded}" for der in from_pem(self.files[path], "PUBLIC KEY", what=path)] == [fingerprint]
+        except FormatError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of ``trust.toml``, to be asked for its members by name. All raise UsageError (``trust.form``)."""
+
+    members: dict[str, Any]
+    what: str
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "_Table":
+        if len(raw) > MAX_FILE:
+            raise UsageError(f"{FILE} is too large", code=Code.TRUST_FORM, found=len(raw), wanted=f"at most {MAX_FILE} bytes")
+        try:
+            return cls(tomllib.loads(raw.decode("utf-8", "strict")), FILE)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{FILE} is no TOML", code=Code.TRUST_FORM, found=ascii(str(error))[1:-1][:200]) from error
+
+    def check_names(self, known: set[str]) -> None:
+        if unknown := sorted(self.members.keys() - known):
+            raise self.error(ascii(unknown[0])[1:-1], found="a name that this version does not know", wanted=" or ".join(sorted(known)))
+
+    def text(self, name: str) -> str:
+        value = self.members.get(name)
+        if not _is_text(value):
+            raise self.error(name, found=value, wanted="a string of printable characters")
+        return str(value)
+
+    def texts(self, name: str, *, least: int = 0) -> list[str]:
+        value = self.members.get(name, [])
+        if not isinstance(value, list) or len(value) < least or not all(map(_is_text, value)):
+            raise self.error(name, found=value, wanted=f"a list of {least} or more strings of printable characters")
+        return value
+
+    def tables(self, name: str) -> list["_Table"]:
+        value = self.members.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.error(name, found=value, wanted=f"tables [[{name}]]")
+        where = "" if self.what == FILE else f" of {self.what}"
+        return [_Table(item, f"{name} {number}{where}") for number, item in enumerate(value, start=1)]
+
+    def whole(self, name: str, least: int, most: int) -> int:
+        value = self.members.get(name)
+        if type(value) is not int or not least <= value <= most:
+            raise self.error(name, found=value, wanted=f"a whole number from {least} to {most}")
+        return value
+
+    def threshold(self, most: int) -> int:
+        """How many of ``most``; that one of one is meant goes without saying."""
+        return 1 if most == 1 and "threshold" not in self.members else self.whole("threshold", 0, most)
+
+    def choice(self, name: str, among: type[StrEnum]) -> str:
+        default, *_ = among
+        value = self.members.get(name, str(default))
+        if value not in list(among):
+            raise self.error(name, found=value, wanted=" or ".join(among))
+        return str(value)
+
+    def error(self, name: str, *, found: object, wanted: object) -> UsageError:
+        return UsageError(f"{name} of {self.what} is not well-formed", code=Code.TRUST_FORM, found=ascii(found)[:160], wanted=wanted)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value != ""
+
+
+def _rendered(kind: str, members: Mapping[str, Any]) -> str:
+    return f"[[{kind}]]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case dict():
+            return f"{{ {', '.join(f'{name} = {_toml(item)}' for name, item in value.items())} }}"
+        case str() if not _is_text(value):
+            raise UsageError(f"{FILE} takes no such text", code=Code.TRUST_FORM, found=ascii(value)[:160], wanted="printable characters")
+        case str():
+            return json.dumps(value, ensure_ascii=False)  # of what is printable, TOML escapes what JSON escapes
+    return str(value)

@@ -1,0 +1,71 @@
+"""A rule's signers: whose signature counts, and what it takes to be theirs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bundler.errors import Code
+from bundler.trust.keys import PublicKey
+from bundler.trust.need import need
+from bundler.trust.offer import Material, Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A signature that is a signer's: whose exactly, how it was verified, and what beside it nobody asked about."""
+
+    id: str
+    """Of the key or the identity: one that meets several entries of a rule still fills only one."""
+    how: str
+    """For people."""
+    remark: Code | None = None
+    not_checked: tuple[tuple[Code, str], ...] = ()
+
+
+class SignerEntry(Protocol):
+    """An entry under ``signer`` of a rule."""
+
+    @property
+    def kind(self) -> str:
+        """``key``, ``identity`` or ``notation``."""
+        ...
+
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+        """Go on if the signature is this signer's, judged as of ``at``.
+
+        Raises TrustError and FormatError with the code of the check that fails; ``bundle.material`` where the signature
+        is not of a kind that this signer makes.
+        """
+        ...
+
+    def is_named_by(self, hint: str) -> bool:
+        """Whether a signature with this hint says that it is this signer's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedKey:
+    """A signer who is known by a public key. Log entries, timestamps and certificates are not asked for."""
+
+    key: PublicKey
+    kind: str = "key"
+
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
+        need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)
+        match = self.key.verify(offer.signature, offer.signed)
+        return Met(self.key.fingerprint, f"{match.algorithm} by {self.key}", match.remark, _unasked(offer.material))
+
+    def is_named_by(self, hint: str) -> bool:
+        return self.key.is_named_by(hint)
+
+    def __str__(self) -> str:
+        return self.key.fingerprint
+
+
+def _unasked(material: Material) -> tuple[tuple[Code, str], ...]:
+    beside = (
+        (Code.TLOG_NOT_CHECKED, "log entry", material.log_entries),
+        (Code.TIMESTAMP_NOT_CHECKED, "timestamp", material.timestamps),
+        (Code.CERTIFICATE_NOT_CHECKED, "certificate", material.certificates),
+    )
+    return tuple((code, f"{name} beside a signature by a pinned key") for code, name, found in beside if found)
