@@ -19,7 +19,7 @@ from pathlib import Path
 from bundler.bundle import layout, tar
 from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
 from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
-from bundler.bundle.seal import SEAL, Kind, Member, Seal, time
+from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk, whole
 from bundler.content.stream import CHUNK, ahead, gathered, side_by_side, verified
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
@@ -131,7 +131,7 @@ class Archive:
             raise FormatError(
                 "the headers have another time than the seal", code=Code.FORMAT_TAR, found=self.mtime, wanted=f"0 or {time(seal.created)}"
             )
-        return Content(self, seal)
+        return Content(self, seal, Digest.of(payload))
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes of the file. Raises IntegrityError (``content.truncated``), TransportError (``disk.io``)."""
@@ -193,15 +193,15 @@ class Checked:
 class Content:
     """The members of a bundle whose sealers were checked. Any of them can be read by itself, from any thread."""
 
-    def __init__(self, archive: Archive, seal: Seal) -> None:
-        self.seal = seal
+    def __init__(self, archive: Archive, seal: Seal, identity: Digest) -> None:
+        self.seal, self.identity = seal, identity
         self._archive = archive
         self._starts = _starts(archive.seal_size, seal.members)
         self._runs = tuple(runs(tar.record(archive.seal_size), _records(seal.members), len(tar.END)))
         self._offsets = archive.table.offsets(self._runs)
         self._firsts = array("Q", (run.first for run in self._runs))
         self._records = {member.name or member.digest.encoded: record for record, member in enumerate(seal.members, start=1)}
-        self._group = lru_cache(maxsize=4)(self._decoded)
+        self._group = lru_cache(maxsize=8)(self._decoded)
 
     def has(self, digest: Digest) -> bool:
         """Whether that content is a member."""
@@ -238,7 +238,7 @@ class Content:
         return Document.parse(self.read(digest), media_type=media_type, digest=digest)
 
     def verify(self, *, jobs: int = 4, report: Report = lambda _: None) -> Checked:
-        """Read everything: every frame, header, digest and padding, and what the documents make of the seal.
+        """Read every byte: all frames, headers, padding and digests. A bundle is whole if :meth:`check_derived` passes too.
 
         Raises TransportError (``disk.io``); all else is among the faults.
         """
@@ -249,11 +249,6 @@ class Content:
             good, total = good + fine, total + size
             if len(faults) >= MAX_FAULTS:
                 break
-        if all(self._is_bulk(record) for record in faults):
-            try:
-                self.check_derived()
-            except (FormatError, IntegrityError) as error:
-                faults[0] = error
         return Checked(good, total, tuple(faults[record] for record in sorted(faults))[:MAX_FAULTS])
 
     def check_derived(self) -> None:
@@ -263,6 +258,14 @@ class Content:
         """
         layout.check(self.seal, self.document)
 
+    def walk(self, image: ImageEntry) -> layout.Walk:
+        """All documents of an image of the seal, and which lookup found what. Raises as :func:`bundler.bundle.layout.walk`."""
+        return layout.walk(image, self._lookups, self.document)
+
+    @cached_property
+    def _lookups(self) -> dict[tuple[str, Digest], Lookup]:
+        return looked_up(self.seal.lookups)
+
     def _record(self, what: Digest | str) -> int:
         """The number of its record in the tar, where the seal's is 0."""
         key = what if isinstance(what, str) else what.encoded if what.algorithm == "sha256" else str(what)
@@ -271,54 +274,45 @@ class Content:
             raise IntegrityError("the bundle lacks something that an image needs", code=Code.CONTENT_MISSING, wanted=what)
         return record
 
-    def _is_bulk(self, record: int) -> bool:
-        """Whether it is nothing that :meth:`check_derived` reads."""
-        return record > len(self.seal.members) or self.seal.members[record - 1].kind is Kind.BLOB
-
     def _pieces(self, record: int) -> Iterator[bytes]:
         """A member's content, not yet compared with its digest."""
         run = self._runs[bisect_right(self._firsts, record) - 1]
-        member = self.seal.members[record - 1]
-        if run.size > GROUP:
-            return _content(self._frames(run, what=member.path), member.path, member.size, mtime=self._archive.mtime)
-        at = self._starts[record] - run.start
-        group = self._group(run)
-        return _content((group[at : at + tar.record(member.size)],), member.path, member.size, mtime=self._archive.mtime)
+        return self._inside(record, run, None if run.size > GROUP else self._group(run))
+
+    def _inside(self, record: int, run: Run, group: bytes | None) -> Iterator[bytes]:
+        """The same where its run is known and, if that is a group, decoded."""
+        member, at = self.seal.members[record - 1], self._starts[record] - run.start
+        pieces = self._frames(run, what=member.path) if group is None else iter((group[at : at + tar.record(member.size)],))
+        return _content(pieces, member.path, member.size, mtime=self._archive.mtime)
 
     def _frames(self, run: Run, *, what: str) -> Iterator[bytes]:
         sizes = (self._offsets[frame + 1] - self._offsets[frame] for frame in run.frames)
         return self._archive.frames(run, self._offsets[run.frame], sizes, what=what)
 
-    def _decoded(self, run: Run) -> bytes:
-        """All of a group of small records."""
-        return b"".join(self._frames(run, what=self.seal.members[run.first - 1].path))
-
     def _verify(self, run: Run, report: Report) -> tuple[dict[int, BundlerError], int, int]:
         """What is wrong in a run, by record; how many members are not, and their size."""
         faults, good, total = dict[int, BundlerError](), 0, 0
-        if not run.records:
-            return self._verify_end(run), 0, 0
+        try:
+            group = None if run.size > GROUP else self._decoded(run)
+        except (FormatError, IntegrityError) as error:
+            return {run.first: error}, 0, 0
+        if not run.records and group != tar.END:
+            faults[run.first] = FormatError("the tar does not end with two blocks of zeros", code=Code.FORMAT_TAR)
         for record in range(run.first, run.first + run.records):
             member = self.seal.members[record - 1]
             try:
-                for piece in verified(member.blob, self._pieces(record)):
+                for piece in verified(member.blob, self._inside(record, run, group)):
                     report(len(piece))
             except (FormatError, IntegrityError) as error:
                 faults[record] = error
-                if error.code in (Code.FORMAT_BUNDLE, Code.CONTENT_FRAME, Code.CONTENT_TRUNCATED):
-                    break  # the frame's other members are gone with it
             else:
                 good, total = good + 1, total + member.size
         return faults, good, total
 
-    def _verify_end(self, run: Run) -> dict[int, BundlerError]:
-        try:
-            end = b"".join(self._frames(run, what="the end of the tar"))
-        except (FormatError, IntegrityError) as error:
-            return {run.first: error}
-        if end == tar.END:
-            return {}
-        return {run.first: FormatError("the tar does not end with two blocks of zeros", code=Code.FORMAT_TAR)}
+    def _decoded(self, run: Run) -> bytes:
+        """All of a group of small records, or of the end."""
+        what = self.seal.members[run.first - 1].path if run.records else "the end of the tar"
+        return b"".join(self._frames(run, what=what))
 
 
 class _Contents:

@@ -24,6 +24,7 @@ FORMAT = 1
 SEAL = "oci-bundler/seal.json"
 PREDICATE_TYPE = "urn:oci-bundler:bundle:v1"
 BLOBS = "blobs/sha256/"
+TRUST = "oci-bundler/evidence/"
 
 ASKED = MappingProxyType(
     {
