@@ -114,6 +114,7 @@ class Code(StrEnum):
     BUNDLE_CONTENT = "bundle.content", "a Sigstore bundle with no or two contents"
     BUNDLE_MESSAGE_DIGEST = "bundle.message-digest", "a Sigstore bundle that names another message digest"
     X509_MALFORMED = "x509.malformed", "a certificate that is not well-formed"
+    X509_KEY = "x509.key", "a certificate or log with a key of a kind or size that is not accepted"
     X509_CHAIN = "x509.chain", "no chain from the certificate to an authority of the root that is valid at every verified time"
     X509_AUTHORITY_WINDOW = "x509.authority-window", "a verified time outside the window that the root gives the authority"
     X509_LEAF = "x509.leaf", "a certificate that may not sign: a CA's, or of another key usage"

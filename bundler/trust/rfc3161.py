@@ -18,7 +18,7 @@ from bundler.errors import Code, TrustError
 from bundler.trust import der
 from bundler.trust.der import Element, Items, context, oid
 from bundler.trust.need import need
-from bundler.trust.x509 import Authority, Certificate, Purpose
+from bundler.trust.x509 import Authority, Certificate, Purpose, accepted_key
 
 MAX_TOKEN = 64 << 10  # bytes; with the longest chains that authorities embed they have 8 KiB
 MAX_CERTIFICATES = 16
@@ -374,6 +374,7 @@ def _check_leaf(signer: Certificate) -> None:
         "a timestamp by a certificate that is not for timestamps alone",
         wanted="critical extended key usage timeStamping",
     )
+    accepted_key(signer.spki)
     need(not signer.is_ca, Code.TSA_LEAF, "a timestamp by the certificate of a CA", found=signer.subject)
 
 

@@ -122,7 +122,10 @@ class Authority:
     def chain(self, leaf: Certificate, *, others: Iterable[Certificate] = (), at: datetime, purpose: Purpose) -> tuple[Certificate, ...]:
         """The certificates from ``leaf`` to the anchor, all valid ``at`` and allowed for ``purpose``.
 
-        ``others`` are further intermediates, from wherever. Raises TrustError (``x509.authority-window``, ``x509.chain``).
+        ``others`` are further intermediates, from wherever.
+
+        Raises TrustError (``x509.authority-window``, ``x509.chain``). The leaf's key is for the caller to accept: the library
+        asks for the size of its issuers' keys alone.
         """
         need(at in self.window, Code.X509_AUTHORITY_WINDOW, f"{self.name} is not trusted then", found=spelled(at), wanted=self.window)
         known = {c.der: c for c in (leaf, *self.intermediates, *others, self.anchor)}
@@ -141,11 +144,15 @@ class Authority:
 
 
 def accepted_key(spki: bytes) -> PublicKey:
-    """The key of a certificate or a log, if it is of a kind and size that is accepted. Raises FormatError (``trust.key``)."""
+    """The key of a certificate or a log, if it is of a kind and size that is accepted.
+
+    Raises FormatError (``x509.key``, ``key.unsupported``).
+    """
     try:
         return PublicKey.parse(to_pem(spki, "PUBLIC KEY"), role="image")
     except UsageError as error:
-        raise FormatError(error.what, code=error.code, found=error.found, wanted=error.wanted) from error
+        code = Code.KEY_UNSUPPORTED if error.code is Code.KEY_UNSUPPORTED else Code.X509_KEY
+        raise FormatError(error.what, code=code, found=error.found, wanted=error.wanted) from error
 
 
 @cache

@@ -23,20 +23,18 @@ def check_leaf(leaf: Certificate) -> None:
     need(for_code, Code.X509_LEAF, "a certificate of another extended key usage", wanted="codeSigning")
 
 
-def issuers(leaf: Certificate, chain: Iterable[Certificate], root: TrustedRoot, times: Iterable[datetime]) -> tuple[Certificate, ...]:
+def issuers(leaf: Certificate, chain: tuple[Certificate, ...], root: TrustedRoot, times: Iterable[datetime]) -> tuple[Certificate, ...]:
     """The certificates that have issued ``leaf``, as each of ``times`` shows them: under an authority of ``root``, all of them valid.
 
-    ``chain`` is what came with the leaf: further intermediates, none of them trusted. What is self-issued in it is the
-    root again, as old bundles carry it, and passed over.
+    ``chain`` is what came with the leaf: further intermediates, none of them trusted. Old bundles have the root again in it.
 
     Raises TrustError (``x509.chain``, ``x509.authority-window``).
     """
-    others = [c for c in chain if c.parsed.subject != c.parsed.issuer]
-    found = {above.der: above for above in (_issuer(leaf, others, root.authorities, time) for time in times)}
+    found = {above.der: above for above in (_issuer(leaf, chain, root.authorities, time) for time in times)}
     return tuple(found.values())
 
 
-def _issuer(leaf: Certificate, others: list[Certificate], authorities: Iterable[Authority], time: datetime) -> Certificate:
+def _issuer(leaf: Certificate, others: tuple[Certificate, ...], authorities: Iterable[Authority], time: datetime) -> Certificate:
     refusal = TrustError(f"no authority of the root is trusted as of {spelled(time)}", code=Code.X509_CHAIN, found=leaf.issuer)
     for authority in authorities:
         try:
