@@ -13,8 +13,8 @@ import click
 
 from bundler.cli.terminal import Terminal
 from bundler.content.files import read_small
-from bundler.errors import Code, UsageError
-
+from bundler.errors import Code, FormatError, UsageError, translated
+from bundler.oci.descriptor import Platform
 
 
 class Password(Protocol):
@@ -48,7 +48,7 @@ def terminal(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def network(function: Callable[..., R]) -> Callable[..., R]:
-    """How registries are reached, given to the command as ``access``."""
+    """How registries are reached, given to the command as ``reach``."""
 
     @click.option("--authfile", type=click.Path(path_type=Path), metavar="FILE", help="Credentials, as docker and podman write them.")
     @click.option("--username", metavar="NAME", help="User name at the registry; the password comes from --password-stdin.")
@@ -69,12 +69,12 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
         jobs: int,
         **rest: Any,
     ) -> R:
-        from bundler.stations.places import access_to_registries
+        from bundler.stations.places import Reach
 
         password = _password_from_stdin(username) if password_stdin else None
         if username is not None and password is None:
             raise UsageError("--username stands alone", wanted="--password-stdin beside it", code=Code.USAGE_PASSWORD)
-        access = access_to_registries(
+        reach = Reach(
             authfile=authfile,
             username=username,
             password=password,
@@ -83,15 +83,15 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
             ca_file=ca_file,
             jobs=jobs,
         )
-        return function(access=access, **rest)
+        return function(reach=reach, **rest)
 
     return wrapped
 
 
 def jobs(function: Callable[P, R]) -> Callable[P, R]:
-    return click.option(
-        "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How much is done at once."
-    )(function)
+    return click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How much is done at once.")(
+        function
+    )
 
 
 def passphrase(function: Callable[..., R]) -> Callable[..., R]:
@@ -129,6 +129,12 @@ def duration_of(text: str) -> timedelta:
     if not (got := _DURATION.fullmatch(text)) or int(got[1]) == 0:
         raise UsageError("a duration is not well-formed", found=ascii(text), wanted="a number and h, d, w or y, as 90d")
     return timedelta(hours=int(got[1]) * _HOURS[got[2]])
+
+
+def platform_of(text: str) -> Platform:
+    """``OS/ARCH[/VARIANT]``. Raises UsageError."""
+    with translated(FormatError, to=UsageError, what=f"{ascii(text)} is no platform", code=Code.USAGE):
+        return Platform.parse(text)
 
 
 def _password_from_stdin(username: str | None) -> str:

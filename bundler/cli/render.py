@@ -13,7 +13,7 @@ NEXT: dict[Code, str] = {
     Code.POLICY_NO_MATCH: "if these images are wanted, add a rule: `oci-bundler trust add DIR --image SCOPE --key FILE`",
     Code.POLICY_THRESHOLD: "have the image signed by the keys that the rule names, export it again; or look at who did sign it, with -v",
     Code.POLICY_ATTESTATION: "have the attestation made and signed by a signer of the rule, and export again",
-    Code.POLICY_NAME: "sign it under the name that it is carried by, or drop `name = \"signed\"` from the rule",
+    Code.POLICY_NAME: 'sign it under the name that it is carried by, or drop `name = "signed"` from the rule',
     Code.SEAL_SIGNATURE: "if this exporter is to be trusted, compare its key by another way, then `oci-bundler trust add DIR --seal STREAM --scope PATTERN --key FILE`",
     Code.SEAL_STREAM: "add the stream for this key with `oci-bundler trust add DIR --seal STREAM`, or ask the exporter for the stream it may seal",
     Code.SEAL_SCOPE: "widen the stream's scopes in trust.toml, or ask the exporter for a bundle without these images",
@@ -50,10 +50,12 @@ def image_lines(out: Terminal, image: ImageReport) -> Iterator[str]:
     word = out.good("ok") + " " * (_WIDTH - 2) if verdict.passed else out.bad("refused") + " " * (_WIDTH - 7)
     yield f"{word}{escaped(str(verdict.reference))}  {verdict.digest}"
     if image.platforms or image.left_out:
-        left = f"; left out: {', '.join(str(d.platform or d.digest) for d in image.left_out)}" if image.left_out else ""
-        yield _line("", f"for {', '.join(map(str, image.platforms)) or 'no platform'}{left}")
-    for signer in sorted(set(verdict.signers)):
-        yield _line("", f"signed by {signer.kind} {signer.id} ({signer.form}, on {str(signer.node)[:19]})")
+        left = f"; left out: {', '.join(d.platform or str(d.digest) for d in image.left_out)}" if image.left_out else ""
+        yield _line("", f"for {', '.join(image.platforms) or 'no platform'}{left}")
+    for kind, who in sorted({(signer.kind, signer.id) for signer in verdict.signers}):
+        by = [signer for signer in verdict.signers if (signer.kind, signer.id) == (kind, who)]
+        forms, nodes = ", ".join(sorted({signer.form for signer in by})), len({signer.node for signer in by})
+        yield _line("", f"signed by {kind} {who} ({forms}; {_count(nodes, 'manifest')})")
     counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
     yield _line("", f"{len(verdict.checks)} checks: " + (", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n) or "none"))
     if image.destination and verdict.passed:

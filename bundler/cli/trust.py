@@ -1,6 +1,5 @@
 """``trust``: the folder that says whom this station trusts."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,9 @@ def check(*, out: Terminal, folder: Path) -> int:
 @click.option("--seal", metavar="STREAM", help="Who may seal bundles of STREAM.")
 @click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories that stream may carry; repeatable.")
 @click.option("--image", metavar="PATTERN", help="Whose signatures images in these repositories need.")
-@click.option("--key", "keys", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A public key; repeatable. It is copied.")
+@click.option(
+    "--key", "keys", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A public key; repeatable. It is copied."
+)
 @click.option("--threshold", type=click.IntRange(0, 100), help="How many of the keys must have signed; needed beside several.")
 @click.option("--attestation", "attestations", multiple=True, metavar="TYPE", help="An attestation that must be there; repeatable.")
 @click.option("--node", type=click.Choice(["reference", "platforms", "both"]), help="Which manifests must be signed.")

@@ -62,6 +62,10 @@ class Sink(Source, Protocol):
         """
         ...
 
+    def mount(self, blob: Descriptor, source: str) -> bool:
+        """Take the blob from the repository of that path beside this one; False where that cannot be had."""
+        ...
+
     def put_document(self, document: Document, *, tag: str | None = None) -> bool:
         """Store a document's own bytes, under its digest or under ``tag``; True if the repository lists it as a referrer itself
         (answered ``OCI-Subject``).

@@ -30,6 +30,8 @@ SBOMS = (
     "application/vnd.syft+json",
 )  # prefixes; cosign's SBOM_SPEC.md and what oras users attach
 
+TEXTS = (*SIGNED, *SBOMS, IN_TOTO)  # prefixes of what is evidence, and therefore text
+
 FOREIGN_LAYERS = frozenset(
     {
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",

@@ -4,10 +4,11 @@ import codecs
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bundler.bundle.seal import Lookup
+from bundler.bundle.seal import LeftOut, Lookup
 from bundler.content.stream import gathered, verified
 from bundler.errors import Code, TrustError
-from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
@@ -28,8 +29,8 @@ class Carried:
     own: tuple[Digest, ...]
     """The image's own documents: the root and what is carried below it."""
     lookups: tuple[Lookup, ...]
-    platforms: tuple[Platform, ...] = ()
-    left_out: tuple[Descriptor, ...] = ()
+    platforms: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     """Children of its indexes that are not carried."""
     absent: frozenset[Digest] = frozenset()
     """Foreign layers that are not carried."""
@@ -46,9 +47,16 @@ class Carried:
         return tuple({b.digest: b for d in self.documents.values() for b in d.blobs if b.digest not in self.absent}.values())
 
     @property
-    def image(self) -> Image:
-        """What is judged."""
-        return Image(reference=self.reference, root=self.root, documents=dict(self.documents))
+    def is_signed(self) -> bool:
+        """Whether anything signed is there: a ``.sig``, an ``.att``, a Sigstore bundle or a Notation envelope."""
+        return any(_is_signature(document) for document in self.evidence)
+
+    def image(self, chunks: Chunks) -> Image:
+        """What is judged. Of its own layers only those are read that say they are attestations, as BuildKit's do."""
+        own = (self.documents[digest] for digest in self.own)
+        stated = {b.digest: b for d in own for b in d.blobs if b.media_type.startswith(mediatype.TEXTS) and b.digest not in self.absent}
+        texts = frozenset(blob.digest for blob in stated.values() if _is_text(verified(blob, chunks(blob))))
+        return Image(reference=self.reference, root=self.root, documents=dict(self.documents), texts=texts)
 
     def evidences(self, chunks: Chunks) -> Iterator[Evidence]:
         """Every piece of evidence, read one at a time."""
@@ -70,6 +78,24 @@ class Admitted:
     def __post_init__(self) -> None:
         if not self.verdict.passed or self.verdict.digest != self.carried.root or self.verdict.reference != self.carried.reference:
             raise TrustError(f"{self.carried.reference} was not admitted", code=Code.POLICY_THRESHOLD)
+
+    @property
+    def evidence(self) -> list[Document]:
+        """The evidence that may enter beside it, each piece with what is below it; in the order found."""
+        waiting = [d for d in self.carried.evidence if d.digest in self.verdict.admitted]
+        kept: dict[Digest, Document] = {}
+        while waiting:
+            document = waiting.pop(0)
+            kept[document.digest] = document
+            waiting += [self.carried.documents[c.digest] for c in document.children if c.digest in self.carried.documents]
+        return [document for document in self.carried.evidence if document.digest in kept]
+
+
+def _is_signature(document: Document) -> bool:
+    if not isinstance(document.content, Manifest):
+        return False
+    kinds = (document.content.kind, *(layer.media_type for layer in document.content.layers))
+    return any(kind.startswith(mediatype.SIGNED) for kind in kinds)
 
 
 def _pieces(subject: Digest, form: Form, document: Document, chunks: Chunks) -> Iterator[Evidence]:

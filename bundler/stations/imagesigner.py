@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bundler.content.store import Sink
+from bundler.errors import UsageError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.stations.places import Located
 from bundler.stations.placing import list_referrers, tagged
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import below
@@ -36,23 +38,27 @@ class Signed:
 
 
 def sign(
-    reference: Reference,
-    root: Document,
-    sink: Sink,
+    image: Located,
     *,
     signer: KeySigner,
     forms: Sequence[str],
     annotations: Mapping[str, str],
     recursive: bool,
 ) -> tuple[Signed, ...]:
-    """Sign ``root``, and with ``recursive`` every manifest below it. Signatures that are there stay; the same again adds none."""
+    """Sign an image, and with ``recursive`` every manifest below it. Signatures that are there stay; the same again adds none.
+
+    Raises UsageError where nothing can be written.
+    """
+    reference, sink = image.reference, image.sink
+    if sink is None:
+        raise UsageError(f"{reference} lies where nothing can be written", wanted="a registry or oci:DIR")
     return tuple(
         Signed(
             reference=reference,
             digest=document.digest,
             pushed=tuple(_FORMS[form](reference, document, sink, signer, annotations) for form in forms),
         )
-        for document in (below(sink, root) if recursive else (root,))
+        for document in (below(sink, image.root) if recursive else (image.root,))
     )
 
 
@@ -88,8 +94,8 @@ def _sign_bundle(reference: Reference, document: Document, sink: Sink, signer: K
         },
     }
     ours = _put(manifest, {layer: bundle, empty: b"{}"}, sink)
-    if not sink.put_document(ours):
-        list_referrers(sink, document.digest, [ours])
+    sink.put_document(ours)
+    list_referrers(sink, document.digest, [ours])
     return ours.digest
 
 

@@ -1,7 +1,8 @@
 """Filling a registry with what was admitted: asked about first, pushed whole, named last."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side
@@ -9,7 +10,11 @@ from bundler.errors import BundlerError, Code, ConflictError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
-from bundler.stations.placing import Chunks, Placed, Placer, Report, name
+from bundler.stations.placing import Chunks, Placed, Placer, name
+from bundler.stations.report import Report
+from bundler.stations.verifier import Proved
+
+SOME_REFUSED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +83,78 @@ class Target:
 
 
 Repositories = Callable[[Reference], Sink]
+Progress = Callable[[str], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import came to."""
+
+    report: Report
+    sent: int = 0
+    """Bytes of blobs that were sent."""
+    blobs: int = 0
+    there: int = 0
+    """Blobs that the destination had already."""
+
+    @property
+    def exit(self) -> int:
+        """0, or 9 where other images of the bundle were refused."""
+        return SOME_REFUSED if self.report.exit else 0
+
+
+def import_admitted(
+    proved: Proved,
+    destination: Destination,
+    repositories: Repositories,
+    *,
+    jobs: int,
+    overwrite: bool,
+    dry_run: bool,
+    progress: Progress,
+) -> Imported:
+    """Fill the registry with the images that were admitted; with ``dry_run``, ask it and change nothing.
+
+    Raises as :func:`plan` and :meth:`Placer.place`.
+    """
+    content = proved.content
+    assert content is not None
+    opened = OncePerRepository(repositories)
+    targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
+    placed: tuple[Placed, ...] = ()
+    if not dry_run:
+        with progress("sent") as report:
+            placed = fill(targets, lambda blob: content.chunks(blob.digest), opened, jobs=jobs, report=report)
+    return Imported(
+        report=_with_destinations(proved.report, targets, placed),
+        sent=sum(one.sent for one in placed),
+        blobs=sum(one.blobs for one in placed),
+        there=sum(one.there for one in placed),
+    )
 
 
 def plan(
-    images: Sequence[Admitted], destination: Destination, repositories: Repositories, *, replace: bool, jobs: int
+    images: Sequence[Admitted], destination: Destination, repositories: Repositories, *, overwrite: bool, jobs: int
 ) -> tuple[Target, ...]:
     """Ask before writing: where each image goes and what lies there.
 
-    Raises ConflictError (``name.conflict``) that lists all conflicts together, unless ``replace``; two references of the
+    Raises ConflictError (``name.conflict``) that lists all conflicts together, unless ``overwrite``; two references of the
     bundle that end at one name with different digests are one always.
     """
     targets = [Target(image, destination.of(image.carried.reference)) for image in images]
     _refuse(_collisions(targets), next="send them apart with --map FROM=TO")
     asked = side_by_side(lambda target: _asked(target, repositories), targets, jobs=jobs)
     seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
-    if not replace:
+    if not overwrite:
         taken = [f"{t.destination} is {t.there}" for t in seen if t.there not in (None, t.image.carried.root)]
         _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return seen
 
 
-def fill(
-    targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Report
-) -> tuple[Placed, ...]:
+def fill(targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Callable[[int], None]) -> tuple[Placed, ...]:
     """Push every image's parts and evidence, then put all the tags. Raises as :meth:`Placer.place`."""
     placer = Placer(chunks, jobs=jobs, report=report)
-    placed = tuple(placer.place(target.image, repositories(target.destination)) for target in targets)
+    placed = tuple(placer.place(target.image, repositories(target.destination), path=target.destination.path) for target in targets)
     for target in targets:
         if target.there != target.image.carried.root:
             name(target.image, repositories(target.destination))
@@ -120,6 +171,20 @@ class OncePerRepository:
     def __call__(self, reference: Reference) -> Sink:
         known = self._known.get(reference.repository)
         return known or self._known.setdefault(reference.repository, self._opened(reference))  # atomic, so threads agree
+
+
+def _with_destinations(report: Report, targets: Sequence[Target], placed: Sequence[Placed]) -> Report:
+    where = {target.image.carried.reference: target.destination for target in targets}
+    remarks = {target.image.carried.reference: tuple(one.remarks) for target, one in zip(targets, placed, strict=False)}
+    images = tuple(
+        replace(
+            image,
+            destination=where.get(image.verdict.reference),
+            remarks=(*image.remarks, *remarks.get(image.verdict.reference, ())),
+        )
+        for image in report.images
+    )
+    return replace(report, images=images)
 
 
 def _asked(target: Target, repositories: Repositories) -> Digest | None:

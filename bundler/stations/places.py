@@ -1,19 +1,156 @@
 """Where images lie: a registry, an OCI layout, an archive of one. The words are skopeo's (containers-transports(5))."""
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
-from bundler.bundle.foreign import opened_archive
-from bundler.content.layout import Layout
-from bundler.content.registry.client import Access, Registry, Repository
+from bundler.content.files import read_small
+from bundler.content.registry.client import Registry
 from bundler.content.registry.credentials import Credentials
+from bundler.content.registry.http import Access
+from bundler.content.registry.proxies import Proxies
 from bundler.content.store import Sink, Source
-from bundler.errors import BundlerError, Code, IncompleteError, IntegrityError, UsageError
-from bundler.oci.digest import Digest
+from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError, translated
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+
+LAYOUT, ARCHIVE, REGISTRY = "oci:", "oci-archive:", "docker://"
+MAX_LIST = 16 << 20  # a reference takes 100 bytes, so this is more images than a seal can hold
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How registries are reached, as the command line says it."""
+
+    authfile: Path | None
+    username: str | None
+    password: str | None
+    plain_http: bool
+    insecure_skip_tls_verify: bool
+    ca_file: Path | None
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image as a person wrote it, and the name to carry it under if that is another."""
+
+    text: str
+    name: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies in a file or folder of this machine."""
+        return self.text.startswith((LAYOUT, ARCHIVE))
+
+    @property
+    def reference(self) -> Reference:
+        """Where it lies at a registry. Raises UsageError (``usage.reference``)."""
+        return reference_of(self.text.removeprefix(REGISTRY))
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An image that was found: its root, where its content is, and the reference that it goes under."""
+
+    reference: Reference
+    root: Document
+    source: Source
+    sink: Sink | None
+    """Where it can be signed; None where nothing can be written."""
+
+
+def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: TextIO) -> tuple[Wanted, ...]:
+    """All images of an export. Raises UsageError for none, for a bad line (with its number), for ``--as`` beside several."""
+    listed = [Wanted(text) for text in images]
+    if list_file is not None:
+        raw = stdin.read(MAX_LIST).encode() if list_file == "-" else read_small(Path(list_file), limit=MAX_LIST, what="the list of images")
+        listed += _lines(raw, list_file)
+    if as_name is not None:
+        if len(listed) != 1:
+            raise UsageError("--as names one image", found=f"{len(listed)} images")
+        listed = [Wanted(listed[0].text, as_name)]
+    if not listed:
+        raise UsageError("nothing to export", wanted="IMAGE, or --images FILE")
+    return tuple(dict.fromkeys(listed))
+
+
+def reference_of(text: str) -> Reference:
+    """A reference that a person wrote. Raises UsageError (``usage.reference``)."""
+    with translated(FormatError, to=UsageError, what=f"{text!a} is no reference", code=Code.USAGE_REFERENCE):
+        return Reference.parse(text)
+
+
+def _lines(raw: bytes, file: str) -> list[Wanted]:
+    """One reference a line, and in a second column the name to carry; ``#`` begins a remark."""
+    listed = []
+    for number, line in enumerate(raw.decode("utf-8", "replace").splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if len(words) > 2 or not line.replace("\t", " ").isprintable():
+            raise UsageError(f"line {number} of {file} is no reference", found=ascii(line[:200]), wanted="REFERENCE [NAME]")
+        listed += [Wanted(words[0], words[1] if len(words) > 1 else None)] if words else []
+    return listed
+
+
+class Places:
+    """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
+
+    def __init__(self, reach: Reach, *, hosts: Iterable[str]) -> None:
+        """``hosts`` are all registries of the run: a login given by hand is for one."""
+        self._reach = reach
+        self._access = Access(
+            credentials=Credentials.load(
+                environ=os.environ, authfile=reach.authfile, username=reach.username, password=reach.password, hosts=hosts
+            ),
+            plain_http=reach.plain_http,
+            insecure_skip_tls_verify=reach.insecure_skip_tls_verify,
+            ca_file=reach.ca_file,
+            jobs=reach.jobs,
+            proxies=Proxies.from_environ(os.environ),
+        )
+        self._registries: dict[str, Registry] = {}
+        self._closing = ExitStack()
+
+    @classmethod
+    def of(cls, reach: Reach, images: Iterable[Wanted]) -> Self:
+        """For images wherever they lie."""
+        return cls(reach, hosts={image.reference.registry for image in images if not image.is_local})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def locate(self, image: Wanted, *, write: bool = False) -> Located:
+        """Find an image; ``write`` where it will be signed.
+
+        Raises IncompleteError (``image.missing``), IntegrityError (``image.moved``) where ``REPO:TAG@DIGEST`` is another
+        digest now, UsageError, and what the place raises.
+        """
+        return self._in_layout(image) if image.is_local else self._at_registry(image, write=write)
+
+    def repository(self, reference: Reference) -> Sink:
+        """A repository at a registry, to write to."""
+        return self._registry(reference.registry).repository(reference.path, push=True)
+
+    def _at_registry(self, image: Wanted, *, write: bool) -> Located:
+        reference = image.reference
+        repository = self._registry(reference.registry).repository(reference.path, push=write)
+        root = repository.document(reference.tag or reference.digest or "latest")
+        if root is None:
+            raise IncompleteError(f"{reference} is not there", code=Code.IMAGE_MISSING, next="look for it with its registry's own tools")
+        if reference.digest is not None and root.digest != reference.digest:
+            raise IntegrityError(
+                f"{reference} is not what its tag names now", code=Code.IMAGE_MOVED, found=root.digest, wanted=reference.digest
+            )
+        name = reference_of(image.name) if image.name else reference
+        return Located(name, root, repository, repository)
+
+    def _registry(self, host: str) -> Registry:
+        if host not in self._registries:
+            self._registries[host] = self._closing.enter_context(Registry(host, self._access))
+        return self._registries[host]

@@ -7,6 +7,7 @@ referrers only when they are, and an image's own tag last of all, by :func:`name
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bundler.content.store import Sink
 from bundler.content.stream import gathered, side_by_side, verified
@@ -44,20 +45,20 @@ class Placer:
         self._chunks = chunks
         self._jobs = jobs
         self._report = report
-        self._homes: dict[Digest, Sink] = {}
+        self._homes: dict[Digest, str] = {}
 
-    def place(self, image: Admitted, sink: Sink) -> Placed:
-        """Everything of ``image`` that was admitted, but not its own tag.
+    def place(self, image: Admitted, sink: Sink, *, path: str) -> Placed:
+        """Everything of ``image`` that was admitted, but not its own tag, into ``sink``, which is the repository ``path``.
 
         Raises TransportError (``registry.sparse-index`` where the registry refuses an index of which children were left
         out), IntegrityError if the medium now gives other bytes than were verified.
         """
         placed = Placed()
         carried = image.carried
-        evidence = [d for d in carried.evidence if d.digest in image.verdict.admitted]
+        evidence = image.evidence
         own = [carried.documents[digest] for digest in carried.own]
         blobs = {b.digest: b for d in (*own, *evidence) for b in d.blobs if b.digest not in carried.absent}
-        for sent in side_by_side(lambda blob: self._blob(blob, sink), blobs.values(), jobs=self._jobs):
+        for sent in side_by_side(lambda blob: self._blob(blob, sink, path), blobs.values(), jobs=self._jobs):
             placed.sent += sent or 0
             placed.blobs += sent is not None
             placed.there += sent is None
@@ -66,28 +67,22 @@ class Placer:
         self._evidence(image, evidence, sink, placed)
         return placed
 
-    def _blob(self, blob: Descriptor, sink: Sink) -> int | None:
+    def _blob(self, blob: Descriptor, sink: Sink, path: str) -> int | None:
         """Bytes sent, or None if the blob was there already."""
-        if sink.has(blob):
-            self._remember(blob, sink)
-            return None
         home = self._homes.get(blob.digest)
-        if home is not None and home is not sink and sink.mount(blob, home):
-            return None
-        self._send(blob, sink)
-        return blob.size
+        there = sink.has(blob) or (home is not None and home != path and sink.mount(blob, home))
+        if not there:
+            self._send(blob, sink)
+        self._homes.setdefault(blob.digest, path)
+        return None if there else blob.size
 
     def _send(self, blob: Descriptor, sink: Sink) -> None:
         sink.put(blob, lambda: self._counted(blob))
-        self._remember(blob, sink)
 
     def _counted(self, blob: Descriptor) -> Iterator[bytes]:
         for chunk in verified(blob, self._chunks(blob)):
             self._report(len(chunk))
             yield chunk
-
-    def _remember(self, blob: Descriptor, sink: Sink) -> None:
-        self._homes.setdefault(blob.digest, sink)
 
     def _document(self, document: Document, sink: Sink, image: Admitted, placed: Placed, *, tag: str | None = None) -> bool:
         """Put a document, and once more with its blobs if the registry lost one (registries collect garbage)."""
@@ -114,11 +109,11 @@ class Placer:
 
     def _evidence(self, image: Admitted, evidence: list[Document], sink: Sink, placed: Placed) -> None:
         listed = {document.digest for document in evidence}
-        unlisted: dict[Digest, list[Document]] = {}
+        referring: dict[Digest, list[Document]] = {}
         for document in parts_first(evidence):
-            processed = self._document(document, sink, image, placed)
-            if document.subject is not None and not processed:
-                unlisted.setdefault(document.subject.digest, []).append(document)
+            self._document(document, sink, image, placed)
+            if document.subject is not None:
+                referring.setdefault(document.subject.digest, []).append(document)
         for lookup in image.carried.lookups:
             for found in lookup.found:
                 if found.form != Form.REFERRER and found.digest in listed:
@@ -126,7 +121,7 @@ class Placer:
                     now = tagged(ours, lookup.manifest, Form(found.form), sink)
                     if now.digest != ours.digest:
                         placed.remarks.append(f"merged {lookup.manifest.tag}.{found.form}: {now.digest} holds what was there and what came")
-        for subject, documents in unlisted.items():
+        for subject, documents in referring.items():
             placed.remarks += list_referrers(sink, subject, documents)
 
 
@@ -181,7 +176,9 @@ def list_referrers(sink: Sink, subject: Digest, documents: list[Document]) -> li
         if not missing:
             return []
         sink.put_document(_extended(there, missing), tag=subject.tag)
-    raise TransportError(f"the list of referrers at {subject.tag} is rewritten by others faster than it can be extended", code=Code.REGISTRY_STATUS)
+    raise TransportError(
+        f"the list of referrers at {subject.tag} is rewritten by others faster than it can be extended", code=Code.REGISTRY_STATUS
+    )
 
 
 def parts_first(documents: Iterable[Document]) -> list[Document]:
@@ -236,7 +233,7 @@ def merged(theirs: Document, ours: Document, read: Callable[[Descriptor], bytes]
 
 
 def _extended(there: Document | None, missing: list[Document]) -> Document:
-    value = json.loads(there.raw) if there else {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}
+    value: dict[str, Any] = json.loads(there.raw) if there else {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}
     value["manifests"] += [document.as_referrer.to_json() for document in missing]
     raw = json.dumps(value, separators=(",", ":")).encode()
     return Document.parse(raw, media_type=there.descriptor.media_type if there else mediatype.OCI_INDEX)

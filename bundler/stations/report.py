@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bundler.bundle.seal import LeftOut
 from bundler.errors import BundlerError, Code
-from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.verdict import Verdict
@@ -84,8 +84,8 @@ class ImageReport:
 
     verdict: Verdict
     media_type: str
-    platforms: tuple[Platform, ...] = ()
-    left_out: tuple[Descriptor, ...] = ()
+    platforms: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     destination: Reference | None = None
     remarks: tuple[str, ...] = ()
 
@@ -95,8 +95,8 @@ class ImageReport:
             "reference": str(verdict.reference),
             "digest": str(verdict.digest),
             "mediaType": self.media_type,
-            "platforms": [str(platform) for platform in self.platforms],
-            "left_out": [{"digest": str(d.digest), "platform": str(d.platform) if d.platform else None} for d in self.left_out],
+            "platforms": list(self.platforms),
+            "left_out": [child.to_json() for child in self.left_out],
             "passed": verdict.passed,
             "rule": verdict.rule,
             "signers": [signer.to_json() for signer in verdict.signers],

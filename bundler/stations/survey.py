@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler import strictjson
+from bundler.bundle.seal import Found, LeftOut, Lookup
 from bundler.content.store import Source
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import BundlerError, Code, FormatError, IncompleteError, IntegrityError
@@ -17,6 +18,7 @@ from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest
 from bundler.oci.reference import Reference
+from bundler.stations.carried import Carried
 from bundler.trust.evidence import Form
 
 MAX_DEPTH = 8  # indexes in indexes, evidence on evidence: real ones reach 3 (a signature of an SBOM of a platform)
@@ -25,67 +27,15 @@ TAGGED_FORMS = (Form.SIG, Form.ATT, Form.SBOM)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One piece of evidence, and by which way it was found."""
-
-    digest: Digest
-    form: Form
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """What was asked about one manifest, what was answered, and what was found."""
-
-    manifest: Digest
-    asked: Mapping[str, str]
-    """``sig``, ``att``, ``sbom``, ``referrers``, ``fallback``: each ``found``, ``absent``, ``no-api`` or ``foreign``."""
-    found: tuple[Found, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Survey:
-    """An image under the name it will be carried by, with all its documents and where they were found."""
+    """An image with its evidence, and where its bytes can be had."""
 
-    reference: Reference
+    carried: Carried
     source: Source
-    root: Document
-    documents: dict[Digest, Document]
-    """All carried ones: the image's own depth first, then evidence in the order found."""
-    own: tuple[Digest, ...]
-    """The image's own documents: the root and what is below it."""
-    platforms: tuple[Platform, ...]
-    left_out: tuple[Descriptor, ...]
-    """Children of its indexes that were not asked for."""
-    lookups: tuple[Lookup, ...]
-    foreign: frozenset[Digest] = frozenset()
-    """Foreign layers that the source does not serve."""
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def evidence(self) -> tuple[Document, ...]:
-        """The manifests found about the image, its parts, or one another."""
-        own = set(self.own)
-        return tuple(document for digest, document in self.documents.items() if digest not in own)
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """Every blob to be carried, once, in the order of the documents."""
-        once = {blob.digest: blob for document in self.documents.values() for blob in document.blobs if blob.digest not in self.foreign}
-        return tuple(once.values())
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether anything signed is there: a ``.sig``, an ``.att``, a Sigstore bundle or a Notation envelope."""
-        return any(
-            isinstance(document.content, Manifest)
-            and any(t.startswith(mediatype.SIGNED) for t in (document.content.kind, *(layer.media_type for layer in document.content.layers)))
-            for document in self.evidence
-        )
+    remarks: tuple[str, ...]
 
 
-def survey(
-    reference: Reference, root: Document, source: Source, *, platforms: Sequence[Platform] = (), jobs: int = 4
-) -> Survey:
+def survey(reference: Reference, root: Document, source: Source, *, platforms: Sequence[Platform] = (), jobs: int = 4) -> Survey:
     """Walk ``root`` in ``source`` and ask about every manifest met.
 
     Raises IncompleteError for what the source lacks (``blob.missing``) and for a platform that nothing has
@@ -93,6 +43,7 @@ def survey(
     """
     walked = _Walk(source, platforms).all(root)
     documents = {document.digest: document for document in walked.own}
+    repository = reference.repository
     lookups: list[Lookup] = []
     remarks: list[str] = []
     wave = list(documents.values())
@@ -100,7 +51,7 @@ def survey(
         if not wave:
             break
         after: dict[Digest, Document] = {}
-        for answer in side_by_side(lambda document: _ask(source, document), wave, jobs=jobs):
+        for answer in side_by_side(lambda document: _ask(repository, document, source), wave, jobs=jobs):
             lookups.append(answer.lookup)
             remarks += answer.remarks
             after |= {found.digest: found for found in answer.documents if found.digest not in documents}
@@ -110,20 +61,24 @@ def survey(
     else:
         if wave:
             raise FormatError(f"evidence about {reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
-    result = Survey(
-        reference=reference,
-        source=source,
-        root=root,
+    has = walked.kept or _platform_of(source, root)
+    _check_platforms(reference, has, walked.left_out, wanted=platforms)
+    carried = Carried(
+        reference=reference.carried,
+        root=root.digest,
         documents=documents,
         own=tuple(document.digest for document in walked.own),
-        platforms=walked.kept or _platform_of(source, root),
-        left_out=walked.left_out,
         lookups=tuple(lookups),
-        remarks=tuple(remarks),
+        platforms=_in_order(has, platforms),
+        left_out=tuple(LeftOut(child.digest, str(child.platform) if child.platform else None) for child in walked.left_out),
     )
-    _check_platforms(result, platforms)
-    _check_sizes(result)
-    return replace(result, foreign=_not_served(result, jobs=jobs))
+    _check_sizes(carried)
+    return Survey(carried=replace(carried, absent=_not_served(carried, source, jobs=jobs)), source=source, remarks=tuple(remarks))
+
+
+def below(source: Source, root: Document) -> tuple[Document, ...]:
+    """``root`` and every manifest and index below it, depth first. Raises as :func:`survey`."""
+    return _Walk(source, ()).all(root).own
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +136,9 @@ def fetched(source: Source, child: Descriptor) -> Document:
     if child.media_type in mediatype.SCHEMA1:
         raise FormatError(f"{child.digest} is a Docker schema 1 manifest", code=Code.FORMAT_SCHEMA1)
     if child.size > MAX_DOCUMENT:
-        raise FormatError(f"{child.digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=child.size, wanted=f"at most {MAX_DOCUMENT}")
+        raise FormatError(
+            f"{child.digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=child.size, wanted=f"at most {MAX_DOCUMENT}"
+        )
     document = source.document(child.digest)
     if document is None:
         raise IncompleteError(f"the manifest {child.digest} is listed, and not there", code=Code.BLOB_MISSING, next=_MISSING)
@@ -212,18 +169,18 @@ class _Answer:
     remarks: tuple[str, ...]
 
 
-def _ask(source: Source, document: Document) -> _Answer:
+def _ask(repository: str, document: Document, source: Source) -> _Answer:
     """All five questions about one manifest (peers.md 5, rows A to G and J)."""
     digest = document.digest
     asked: dict[str, str] = {}
-    found: dict[Digest, Form] = {}
+    found: dict[Found, None] = {}
     documents: dict[Digest, Document] = {}
     remarks: list[str] = []
     for form in TAGGED_FORMS:
         at = source.document(f"{digest.tag}.{form}")
         asked[form] = "absent" if at is None else "found"
         if at is not None:
-            found.setdefault(at.digest, form)
+            found[Found(at.digest, form)] = None
             documents[at.digest] = at
     answer = source.referrers(digest)
     asked["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
@@ -243,16 +200,16 @@ def _ask(source: Source, document: Document) -> _Answer:
         if referrer.subject is None or referrer.subject.digest != digest:
             remarks.append(f"{descriptor.digest} is listed as referring to {digest}, and does not")
             continue
-        found.setdefault(referrer.digest, Form.REFERRER)
+        found[Found(referrer.digest, Form.REFERRER)] = None
         documents[referrer.digest] = referrer
-    lookup = Lookup(manifest=digest, asked=asked, found=tuple(Found(d, f) for d, f in found.items()))
+    lookup = Lookup(repository=repository, manifest=digest, asked=asked, found=tuple(found))
     return _Answer(lookup=lookup, documents=tuple(documents.values()), remarks=tuple(remarks))
 
 
 def _with_children(source: Source, evidence: Mapping[Digest, Document], known: Mapping[Digest, Document]) -> dict[Digest, Document]:
     """Evidence may be an index; then it is whole only with what is below it."""
     got: dict[Digest, Document] = {}
-    waiting = [(document, 0) for document in reversed(evidence.values())]
+    waiting = [(document, 0) for document in reversed(tuple(evidence.values()))]
     while waiting:
         document, depth = waiting.pop()
         if document.digest in got or document.digest in known:
@@ -281,18 +238,25 @@ def platform_in(config: bytes) -> tuple[Platform, ...]:
         return ()
 
 
-def _check_platforms(result: Survey, wanted: Sequence[Platform]) -> None:
+def _in_order(has: Sequence[Platform], wanted: Sequence[Platform]) -> tuple[str, ...]:
+    """First the one that ``docker load`` shall take: the first asked for, else the most usual."""
+    first = wanted[0] if wanted else Platform("linux", "amd64")
+    return tuple(dict.fromkeys(str(platform) for platform in sorted(has, key=lambda platform: not first.covers(platform))))
+
+
+def _check_platforms(reference: Reference, has: Sequence[Platform], left: Sequence[Descriptor], *, wanted: Sequence[Platform]) -> None:
     for platform in wanted:
-        if not any(platform.covers(has) for has in result.platforms):
+        if not any(platform.covers(one) for one in has):
+            others = {str(one) for one in has} | {str(child.platform) for child in left if child.platform}
             raise IncompleteError(
-                f"{result.reference} has no such platform",
+                f"{reference} has no such platform",
                 code=Code.IMAGE_PLATFORM,
-                found=", ".join(sorted({str(p) for p in result.platforms} | {str(c.platform) for c in result.left_out if c.platform})) or "none",
+                found=", ".join(sorted(others)) or "none",
                 wanted=str(platform),
             )
 
 
-def _check_sizes(result: Survey) -> None:
+def _check_sizes(result: Carried) -> None:
     """Two documents that give one digest two sizes cannot both be right, and the seal can name only one."""
     sizes: dict[Digest, int] = {}
     for document in result.documents.values():
@@ -305,8 +269,8 @@ def _check_sizes(result: Survey) -> None:
                 )
 
 
-def _not_served(result: Survey, *, jobs: int) -> frozenset[Digest]:
+def _not_served(result: Carried, source: Source, *, jobs: int) -> frozenset[Digest]:
     """Foreign layers lie elsewhere, and nothing here follows their URLs; one that the source has all the same travels."""
     foreign = [blob for blob in result.blobs if blob.foreign]
-    there = side_by_side(result.source.has, foreign, jobs=jobs)
+    there = side_by_side(source.has, foreign, jobs=jobs)
     return frozenset(blob.digest for blob, has in zip(foreign, there, strict=True) if not has)

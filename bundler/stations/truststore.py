@@ -5,17 +5,14 @@ Nothing in a bundle changes it, and it is never looked for in the working direct
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bundler.content.files import disk, sync_folder, write_whole
+from bundler.content.files import disk, read_small, sync_folder, write_whole
 from bundler.errors import Code, ConflictError, UsageError
-from bundler.trust.keys import PublicKey
-from bundler.trust.policy import Policy
-
-FILE = "trust.toml"
-MAX_FILE = 1 << 20  # a rule takes 200 bytes, so this is thousands of them; keys and roots are smaller still
+from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
+from bundler.trust.policy import FILE, MAX_FILE, Policy, render_rule, render_seal, with_next_serial
 
 EMPTY = """version = 1
 serial = 1
@@ -76,28 +73,55 @@ def init(path: Path) -> Trust:
     return read(path)
 
 
-def extend(trust: Trust, *, text: str, keys: Mapping[str, bytes]) -> Trust:
-    """Write ``text``, the next ``trust.toml``, and new ``keys`` (path in the folder to PEM), checked whole before it counts.
+def add_seal(trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence[Path], threshold: int | None) -> Trust:
+    """Trust further keys to seal a stream. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
+    files = _key_files(keys, role="seal")
+    return _extend(trust, render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold), files)
+
+
+def add_rule(
+    trust: Trust,
+    *,
+    scope: str,
+    keys: Sequence[Path],
+    threshold: int | None,
+    attestations: Sequence[str],
+    node: str | None,
+    name: str | None,
+) -> Trust:
+    """Say whose signatures images need. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
+    files = _key_files(keys, role="image")
+    rule = render_rule(scope=scope, keys=list(files), threshold=threshold, attestations=attestations, node=node, name=name)
+    return _extend(trust, rule, files)
+
+
+def _extend(trust: Trust, addition: str, keys: Mapping[str, bytes]) -> Trust:
+    """Write the next ``trust.toml`` and new keys, checked whole before they count.
 
     The file is renamed into place last, so that a cut leaves the trust as it was, with at most an unused key beside it.
     """
-    raw = text.encode()
-    Policy.parse(raw, {**trust.files, **keys})
+    text = with_next_serial(trust.raw.decode()).rstrip("\n") + "\n\n" + addition
+    Policy.parse(text.encode(), {**trust.files, **keys})
+    with disk(f"{trust.path} cannot be written"):
+        (trust.path / "keys").mkdir(mode=0o700, exist_ok=True)
+        sync_folder(trust.path)
     for name, pem in keys.items():
-        target = trust.path / name
-        with disk(f"{target} cannot be written"):
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(trust.path)
-        if not target.exists():
-            write_whole(target, pem, mode=0o600)
-    write_whole(trust.path / FILE, raw, replace=True, mode=0o600)
+        if not os.path.lexists(trust.path / name):
+            write_whole(trust.path / name, pem, mode=0o600)
+    write_whole(trust.path / FILE, text.encode(), replace=True, mode=0o600)
     return read(trust.path)
 
 
-def key_file(pem: bytes, *, role: str) -> tuple[str, bytes]:
-    """Where a public key goes in the folder, and its bytes. Raises UsageError (``trust.key``)."""
-    key = PublicKey.parse(pem, role="seal" if role == "seal" else "image")
-    return f"keys/{key.fingerprint.removeprefix('sha256:')}.pub", pem
+def _key_files(paths: Sequence[Path], *, role: Role) -> dict[str, bytes]:
+    """Public keys by where they go in the folder. Raises UsageError (``usage.input``, ``trust.key``)."""
+    files: dict[str, bytes] = {}
+    for path in paths:
+        key = PublicKey.parse(read_small(path, limit=MAX_KEY_FILE, what="the public key"), role=role)
+        name = f"keys/{key.fingerprint.removeprefix('sha256:')}.pub"
+        if name in files:
+            raise UsageError(f"{path} is a key that was given already", code=Code.TRUST_KEY, found=key.fingerprint)
+        files[name] = key.pem
+    return files
 
 
 class _Folder:

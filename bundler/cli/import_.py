@@ -1,0 +1,67 @@
+"""``import``: a bundle, proved, into a registry."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import clock, options
+from bundler.cli.render import report_lines
+from bundler.cli.terminal import Terminal, sized
+
+if TYPE_CHECKING:
+    from bundler.stations.places import Reach
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("destination", metavar="REGISTRY[/PREFIX]")
+@options.trust
+@click.option(
+    "--map", "maps", multiple=True, metavar="FROM=TO", help="Carry names that begin with FROM as TO below the prefix; repeatable."
+)
+@click.option("--replace", is_flag=True, help="Move tags that name something else at the destination.")
+@click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
+@click.option("--dry-run", is_flag=True, help="Verify and ask the destination; change nothing.")
+@options.network
+@options.terminal
+def command(
+    *,
+    out: Terminal,
+    reach: "Reach",
+    file: Path,
+    destination: str,
+    trust_folder: Path | None,
+    maps: tuple[str, ...],
+    replace: bool,
+    admit_passing: bool,
+    dry_run: bool,
+) -> int:
+    """Prove a bundle as verify does, and only then fill REGISTRY with it: whole images, evidence first, tags last.
+
+    registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
+    change. Cut off, the same command goes on where it stopped.
+
+        oci-bundler import release.oci.tar.zst registry.plant.example/mirror
+    """
+    from bundler.bundle.archive import opened
+    from bundler.stations import importer, truststore, verifier
+    from bundler.stations.places import Places
+
+    where = importer.Destination.parse(destination, maps)
+    trust = truststore.load(trust_folder, os.environ)
+    with opened(file) as archive:
+        with out.progress("verified") as progress:
+            proved = verifier.prove(archive, trust, at=clock.now(), jobs=reach.jobs, progress=progress)
+        report = proved.report
+        admitted = proved.admitted if report.passed or admit_passing else ()
+        if not admitted:
+            return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
+        with Places(reach, hosts=[where.registry]) as places:
+            done = importer.import_admitted(
+                proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
+            )
+    words = "{images} would be imported" if dry_run else "{images} verified and imported"
+    out.detail(f"sent {sized(done.sent)} in {done.blobs} blobs; {done.there} blobs were there already")
+    return out.answer(done.report.to_json(), report_lines(out, done.report, done=words), exit=done.exit)

@@ -1,0 +1,69 @@
+"""``sign``: images where they lie, as cosign does."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import options
+from bundler.cli.terminal import Terminal
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.stations.places import Reach
+
+FORMS = ("sig", "bundle")
+
+
+@click.command("sign")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--key", required=True, type=click.Path(path_type=Path), metavar="KEY", help="The private key.")
+@click.option("--form", "form", default="sig,bundle", show_default=True, metavar="sig,bundle", help="cosign's tag, its bundle, or both.")
+@click.option("--recursive", is_flag=True, help="Sign also every manifest below an index.")
+@click.option("--annotation", "annotations", multiple=True, metavar="K=V", help="Something to say in what is signed; repeatable.")
+@click.option("--as", "as_name", metavar="NAME", help="The reference that the one IMAGE is signed as.")
+@options.network
+@options.passphrase
+@options.terminal
+def command(
+    *,
+    out: Terminal,
+    reach: "Reach",
+    password: options.Password,
+    images: tuple[str, ...],
+    key: Path,
+    form: str,
+    recursive: bool,
+    annotations: tuple[str, ...],
+    as_name: str | None,
+) -> int:
+    """Sign images where they lie, a registry or oci:DIR:REF. Signatures that are there stay.
+
+    oci-bundler sign registry.example/app:1.0 --key release.key --recursive
+    """
+    from bundler.stations.imagesigner import Signed, sign
+    from bundler.stations.places import Places, Wanted
+    from bundler.stations.signer import open_signer
+
+    forms = tuple(dict.fromkeys(form.split(",")))
+    if not forms or not set(forms) <= set(FORMS):
+        raise UsageError("--form is not well-formed", found=ascii(form), wanted=f"one or both of {','.join(FORMS)}")
+    if as_name and len(images) > 1:
+        raise UsageError("--as names one image", found=f"{len(images)} images")
+    said = dict(_pair(text) for text in annotations)
+    signer = open_signer(key, role="image", password=password)
+    listed = [Wanted(text, as_name) for text in images]
+    signed: list[Signed] = []
+    with Places.of(reach, listed) as places:
+        for want in listed:
+            signed += sign(places.locate(want, write=True), signer=signer, forms=forms, annotations=said, recursive=recursive)
+    lines = [f"signed {len(signed)} manifest{'s' if len(signed) != 1 else ''} with {signer.public.fingerprint}"]
+    lines += [f"  {one.reference.repository}@{one.digest}" for one in signed]
+    return out.answer({"signed": [one.to_json() for one in signed]}, lines)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError("--annotation is not well-formed", found=ascii(text), wanted="K=V")
+    return name, value

@@ -1,0 +1,261 @@
+"""Carrying images out: surveyed, judged where there is trust, sealed, written whole."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bundler import strictjson
+from bundler.bundle import archive
+from bundler.bundle.envelope import preauthentication, sealed
+from bundler.bundle.layout import Layout, compose, entry
+from bundler.bundle.seal import TRUST, ImageEntry, Kind, Member, Seal
+from bundler.content.files import read_small, write_whole
+from bundler.content.store import Source
+from bundler.errors import Code, ConflictError, FormatError, TrustError, UsageError, translated
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.stations.report import ImageReport
+from bundler.stations.signer import KeySigner
+from bundler.stations.survey import Survey
+from bundler.stations.truststore import Trust
+from bundler.stations.verifier import prove_survey
+from bundler.trust.keys import PublicKey
+from bundler.trust.verdict import Outcome
+
+MAX_CARRIED_FILE = 16 << 20  # as an attestation that is judged: what somebody reads at the far end
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an export is to be, as its person said it."""
+
+    stream: str
+    sequence: int
+    previous: Digest | None
+    created: datetime
+    expires: datetime | None
+    mtime: int
+    """Of every member, seconds since 1970: SOURCE_DATE_EPOCH, else 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bundle that could be written: everything is known of it but the bytes of its layers."""
+
+    surveys: tuple[Survey, ...]
+    verdicts: tuple[ImageReport, ...]
+    """None where nothing was checked; else all passed."""
+    seal: Seal
+    layout: Layout
+    evidence: dict[Digest, bytes]
+    """Files of kind trust."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of content, before compression."""
+        return sum(member.size for member in self.seal.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A bundle that was written, or with ``--dry-run`` would have been."""
+
+    file: Path
+    plan: Plan
+    written: archive.Written | None
+    identity: Digest | None
+
+    def to_json(self) -> dict[str, Any]:
+        checked = bool(self.plan.verdicts)
+        return {
+            "file": str(self.file),
+            "sha256": self.written.digest.encoded if self.written else None,
+            "size": self.written.size if self.written else self.plan.size,
+            "bundle": str(self.identity) if self.identity else None,
+            "images": [_image_json(survey, checked=checked) for survey in self.plan.surveys],
+        }
+
+
+def plan(
+    surveys: Sequence[Survey],
+    order: Order,
+    *,
+    keys: Sequence[PublicKey],
+    carry: Sequence[Path],
+    trust: Trust | None,
+    at: datetime,
+    allow_unsigned: bool,
+) -> Plan:
+    """Judge the images if there is trust, and lay out the bundle.
+
+    Raises TrustError (``signature.missing`` for an image that nothing signed is about, unless ``allow_unsigned``; what
+    the policy says where one does not pass), FormatError, IntegrityError, and what the sources raise.
+    """
+    for survey in surveys:
+        if not survey.carried.is_signed and not allow_unsigned:
+            raise TrustError(
+                f"nothing signed was found about {survey.carried.reference}",
+                code=Code.SIGNATURE_MISSING,
+                wanted="a cosign .sig or .att, a Sigstore bundle or a Notation signature, on it or on a part of it",
+                next="sign it, or carry it as it is with --allow-unsigned",
+            )
+    verdicts = tuple(_judged(survey, trust, at=at) for survey in surveys) if trust else ()
+    evidence = _evidence(keys, carry, trust)
+    images = tuple(_entry(survey) for survey in surveys)
+    documents = {digest: document for survey in surveys for digest, document in survey.carried.documents.items()}
+    layout = compose(
+        images,
+        (lookup for survey in surveys for lookup in survey.carried.lookups),
+        lambda digest, _: documents[digest],
+        trust=tuple(member for member, _ in evidence),
+        absent=frozenset().union(*(survey.carried.absent for survey in surveys)),
+    )
+    seal = Seal(
+        stream=order.stream,
+        sequence=order.sequence,
+        previous=order.previous,
+        created=order.created,
+        expires=order.expires,
+        checked_with=trust.policy.digest if trust else None,
+        images=images,
+        members=layout.members,
+        lookups=layout.lookups,
+        left_out=layout.left_out,
+    )
+    return Plan(tuple(surveys), verdicts, seal, layout, {member.digest: data for member, data in evidence})
+
+
+def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order, jobs: int, replace: bool, progress: Progress) -> Exported:
+    """Seal the bundle and write it, then what lets anyone check it without us: ``FILE.sha256`` and ``FILE.sha256.sig``.
+
+    Raises ConflictError (``output.exists``) unless ``replace``; IncompleteError (``blob.missing``), IntegrityError and
+    TransportError from a source. What is cut off leaves no file under any of the three names.
+    """
+    beside = (path.with_name(path.name + ".sha256"), path.with_name(path.name + ".sha256.sig"))
+    for each in () if replace else (path, *beside):
+        if each.exists() or each.is_symlink():
+            raise ConflictError(f"{each} exists", code=Code.OUTPUT_EXISTS, next="choose another name, or replace it with --replace")
+    payload = made.seal.statement()
+    message = preauthentication(len(payload)) + payload
+    envelope = sealed(payload, dict.fromkeys(signer.sign(message) for signer in signers))
+    for each in beside:
+        each.unlink(missing_ok=True)  # a checksum of what was there before must not lie beside what is there now
+    written = archive.write(
+        path,
+        envelope=envelope,
+        members=made.seal.members,
+        chunks=_chunks(made),
+        jobs=jobs,
+        mtime=order.mtime,
+        replace=replace,
+        report=progress,
+    )
+    checksum = f"{written.digest.encoded}  {path.name}\n".encode()
+    write_whole(beside[0], checksum, replace=replace)
+    write_whole(beside[1], signers[0].sign(checksum), replace=replace)
+    return Exported(path, made, written, Digest.of(payload))
+
+
+def planned(path: Path, made: Plan) -> Exported:
+    """What :func:`write` would give, nothing written."""
+    return Exported(path, made, None, Digest.of(made.seal.statement()))
+
+
+def previous(text: str) -> Digest:
+    """The identity that ``--previous`` names: a digest, or that of a bundle in a file, which is not verified for it.
+
+    Raises UsageError, FormatError, IntegrityError.
+    """
+    if text.startswith("sha256:"):
+        with translated(FormatError, to=UsageError, what="--previous is no digest", code=Code.USAGE):
+            return Digest.parse(text)
+    with archive.opened(Path(text)) as bundle:
+        return bundle.envelope.identity
+
+
+def _judged(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
+    report = prove_survey(survey, trust, at=at)
+    if not report.verdict.passed:
+        failed = "; ".join(f"{c.name}: {c.detail}" for c in report.verdict.checks if c.outcome is Outcome.FAILED)
+        raise TrustError(
+            f"{survey.carried.reference} does not pass this side's trust at {trust.path}",
+            code=report.verdict.reasons[0],
+            found=failed or "nothing that counts",
+            wanted=f"what the rule {report.verdict.rule} asks for" if report.verdict.rule else "a rule that covers it",
+            next="look at it with `oci-bundler verify`, and mend its signatures or the rule",
+        )
+    return report
+
+
+def _entry(survey: Survey) -> ImageEntry:
+    carried = survey.carried
+    return entry(
+        carried.reference,
+        carried.documents[carried.root],
+        lambda digest, _: carried.documents[digest],
+        left_out={child.digest for child in carried.left_out},
+        platforms=carried.platforms,
+        asked=carried.platforms[:1],
+    )
+
+
+def _chunks(made: Plan) -> Callable[[Member], Iterator[bytes]]:
+    """Where each member's bytes come from. Of a blob that several sources have, the first serves it."""
+    known = {Digest.of(data): data for data in made.layout.derived.values()} | made.evidence
+    sources: dict[Digest, tuple[Source, Descriptor]] = {}
+    for survey in made.surveys:
+        known |= {digest: document.raw for digest, document in survey.carried.documents.items()}
+        for blob in survey.carried.blobs:
+            sources.setdefault(blob.digest, (survey.source, blob))
+
+    def chunks(member: Member) -> Iterator[bytes]:
+        if (data := known.get(member.digest)) is not None:
+            return iter((data,))
+        source, blob = sources[member.digest]
+        return source.chunks(blob)
+
+    return chunks
+
+
+def _evidence(keys: Sequence[PublicKey], carry: Sequence[Path], trust: Trust | None) -> list[tuple[Member, bytes]]:
+    """What travels to be looked at, and authorises nothing: the sealing keys, all that trust named, what was asked for."""
+    files = [key.pem for key in keys]
+    files += [data for name, data in sorted(trust.files.items())] if trust else []
+    files += [read_small(path, limit=MAX_CARRIED_FILE, what="the file to carry") for path in carry]
+    members = {}
+    for data in files:
+        if b"PRIVATE KEY-----" in data:
+            raise UsageError("a private key is not carried", code=Code.USAGE_KEY, next="carry its public half")
+        digest = Digest.of(data)
+        members[digest] = (Member(Kind.TRUST, len(data), digest, f"{TRUST}{digest.encoded}.{_ending(data)}"), data)
+    return list(members.values())
+
+
+def _ending(data: bytes) -> str:
+    if b"-----BEGIN PUBLIC KEY-----" in data:
+        return "pub"
+    if b"-----BEGIN CERTIFICATE-----" in data:
+        return "crt"
+    try:
+        strictjson.loads(data, limit=MAX_CARRIED_FILE, predicate=True)
+    except FormatError:
+        return "bin"
+    return "json"
+
+
+def _image_json(survey: Survey, *, checked: bool) -> dict[str, Any]:
+    carried = survey.carried
+    return {
+        "reference": str(carried.reference),
+        "digest": str(carried.root),
+        "checked": checked,
+        "found": [
+            {"kind": found.form, "digest": str(found.digest), "subject": str(lookup.manifest)}
+            for lookup in carried.lookups
+            for found in lookup.found
+        ],
+    }
