@@ -1,4 +1,4 @@
-"""DSSE envelopes (secure-systems-lab/dsse, ``protocol.md`` and ``envelope.md``)."""
+"""DSSE envelopes (secure-systems-lab/dsse, ``protocol.md`` and ``envelope.md``) with one signature."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,62 +9,53 @@ from bundler.errors import Code, FormatError, translated
 from bundler.trust.encodings import from_base64, to_base64
 from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed
+from bundler.trust.need import need
 
-MAX_SIGNATURES = 16  # a seal has one for each of its exporter's keys, everything else has one
-
-_MEMBERS = frozenset({"payload", "payloadType", "signatures", "sig", "keyid"})
+_MEMBERS = frozenset({"payload", "payloadType", "signatures"})
+_OF_A_SIGNATURE = frozenset({"sig", "keyid"})
 _STANDARD = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True, slots=True)
-class EnvelopeSignature:
-    """One signature of an envelope. Its keyid is a hint that nobody has signed."""
-
-    sig: bytes
-    keyid: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Envelope:
-    """A payload of some type, and who signed it."""
+    """A payload of some type, and a signature over both."""
 
     payload_type: str
     payload: bytes = field(repr=False)
-    signatures: tuple[EnvelopeSignature, ...]
-    """From 1 to MAX_SIGNATURES."""
+    signature: bytes
+    keyid: str | None = None
+    """A hint that nobody has signed."""
 
     @classmethod
-    def parse(cls, raw: bytes, *, limit: int = MAX_EVIDENCE) -> "Envelope":
-        """From at most ``limit`` bytes of strict JSON. Raises FormatError (``dsse.malformed``, ``dsse.signature-count``)."""
+    def parse(cls, raw: bytes) -> "Envelope":
+        """From at most MAX_EVIDENCE bytes of strict JSON. Raises as :meth:`of`."""
         with _well_formed():
-            value = strictjson.loads(raw, limit=limit)
+            value = strictjson.loads(raw, limit=MAX_EVIDENCE)
         return cls.of(value)
 
     @classmethod
     def of(cls, value: Any) -> "Envelope":
-        """From the value of its JSON; members that nobody here knows are passed over. Raises as :meth:`parse`."""
+        """From the value of its JSON; members that nobody here knows are passed over.
+
+        Raises FormatError (``dsse.malformed``) and TrustError (``dsse.signature-count``): of several signatures nobody
+        has said how many must verify.
+        """
         match value:
             case {"payloadType": str(kind), "payload": payload, "signatures": [*signatures]}:
-                if not 1 <= len(signatures) <= MAX_SIGNATURES:
-                    raise FormatError(
-                        "a DSSE envelope with another number of signatures than can be judged",
-                        code=Code.DSSE_SIGNATURE_COUNT,
-                        found=len(signatures),
-                        wanted=f"1 to {MAX_SIGNATURES}",
-                    )
+                found = f"{len(signatures)} signatures"
+                need(len(signatures) == 1, Code.DSSE_SIGNATURE_COUNT, "an envelope that cannot be judged", found=found, wanted="one")
                 with _well_formed():
                     strictjson.check_names(value, _MEMBERS)
-                    return cls(kind, _decoded(payload, "payload"), tuple(_signature(item) for item in signatures))
-        raise FormatError("a DSSE envelope is not well-formed", code=Code.DSSE_MALFORMED, wanted="payloadType, payload, signatures")
+                    return cls(kind, _decoded(payload, "payload"), *_signature(signatures[0]))
+        raise _malformed("payloadType, payload and signatures")
 
     def to_json(self) -> dict[str, Any]:
-        """Without keyids, which say nothing that anybody may rely on."""
-        signatures = [{"sig": to_base64(signature.sig)} for signature in self.signatures]
-        return {"payload": to_base64(self.payload), "payloadType": self.payload_type, "signatures": signatures}
+        """The value of its JSON, without the keyid, which is nothing that anybody may rely on."""
+        return {"payload": to_base64(self.payload), "payloadType": self.payload_type, "signatures": [{"sig": to_base64(self.signature)}]}
 
     @property
     def signed(self) -> Signed:
-        """What its signatures are over."""
+        """What its signature is over."""
         return pae(self.payload_type, self.payload)
 
 
@@ -74,13 +65,12 @@ def pae(payload_type: str, payload: bytes) -> Signed:
     return Signed(b"DSSEv1 %d %b %d " % (len(kind), kind, len(payload)), payload)
 
 
-def _signature(value: Any) -> EnvelopeSignature:
+def _signature(value: Any) -> tuple[bytes, str | None]:
     match value:
-        case {"sig": sig, **rest}:
-            keyid = rest.get("keyid")
-            if keyid is None or isinstance(keyid, str):
-                return EnvelopeSignature(_decoded(sig, "sig"), keyid or None)
-    raise FormatError("a signature of an envelope is not well-formed", code=Code.DSSE_MALFORMED, wanted="sig and perhaps keyid")
+        case {"sig": sig, **rest} if isinstance(keyid := rest.get("keyid"), str | None):
+            strictjson.check_names(value, _OF_A_SIGNATURE)
+            return _decoded(sig, "sig"), keyid or None
+    raise _malformed("sig and perhaps keyid")
 
 
 def _decoded(text: Any, what: str) -> bytes:
@@ -92,3 +82,7 @@ def _decoded(text: Any, what: str) -> bytes:
 
 def _well_formed() -> AbstractContextManager[None]:
     return translated(FormatError, to=FormatError, what="a DSSE envelope is not well-formed", code=Code.DSSE_MALFORMED)
+
+
+def _malformed(wanted: str) -> FormatError:
+    return FormatError("a DSSE envelope is not well-formed", code=Code.DSSE_MALFORMED, wanted=wanted)

@@ -21,7 +21,6 @@ from bundler.trust.verdict import Check, Outcome, Verdict
 MAX_SIGNATURES = 1000  # about one manifest: as many as one list of layers holds. More are a way to keep a station busy
 
 _POLICY_CODES = (Code.POLICY_NO_MATCH, Code.POLICY_THRESHOLD, Code.POLICY_ATTESTATION, Code.POLICY_NAME)
-_TEXTS = (*mediatype.SIGNED, *mediatype.SBOMS, mediatype.IN_TOTO)
 _SPEC = "trust.toml"
 
 
@@ -128,7 +127,7 @@ class _Case:
         """An index, or an image with a layer that is not known to be text of a signature, an attestation or an SBOM."""
         if not isinstance(document.content, Manifest):
             return True
-        texts = (layer.media_type.startswith(_TEXTS) and layer.digest in self.heard.texts for layer in document.content.layers)
+        texts = (layer.media_type.startswith(mediatype.TEXTS) and layer.digest in self.heard.texts for layer in document.content.layers)
         return document.content.is_image and not all(texts)
 
     def _nodes(self, root: Digest) -> tuple[Digest, ...]:

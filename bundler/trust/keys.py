@@ -49,20 +49,33 @@ class Signed:
     __slots__ = ("_digests", "_parts")
 
     def __init__(self, *parts: bytes) -> None:
-        self._parts = parts
+        self._parts: tuple[bytes, ...] | None = parts
         self._digests: dict[str, bytes] = {}
+
+    @classmethod
+    def by_sha256(cls, digest: bytes) -> "Signed":
+        """Bytes that are not here, and of which only this is known: for keys that sign seals."""
+        signed = cls()
+        signed._parts, signed._digests = None, {"sha256": digest}
+        return signed
 
     def digest(self, algorithm: str) -> bytes:
         if algorithm not in self._digests:
             hasher = hashlib.new(algorithm)
-            for part in self._parts:
+            for part in self._known_parts:
                 hasher.update(part)
             self._digests[algorithm] = hasher.digest()
         return self._digests[algorithm]
 
     @property
     def whole(self) -> bytes:
-        return b"".join(self._parts)
+        return b"".join(self._known_parts)
+
+    @property
+    def _known_parts(self) -> tuple[bytes, ...]:
+        if self._parts is None:
+            raise ValueError("only the SHA-256 of these bytes is known")
+        return self._parts
 
 
 @dataclass(frozen=True, slots=True)

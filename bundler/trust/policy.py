@@ -30,6 +30,7 @@ MAX_SIGNERS = 100  # of one rule; each signature found is tried on all of them
 _NAMES = {"version", "serial", "seal", "rule"}
 _SEAL = {"stream", "scopes", "keys", "threshold"}
 _RULE = {"scope", "signer", "threshold", "attestations", "node", "name"}
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # bundle-v1.md, section 7
 _SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))", re.MULTILINE)
 
 
@@ -173,6 +174,8 @@ def with_next_serial(text: str) -> str:
 def _seal(table: "_Table", keys: "_Keys") -> Seal:
     table.check_names(_SEAL)
     stream = table.text("stream")
+    if not _STREAM.fullmatch(stream):
+        raise table.error("stream", found=stream, wanted="1 to 64 letters, digits, dots, underscores and hyphens")
     scopes = table.texts("scopes", least=1)
     _check_distinct(scopes, f"a scope of {table.what}")
     pinned = tuple(keys.load(name, role="seal") for name in table.texts("keys", least=1))

@@ -87,8 +87,7 @@ class Attestation:
     def read(cls, layer: Layer) -> "Attestation":
         """Raises TrustError and FormatError (``dsse.…``)."""
         envelope = Envelope.parse(layer.payload)
-        check_single(envelope)
-        return cls(envelope, _material(layer.descriptor, envelope.signatures[0].keyid), layer.subject)
+        return cls(envelope, _material(layer.descriptor, envelope.keyid), layer.subject)
 
     @property
     def signed(self) -> Signed:
@@ -96,7 +95,7 @@ class Attestation:
 
     @property
     def signature(self) -> bytes:
-        return self.envelope.signatures[0].sig
+        return self.envelope.signature
 
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.type``, ``intoto.…``)."""
@@ -113,12 +112,6 @@ def stated(envelope: Envelope, subject: Document) -> Statement:
     statement = Statement.parse(envelope.payload)
     statement.check_about(subject)
     return statement
-
-
-def check_single(envelope: Envelope) -> None:
-    """Of several signatures nobody has said how many must verify, so there must be one. Raises TrustError (``dsse.signature-count``)."""
-    found = len(envelope.signatures)
-    need(found == 1, Code.DSSE_SIGNATURE_COUNT, "an envelope that cannot be judged", found=f"{found} signatures", wanted="one")
 
 
 def _read(value: object) -> tuple[str, str, Digest]:

@@ -9,13 +9,13 @@ from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document
-from bundler.trust.dsse import Envelope, EnvelopeSignature, pae
+from bundler.trust.dsse import Envelope, pae
 from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed, Signer
 from bundler.trust.need import need
 from bundler.trust.offer import Claim, Layer, Material
 from bundler.trust.sigstore.protojson import Message
-from bundler.trust.simplesigning import check_single, stated
+from bundler.trust.simplesigning import stated
 from bundler.trust.statement import PAYLOAD_TYPE, TYPES
 
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"  # of the statement by which cosign 3 signs an image
@@ -100,8 +100,7 @@ class BundledSignature:
 
     @property
     def signature(self) -> bytes:
-        content = self.bundle.content
-        return content.signatures[0].sig if isinstance(content, Envelope) else content.signature
+        return self.bundle.content.signature
 
     def claim(self) -> Claim:
         """A message signature and cosign's statement are signatures, every other statement is an attestation.
@@ -121,12 +120,12 @@ def build_signature_bundle(document: Document, signer: Signer, *, annotations: M
     """
     subject = {"digest": {document.digest.algorithm: document.digest.encoded}, "annotations": dict(annotations)}
     statement = strictjson.dumps({"_type": TYPES[1], "subject": [subject], "predicateType": SIGN_PREDICATE, "predicate": {}})
-    signature = EnvelopeSignature(signer.sign(pae(PAYLOAD_TYPE, statement).whole))
+    signature = signer.sign(pae(PAYLOAD_TYPE, statement).whole)
     return strictjson.dumps(
         {
             "mediaType": mediatype.SIGSTORE_BUNDLE_V03,
             "verificationMaterial": {"publicKey": {"hint": signer.public.hint}},
-            "dsseEnvelope": Envelope(PAYLOAD_TYPE, statement, (signature,)).to_json(),
+            "dsseEnvelope": Envelope(PAYLOAD_TYPE, statement, signature).to_json(),
         }
     )
 
@@ -135,9 +134,7 @@ def _content(bundle: Message) -> Envelope | MessageSignature:
     contents = [name for name in _CONTENTS if bundle.has(name)]
     need(len(contents) == 1, Code.BUNDLE_CONTENT, "a bundle that cannot be judged", found=f"{len(contents)} contents", wanted="one")
     if contents == ["dsseEnvelope"]:
-        envelope = Envelope.of(bundle.members["dsseEnvelope"])
-        check_single(envelope)
-        return envelope
+        return Envelope.of(bundle.members["dsseEnvelope"])
     with _well_formed():
         message = bundle.message("messageSignature")
         digest = message.maybe("messageDigest")
