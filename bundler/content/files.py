@@ -68,8 +68,7 @@ def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0
 def read_small(path: Path, *, limit: int, what: str) -> bytes:
     """A regular file of at most ``limit`` bytes, whole. Raises UsageError (``usage.input``)."""
     try:
-        # not blocking: a FIFO or a terminal must not make the run wait
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"{what} {path} is no regular file", code=Code.USAGE_INPUT)
             data = file.read(limit + 1)
@@ -78,6 +77,11 @@ def read_small(path: Path, *, limit: int, what: str) -> bytes:
     if len(data) > limit:
         raise UsageError(f"{what} {path} is too large", code=Code.USAGE_INPUT, wanted=f"at most {limit} bytes")
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A FIFO or a terminal must not make the run wait, nor become its own."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def sync_folder(folder: Path) -> None:

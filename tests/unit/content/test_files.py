@@ -1,0 +1,404 @@
+"""Files that appear whole or not at all (security.md R-27 to R-30, FS-001 to -013, F-020 to -025)."""
+
+import errno
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bundler.content.files import disk, read_small, sync_folder, whole, write_whole
+from bundler.errors import Code, ConflictError, IntegrityError, TransportError, UsageError
+
+ROOT = Path(__file__).parents[3]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fill(path: Path, *pieces: bytes, replace: bool = False, then: BaseException | None = None) -> None:
+    with whole(path, replace=replace) as file:
+        for piece in pieces:
+            file.write(piece)
+        if then is not None:
+            raise then
+
+
+def fill_while_another_does(path: Path) -> None:
+    with whole(path) as file:
+        file.write(b"ours")
+        path.write_bytes(b"theirs")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files end at 10,000 bytes in this block; the kernel tells it as FAT does, or a quota."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+# Whole
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_file_has_its_name_only_when_all_of_it_is_there(tmp_path: Path, *, replace: bool):
+    with whole(tmp_path / "out", replace=replace) as file:
+        file.write(b"first ")
+        [hidden] = names(tmp_path)
+        assert hidden.startswith(".oci-bundler-")
+        assert hidden.endswith(".tmp")
+        file.write(b"second")
+    assert contents(tmp_path) == {"out": b"first second"}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
+def test_the_mode_is_the_one_asked_for_within_the_mask_from_the_first_byte(tmp_path: Path, mode: int):
+    with whole(tmp_path / "out", mode=mode) as file:
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode & ~0o022
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == mode & ~0o022
+
+
+def test_the_file_is_synced_then_named_then_its_folder_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """R-29: otherwise a power cut leaves a name with nothing behind it."""
+    steps: list[str] = []
+    real = {name: getattr(os, name) for name in ("fsync", "link", "replace", "unlink")}
+
+    def fsync(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else f"file of {os.fstat(descriptor).st_size}"
+        steps.append(f"sync {kind}")
+        real["fsync"](descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for name in ("link", "replace", "unlink"):
+        monkeypatch.setattr(os, name, lambda *names, name=name: (steps.append(name), real[name](*names)))
+    write_whole(tmp_path / "out", b"12345")
+    assert steps == ["sync file of 5", "link", "sync folder", "unlink"]
+    steps.clear()
+    write_whole(tmp_path / "out", b"123456", replace=True)
+    assert steps[:3] == ["sync file of 6", "replace", "sync folder"]
+
+
+@pytest.mark.parametrize("error", [IntegrityError("x"), KeyboardInterrupt(), SystemExit(1), ZeroDivisionError(), GeneratorExit()])
+@pytest.mark.parametrize("replace", [False, True])
+def test_an_error_leaves_nothing_and_passes_as_it_is(tmp_path: Path, error: BaseException, *, replace: bool):
+    if replace:
+        (tmp_path / "out").write_bytes(b"before")
+    before = contents(tmp_path)
+    with pytest.raises(type(error)) as raised:
+        fill(tmp_path / "out", b"half", replace=replace, then=error)
+    assert raised.value is error
+    assert contents(tmp_path) == before
+
+
+def test_a_library_error_of_the_block_is_translated(tmp_path: Path):
+    with pytest.raises(TransportError, match=r"out cannot be written: found Input/output error") as raised, whole(tmp_path / "out"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert (raised.value.code, raised.value.exit) == (Code.DISK_IO, 7)
+    assert names(tmp_path) == []
+
+
+# What is there already
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "link", "dangling link", "fifo"])
+def test_what_is_there_is_not_touched(tmp_path: Path, what: str):
+    out = place(tmp_path / "out", what)
+    before = out.lstat()
+    with pytest.raises(ConflictError, match="out exists") as raised:
+        write_whole(out, b"new")
+    assert (raised.value.code, raised.value.exit) == (Code.OUTPUT_EXISTS, 8)
+    assert (out.lstat().st_ino, out.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert not any(name.startswith(".") for name in names(tmp_path))
+
+
+def test_what_came_up_meanwhile_is_not_touched_either(tmp_path: Path):
+    with pytest.raises(ConflictError):
+        fill_while_another_does(tmp_path / "out")
+    assert contents(tmp_path) == {"out": b"theirs"}
+
+
+def test_a_file_is_replaced_when_that_is_asked_for(tmp_path: Path):
+    write_whole(tmp_path / "out", b"before", mode=0o600)
+    write_whole(tmp_path / "out", b"after", replace=True, mode=0o644)
+    assert contents(tmp_path) == {"out": b"after"}
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o644
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path):
+    target = tmp_path / "target"
+    target.write_bytes(b"elsewhere")
+    (tmp_path / "out").symlink_to(target)
+    write_whole(tmp_path / "out", b"new", replace=True)
+    assert contents(tmp_path) == {"target": b"elsewhere", "out": b"new"}
+    assert not (tmp_path / "out").is_symlink()
+
+
+@pytest.mark.parametrize("what", ["folder", "dangling link", "fifo", "/dev/null"])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, what: str):
+    """As root, replacing /dev/null would take it from the whole machine."""
+    out = Path(what) if what.startswith("/") else place(tmp_path / "out", what)
+    before = out.lstat()
+    with pytest.raises(ConflictError):
+        write_whole(out, b"new", replace=True)
+    assert out.lstat().st_ino == before.st_ino
+
+
+def place(path: Path, what: str) -> Path:
+    match what:
+        case "file":
+            path.write_bytes(b"before")
+        case "folder":
+            path.mkdir()
+        case "link":
+            (path.parent / "target").write_bytes(b"before")
+            path.symlink_to("target")
+        case "dangling link":
+            path.symlink_to("nowhere")
+        case "fifo":
+            os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("path", ["/", ".", ".."])
+def test_a_path_without_a_name_is_our_error(path: str, *, replace: bool):
+    with pytest.raises(ConflictError):
+        write_whole(Path(path), b"", replace=replace)
+
+
+def test_a_folder_that_is_not_there_is_our_error(tmp_path: Path):
+    with pytest.raises(TransportError, match="No such file or directory"):
+        write_whole(tmp_path / "not" / "there", b"")
+
+
+def test_the_longest_name_can_be_written_and_a_longer_one_is_our_error(tmp_path: Path):
+    write_whole(tmp_path / ("é" * 127), b"")  # FS-012: 254 of 255 bytes
+    with pytest.raises(TransportError, match="too long") as raised:
+        write_whole(tmp_path / ("a" * 256), b"")
+    assert raised.value.code is Code.DISK_IO
+    assert names(tmp_path) == ["é" * 127]
+
+
+# Other file systems
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_links_is_written_to_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int):
+    """FS-011: FAT and its kin."""
+    failing(monkeypatch, "link", error)
+    write_whole(tmp_path / "out", b"new")
+    assert contents(tmp_path) == {"out": b"new"}
+    with pytest.raises(ConflictError):
+        write_whole(tmp_path / "out", b"newer")
+    with pytest.raises(ConflictError):
+        fill_while_another_does(tmp_path / "late")
+    assert contents(tmp_path) == {"out": b"new", "late": b"theirs"}
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_sync_folders_is_written_to_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int):
+    failing(monkeypatch, "fsync", error, folders=True)
+    write_whole(tmp_path / "out", b"new")
+    assert contents(tmp_path) == {"out": b"new"}
+
+
+@pytest.mark.parametrize("folders", [False, True])
+def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, folders: bool):
+    """R-29, F-025: what a broken sync did not write, a second one says it did."""
+    failing(monkeypatch, "fsync", errno.EIO, folders=folders)
+    with pytest.raises(TransportError, match="out cannot be written") as raised:
+        write_whole(tmp_path / "out", b"new")
+    assert raised.value.code is Code.DISK_IO
+    assert contents(tmp_path) == ({"out": b"new"} if folders else {})
+
+
+@pytest.mark.parametrize("call", ["link", "replace"])
+def test_a_name_that_cannot_be_given_is_our_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
+    failing(monkeypatch, call, errno.EIO)
+    with pytest.raises(TransportError):
+        write_whole(tmp_path / "out", b"new", replace=call == "replace")
+    assert names(tmp_path) == []
+
+
+def test_a_temporary_file_that_cannot_be_removed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    failing(monkeypatch, "unlink", errno.EROFS)
+    write_whole(tmp_path / "out", b"new")
+    assert (tmp_path / "out").read_bytes() == b"new"
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, call: str, error: int, *, folders: bool | None = None) -> None:
+    """Let the kernel's ``call`` fail with ``error``, as it does on other file systems; for a sync, of folders or of files."""
+    real = getattr(os, call)
+
+    def fail(*arguments: int | Path) -> None:
+        if folders is not None and stat.S_ISDIR(os.fstat(arguments[0]).st_mode) != folders:
+            real(*arguments)
+        else:
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, call, fail)
+
+
+# A full disk
+
+
+@pytest.mark.parametrize("pieces", [[20_000], [6_000, 6_000], [100] * 200], ids=["at once", "on the way", "in small pieces"])
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, pieces: list[int]):
+    """F-020, F-023."""
+    with full_disk(), pytest.raises(TransportError, match="out cannot be written: found File too large") as raised:
+        fill(tmp_path / "out", *(b"a" * piece for piece in pieces))
+    assert (raised.value.code, raised.value.exit) == (Code.DISK_FULL, 7)
+    assert "file system that takes" in str(raised.value.next)
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_does_not_hide_an_error_that_came_before(tmp_path: Path):
+    with full_disk(), pytest.raises(IntegrityError):  # what of this waits in the buffer cannot be written at the close
+        fill(tmp_path / "out", b"a" * 6_000, b"a" * 6_000, then=IntegrityError("other bytes"))
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path):
+    write_whole(tmp_path / "out", b"before")
+    with full_disk(), pytest.raises(TransportError):
+        write_whole(tmp_path / "out", b"a" * 20_000, replace=True)
+    assert contents(tmp_path) == {"out": b"before"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "advised"),
+    [
+        (errno.ENOSPC, Code.DISK_FULL, True),
+        (errno.EDQUOT, Code.DISK_FULL, True),
+        (errno.EFBIG, Code.DISK_FULL, True),
+        (errno.EIO, Code.DISK_IO, False),
+        (errno.EROFS, Code.DISK_IO, False),
+        (errno.EACCES, Code.DISK_IO, False),
+    ],
+)
+def test_the_disks_errors_are_ours_and_advise_where_they_can(error: int, code: Code, *, advised: bool):
+    with pytest.raises(TransportError) as raised, disk("the store cannot be written"):
+        raise OSError(error, os.strerror(error))
+    assert (raised.value.code, raised.value.found, raised.value.next is not None) == (code, os.strerror(error), advised)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_disk_that_is_really_full_is_called_full():
+    with pytest.raises(TransportError) as raised, disk("it cannot be written"):
+        Path("/dev/full").write_bytes(b"a")
+    assert raised.value.code is Code.DISK_FULL
+
+
+def test_an_error_without_a_number_is_shown_by_its_words():
+    with pytest.raises(TransportError, match="found it is gone"), disk("it cannot be read"):
+        raise OSError("it is gone")
+
+
+# Death at each step
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bundler.content.files import write_whole
+
+path, replace, step = Path(sys.argv[1]), sys.argv[2] == "replace", int(sys.argv[3])
+steps = 0
+
+def die(event, arguments):
+    global steps
+    if event in ("open", "os.link", "os.rename", "os.remove"):
+        steps += 1
+        if steps == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+write_whole(path, b"after" * 100_000, replace=replace)
+print("through")
+"""
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(tmp_path: Path, *, replace: bool):
+    """F-001, F-008."""
+    before, after = (b"before" if replace else None), b"after" * 100_000
+    for step in range(1, 10):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        if before:
+            (folder / "out").write_bytes(before)
+        command = [sys.executable, "-c", KILLED, str(folder / "out"), "replace" if replace else "", str(step)]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        found = contents(folder)
+        assert found.pop("out", None) in (before, after)
+        assert all(name.startswith(".oci-bundler-") for name in found)
+        if run.returncode == 0:
+            break
+        assert run.returncode == -signal.SIGKILL
+        write_whole(folder / "out", after, replace=True)
+        assert (folder / "out").read_bytes() == after
+    assert run.stdout == b"through\n"
+    assert step >= 4
+
+
+# Small files that a person names
+
+
+def test_a_small_file_is_read_whole(tmp_path: Path):
+    (tmp_path / "key").write_bytes(b"12345")
+    assert read_small(tmp_path / "key", limit=5, what="the key") == b"12345"
+    (tmp_path / "link").symlink_to("key")  # as secrets are mounted in a pod
+    assert read_small(tmp_path / "link", limit=5, what="the key") == b"12345"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("nothing", "the key .*x cannot be read: found No such file or directory"),
+        ("folder", "the key .*x cannot be read: found Is a directory"),
+        ("fifo", "the key .*x is no regular file"),
+        ("dangling link", "the key .*x cannot be read: found No such file or directory"),
+        ("loop", "the key .*x cannot be read: found Too many levels of symbolic links"),
+        ("below a file", "the key .*x cannot be read: found Not a directory"),
+        ("large", "the key .*x is too large: wanted at most 5 bytes"),
+    ],
+)
+def test_what_is_no_small_file_is_an_error_and_never_waited_for(tmp_path: Path, what: str, said: str):
+    path = place(tmp_path / "x", what)
+    if what == "loop":
+        path.symlink_to("x")
+    if what == "large":
+        path.write_bytes(b"123456")
+    if what == "below a file":
+        (tmp_path / "file").touch()
+        path = tmp_path / "file" / "x"
+    with pytest.raises(UsageError, match=said) as raised:
+        read_small(path, limit=5, what="the key")
+    assert (raised.value.code, raised.value.exit) == (Code.USAGE_INPUT, 2)
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
+def test_a_device_is_no_small_file(device: str):
+    with pytest.raises(UsageError):
+        read_small(Path(device), limit=5, what="the key")
+
+
+def test_a_folder_that_is_gone_cannot_be_synced(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "gone")

@@ -1,0 +1,357 @@
+"""Bytes on their way, and threads that end: a loop cannot end on bad bytes, and nothing hangs."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.content.stream import ahead, gathered, side_by_side, verified
+from bundler.errors import BundlerError, Code, IntegrityError
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 20  # seconds that a thread may take to notice, on a machine that does much else
+
+
+class OtherError(Exception):
+    """Whatever a source may raise."""
+
+
+def described(data: bytes) -> Descriptor:
+    return Descriptor.of(data, "application/octet-stream")
+
+
+# verified
+
+
+@given(st.lists(st.binary()))
+def test_the_described_bytes_pass_in_the_pieces_they_came_in(chunks: list[bytes]):
+    assert list(verified(described(b"".join(chunks)), chunks)) == chunks
+
+
+def test_bytes_are_checked_in_the_algorithm_of_their_digest():
+    blob = Descriptor("a/b", Digest.of(b"abc", algorithm="sha512"), 3)
+    assert gathered(blob, [b"a", b"bc"]) == b"abc"
+    with pytest.raises(IntegrityError):
+        gathered(blob, [b"abd"])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "code", "passed"),
+    [
+        pytest.param([b"ab", b"d"], Code.CONTENT_DIGEST, [b"ab", b"d"], id="other bytes"),
+        pytest.param([b"ab"], Code.CONTENT_TRUNCATED, [b"ab"], id="cut"),
+        pytest.param([], Code.CONTENT_TRUNCATED, [], id="nothing"),
+        pytest.param([b"abc", b"d"], Code.CONTENT_SIZE, [b"abc"], id="a byte more"),
+        pytest.param([b"abcd"], Code.CONTENT_SIZE, [], id="a byte more at once"),
+    ],
+)
+def test_a_loop_cannot_end_on_bad_bytes(chunks: list[bytes], code: Code, passed: list[bytes]):
+    seen: list[bytes] = []
+    with pytest.raises(IntegrityError) as raised:
+        seen.extend(verified(described(b"abc"), chunks))
+    assert (raised.value.code, raised.value.exit, seen) == (code, 4, passed)
+
+
+def test_every_error_here_says_both_sizes_or_digests():
+    for chunks in ([b"ab"], [b"abd"]):
+        with pytest.raises(BundlerError) as raised:
+            gathered(described(b"abc"), chunks)
+        assert raised.value.found
+        assert raised.value.wanted
+
+
+def test_more_than_described_is_not_waited_for():
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"abc"
+
+    with pytest.raises(IntegrityError, match="longer than described"):
+        gathered(described(b"abcabc"), endless())
+
+
+def test_a_sources_own_error_passes_through():
+    def broken() -> Iterator[bytes]:
+        yield b"a"
+        raise OtherError
+
+    with pytest.raises(OtherError):
+        gathered(described(b"abc"), broken())
+
+
+# ahead
+
+
+@given(st.lists(st.integers() | st.none()), st.integers(1, 5))
+def test_items_made_ahead_are_the_same_in_the_same_order(items: list[int | None], depth: int):
+    assert list(ahead(items, depth=depth)) == items
+
+
+def test_items_are_made_in_another_thread_at_most_so_many_ahead():
+    made: list[threading.Thread] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            made.append(threading.current_thread())
+            yield number
+
+    stream = ahead(items(), depth=3)
+    assert next(stream) == 0
+    _until(lambda: len(made) == 5)  # one taken, three waiting, one in the hand
+    time.sleep(0.05)
+    assert len(made) == 5
+    stream.close()  # type: ignore[attr-defined]
+    assert made[0] is not threading.current_thread()
+    assert not made[0].is_alive()
+
+
+@pytest.mark.parametrize("error", [OtherError("x"), IntegrityError("x"), KeyboardInterrupt(), SystemExit(3), MemoryError()])
+def test_an_error_arrives_where_its_item_would_have(error: BaseException):
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise error
+
+    seen: list[int] = []
+    with pytest.raises(type(error)) as raised:
+        seen.extend(ahead(items()))
+    assert raised.value is error
+    assert seen == [1, 2]
+
+
+def test_an_error_is_an_item_where_it_is_not_raised():
+    error = OtherError()
+    assert list(ahead([error, None])) == [error, None]
+
+
+def test_bad_bytes_are_noticed_through_a_thread():
+    with pytest.raises(IntegrityError):
+        list(ahead(verified(described(b"abc"), [b"abd"])))
+
+
+def test_a_stream_that_nobody_takes_starts_no_thread():
+    before = threading.active_count()
+    stream = ahead([1])
+    assert threading.active_count() == before
+    del stream
+
+
+def test_a_consumer_that_raises_ends_the_thread_and_closes_the_source():
+    closed = threading.Event()
+    makers: list[threading.Thread] = []
+
+    def endless() -> Iterator[int]:
+        makers.append(threading.current_thread())
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    def consume() -> None:
+        for _ in ahead(endless()):
+            raise OtherError
+
+    with pytest.raises(OtherError):
+        consume()
+    assert closed.wait(PATIENCE)
+    _until(lambda: not makers[0].is_alive())
+
+
+def test_an_interrupt_does_not_wait_for_the_item_that_is_being_made():
+    go_on = threading.Event()
+
+    def stuck() -> Iterator[int]:
+        yield 1
+        go_on.wait(PATIENCE)
+
+    stream = ahead(stuck())
+    assert next(stream) == 1
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        stream.throw(KeyboardInterrupt())  # type: ignore[attr-defined]
+    assert time.monotonic() - began < PATIENCE / 2
+    go_on.set()
+
+
+# side_by_side
+
+
+@given(st.lists(st.integers()), st.integers(1, 4))
+def test_results_come_in_the_order_of_the_items(items: list[int], jobs: int):
+    assert list(side_by_side(lambda n: n + 1, items, jobs=jobs)) == [n + 1 for n in items]
+
+
+def test_the_first_waits_for_nobody_and_the_order_holds():
+    second_is_done = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert second_is_done.wait(PATIENCE)
+        if number == 1:
+            second_is_done.set()
+        return number
+
+    assert list(side_by_side(work, range(4), jobs=2)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_one_job_is_this_thread(jobs: int):
+    assert list(side_by_side(lambda _: threading.current_thread(), [1, 2], jobs=jobs)) == [threading.current_thread()] * 2
+
+
+def test_no_more_threads_than_jobs_and_no_more_in_flight_than_twice_as_many():
+    taken, together, most, lock = 0, 0, 0, threading.Lock()
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(50):
+            taken += 1
+            yield number
+
+    def work(number: int) -> int:
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+        time.sleep(0.001)
+        with lock:
+            together -= 1
+        return number
+
+    for got, number in enumerate(side_by_side(work, items(), jobs=3)):
+        assert got == number
+        assert taken - got <= 6
+    assert most == 3
+
+
+def test_one_thread_is_started_for_one_item():
+    def work(_: int) -> int:
+        return sum(thread.name == name for thread in threading.enumerate())
+
+    name = "work"
+    before = work(0)
+    assert list(side_by_side(work, [1], jobs=8)) == [before + 1]
+
+
+@pytest.mark.parametrize("error", [OtherError("x"), IntegrityError("x"), SystemExit(3), MemoryError()])
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_the_first_error_in_the_items_order_is_raised(error: BaseException, jobs: int):
+    def work(number: int) -> int:
+        if number == 5:
+            raise error
+        if number == 6:
+            raise ZeroDivisionError
+        return number
+
+    seen: list[int] = []
+    with pytest.raises(type(error)) as raised:
+        seen.extend(side_by_side(work, range(100), jobs=jobs))
+    assert raised.value is error
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_after_an_error_nothing_new_begins_and_what_has_begun_ends():
+    began: list[int] = []
+    ended: list[int] = []
+    failed = threading.Event()
+
+    def work(number: int) -> None:
+        began.append(number)
+        if number == 0:
+            failed.wait(PATIENCE)
+            raise OtherError
+        if number == 1:
+            failed.set()
+            time.sleep(0.05)
+        ended.append(number)
+
+    with pytest.raises(OtherError):
+        list(side_by_side(work, range(100), jobs=2))
+    assert 1 in ended
+    assert sorted(began) == sorted([0, *ended])
+    assert len(began) <= 4
+    count = len(began)
+    time.sleep(0.02)
+    assert len(began) == count
+
+
+def test_an_error_of_the_items_is_raised_and_ends_the_threads():
+    workers = set()
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise OtherError
+
+    with pytest.raises(OtherError):
+        list(side_by_side(lambda _: workers.add(threading.current_thread()), items(), jobs=2))
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_a_consumer_that_stops_early_ends_the_threads():
+    workers = set()
+
+    def work(number: int) -> int:
+        workers.add(threading.current_thread())
+        return number
+
+    results = side_by_side(work, range(1000), jobs=3)
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+    assert workers
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_streams_go_through_streams():
+    def work(number: int) -> bytes:
+        data = bytes([number]) * 1000
+        return gathered(described(data), ahead([data[:500], data[500:]]))
+
+    assert [len(data) for data in side_by_side(work, range(50), jobs=4)] == [1000] * 50
+
+
+# A person's Ctrl-C, in a process of its own
+
+STUCK = """
+import sys, time
+from bundler.content.stream import ahead, side_by_side
+
+def stuck(number):
+    print("working", flush=True)
+    time.sleep(60)
+
+def items():
+    yield 1
+    stuck(2)
+
+try:
+    for _ in {}:
+        pass
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("loop", ["side_by_side(stuck, range(9), jobs=2)", "ahead(items())", "side_by_side(stuck, [1], jobs=1)"])
+def test_an_interrupt_ends_the_run_at_once_whatever_its_threads_do(loop: str):
+    with subprocess.Popen([sys.executable, "-c", STUCK.format(loop)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout
+        assert run.stdout.readline() == b"working\n"
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, said) == (130, b"")
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
