@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bundler.bundle.archive import Archive, Content
-from bundler.bundle.envelope import sealed
 from bundler.bundle.layout import walk
 from bundler.bundle.seal import ImageEntry, Seal, looked_up, time
 from bundler.errors import Code, FormatError, IntegrityError
@@ -16,7 +15,6 @@ from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
 from bundler.trust.seal import OpenedSeal, may_seal, open_seal
-from bundler.trust.verdict import Check, Outcome
 
 CLOCKS_APART = timedelta(hours=24)  # two clocks that nobody has set for years are still closer than this
 
@@ -48,9 +46,9 @@ def prove(
     Raises FormatError for what the format does not allow, IntegrityError where the damage leaves nothing to judge.
     """
     used = TrustUsed(path=trust.path, digest=trust.policy.digest)
-    opened = open_seal(trust.policy, sealed(archive.envelope.payload(), archive.envelope.signatures))
+    opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
-        return Proved(Report(trust=used, seal=_seal_report(opened, opened.checks, opened.reasons)))
+        return Proved(Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details)))
     content = archive.sealed_by(archive.envelope.payload())
     seal = judge_seal(opened, content.seal, at=at)
     if not seal.passed:
@@ -93,19 +91,18 @@ def image_report(carried: Carried, chunks: Chunks, trust: Trust, *, at: datetime
 
 def judge_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
     """Whether those who sealed the bundle may send this one here, now."""
-    checks = may_seal(opened, stream=seal.stream, repositories={image.reference.repository for image in seal.images})
-    reasons = [check.code for check in checks if check.code]
-    reasons += [Code.SEAL_STATION] if seal.station is not None else []
-    reasons += [Code.BASE_MISSING] if seal.base is not None else []
-    reasons += [Code.TRUST_SERIAL] if seal.requires_trust is not None else []
-    reasons += [Code.TIME_EXPIRED] if seal.expires is not None and seal.expires <= at else []
-    reasons += [Code.TIME_FUTURE] if seal.created > at + CLOCKS_APART else []
-    return _seal_report(opened, checks, reasons)
-
-
-def _seal_report(opened: OpenedSeal, checks: Sequence[Check], reasons: Sequence[Code]) -> SealReport:
-    details = tuple(f"{check.name}: {check.detail}" for check in checks if check.outcome is Outcome.FAILED)
-    return SealReport(signers=opened.signers, reasons=tuple(reasons), details=details)
+    refused = dict(may_seal(opened, seal.stream, {image.reference.repository for image in seal.images}))
+    if seal.station is not None:
+        refused[Code.SEAL_STATION] = f"for the station {seal.station}; this one has no name yet"
+    if seal.base is not None:
+        refused[Code.BASE_MISSING] = f"it builds on {seal.base}; bases are not kept yet"
+    if seal.requires_trust is not None:
+        refused[Code.TRUST_SERIAL] = f"it asks for trust of serial {seal.requires_trust} or later, which is not compared yet"
+    if seal.expires is not None and seal.expires <= at:
+        refused[Code.TIME_EXPIRED] = f"good until {time(seal.expires)}, judged as of {time(at)}"
+    if seal.created > at + CLOCKS_APART:
+        refused[Code.TIME_FUTURE] = f"made {time(seal.created)}, judged as of {time(at)}"
+    return SealReport(opened.signers, tuple(refused), tuple(refused.values()))
 
 
 def facts(archive: Archive, content: Content) -> BundleFacts:
