@@ -183,9 +183,11 @@ class Server:
 
 def _listening(address: tuple[str, int]) -> socket.socket:
     host, port = address
+    if not 0 <= port < 1 << 16:
+        raise UsageError(f"cannot listen on {host}:{port}", found="no such port", next="choose another address with --listen")
     try:
         return socket.create_server(address, family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=MAX_CONNECTIONS)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}", found=error, next="choose another address with --listen") from error
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bundler import strictjson
-from bundler.content.files import disk, read_small, sync_folder
+from bundler.content.files import disk, read_small, sync_folder, write_whole
 from bundler.errors import Code, FormatError, TransportError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -37,6 +37,7 @@ from bundler.oci.reference import Reference
 MAX_UPLOADS = 1_024  # under way at once; four for each connection that can be open
 FORGOTTEN = 3_600  # seconds without a byte after which an upload gives way to a new one
 
+_MARKER = "registry.json"
 _FORM = {"version": 1}
 _HOST = "localhost"  # names are judged by the one grammar of references, which wants a host
 _STRIPES = 64  # two repositories that share a lock wait for each other, no more
@@ -165,12 +166,12 @@ class Storage:
         sync_folder(path.parent)
 
     def _prepare(self) -> None:
+        if not (self.folder / _MARKER).exists():
+            write_whole(self.folder / _MARKER, json.dumps(_FORM).encode())
         for name in ("uploads", "blobs", "repositories"):
             _make(self.folder / name)
         for left in (self.folder / "uploads").iterdir():
             left.unlink()
-        if not (self.folder / "registry.json").exists():
-            self.write(json.dumps(_FORM).encode(), self.folder / "registry.json")
         self._sweep()
 
     def _sweep(self) -> None:
@@ -345,11 +346,11 @@ class Upload:
 
 
 def _look_at(folder: Path, *, read_only: bool) -> None:
-    marker = folder / "registry.json"
+    marker = folder / _MARKER
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", code=Code.USAGE_INPUT)
     if not marker.exists():
-        if read_only or (folder.exists() and {each.name for each in folder.iterdir()} - {"lock", "uploads"}):
+        if read_only or (folder.exists() and any(each.name != "lock" and _MARKER not in each.name for each in folder.iterdir())):
             raise UsageError(
                 f"{folder} is not a registry's folder",
                 code=Code.USAGE_INPUT,

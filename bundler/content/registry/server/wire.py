@@ -129,10 +129,13 @@ class Connection(BaseHTTPRequestHandler):
 
     def _received(self) -> None:
         if len(self.raw_requestline) > MAX_LINE:
-            self.requestline = self.request_version = self.command = ""
+            self.requestline = self.command = ""
             self.send_error(414)
             return
         if not self.parse_request():
+            return
+        if self.request_version == "HTTP/0.9":
+            self.send_error(505)
             return
         self._asked = f"{ascii(self.command)[1:-1]} {ascii(self.path)[1:-1]}"
         try:
@@ -180,6 +183,7 @@ class Connection(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server refuses by itself: no HTTP, or too much of it."""
         self.close_connection = True
+        self.request_version = self.protocol_version  # http.server would answer without a head
         self._send(RefusedError(code, "UNSUPPORTED", message or explain or self.responses.get(code, ("refused", ""))[0]).answer())
 
     def _send(self, answer: Answer) -> None:
