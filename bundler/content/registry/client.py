@@ -126,22 +126,8 @@ class Repository:
     def has(self, blob: Descriptor) -> bool:
         """Whether the registry says that it has the blob, in its size; what it says is not proof."""
 
-        def size(answer: Answer) -> int | None:
-            if answer.status == 200:
-                return answer.head.length if answer.head.length is not None else -1
-            if answer.status == 404:
-                return None
-            raise self._session.refusal(answer, "HEAD", need=self._need)
-
-        def asked(method: str) -> int | None:
-            return self._session.ask(method, self._target(f"blobs/{blob.digest}"), need=self._need, then=size, abroad=True)
-
-        try:
-            return asked("HEAD") == blob.size
-        except TransportError as error:
-            if error.code is not Code.REGISTRY_STATUS or isinstance(error, PassingError):
-                raise
-        return asked("GET") == blob.size  # some registries, and some storage behind them, know no HEAD
+        said = self._size(blob, "HEAD")
+        return blob.size == (self._size(blob, "GET") if said is None else said)
 
     def chunks(self, blob: Descriptor) -> Iterator[bytes]:
         """As :meth:`bundler.content.store.Source.chunks`: at most a byte more than the blob has."""
@@ -218,6 +204,18 @@ class Repository:
                 f"{self.name} lacks what {document.digest} names", code=Code.BLOB_MISSING, found=f"{answer.status} {complaint.text}"
             )
         return self._session.refusal(answer, "PUT", need=need, complaint=complaint)
+
+    def _size(self, blob: Descriptor, method: str) -> int | None:
+        """The size of a blob that is there, -1 if it is not or has none. None if HEAD is refused: then GET says why, or works."""
+
+        def size(answer: Answer) -> int | None:
+            if answer.status in {200, 404}:
+                return answer.head.length if answer.status == 200 and answer.head.length is not None else -1
+            if method == "HEAD":
+                return None
+            raise self._session.refusal(answer, method, need=self._need)
+
+        return self._session.ask(method, self._target(f"blobs/{blob.digest}"), need=self._need, then=size, abroad=True)
 
     def _blob(self, blob: Descriptor, *, start: int) -> Answer:
         headers = {"Range": f"bytes={start}-"} if start else {}

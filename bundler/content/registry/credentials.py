@@ -165,10 +165,10 @@ def _namespace(key: str) -> str:
     scheme, separator, rest = key.partition("://")
     if separator and scheme in {"http", "https"}:
         return rest.partition("/")[0].lower()
-    host, slash, path = key.partition("/")
+    host, _, path = key.partition("/")
     if path.rstrip("/") in {"v1", "v2"}:
         return host.lower()
-    return host.lower() + slash + path.rstrip("/")
+    return "/".join(filter(None, (host.lower(), path.rstrip("/"))))
 
 
 def _member(members: Any, name: str, kind: type, source: str) -> Any:

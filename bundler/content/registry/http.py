@@ -106,9 +106,11 @@ class Transport:
         """Whether someone there answers plain http as a registry does, asked without credentials. Raises PassingError if nobody listens."""
         try:
             answer = self.send("GET", Url(origin, "/v2/"), headers={}, wait=self._access.patience.connect)
-        except TransportError as error:
+        except PassingError as error:
             if isinstance(error.__cause__, ConnectionRefusedError):
                 raise
+            return False
+        except TransportError:
             return False
         answer.discard()
         return answer.status != 400  # what servers of TLS answer to those who do not speak it

@@ -29,10 +29,10 @@ class Tries:
         self._moved = 0
 
     def again(self, error: PassingError) -> None:
-        """Wait, as long as the registry asked for or a little longer each time; raise ``error`` when that was often enough."""
+        """Wait, as long as the registry asked for or a little longer each time; raise TransportError when that was often enough."""
         self._failed += 1
         if self._failed >= MAX_TRIES:
-            raise error
+            raise error.error from error
         backoff = FIRST_WAIT * 2 ** (self._failed - 1) * (0.5 + secrets.randbelow(501) / 1000)
         self._sleep(min(error.after if error.after is not None else backoff, MAX_WAIT))
 
@@ -148,13 +148,18 @@ class Session:
         found = f"{answer.status} {said.text}".strip()
         if answer.status in {401, 403} and answer.url.origin == self.home:
             return self._auth.refused(need, found=found)
-        return TransportError(f"{self.host} refuses {method} {shown(answer.url.path)[1:-1]}", code=Code.REGISTRY_STATUS, found=found)
+        return TransportError(
+            f"{self.host} refuses {method} {shown(answer.url.path)[1:-1]}",
+            code=Code.REGISTRY_STATUS,
+            found=found,
+            next="leave --plain-http out" if answer.status == 400 and "HTTPS server" in said.text else None,
+        )
 
     def complaint(self, answer: Answer) -> Complaint:
         """What an error body says, for a message, without our secrets. Never raises for what is in it."""
         try:
             body = answer.beginning(MAX_ERROR)
-        except TransportError:
+        except (TransportError, PassingError):
             body = b""
         return Complaint.parse(body, secrets=tuple(self._auth.secrets()))
 

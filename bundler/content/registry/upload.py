@@ -66,8 +66,6 @@ class Uploads:
             except NotWholeError:
                 self._piecewise = piecewise = True
             except PassingError as error:
-                if upload.feed.failure is not None:
-                    raise
                 if self._has(blob):
                     return
                 tries.again(error)
@@ -96,10 +94,8 @@ class Uploads:
         return self._session.ask("POST", self._start, need=need, then=location, tries=tries)
 
 
-class NotWholeError(TransportError):
+class NotWholeError(Exception):
     """The registry does not take a blob in one request, or not one of this size."""
-
-    default = Code.REGISTRY_STATUS
 
 
 class Upload:
@@ -157,8 +153,6 @@ class Upload:
             finally:
                 answer.discard()
         except PassingError as error:
-            if self.feed.failure is not None:
-                raise
             tries.again(error)
         return self._held(sent=start + length, tries=tries)
 
@@ -187,10 +181,9 @@ class Upload:
             complaint = self._session.complaint(answer)
             if answer.status in {401, 404} and "DIGEST_INVALID" not in complaint.codes:
                 raise self._lost(f"{answer.status} {complaint.text}")
-            refusal = self._session.refusal(answer, "PUT", need=self._need, complaint=complaint)
             if isinstance(body, Part) and (answer.status in _NOT_WHOLE or (answer.status == 400 and complaint.codes & _NOT_WHOLE_CODES)):
-                raise NotWholeError(refusal.what, found=refusal.found)
-            raise refusal
+                raise NotWholeError
+            raise self._session.refusal(answer, "PUT", need=self._need, complaint=complaint)
         finally:
             answer.discard()
 
@@ -215,14 +208,13 @@ class Upload:
 class Feed:
     """The bytes of one blob, handed out in the lengths that requests take them in.
 
-    The last bytes are handed out only once the iterator has ended, and never more or fewer than the blob has.
+    The last bytes are handed out only once the iterator has ended, and never more or fewer than the blob has. What the
+    iterator raises is raised to whoever asked for the upload, and not tried again here.
     """
 
     def __init__(self, chunks: Iterator[bytes], blob: Descriptor) -> None:
         self._chunks = _held_back(chunks, blob)
         self._rest = b""
-        self.failure: BaseException | None = None
-        """What the iterator raised: whoever gave it knows what that means, and it is not tried again here."""
 
     def part(self, length: int) -> "Part":
         """The next ``length`` bytes as the body of a request."""
@@ -235,22 +227,15 @@ class Feed:
 
     def finish(self) -> None:
         """See the iterator's end."""
-        while self._next():
+        while next(self._chunks, b""):
             pass
 
     def take(self, length: int) -> Iterator[bytes]:
         """The next ``length`` bytes."""
-        while length and (piece := self._rest or self._next()):
+        while length and (piece := self._rest or next(self._chunks, b"")):
             self._rest = piece[length:]
             yield piece[:length]
             length -= min(length, len(piece))
-
-    def _next(self) -> bytes:
-        try:
-            return next(self._chunks, b"")
-        except BaseException as error:
-            self.failure = error
-            raise
 
 
 class Part:

@@ -35,14 +35,17 @@ class Patience:
     """...over so many seconds of waiting for it. Time that the reader takes does not count."""
 
 
-class PassingError(TransportError):
-    """What may be otherwise in a while: a lost connection, a registry that is busy. ``after`` is how long it asks to wait."""
+class PassingError(Exception):
+    """What may be otherwise in a while: a lost connection, a registry that is busy.
 
-    default = Code.REGISTRY_UNREACHABLE
+    It stays inside this folder: ``error`` is what it comes to when it was tried often enough, ``after`` how many
+    seconds the registry asks to wait.
+    """
 
-    def __init__(self, what: str, *, code: Code | None = None, found: object = None, after: float | None = None) -> None:
-        super().__init__(what, code=code, found=found, next="run it again later")
+    def __init__(self, what: str, *, code: Code = Code.REGISTRY_UNREACHABLE, found: object = None, after: float | None = None) -> None:
+        self.error = TransportError(what, code=code, found=found, next="run it again later")
         self.after = after
+        super().__init__(str(self.error))
 
 
 @contextmanager
@@ -240,7 +243,7 @@ class Answer:
 
     def discard(self) -> None:
         """Give the connection back, having read past a small rest, or end it."""
-        with suppress(TransportError):
+        with suppress(TransportError, PassingError):
             self.beginning(16 << 10)
         self.close()
 
@@ -291,7 +294,7 @@ class Answer:
                 if not self._left and not self._chunked:
                     self._end(persistent=self.head.persistent)
                 return count
-        except TransportError:
+        except (TransportError, PassingError):
             self.close()
             raise
 
