@@ -200,7 +200,7 @@ class Content:
         self._runs = tuple(runs(tar.record(archive.seal_size), _records(seal.members), len(tar.END)))
         self._offsets = archive.table.offsets(self._runs)
         self._firsts = array("Q", (run.first for run in self._runs))
-        self._records = {member.name or member.digest.encoded: record for record, member in enumerate(seal.members, start=1)}
+        self._records = {member.key: record for record, member in enumerate(seal.members, start=1)}
         self._group = lru_cache(maxsize=8)(self._decoded)
 
     def has(self, digest: Digest) -> bool:

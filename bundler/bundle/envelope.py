@@ -32,6 +32,7 @@ class Envelope:
     """Signatures, and the digest of what they sign."""
 
     signatures: tuple[bytes, ...]
+    """At most :data:`MAX_SIGNATURES`, each once; none is no fault of the form."""
     signed: bytes
     """SHA-256 of the pre-authentication encoding (DSSE 1.0.2): what each signature is verified on, as prehashed."""
     identity: Digest
@@ -111,10 +112,8 @@ def _signatures(tail: bytes) -> tuple[bytes, ...]:
             raise _refuse("it has other members than payload, payloadType and signatures")
     if kind != PAYLOAD_TYPE:
         raise _refuse("its payload is of another type", found=ascii(kind)[1:80], wanted=PAYLOAD_TYPE)
-    if not 0 < len(entries) <= MAX_SIGNATURES:
-        raise FormatError(
-            "the seal has no or too many signatures", code=Code.LIMIT_SEAL, found=len(entries), wanted=f"1 to {MAX_SIGNATURES}"
-        )
+    if len(entries) > MAX_SIGNATURES:
+        raise FormatError("the seal has too many signatures", code=Code.LIMIT_SEAL, found=len(entries), wanted=f"at most {MAX_SIGNATURES}")
     signatures = tuple(_signature(entry) for entry in entries)
     if len(set(signatures)) != len(signatures):
         raise _refuse("it has a signature twice")

@@ -373,9 +373,9 @@ def _two_sizes(digest: Digest, found: int, wanted: int) -> IntegrityError:
 
 def _check_members(found: Sequence[Member], made: Sequence[Member]) -> None:
     """The members of the seal against those that the documents need: first what is malformed, then what is not there."""
-    has, needed = {member.path: member for member in found}, {member.path for member in made}
+    has, needed = {member.key: member for member in found}, {member.key for member in made}
     for member in found:
-        if member.path not in needed:
+        if member.key not in needed:
             raise FormatError(f"the seal lists {member.path}, which no image needs", code=Code.FORMAT_SEAL)
     for member, wanted in zip(found, made, strict=False):
         if wanted.kind in DERIVED and member != wanted:
@@ -386,10 +386,10 @@ def _check_members(found: Sequence[Member], made: Sequence[Member]) -> None:
                 wanted=wanted.digest,
             )
     for wanted in made:
-        if wanted.path not in has:
+        if wanted.key not in has:
             raise IntegrityError(f"the bundle lacks a {wanted.kind} that an image needs", code=Code.CONTENT_MISSING, wanted=wanted.digest)
-        if has[wanted.path].size != wanted.size:
-            raise _two_sizes(wanted.digest, wanted.size, has[wanted.path].size)
+        if has[wanted.key].size != wanted.size:
+            raise _two_sizes(wanted.digest, wanted.size, has[wanted.key].size)
     _same(found, made, "a member")
 
 

@@ -81,6 +81,11 @@ class Member:
         return self.name or BLOBS + self.digest.encoded
 
     @property
+    def key(self) -> str:
+        """What it is looked up by: its name or, where that is made of the digest, the hex of that."""
+        return self.name or self.digest.encoded
+
+    @property
     def blob(self) -> Descriptor:
         """Digest and size as what ``verified`` takes."""
         return Descriptor("application/octet-stream", self.digest, self.size)
@@ -202,12 +207,15 @@ class Seal:
         Raises FormatError (``format.seal``, ``format.version``, ``format.json``, ``format.digest``, ``format.reference``,
         ``limit.seal``), IntegrityError (``content.digest``, ``content.size``) where what it says of content cannot be true.
         """
-        return cls(**_predicate(_statement(payload)))
+        seal = cls(**_predicate(_statement(payload)))
+        if seal.statement() != payload:
+            raise _refuse("the payload is not the one spelling of a statement about index.json")
+        return seal
 
     def statement(self) -> bytes:
         """The payload that is signed. Raises FormatError (``limit.seal``)."""
         index = next(member for member in self.members if member.kind is Kind.INDEX)
-        payload = strictjson.dumps(statement(self.predicate(), index.digest))
+        payload = b"".join(_spelt(statement(self._fields(), index.digest)))
         if len(payload) > MAX_SEAL:
             raise FormatError(
                 "the seal would be over its limit",
@@ -220,6 +228,10 @@ class Seal:
 
     def predicate(self) -> dict[str, Any]:
         """The predicate as the value of its JSON."""
+        return {name: list(value) if isinstance(value, map) else value for name, value in self._fields().items()}
+
+    def _fields(self) -> dict[str, Any]:
+        """The predicate, its long lists yet to be made."""
         return {
             "format": FORMAT,
             "stream": self.stream,
@@ -231,10 +243,10 @@ class Seal:
             "created": time(self.created),
             "expires": None if self.expires is None else time(self.expires),
             "checked_with": _text(self.checked_with),
-            "images": [image.to_json() for image in self.images],
-            "members": [member.to_json() for member in self.members],
-            "lookups": [lookup.to_json() for lookup in self.lookups],
-            "left_out": [foreign.to_json() for foreign in self.left_out],
+            "images": map(ImageEntry.to_json, self.images),
+            "members": map(Member.to_json, self.members),
+            "lookups": map(Lookup.to_json, self.lookups),
+            "left_out": map(Foreign.to_json, self.left_out),
         }
 
 
@@ -258,6 +270,22 @@ def time(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
+def _spelt(value: Any) -> Iterator[bytes]:
+    """``value`` as canonical JSON, in pieces, so that nobody holds a hundred thousand dicts."""
+    if isinstance(value, dict):
+        for number, name in enumerate(sorted(value)):
+            yield (b"," if number else b"{") + strictjson.dumps(name) + b":"
+            yield from _spelt(value[name])
+        yield b"}"
+    elif isinstance(value, map):
+        yield b"["
+        for number, item in enumerate(value):
+            yield (b"," if number else b"") + strictjson.dumps(item)
+        yield b"]"
+    else:
+        yield strictjson.dumps(value)
+
+
 def _text(digest: Digest | None) -> str | None:
     return None if digest is None else str(digest)
 
@@ -266,24 +294,20 @@ def _statement(payload: bytes) -> dict[str, Any]:
     """The predicate's members, once the statement around it is as it must be."""
     if len(payload) > MAX_SEAL:
         raise FormatError("the seal is over its limit", code=Code.LIMIT_SEAL, found=f"{len(payload)} bytes", wanted=f"at most {MAX_SEAL}")
-    value = strictjson.loads(payload, limit=MAX_SEAL)
-    if strictjson.dumps(value) != payload:
-        raise _refuse("the payload is not spelt as canonical JSON")
-    kind, predicate = (value.get("predicateType"), value.get("predicate")) if isinstance(value, dict) else (None, None)
-    if kind != PREDICATE_TYPE and isinstance(kind, str) and _PREDICATE_TYPES.fullmatch(kind):
-        raise _newer(kind, PREDICATE_TYPE)
-    if isinstance(predicate, dict) and type(predicate.get("format")) is int and predicate["format"] != FORMAT:
+    match strictjson.loads(payload, limit=MAX_SEAL):
+        case {"predicateType": str(kind), "predicate": dict(predicate)}:
+            pass
+        case _:
+            raise _refuse("the payload is no in-toto statement")
+    if kind != PREDICATE_TYPE:
+        raise (
+            _newer(kind, PREDICATE_TYPE)
+            if _PREDICATE_TYPES.fullmatch(kind)
+            else _refuse("it is about something else", found=ascii(kind)[:80])
+        )
+    if type(predicate.get("format")) is int and predicate["format"] != FORMAT:
         raise _newer(predicate["format"], FORMAT)
-    if not isinstance(predicate, dict) or value != statement(predicate, _index_of(predicate)):
-        raise _refuse("the payload is no statement of ours about index.json")
     return predicate
-
-
-def _index_of(predicate: Mapping[str, Any]) -> Digest:
-    match predicate.get("members"):
-        case [_, {"kind": "index", "sha256": str(encoded)}, *_]:
-            return Digest("sha256", encoded)
-    raise _refuse("the second of its members is no index")
 
 
 def _newer(found: object, wanted: object) -> FormatError:
@@ -529,7 +553,7 @@ def _check_members(members: Sequence[Member]) -> None:
                     f"{name} has other bytes than its name says", code=Code.CONTENT_DIGEST, found=member.digest, wanted=f"sha256:{named[1]}"
                 )
         raise _refuse(f"a {member.kind} has a name that is not its", found=ascii(member.name)[:200])
-    _no_twice((member.path for member in members), "members")
+    _no_twice((member.key for member in members), "members")
 
 
 def _check_roots(images: Sequence[ImageEntry], members: Sequence[Member]) -> None:
