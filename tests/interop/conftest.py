@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bundler.content.registry.server import Server
 from tests.interop import peers as real
+from tests.interop import station as ours
 from tests.interop.images import Layout
 from tests.interop.tools import pins
 
@@ -51,7 +53,14 @@ def olareg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real.Registry]:
         yield registry
 
 
-@pytest.fixture(params=["docker_registry", "distribution", "olareg"])
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real.Registry]:
+    """Our own, which peers must find to be a registry like the others."""
+    with Server(tmp_path_factory.mktemp("embedded") / "registry") as server:
+        yield real.Registry("oci-bundler", server.url.removeprefix("http://"), referrers=True)
+
+
+@pytest.fixture(params=["docker_registry", "distribution", "olareg", "embedded"])
 def registry(request: pytest.FixtureRequest) -> real.Registry:
     """Each of the registries in turn."""
     running: real.Registry = request.getfixturevalue(request.param)

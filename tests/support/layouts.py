@@ -87,7 +87,7 @@ class Content:
             "architecture": told.architecture,
             "os": told.os,
             "config": {"Cmd": ["/words"], "Labels": {"words": words}},
-            "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(str(layer.digest).encode())) for layer in listed]},
+            "rootfs": {"type": "layers", "diff_ids": [str(self._diff_id(layer)) for layer in listed]},
         }
         return self.manifest(
             self.blob(json.dumps(config).encode(), mediatype.DOCKER_CONFIG if docker else mediatype.OCI_CONFIG, algorithm=algorithm),
@@ -96,6 +96,13 @@ class Content:
             annotations=annotations,
             algorithm=algorithm,
         )
+
+    def _diff_id(self, layer: Descriptor) -> Digest:
+        """The digest of the layer's tar (image-spec, config.md, "Layer DiffID"); its own where the layer is not there."""
+        data = self.blobs.get(layer.digest)
+        if data is None:
+            return layer.digest
+        return Digest.of(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data)
 
     def layer(self, words: str, platform: str = "linux/amd64", *, docker: bool = False, algorithm: str = "sha256") -> Descriptor:
         """A gzip-compressed layer in which the file ``words`` holds these words and the platform."""
