@@ -1,0 +1,16 @@
+"""Other projects' test vectors, which lie beside this repository and are never copied into it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+PLACE = Path(os.environ.get("OCI_BUNDLER_VECTORS") or Path(__file__).parents[3] / "shared" / "vectors")
+
+
+def vectors(folder: str) -> Path:
+    """The folder of that name; the test is skipped, with the reason, where it is not there."""
+    path = PLACE / folder
+    if not path.is_dir():
+        pytest.skip(f"the vectors of {folder} are not here: they belong in {PLACE}, or where $OCI_BUNDLER_VECTORS says")
+    return path

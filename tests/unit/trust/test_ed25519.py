@@ -1,0 +1,112 @@
+"""Ed25519ph and points of small order (RFC 8032; signatures.md 3.6, K-3)."""
+
+import hashlib
+
+import pytest
+
+from bundler.trust import ed25519 as points
+from bundler.trust.ed25519 import is_sound, verifies_prehashed
+from tests.support.signing import Key, ed25519ph
+
+# RFC 8032, section 7.3, "TEST abc"
+PUBLIC = bytes.fromhex("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf")
+SIGNATURE = bytes.fromhex(
+    "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+)
+PREHASH = hashlib.sha512(b"abc").digest()
+
+# All points of order 1, 2, 4 and 8 (8 of them), and the ways to write some of them that are not the one way.
+SMALL_ORDER = {
+    "order 1": "0100000000000000000000000000000000000000000000000000000000000000",
+    "order 2": "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "order 4, even x": "0000000000000000000000000000000000000000000000000000000000000000",
+    "order 4, odd x": "0000000000000000000000000000000000000000000000000000000000000080",
+    "order 8, first": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "order 8, second": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "order 8, third": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "order 8, fourth": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+}
+NOT_CANONICAL = {
+    "order 1, y as p + 1": "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "order 4, y as p": "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "order 1, x as -0": "0100000000000000000000000000000000000000000000000000000000000080",
+    "order 2, x as -0": "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "y as p + 3, of a large order": "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+
+def test_the_vector_of_the_rfc_verifies():
+    assert verifies_prehashed(PUBLIC, SIGNATURE, PREHASH)
+
+
+def test_what_is_signed_here_as_cosign_signs_verifies():
+    key = Key.of("ed25519")
+    assert verifies_prehashed(key.private.public_key().public_bytes_raw(), key.sign_prehashed(b"image"), hashlib.sha512(b"image").digest())
+
+
+def test_a_plain_signature_is_not_a_prehashed_one():
+    key = Key.of("ed25519")
+    public = key.private.public_key().public_bytes_raw()
+    assert not verifies_prehashed(public, key.sign(b"abc"), PREHASH)
+    assert not verifies_prehashed(public, key.sign(PREHASH), PREHASH)
+
+
+@pytest.mark.parametrize("at", [0, 31, 32, 63])
+def test_another_signature_does_not_verify(at: int):
+    changed = bytearray(SIGNATURE)
+    changed[at] ^= 1
+    assert not verifies_prehashed(PUBLIC, bytes(changed), PREHASH)
+
+
+def test_another_message_or_key_does_not_verify():
+    assert not verifies_prehashed(PUBLIC, SIGNATURE, hashlib.sha512(b"abd").digest())
+    assert not verifies_prehashed(Key.of("ed25519").private.public_key().public_bytes_raw(), SIGNATURE, PREHASH)
+
+
+def test_a_scalar_that_is_not_reduced_does_not_verify():
+    scalar = int.from_bytes(SIGNATURE[32:], "little") + points._L
+    assert not verifies_prehashed(PUBLIC, SIGNATURE[:32] + scalar.to_bytes(32, "little"), PREHASH)
+
+
+@pytest.mark.parametrize("signature", [b"", SIGNATURE[:63], SIGNATURE + b"\0", bytes(64), b"\xff" * 64])
+def test_what_has_not_the_form_of_a_signature_does_not_verify(signature: bytes):
+    assert not verifies_prehashed(PUBLIC, signature, PREHASH)
+
+
+def test_a_key_that_is_no_point_verifies_nothing():
+    assert not verifies_prehashed(b"\x02" + bytes(31), SIGNATURE, PREHASH)
+    assert not verifies_prehashed(PUBLIC[:31], SIGNATURE, PREHASH)
+
+
+@pytest.mark.parametrize("commitment", [bytes.fromhex(text) for text in SMALL_ORDER.values()][:1])
+def test_a_commitment_of_small_order_does_not_verify_though_the_equation_holds(commitment: bytes):
+    """Its signer has chosen the nonce 0, and so given the key away."""
+    scalar = 8 * 12345
+    public = points._encode(points._times(scalar, points._BASE))
+    signature = ed25519ph(scalar, commitment, 0, b"abc")
+    challenge = points._L - int.from_bytes(hashlib.sha512(points._DOM2 + commitment + public + PREHASH).digest(), "little") % points._L
+    left = points._sum_of_multiples(
+        int.from_bytes(signature[32:], "little"), points._BASE, challenge, points._decode(public) or points._BASE
+    )
+    assert points._encode(left) == commitment
+    assert not verifies_prehashed(public, signature, PREHASH)
+
+
+@pytest.mark.parametrize("encoded", SMALL_ORDER.values(), ids=SMALL_ORDER)
+def test_a_point_of_small_order_is_not_sound(encoded: str):
+    assert points._decode(bytes.fromhex(encoded)) is not None
+    assert not is_sound(bytes.fromhex(encoded))
+
+
+@pytest.mark.parametrize("encoded", NOT_CANONICAL.values(), ids=NOT_CANONICAL)
+def test_a_point_in_another_than_its_one_form_is_not_sound(encoded: str):
+    assert not is_sound(bytes.fromhex(encoded))
+
+
+@pytest.mark.parametrize("point", [b"", PUBLIC[:31], PUBLIC + b"\0", b"\x02" + bytes(31)])
+def test_what_is_no_point_is_not_sound(point: bytes):
+    assert not is_sound(point)
+
+
+def test_honest_keys_are_sound():
+    assert all(is_sound(Key.of("ed25519", number).private.public_key().public_bytes_raw()) for number in range(8))

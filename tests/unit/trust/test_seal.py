@@ -1,0 +1,113 @@
+"""Who may seal what (design.md 4, "Who, then what")."""
+
+import hashlib
+from collections.abc import Sequence
+
+import pytest
+
+from bundler.errors import Code
+from bundler.trust.seal import OpenedSeal, may_seal, open_seal
+from tests.support.signing import EXPORTER, OTHER, P256, THIRD, Key, pae, policy, rule, seal
+
+PAYLOAD = b"the payload of a seal"
+SIGNED = hashlib.sha256(pae(PAYLOAD)).digest()
+
+
+def opened(*keys: Key, seals: Sequence[dict[str, object]], rules: Sequence[dict[str, object]] = ()) -> OpenedSeal:
+    return open_seal(policy(*rules, seals=seals), [key.sign(pae(PAYLOAD)) for key in keys], SIGNED)
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "rsa3072"])
+def test_a_seal_by_a_key_of_the_policy_is_opened(kind: str):
+    key = Key.of(kind)
+    got = opened(key, seals=[seal(key)])
+    assert [entry.stream for entry in got.met] == ["default"]
+    assert got.signers == (key.fingerprint,)
+    assert got.details
+
+
+def test_a_stranger_opens_nothing_and_is_no_signer():
+    got = opened(OTHER, seals=[seal(EXPORTER)])
+    assert (got.met, got.signers) == ((), ())
+    assert "wants 1 of 1 keys, found 0" in got.details[-1]
+
+
+def test_where_nobody_is_trusted_nothing_is_opened():
+    got = opened(EXPORTER, seals=[])
+    assert (got.met, got.signers) == ((), ())
+    assert "nobody" in got.details[-1]
+
+
+def test_a_key_of_a_rule_seals_nothing():
+    """TRS-037."""
+    assert opened(P256, seals=[seal(EXPORTER)], rules=[rule(P256)]).met == ()
+
+
+def test_signatures_over_something_else_count_for_nothing():
+    for signature in (EXPORTER.sign(PAYLOAD), EXPORTER.sign(pae(PAYLOAD, "text/plain")), b"", EXPORTER.sign(pae(PAYLOAD)) + b"\0"):
+        assert open_seal(policy(seals=[seal(EXPORTER)]), [signature], SIGNED).met == ()
+
+
+def test_a_stranger_beside_an_exporter_takes_nothing_away():
+    assert opened(OTHER, EXPORTER, THIRD, seals=[seal(EXPORTER)]).signers == (EXPORTER.fingerprint,)
+
+
+def test_a_threshold_counts_keys_and_not_signatures():
+    """ECDSA can be signed twice in two ways (TRS, M-8)."""
+    two = [seal(EXPORTER, OTHER, threshold=2)]
+    assert opened(EXPORTER, EXPORTER, seals=two).met == ()
+    assert opened(EXPORTER, seals=two).signers == (EXPORTER.fingerprint,)
+    assert opened(OTHER, EXPORTER, seals=two).met
+    assert opened(EXPORTER, THIRD, seals=two).met == ()
+
+
+def test_every_entry_is_counted_by_itself():
+    entries = [seal(EXPORTER, OTHER, threshold=2, stream="both"), seal(OTHER, stream="alone"), seal(THIRD, stream="third")]
+    assert [entry.stream for entry in opened(EXPORTER, OTHER, seals=entries).met] == ["both", "alone"]
+    assert [entry.stream for entry in opened(OTHER, THIRD, seals=entries).met] == ["alone", "third"]
+
+
+def test_the_order_of_signatures_does_not_matter():
+    entries = [seal(EXPORTER, OTHER, threshold=2)]
+    assert opened(EXPORTER, OTHER, seals=entries).signers == opened(OTHER, EXPORTER, seals=entries).signers
+
+
+def test_a_seal_by_sha384_is_none():
+    key = Key.of("p384")
+    assert open_seal(policy(seals=[seal(key)]), [key.sign(PAYLOAD)], hashlib.sha384(PAYLOAD).digest()[:32]).met == ()
+
+
+# --- then what ---
+
+
+def test_its_own_stream_and_scopes_may_be_sealed():
+    got = opened(EXPORTER, seals=[seal(EXPORTER, scopes=["registry.example/**", "docker.io/library/*"])])
+    assert may_seal(got, "default", ["registry.example/app", "docker.io/library/alpine"]) == {}
+    assert may_seal(got, "default", []) == {}
+
+
+@pytest.mark.parametrize("stream", ["other", "", "Default", "default "])
+def test_another_stream_may_not(stream: str):
+    assert list(may_seal(opened(EXPORTER, seals=[seal(EXPORTER)]), stream, [])) == [Code.SEAL_STREAM]
+
+
+def test_a_stream_of_an_entry_that_was_not_met_may_not():
+    got = opened(
+        EXPORTER, seals=[seal(EXPORTER, stream="mine"), seal(OTHER, stream="theirs"), seal(EXPORTER, OTHER, threshold=2, stream="ours")]
+    )
+    assert may_seal(got, "mine", ["a.b/c"]) == {}
+    assert list(may_seal(got, "theirs", ["a.b/c"])) == [Code.SEAL_STREAM]
+    assert list(may_seal(got, "ours", ["a.b/c"])) == [Code.SEAL_STREAM]
+
+
+def test_one_image_outside_is_enough_to_refuse():
+    got = opened(EXPORTER, seals=[seal(EXPORTER, scopes=["registry.example/app/**"])])
+    found = may_seal(got, "default", ["registry.example/app/web", "registry.example/app-evil/web"])
+    assert list(found) == [Code.SEAL_SCOPE]
+    assert "registry.example/app-evil/web" in found[Code.SEAL_SCOPE]
+
+
+def test_scopes_of_entries_that_were_not_met_do_not_help():
+    entries = [seal(EXPORTER, scopes=["a.b/**"]), seal(OTHER, scopes=["**"]), seal(EXPORTER, stream="other", scopes=["**"])]
+    assert list(may_seal(opened(EXPORTER, seals=entries), "default", ["c.d/e"])) == [Code.SEAL_SCOPE]
+    assert may_seal(opened(EXPORTER, OTHER, seals=entries), "default", ["c.d/e"]) == {}
