@@ -148,7 +148,7 @@ class Registry:
 
     def manifest(self, repository: str, tag_or_digest: str) -> dict[str, Any]:
         """The manifest or index of that name, parsed."""
-        accept = ", ".join(f"application/vnd.{kind}+json" for kind in _MANIFEST_KINDS)
+        accept = ", ".join(f"application/vnd.{kind}+json" for kind in MANIFEST_KINDS)
         status, body = self.get(f"/v2/{repository}/manifests/{tag_or_digest}", Accept=accept)
         assert status == 200, f"{self.name} answered {status} for {repository} {tag_or_digest}: {body!r}"
         parsed: dict[str, Any] = json.loads(body)
@@ -165,7 +165,7 @@ class Registry:
         return list(self.manifest(repository, fallback)["manifests"]) if fallback in self.tags(repository) else []
 
 
-_MANIFEST_KINDS = (
+MANIFEST_KINDS = (
     "oci.image.index.v1",
     "oci.image.manifest.v1",
     "docker.distribution.manifest.list.v2",
@@ -181,9 +181,9 @@ def docker_registry(folder: Path) -> Iterator[Registry]:
 
 
 @contextmanager
-def distribution(folder: Path) -> Iterator[Registry]:
-    """distribution 3 with its defaults: no referrers API, indexes only whole."""
-    with _serving("distribution", folder, lambda port: ["serve", _configured(folder, port)], referrers=False) as registry:
+def distribution(folder: Path, settings: Mapping[str, Any] | None = None) -> Iterator[Registry]:
+    """distribution 3, with its defaults but for ``settings``: no referrers API, indexes only whole."""
+    with _serving("distribution", folder, lambda port: ["serve", _configured(folder, port, settings)], referrers=False) as registry:
         yield registry
 
 
@@ -199,7 +199,7 @@ def olareg(folder: Path) -> Iterator[Registry]:
         yield registry
 
 
-def _configured(folder: Path, port: int) -> str:
+def _configured(folder: Path, port: int, more: Mapping[str, Any] | None = None) -> str:
     settings = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -207,7 +207,7 @@ def _configured(folder: Path, port: int) -> str:
         "http": {"addr": f"{LOOPBACK}:{port}"},
     }
     path = folder / "config.yml"
-    path.write_text(json.dumps(settings))  # every JSON text is YAML
+    path.write_text(json.dumps(settings | dict(more or {})))  # every JSON text is YAML
     return str(path)
 
 
