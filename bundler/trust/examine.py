@@ -66,6 +66,7 @@ class Finding:
 def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
     """``piece`` under ``rule``, judged as of ``at``. Nothing in it makes this raise."""
     reader = _reader(piece)
+    meant = reader is not None and reader != Attestation.read
     try:
         subject = _subject(image, piece)
         if reader is None:
@@ -74,9 +75,9 @@ def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Findi
         proofs, errors = _tried(rule, offer, at)
         claim = offer.claim() if proofs else None
     except (TrustError, FormatError) as error:
-        return _finding(piece, [_failed(piece, "evidence", error.code, str(error))], meant=reader is not None)
+        return _finding(piece, [_failed(piece, "evidence", error.code, str(error))], meant=meant)
     if claim is None:
-        return _finding(piece, _unmet(piece, rule, offer, errors), meant=offer.form != "att")
+        return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant)
     names = _names(claim, image.reference)
     return _finding(
         piece,

@@ -18,7 +18,7 @@ from bundler.trust.examine import Fact, Finding, examine
 from bundler.trust.policy import Naming, Node, Policy, Rule
 from bundler.trust.verdict import Check, Outcome, Verdict
 
-MAX_SIGNATURES = 1000  # about one manifest: as many as one list of layers holds. More are a way to keep a station busy
+MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
 
 _POLICY_CODES = (Code.POLICY_NO_MATCH, Code.POLICY_THRESHOLD, Code.POLICY_ATTESTATION, Code.POLICY_NAME)
 _SPEC = "trust.toml"
@@ -63,9 +63,9 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
         carriers[piece.document.digest] = piece.document
         texts |= {piece.layer.digest} if piece.layer and piece.is_text else set()
         about |= {(piece.subject, piece.document.digest)} if _is_about(piece) else set()
-        if counted[piece.subject] <= MAX_SIGNATURES:
+        if counted[piece.subject] <= MAX_PIECES:
             findings.append(examine(rule, image, piece, at=at))
-    crowded = {subject for subject, number in counted.items() if number > MAX_SIGNATURES}
+    crowded = {subject for subject, number in counted.items() if number > MAX_PIECES}
     return _Heard(
         findings=tuple(sorted((f for f in findings if f.subject not in crowded), key=lambda finding: finding.piece)),
         carriers=carriers,
@@ -177,7 +177,7 @@ class _Case:
             )
         else:
             yield _asked(node, "threshold", Code.POLICY_THRESHOLD, f"signed by {found}, wanted {enough}")
-            if not any(finding.meant for finding in self.heard.findings if finding.subject == node):
+            if node not in self.heard.crowded and not any(f.meant for f in self.heard.findings if f.subject == node):
                 yield _asked(node, "signature", Code.SIGNATURE_MISSING, "no signature was found")
 
     def _counts(self, fact: Fact) -> bool:
@@ -186,7 +186,7 @@ class _Case:
     def _seen(self, standing: AbstractSet[Digest], facts: Mapping[Digest, list[Fact]]) -> Iterator[Check]:
         """What was looked at that the rule does not ask for by name."""
         for subject in self.heard.crowded:
-            yield _asked(subject, "evidence", Code.LIMIT_EVIDENCE, f"more than {MAX_SIGNATURES} signatures, of which none is judged")
+            yield _asked(subject, "evidence", Code.LIMIT_EVIDENCE, f"more than {MAX_PIECES} pieces of evidence, of which none is judged")
         yield from self._in_indexes()
         for digest in sorted(digest for digest, document in self.heard.carriers.items() if self._could_run(document)):
             if digest in standing:

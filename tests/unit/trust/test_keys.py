@@ -166,7 +166,7 @@ def test_a_point_in_compressed_form_is_a_second_name_for_a_key_and_refused():
         pytest.param(ec.generate_private_key(ec.BrainpoolP256R1()).public_key(), id="brainpool"),
         pytest.param(x25519.X25519PrivateKey.generate().public_key(), id="X25519"),
         pytest.param(ed448.Ed448PrivateKey.generate().public_key(), id="Ed448"),
-        pytest.param(dsa.generate_private_key(1024).public_key(), id="DSA"),
+        pytest.param(dsa.generate_private_key(2048).public_key(), id="DSA"),
     ],
 )
 def test_trs_015_kinds_of_key_that_are_not_on_the_list(key: object):
@@ -197,23 +197,25 @@ def test_where_the_library_lacks_ml_dsa_the_key_is_refused_by_name(monkeypatch: 
     assert refused(Key.of("p256").pem).code is Code.TRUST_KEY
 
 
+def end(raw: bytes) -> PublicKey | Code:
+    try:
+        return PublicKey.parse(raw, role="image")
+    except BundlerError as error:
+        return error.code
+
+
 @given(st.binary(max_size=200))
 def test_whatever_lies_in_a_key_file_it_is_a_key_or_refused(der: bytes):
     for raw in (der, pem(der), pem(P256.spki[: len(der)] + der)):
-        try:
-            PublicKey.parse(raw, role="image")
-        except BundlerError as error:
-            assert error.code is Code.TRUST_KEY
+        assert isinstance(end(raw), PublicKey) or end(raw) is Code.TRUST_KEY
 
 
 @pytest.mark.parametrize("at", range(len(P256.spki)))
 def test_a_key_with_a_bit_changed_is_another_key_or_none(at: int):
     der = bytearray(P256.spki)
     der[at] ^= 1
-    try:
-        assert PublicKey.parse(pem(bytes(der)), role="image") != P256.public
-    except UsageError as error:
-        assert error.code is Code.TRUST_KEY
+    assert end(pem(bytes(der))) != P256.public
+    assert isinstance(end(pem(bytes(der))), PublicKey) or end(pem(bytes(der))) is Code.TRUST_KEY
 
 
 # --- which signatures ---
@@ -231,11 +233,11 @@ def test_larger_curves_take_their_own_hash_and_what_older_tools_used(kind: str, 
     ("kind", "algorithm"),
     [
         ("p256", hashes.SHA384()),
-        ("p256", hashes.SHA1()),
+        ("p256", hashes.SHA224()),
         ("p384", hashes.SHA512()),
         ("p521", hashes.SHA384()),
         ("rsa2048", hashes.SHA512()),
-        ("rsa2048", hashes.SHA1()),
+        ("rsa2048", hashes.SHA384()),
     ],
 )
 def test_k_1_the_key_and_not_the_signer_chooses_the_hash(kind: str, algorithm: hashes.HashAlgorithm):
