@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bundler.bundle import layout, tar
 from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
-from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
+from bundler.bundle.frames import FRAME, GROUP, MAGIC, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk, whole
 from bundler.content.stream import CHUNK, ahead, gathered, side_by_side, verified
@@ -164,9 +164,10 @@ class Archive:
 
     def _no_table(self, size: int) -> BundlerError:
         """What a file is that has no seek table at its end: a bundle that was cut, or none."""
-        if beginning(self.read(0, min(size, CHUNK)), len(SEAL)) == SEAL.encode():
+        start = self.read(0, min(size, CHUNK))
+        if start[: len(MAGIC)] == MAGIC and beginning(start, len(SEAL)) in (SEAL.encode(), b""):
             return IntegrityError(
-                f"{self._what} ends too early",
+                f"{self._what} does not end as a bundle does",
                 code=Code.CONTENT_TRUNCATED,
                 found=f"{size} bytes and no seek table",
                 next="copy it again, and compare it with its .sha256",

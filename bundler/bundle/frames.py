@@ -22,7 +22,7 @@ _LEVEL = 3  # its window is 2 MiB
 _FASTEST = -100  # every block is stored as it is
 _SAMPLE = 64 << 10
 
-_MAGIC = b"\x28\xb5\x2f\xfd"
+MAGIC = b"\x28\xb5\x2f\xfd"
 _MAX_BLOCK = 128 << 10
 _TABLE_HEAD = struct.Struct("<4sI")
 _TABLE_ENTRY = struct.Struct("<II")
@@ -186,8 +186,8 @@ def _compresses(content: bytes) -> bool:
 
 def _check_frame_header(frame: bytes, size: int, what: str) -> int:
     """Where the blocks begin (RFC 8878, section 3.1.1.1)."""
-    if frame[:4] != _MAGIC or len(frame) < 6:
-        raise FormatError(f"there is no frame where {what} should be", found=frame[:4].hex(" "), wanted=_MAGIC.hex(" "))
+    if frame[:4] != MAGIC or len(frame) < 6:
+        raise FormatError(f"there is no frame where {what} should be", found=frame[:4].hex(" "), wanted=MAGIC.hex(" "))
     descriptor = frame[4]
     single, content = descriptor & 0x20, descriptor >> 6
     if descriptor & 0x1B or not descriptor & 0x04 or not (single or content):
