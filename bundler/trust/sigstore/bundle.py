@@ -138,7 +138,9 @@ def _content(bundle: Message) -> Envelope | MessageSignature:
     with _well_formed():
         message = bundle.message("messageSignature")
         digest = message.maybe("messageDigest")
-        return MessageSignature(message.bytes("signature"), (digest.text("algorithm"), digest.bytes("digest")) if digest else None)
+        if digest is None or not (digest.has("algorithm") or digest.has("digest")):  # cosign has {} beside plain Ed25519
+            return MessageSignature(message.bytes("signature"), None)
+        return MessageSignature(message.bytes("signature"), (digest.text("algorithm"), digest.bytes("digest")))
 
 
 def _material(bundle: Message, version: str) -> Material:

@@ -121,6 +121,7 @@ def test_what_lies_beside_is_kept_as_it_came():
     "digest",
     [
         pytest.param(None, id="none"),
+        pytest.param({}, id="an empty one, as cosign 3.1.3 writes beside plain Ed25519"),
         pytest.param({"algorithm": "SHA2_384", "digest": b64(hashlib.sha384(IMAGE.raw).digest())}, id="SHA-384"),
         pytest.param({"algorithm": "SHA2_512", "digest": b64(hashlib.sha512(IMAGE.raw).digest())}, id="SHA-512"),
     ],
@@ -192,6 +193,7 @@ def beside(**material: Any) -> dict[str, Any]:
         pytest.param(bundle({"messageSignature": {"signature": "!"}}), id="a signature that is no base64"),
         pytest.param(bundle({"messageSignature": "x"}), id="a message that is no object"),
         pytest.param(bundle(message(IMAGE, messageDigest={"algorithm": "SHA2_256"})), id="a digest without its value"),
+        pytest.param(bundle(message(IMAGE, messageDigest={"digest": "QQ=="})), id="a digest without its algorithm"),
         pytest.param(beside(publicKey={"hint": 1}), id="a hint that is no string"),
         pytest.param(beside(publicKey="x"), id="a key that is no object"),
         pytest.param(beside(tlogEntries={}), id="log entries that are no list"),

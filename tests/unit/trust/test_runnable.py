@@ -1,0 +1,231 @@
+"""What enters beside an image, and what could be run instead (design.md 4, "What enters beside an admitted image")."""
+
+import json
+
+import pytest
+
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.manifest import Document
+from bundler.trust.evidence import Form
+from bundler.trust.verdict import Outcome, Verdict
+from tests.support.layouts import LAYER
+from tests.support.signing import P256, SPDX, Scene, att, bundle, codes, dsse, message, policy, rule, signed
+
+RULE = policy(rule(P256))
+SBOM = b'{"spdxVersion": "SPDX-2.3"}'
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """An image that passes."""
+    made = Scene.of_image()
+    made.content.sig(made.root.digest, signed(made.root))
+    return made
+
+
+def artifact(scene: Scene, layers: list[Descriptor], *, config: str = mediatype.OCI_CONFIG, subject: Document | None = None) -> Document:
+    """A referrer to the image with these layers."""
+    return scene.content.manifest(scene.content.blob(b"{}", config), layers, subject=subject or scene.root)
+
+
+def text(scene: Scene, media_type: str, data: bytes = SBOM) -> Descriptor:
+    return scene.content.blob(data, media_type)
+
+
+def unsigned(verdict: Verdict) -> list[str]:
+    return [str(check.code) for check in verdict.checks if check.outcome is Outcome.UNSIGNED]
+
+
+def test_all_that_was_found_and_could_not_be_run_enters(scene: Scene):
+    content, root = scene.content, scene.root
+    evidence = [
+        content.tags[f"{root.digest.tag}.sig"],
+        content.att(root.digest, att(root), b"no envelope"),
+        content.sbom(root.digest, SBOM),
+        scene.add(bundle(dsse(root))),
+        content.notation(root, b"{}"),
+        content.artifact(b"\0binary", "application/vnd.example.thing", subject=root),
+        artifact(scene, [text(scene, "application/vnd.in-toto+json"), text(scene, "application/vnd.cyclonedx+json")]),
+        artifact(scene, []),
+        artifact(scene, [content.blob(b"\0", LAYER)], config="application/vnd.example.config.v1+json"),
+    ]
+    verdict = scene.judge(RULE)
+    assert verdict.passed
+    assert verdict.admitted == {document.digest for document in evidence}
+
+
+def test_what_is_about_evidence_enters_too_and_so_on(scene: Scene):
+    sbom = scene.content.sbom(scene.root.digest, SBOM)
+    about = scene.content.sig(sbom.digest, signed(sbom))
+    about_that = scene.add(bundle(message(about)), about)
+    assert {sbom.digest, about.digest, about_that.digest} <= scene.judge(RULE).admitted
+
+
+def test_what_is_about_a_platform_enters():
+    scene = Scene.of_index()
+    scene.content.sig(scene.root.digest, signed(scene.root))
+    sbom = scene.content.sbom(scene.platforms[1].digest, SBOM)
+    assert sbom.digest in scene.judge(RULE).admitted
+
+
+def test_a_refused_image_brings_nothing(scene: Scene):
+    assert scene.judge(policy(rule(P256, attestations=[SPDX]))).admitted == frozenset()
+
+
+RUNNABLE = {
+    "an image": lambda scene: artifact(scene, [scene.content.layer("evil")]),
+    "an image in docker's words": lambda scene: artifact(scene, [scene.content.layer("evil")], config=mediatype.DOCKER_CONFIG),
+    "text of an unknown type": lambda scene: artifact(scene, [text(scene, "text/plain")]),
+    "a known type that holds no text": lambda scene: artifact(scene, [text(scene, "text/spdx", b"ustar\0")]),
+    "one layer among many": lambda scene: artifact(
+        scene, [text(scene, "text/spdx"), scene.content.layer("evil"), text(scene, "text/spdx")]
+    ),
+    "an index": lambda scene: scene.content.index("evil", subject=scene.root),
+    "an empty index": lambda scene: scene.content.index(children=[], subject=scene.root),
+}
+
+
+@pytest.mark.parametrize("make", RUNNABLE.values(), ids=RUNNABLE)
+def test_what_could_be_run_does_not_enter_and_is_said_and_refuses_nothing(scene: Scene, make):
+    evil = make(scene)
+    verdict = scene.judge(RULE)
+    assert verdict.passed
+    assert codes(verdict) == {"evidence.runnable"}
+    assert evil.digest not in verdict.admitted
+    assert [check.subject for check in verdict.checks if str(check.code) == "evidence.runnable"] == [evil.digest]
+
+
+@pytest.mark.parametrize("form", [Form.SIG, Form.ATT, Form.SBOM])
+def test_it_does_not_enter_by_a_tag_either(scene: Scene, form: Form):
+    evil = scene.content.image("evil")
+    scene.content.tags[f"{scene.root.digest.tag}.{form}"] = evil
+    verdict = scene.judge(
+        RULE, [*scene.evidence, *scene.pieces(scene.root.digest, Form.SIG, scene.content.sig(scene.root.digest, signed(scene.root)))]
+    )
+    assert verdict.passed
+    assert evil.digest not in verdict.admitted
+
+
+def test_a_layer_that_nobody_has_read_is_no_text(scene: Scene):
+    artifact(scene, [text(scene, "text/spdx"), text(scene, "application/vnd.cyclonedx+json", b"<bom/>")])
+    whole = [piece for piece in scene.evidence if piece.form is Form.REFERRER]
+    rest = [piece for piece in scene.evidence if piece.form is not Form.REFERRER]
+    assert codes(scene.judge(RULE, [*rest, *whole])) == set()
+    assert codes(scene.judge(RULE, [*rest, *whole[:1]])) == {"evidence.runnable"}
+
+
+def test_what_could_be_run_enters_if_it_is_signed_as_an_image_itself(scene: Scene):
+    tool = artifact(scene, [scene.content.layer("tool")])
+    own = scene.content.sig(tool.digest, signed(tool))
+    verdict = scene.judge(RULE)
+    assert verdict.passed
+    assert codes(verdict) == set()
+    assert {tool.digest, own.digest} <= verdict.admitted
+
+
+def test_it_is_judged_by_the_same_rule_in_full(scene: Scene):
+    """By name, node, threshold and attestations, as REPO@digest."""
+    asked = policy(rule(P256, node="both", name="signed", attestations=[SPDX]))
+    scene.content.att(scene.root.digest, att(scene.root))
+    index = scene.content.index("tool", subject=scene.root)
+    children = [scene.content.documents[child.digest] for child in index.children]
+    for document in (index, *children):
+        assert codes(scene.judge(asked)) == {"evidence.runnable"}
+        scene.content.sig(document.digest, signed(document))
+        assert codes(scene.judge(asked)) == {"evidence.runnable"}
+        scene.content.att(document.digest, att(document))
+    verdict = scene.judge(asked)
+    assert codes(verdict) == set()
+    assert index.digest in verdict.admitted
+
+
+def runnable_signature(scene: Scene, subject: Document) -> Document:
+    """A manifest with a good signature of ``subject`` that is also an image."""
+    raw = json.dumps(bundle(dsse(subject))).encode()
+    layers = [scene.content.blob(raw, mediatype.SIGSTORE_BUNDLE_V03), scene.content.layer(f"evil beside {subject.digest}")]
+    return artifact(scene, layers, subject=subject)
+
+
+def test_a_signature_in_something_that_could_be_run_is_no_evidence():
+    """It would not enter, and the image would stand there unsigned."""
+    scene = Scene.of_image()
+    runnable_signature(scene, scene.root)
+    verdict = scene.judge(RULE)
+    assert [str(code) for code in verdict.reasons] == ["policy.threshold", "evidence.runnable"]
+    assert verdict.signers == ()
+
+
+def test_it_is_evidence_once_it_is_signed_itself():
+    scene = Scene.of_image()
+    carrier = runnable_signature(scene, scene.root)
+    scene.content.sig(carrier.digest, signed(carrier))
+    verdict = scene.judge(RULE)
+    assert verdict.passed
+    assert carrier.digest in verdict.admitted
+
+
+def test_things_that_could_be_run_stand_in_a_row_on_the_last_that_could_not():
+    scene = Scene.of_image()
+    carrier = runnable_signature(scene, scene.root)
+    next_carrier = runnable_signature(scene, carrier)
+    assert not scene.judge(RULE).passed
+    scene.content.sig(next_carrier.digest, signed(next_carrier))
+    verdict = scene.judge(RULE)
+    assert verdict.passed
+    assert {carrier.digest, next_carrier.digest} <= verdict.admitted
+
+
+def test_evidence_about_what_does_not_enter_does_not_enter(scene: Scene):
+    evil = artifact(scene, [scene.content.layer("evil")])
+    scene.content.sbom(evil.digest, SBOM)
+    assert scene.judge(RULE).admitted == {scene.content.tags[f"{scene.root.digest.tag}.sig"].digest}
+
+
+def test_a_referrer_to_another_manifest_does_not_enter(scene: Scene):
+    """Pushed, it would be that one's."""
+    other = scene.content.image("another")
+    stray = scene.content.artifact(SBOM, "application/spdx+json", subject=other)
+    verdict = scene.judge(RULE, [*scene.evidence, *scene.pieces(scene.root.digest, Form.REFERRER, stray)])
+    assert verdict.passed
+    assert stray.digest not in verdict.admitted
+    assert codes(verdict) == {"carrier.subject"}
+
+
+def test_what_is_below_an_index_that_enters_counts_as_there(scene: Scene):
+    index = scene.content.index("tool", subject=scene.root)
+    scene.content.sig(index.digest, signed(index))
+    child = scene.content.documents[index.children[0].digest]
+    about = scene.content.sbom(child.digest, SBOM)
+    assert {index.digest, about.digest} <= scene.judge(RULE).admitted
+
+
+# --- what nobody signed ---
+
+
+def test_a3_1_an_sbom_is_unsigned_until_its_manifest_is_signed(scene: Scene):
+    sbom = scene.content.sbom(scene.root.digest, SBOM)
+    assert unsigned(scene.judge(RULE)) == ["evidence.unsigned"]
+    scene.content.sig(sbom.digest, signed(sbom))
+    verdict = scene.judge(RULE)
+    assert unsigned(verdict) == []
+    assert [check.outcome for check in verdict.checks if check.subject == sbom.digest] == [Outcome.PASSED]
+
+
+def test_an_sbom_is_signed_by_as_many_as_an_image_is(scene: Scene):
+    asked = policy(rule(P256, threshold=0, attestations=[SPDX]))
+    scene.content.att(scene.root.digest, att(scene.root))
+    sbom = scene.content.sbom(scene.root.digest, SBOM)
+    assert unsigned(scene.judge(asked)) == ["evidence.unsigned"]
+    scene.content.att(sbom.digest, att(sbom))
+    assert unsigned(scene.judge(asked)) == ["evidence.unsigned"]
+    scene.content.sig(sbom.digest, signed(sbom))
+    assert unsigned(scene.judge(asked)) == []
+
+
+def test_an_unsigned_sbom_in_a_large_layer_is_unsigned_and_enters(scene: Scene):
+    """Nothing in it is read."""
+    sbom = scene.content.sbom(scene.root.digest, b" " * ((16 << 20) + 1))
+    verdict = scene.judge(RULE)
+    assert unsigned(verdict) == ["evidence.unsigned"]
+    assert sbom.digest in verdict.admitted
