@@ -5,7 +5,7 @@ and never an order in which certificates lie beside it (CVE-2026-39984).
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -197,8 +197,8 @@ class Token:
         need(len(signers) == 1, Code.TSA_MALFORMED, "a timestamp has not one signer", found=len(signers), wanted=1)
         return cls(content, Info.parse(content), SignerInfo.parse(signers[0]), certificates)
 
-    def verified(self, message: bytes, authorities: Iterable[Authority], *, chains: bool = False) -> Stamp:
-        """The time at which one of the ``authorities`` saw ``message``.
+    def verified(self, messages: Sequence[bytes], authorities: Iterable[Authority], *, chains: bool = False) -> Stamp:
+        """The time at which one of the ``authorities`` saw one of the ``messages``, whichever the format's writers had stamped.
 
         With ``chains`` the certificates in the token may also lead from its signer to an anchor (Notation, whose stores
         hold anchors alone); without, only those of the authority may (Sigstore).
@@ -211,14 +211,8 @@ class Token:
         signer, meant = self._signer(_certificate_digests(attributes), authorities, chains=chains)
         self._check_attributes(attributes, signer)
         self._check_signature(signer)
-        imprint = _digest(self.info.algorithm.hash, message)
-        need(
-            self.info.imprint == imprint,
-            Code.TSA_IMPRINT,
-            "a timestamp of other bytes",
-            found=self.info.imprint.hex(),
-            wanted=imprint.hex(),
-        )
+        imprints = [_digest(self.info.algorithm.hash, message) for message in messages]
+        need(self.info.imprint in imprints, Code.TSA_IMPRINT, "a timestamp of other bytes", found=self.info.imprint.hex()[:128])
         _check_leaf(signer)
         return self._as_of_its_time(signer, meant, others=self.certificates if chains else ())
 

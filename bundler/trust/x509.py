@@ -15,10 +15,12 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundler.errors import Code, FormatError, TrustError, UsageError
+from bundler.trust.der import INTEGER, SEQUENCE, Element, context
 from bundler.trust.encodings import from_pem, to_pem
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
@@ -26,7 +28,8 @@ from bundler.trust.window import ALWAYS, Window, spelled
 
 MAX_CERTIFICATE = 64 << 10  # bytes; the largest in the wild, with hundreds of names, have 20 KiB
 E = TypeVar("E", bound=x509.ExtensionType)
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
+# What the library raises for what it cannot read, and will raise where today it warns: strict filters make that an error now.
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, CryptographyDeprecationWarning)
 
 
 class Purpose(Enum):
@@ -51,12 +54,13 @@ class Certificate:
 
     @classmethod
     def parse(cls, der: bytes) -> "Certificate":
-        """Raises FormatError (``x509.malformed``)."""
+        """Raises FormatError (``x509.malformed``, ``format.der``)."""
         if len(der) > MAX_CERTIFICATE:
             raise FormatError("a certificate is over its limit", code=Code.X509_MALFORMED, found=len(der), wanted=MAX_CERTIFICATE)
         try:
+            _check_serial(der)
             return cls._of(x509.load_der_x509_certificate(der), der)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise FormatError("a certificate is not well-formed", code=Code.X509_MALFORMED, found=ascii(str(error))[:160]) from error
 
     @classmethod
@@ -100,7 +104,7 @@ class Certificate:
         """Whether ``issuer`` bears the name and has made the signature."""
         try:
             self.parsed.verify_directly_issued_by(issuer.parsed)
-        except (*_UNREADABLE, InvalidSignature):
+        except (*UNREADABLE, InvalidSignature):
             return False
         return True
 
@@ -134,13 +138,22 @@ class Authority:
             # The anchor alone goes into the store: the library takes all in it for anchors and asks no anchor for its place.
             verifier = _builder(purpose).store(verification.Store([self.anchor.parsed])).time(at).build_client_verifier()
             chain = verifier.verify(leaf.parsed, untrusted).chain
-        except (verification.VerificationError, *_UNREADABLE) as error:
+        except (verification.VerificationError, *UNREADABLE) as error:
             raise TrustError(f"no chain to {self.name} as of {spelled(at)}", code=Code.X509_CHAIN, found=ascii(str(error))[:200]) from error
         found = tuple(known[c.public_bytes(Encoding.DER)] for c in chain)
         need(len(found) > 1, Code.X509_CHAIN, f"{self.name} has issued nothing here: the certificate is its anchor", found=leaf.subject)
         # The library cuts the time to whole seconds, so a moment after the last second would pass.
         need(all(at in c.window for c in found), Code.X509_CHAIN, f"a certificate below {self.name} is not valid at {spelled(at)}")
         return found
+
+
+def _check_serial(der: bytes) -> None:
+    """Above zero (RFC 5280, section 4.1.2.2); the library will ask for it too, and warns until then."""
+    fields = Element.parse(der, SEQUENCE).items().take(SEQUENCE).items()
+    fields.maybe(context(0))
+    number = fields.take(INTEGER).integer()
+    if number <= 0:
+        raise FormatError("a certificate's serial number is not positive", code=Code.X509_MALFORMED, found=number)
 
 
 def accepted_key(spki: bytes) -> PublicKey:

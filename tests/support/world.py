@@ -558,7 +558,7 @@ class Signature:
         wrong = Item(
             message=Signed(self.message),
             signature=self.signature,
-            stamped=self.signature,
+            stamped=(self.signature,),
             payload=self.payload,
             envelope=self.envelope,
             certificate=None if self.pinned else self.leaf.ours,

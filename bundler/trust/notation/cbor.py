@@ -16,7 +16,7 @@ class Tagged:
     """A value under a tag."""
 
     tag: int
-    value: "Value"
+    value: Any
 
 
 Value = int | bytes | str | bool | None | list["Value"] | dict["int | str", "Value"] | Tagged

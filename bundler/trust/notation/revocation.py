@@ -10,7 +10,6 @@ from datetime import datetime
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -19,10 +18,9 @@ from bundler.errors import Code, FormatError
 from bundler.trust.encodings import from_pem
 from bundler.trust.need import need
 from bundler.trust.window import Window, spelled
-from bundler.trust.x509 import Certificate
+from bundler.trust.x509 import UNREADABLE, Certificate
 
 MAX_CRL = 32 << 20  # bytes; those of large public authorities reach some
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
@@ -48,7 +46,7 @@ class Crl:
             scope = next((e.value for e in parsed.extensions if isinstance(e.value, x509.IssuingDistributionPoint)), None)
             window = Window(parsed.last_update_utc, parsed.next_update_utc)
             strong = isinstance(parsed.signature_hash_algorithm, _HASHES)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise FormatError("a revocation list is not well-formed", code=Code.TRUST_STORE, found=ascii(str(error))[:120]) from error
         _usable(not critical - {x509.IssuingDistributionPoint.oid}, "with a critical extension that nobody here understands")
         _usable(window.end is not None, "that does not say when the next one comes")

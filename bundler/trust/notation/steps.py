@@ -111,7 +111,7 @@ def _time(envelope: Envelope, tsa: Store | None, at: datetime) -> tuple[datetime
         wanted=f"one by an authority of the store {tsa.name}",
     )
     assert envelope.timestamp is not None
-    stamp = Token.parse(envelope.timestamp).verified(envelope.signature, tsa.authorities, chains=True)
+    stamp = Token.parse(envelope.timestamp).verified((envelope.signature,), tsa.authorities, chains=True)
     check_revocation(stamp.chain, tsa.crls, at=at, signed=None)
     return stamp.time, stamp.accuracy, stamp.authority.name
 

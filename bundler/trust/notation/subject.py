@@ -27,8 +27,8 @@ class Subject:
         """From ``*``, or from attributes as ``CN=release,O=Example``. Raises FormatError (``identity.subject``)."""
         if text == ANY:
             return cls(text, ())
-        if len(text) > MAX_TEXT:
-            raise _refused(text, f"at most {MAX_TEXT} characters")
+        if len(text) > MAX_TEXT or "=#" in text:
+            raise _refused(text, f"at most {MAX_TEXT} characters, and no values in hex")
         try:
             name = x509.Name.from_rfc4514_string(text, _ALIASES)
         except ValueError as error:

@@ -6,7 +6,9 @@ how entries of other signatures came to be taken (CVE-2026-22703).
 
 from dataclasses import dataclass, field
 
+from bundler.trust.dsse import Envelope
 from bundler.trust.keys import Signed
+from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.entry import Entry
 from bundler.trust.x509 import Certificate
 
@@ -18,8 +20,8 @@ class Item:
     message: Signed = field(repr=False)
     """What is signed: a payload, an artifact, or the pre-authentication encoding of a DSSE envelope."""
     signature: bytes = field(repr=False)
-    stamped: bytes = field(repr=False)
-    """What a timestamp is of: the signature, or in old attestations the whole envelope."""
+    stamped: tuple[bytes, ...] = field(repr=False)
+    """What a timestamp may be of: the signature, or in attestations of cosign 2 the whole envelope."""
     payload: bytes | None = field(default=None, repr=False)
     """The payload of the DSSE envelope, if it is one; logs hash it."""
     envelope: bytes | None = field(default=None, repr=False)
@@ -30,3 +32,22 @@ class Item:
     entries: tuple[Entry, ...] = ()
     stamps: tuple[bytes, ...] = ()
     """RFC 3161 responses."""
+
+    @classmethod
+    def of_bundle(cls, bundle: SigstoreBundle, message: Signed) -> "Item":
+        """From a bundle whose content is over ``message``.
+
+        Raises TrustError and FormatError (``x509.malformed``, ``tlog.…``, ``format.…``).
+        """
+        content, material = bundle.content, bundle.material
+        certificates = tuple(map(Certificate.parse, material.certificates))
+        return cls(
+            message=message,
+            signature=content.signature,
+            stamped=(content.signature,),
+            payload=content.payload if isinstance(content, Envelope) else None,
+            certificate=certificates[0] if certificates else None,
+            chain=certificates[1:],
+            entries=tuple(Entry.of_bundle(entry, version=bundle.version) for entry in material.log_entries),
+            stamps=material.timestamps,
+        )

@@ -542,7 +542,7 @@ def as_many_timestamps_as_the_limit(w: World) -> Trial:
 @proved("A2-4")
 def a_timestamp_of_a_whole_envelope(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([], [signed.stamp(of=b"an envelope")], stamped=b"an envelope"), needed=NEEDED)
+    return Trial(signed.item([], [signed.stamp(of=b"an envelope")], stamped=(signed.signature, b"an envelope")), needed=NEEDED)
 
 
 def strange_ca() -> Issued:
@@ -604,7 +604,7 @@ def test_a_timestamp_keeps_its_fraction_of_a_second():
 def test_a_bare_token_is_read_where_a_format_has_one():
     """A-1."""
     token = cms.token(cms.tst_info(b"bytes", AT), WORLD.tsa.key, WORLD.tsa.certificate)
-    stamp = Token.parse(token).verified(b"bytes", WORLD.root().timestamp_authorities)
+    stamp = Token.parse(token).verified((b"bytes",), WORLD.root().timestamp_authorities)
     assert (stamp.time, stamp.authority.name) == (AT, "https://tsa.world.example")
     assert [c.subject for c in stamp.chain] == [WORLD.tsa.ours.subject, WORLD.tsa_ca.ours.subject]
     with pytest.raises(BundlerError) as refusal:
@@ -618,7 +618,7 @@ def test_the_chains_in_a_token_count_where_a_format_says_so():
     tsa = WORLD.tsa_of(issuer=middle)
     token = Token.parse(cms.token(cms.tst_info(b"bytes", AT), tsa.key, tsa.certificate, embedded=[tsa.certificate, middle.certificate]))
     root = WORLD.root(lambda value: value | {"timestampAuthorities": [authority_json("tsa", WORLD.tsa_ca)]})
-    assert len(token.verified(b"bytes", root.timestamp_authorities, chains=True).chain) == 3
+    assert len(token.verified((b"bytes",), root.timestamp_authorities, chains=True).chain) == 3
     with pytest.raises(BundlerError) as refusal:
-        token.verified(b"bytes", root.timestamp_authorities)
+        token.verified((b"bytes",), root.timestamp_authorities)
     assert refusal.value.code is Code.TSA_UNKNOWN
