@@ -75,6 +75,7 @@ class Code(StrEnum):
     LIMIT_EVIDENCE = "limit.evidence", "an attestation or signature above its limit, carried but not judged"
     LIMIT_SIGNATURE = "limit.signature", "a signature with more certificates, entries, timestamps or subjects than the limit"
     LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
+    LIMIT_ARCHIVE = "limit.archive", "an archive with more members, or far more bytes inside than outside, than the limit"
 
     CONTENT_DIGEST = "content.digest", "bytes whose digest is not the one they were described by"
     CONTENT_SIZE = "content.size", "bytes whose length is not the one they were described by"

@@ -35,8 +35,8 @@ BELOW = {
 REGISTRY = "content/registry/"
 THREADS = ("content/stream.py", "content/registry/server/")
 DOORS = {
-    "zstandard": ("bundle/frames.py",),
-    "tarfile": ("bundle/tar.py",),
+    "zstandard": ("bundle/frames.py", "bundle/foreign.py"),
+    "tarfile": ("bundle/foreign.py",),
     "cryptography": ("trust/", "stations/"),
     "click": ("cli/",),
     "http": (REGISTRY,),

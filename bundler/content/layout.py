@@ -1,0 +1,450 @@
+"""OCI image layouts (image-spec, image-layout.md) as repositories: a folder to read and write, or files that another module finds.
+
+A layout is believed as little as a registry: every document is hashed when it is read, and nothing in it says what is
+missing but the bytes that are there.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from bundler import strictjson
+from bundler.content.folder import Files, Folder
+from bundler.content.store import Referrers
+from bundler.content.stream import verified
+from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.oci.reference import Reference
+
+MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
+MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
+_SHOWN = 20  # names that fit a message
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+_KIND = "kind"  # cosign save tells with it what it wrote, instead of names
+_COSIGN = "dev.cosignproject.cosign/"
+_COSIGN_KINDS = {"sig": f"{_COSIGN}sigs", "att": f"{_COSIGN}atts"}
+_COSIGN_IMAGES = {f"{_COSIGN}image", f"{_COSIGN}imageIndex"}
+
+_EMPTY = {
+    "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+    "index.json": strictjson.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}),
+}
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+_EVIDENCE_TAG = re.compile(r"(?:.*:)?sha(?:256|512)-[0-9a-f]{64,128}(?:\.(?:sig|att|sbom))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A manifest or index that ``index.json`` lists."""
+
+    descriptor: Descriptor
+
+    @property
+    def name(self) -> str | None:
+        """What it is called, in full where the layout says so; names need not be references."""
+        return self.descriptor.annotations.get(CONTAINERD_NAME) or self.descriptor.annotations.get(REF_NAME)
+
+    @property
+    def names(self) -> set[str]:
+        """All that it can be asked for by: Docker writes the full reference beside the bare tag."""
+        told = (self.descriptor.annotations.get(annotation) for annotation in (CONTAINERD_NAME, REF_NAME))
+        return {name for name in told if name}
+
+    @property
+    def reference(self) -> Reference | None:
+        """Its name, where that is a reference in full."""
+        try:
+            parsed = Reference.parse(self.name or "")
+        except FormatError:
+            return None
+        return parsed if str(parsed) == self.name else None
+
+
+class Layout:
+    """An image layout: a folder, or ``files`` from elsewhere, which can only be read. A context: leaving it closes them.
+
+    ``create`` makes the folder a layout where it is absent or empty. Raises UsageError (``usage.input``) for a folder that is
+    not there, FormatError (``format.layout``, ``limit.document``) for what is no layout, ConflictError (``output.exists``) for
+    a folder to be made that holds something else.
+    """
+
+    def __init__(self, place: "Path | Files", *, create: bool = False) -> None:
+        self._folder = Folder(place, make=_EMPTY if create else None) if isinstance(place, Path) else None
+        self._files: Files = self._folder or place  # type: ignore[assignment]  # a Path has become a folder
+        try:
+            _check_version(self._files)
+            self._listed = _Listed.of(_index(self._files))
+        except BaseException:
+            self.close()
+            raise
+        self._referring: dict[Digest, tuple[Descriptor, ...]] | None = None
+        self._sound: set[Digest] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._files.close()
+
+    @property
+    def writable(self) -> bool:
+        """Whether something can be put into it."""
+        return self._folder is not None
+
+    # --- what it lists ---
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All manifests and indexes that ``index.json`` lists, in its order."""
+        return self._listed.entries
+
+    def names(self) -> list[str]:
+        """The names of what it lists, in its order, without those of evidence."""
+        names = (entry.name for entry in self.entries)
+        return list(dict.fromkeys(name for name in names if name and not _EVIDENCE_TAG.fullmatch(name)))
+
+    def image(self, asked: str | None) -> Entry:
+        """What a person means by the REF of ``oci:DIR:REF``: a name, ``@N`` for the entry of that number from 0, ``@DIGEST``,
+        ``NAME@DIGEST``; without one, the only image there is.
+
+        Raises UsageError (``usage.reference``) without REF where there are several or none, IncompleteError
+        (``image.missing``), IntegrityError (``image.moved``) where NAME is another digest, FormatError (``format.layout``)
+        where a name means two things.
+        """
+        if asked is None:
+            return self._only()
+        name, at, digest = asked.partition("@")
+        if re.fullmatch(r"@[0-9]{1,9}", asked, re.ASCII):
+            return self._numbered(int(digest))
+        if at and not name:
+            return self._by_digest(_digest(digest))
+        entry = self.find(asked) or (self.find(name) if at else None)
+        if entry is None:
+            raise IncompleteError(f"{asked!a} is not in the layout", code=Code.IMAGE_MISSING, found=_told(self.names()))
+        if at and asked not in entry.names and entry.descriptor.digest != _digest(digest):
+            raise IntegrityError(
+                f"{name} is not what its name says now", code=Code.IMAGE_MOVED, found=entry.descriptor.digest, wanted=digest
+            )
+        return entry
+
+    def find(self, name: str) -> Entry | None:
+        """What is listed under that very name. Raises FormatError (``format.layout``) where that is two things."""
+        found = self._listed.by_name.get(name, [])
+        if len({entry.descriptor.digest for entry in found}) > 1:
+            raise FormatError(f"the layout has the name {name!a} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
+        return found[0] if found else None
+
+    def repository(self, reference: Reference | None) -> "Repository":
+        """The content as one repository's: tags are looked up as ``REPOSITORY:TAG`` and bare, written in full.
+
+        Without a reference they are bare.
+        """
+        return Repository(self, None if reference is None else reference.repository)
+
+    def _only(self) -> Entry:
+        images: dict[Digest, Entry] = {}
+        for entry in self.entries:
+            if len(images) < _SHOWN and not self._is_evidence(entry):
+                known = images.setdefault(entry.descriptor.digest, entry)
+                images[entry.descriptor.digest] = known if known.name else entry
+        if len(images) != 1:
+            raise UsageError(
+                "the layout does not hold one image alone",
+                code=Code.USAGE_REFERENCE,
+                found=_told(entry.name or f"@{entry.descriptor.digest}" for entry in images.values()),
+                next="name one of them: oci:DIR:NAME",
+            )
+        return next(iter(images.values()))
+
+    def _is_evidence(self, entry: Entry) -> bool:
+        if any(_EVIDENCE_TAG.fullmatch(name) for name in entry.names):
+            return True
+        if entry.descriptor.annotations.get(_KIND) in _COSIGN_KINDS.values():
+            return True
+        document = self.document(entry.descriptor.digest)
+        return document is not None and document.subject is not None
+
+    def _numbered(self, number: int) -> Entry:
+        if number >= len(self.entries):
+            raise IncompleteError(f"the layout has no entry {number}", code=Code.IMAGE_MISSING, found=f"{len(self.entries)} entries")
+        return self.entries[number]
+
+    def _by_digest(self, digest: Digest) -> Entry:
+        if (entry := self._listed.by_digest.get(digest)) is not None:
+            return entry
+        if (document := self.document(digest)) is None:
+            raise IncompleteError(f"{digest} is not in the layout", code=Code.IMAGE_MISSING)
+        return Entry(document.descriptor)
+
+    # --- what is in it ---
+
+    def document(self, digest: Digest) -> Document | None:
+        """The manifest or index of that digest, listed or not.
+
+        Raises IntegrityError for other bytes or another size than its entry says, FormatError for what is no document.
+        """
+        entry = self._listed.by_digest.get(digest)
+        listed = entry.descriptor if entry else None
+        raw = _small(self._files, _path(digest), limit=MAX_DOCUMENT)
+        if raw is None:
+            return None
+        document = Document.parse(raw, media_type=listed.media_type if listed else None, digest=digest)
+        if listed is not None and listed.size != len(raw):
+            raise IntegrityError(
+                f"{digest} is of another size than index.json says", code=Code.CONTENT_SIZE, found=len(raw), wanted=listed.size
+            )
+        return document
+
+    def kept(self, kind: str, subject: Digest) -> Entry | None:
+        """Where ``cosign save`` put the signatures (``sig``) or attestations (``att``) of the layout's one image."""
+        images = [entry for entry in self.entries if entry.descriptor.annotations.get(_KIND) in _COSIGN_IMAGES]
+        found = [entry for entry in self.entries if entry.descriptor.annotations.get(_KIND) == _COSIGN_KINDS.get(kind)]
+        return found[0] if len(images) == len(found) == 1 and images[0].descriptor.digest == subject else None
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        """All manifests and indexes with that subject, listed or not: cosign lists no bundle that it saves.
+
+        The whole layout is looked through once. Raises IntegrityError for a manifest with other bytes than its name says.
+        """
+        if self._referring is None:
+            found: dict[Digest, dict[Digest, Descriptor]] = {}
+            for document in self._referrers():
+                assert document.subject
+                found.setdefault(document.subject.digest, {})[document.digest] = document.as_referrer
+            self._referring = {of: tuple(by[digest] for digest in sorted(by)) for of, by in found.items()}
+        return self._referring.get(subject, ())
+
+    def _referrers(self) -> Iterator[Document]:
+        for digest in self._files.blobs():
+            document = self.document(digest) if digest in self._listed.by_digest else self._perhaps(digest)
+            if document is not None and document.subject is not None:
+                yield document
+
+    def _perhaps(self, digest: Digest) -> Document | None:
+        """The blob as a document with a subject, if it is one; of most blobs the first bytes tell that they are not."""
+        name = _path(digest)
+        size = self._files.size(name)
+        if size is None or size > MAX_DOCUMENT or not next(self._files.chunks(name), b"").lstrip().startswith(b"{"):
+            return None
+        raw = _small(self._files, name, limit=MAX_DOCUMENT)
+        if raw is None or b'"subject"' not in raw:
+            return None
+        try:
+            return Document.parse(raw, digest=digest)
+        except FormatError:
+            return None  # other JSON has subjects too: in-toto statements
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        """Raises IncompleteError (``blob.missing``)."""
+        return self._files.chunks(_path(blob.digest))
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether the blob is there and is what its name says: it is read, once."""
+        if self._files.size(_path(blob.digest)) != blob.size:
+            return False
+        if blob.digest not in self._sound:
+            try:
+                for _ in verified(blob, self.chunks(blob)):
+                    pass
+            except IntegrityError:
+                return False
+            self._sound.add(blob.digest)
+        return True
+
+    # --- writing ---
+
+    def put(self, blob: Descriptor, chunks: Callable[[], Iterator[bytes]]) -> None:
+        """Write the blob, unless it is there and sound. Raises UsageError where nothing can be written, and as :func:`whole`."""
+        if not self.has(blob):
+            self._writing().write(_path(blob.digest), chunks())
+
+    def put_document(self, document: Document, *, name: str | None) -> bool:
+        """Write the document and list it, under the name if it has one; True if it refers to something.
+
+        An unnamed entry goes when an index that leads to it is listed. Raises IncompleteError (``blob.missing``) for a
+        manifest whose blobs are not there.
+        """
+        for blob in document.blobs:
+            if not blob.foreign and self._files.size(_path(blob.digest)) is None:
+                raise IncompleteError(f"the layout lacks {blob.digest}", code=Code.BLOB_MISSING)
+        folder = self._writing()
+        self.put(document.descriptor, lambda: iter([document.raw]))
+        with folder.locked():
+            index = _index(folder)
+            self._listed = _Listed.of(index)
+            after = _with(index, document, name)
+            if after != index:
+                folder.replace("index.json", strictjson.dumps(after))
+                self._listed = _Listed.of(after)
+        if document.subject is not None and self._referring is not None:
+            known = {d.digest: d for d in (*self.referrers(document.subject.digest), document.as_referrer)}
+            self._referring = self._referring | {document.subject.digest: tuple(known[digest] for digest in sorted(known))}
+        return document.subject is not None
+
+    def _writing(self) -> Folder:
+        if self._folder is None:
+            raise UsageError("an archive cannot be written to", next="make a layout of it: tar -xf FILE -C DIR, then oci:DIR")
+        return self._folder
+
+
+class Repository:
+    """A layout seen as one repository: :class:`bundler.content.store.Sink`."""
+
+    def __init__(self, layout: Layout, repository: str | None) -> None:
+        self._layout = layout
+        self._prefix = "" if repository is None else f"{repository}:"
+
+    def document(self, name: str | Digest) -> Document | None:
+        """Raises IncompleteError (``blob.missing``) for what is listed and not there; else as :class:`Source` says."""
+        if isinstance(name, Digest):
+            return self._layout.document(name)
+        entry = self._layout.find(f"{self._prefix}{name}") or self._layout.find(name) or self._kept(name)
+        if entry is None:
+            return None
+        document = self._layout.document(entry.descriptor.digest)
+        if document is None:
+            raise IncompleteError(f"{entry.descriptor.digest} is listed, and not there", code=Code.BLOB_MISSING)
+        return document
+
+    def _kept(self, tag: str) -> Entry | None:
+        found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att)", tag, re.ASCII)
+        return self._layout.kept(found[3], Digest(found[1], found[2])) if found else None
+
+    def referrers(self, subject: Digest) -> Referrers:
+        return Referrers(api=True, listed=self._layout.referrers(subject))
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        return self._layout.chunks(blob)
+
+    def has(self, blob: Descriptor) -> bool:
+        return self._layout.has(blob)
+
+    def put(self, blob: Descriptor, chunks: Callable[[], Iterator[bytes]]) -> None:
+        self._layout.put(blob, chunks)
+
+    def mount(self, blob: Descriptor, source: str) -> bool:  # noqa: ARG002 - all repositories of a layout share its blobs
+        return self._layout.has(blob)
+
+    def put_document(self, document: Document, *, tag: str | None = None) -> bool:
+        return self._layout.put_document(document, name=None if tag is None else f"{self._prefix}{tag}")
+
+    def tags(self) -> list[str]:
+        names = {name for entry in self._layout.entries for name in entry.names}
+        return sorted({tag for name in names if _TAG.fullmatch(tag := name.removeprefix(self._prefix))})
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What ``index.json`` lists, and how to find it."""
+
+    entries: tuple[Entry, ...]
+    by_name: Mapping[str, list[Entry]]
+    by_digest: Mapping[Digest, Entry]
+
+    @classmethod
+    def of(cls, index: Mapping[str, Any]) -> Self:
+        """Of media types that are no manifest's or index's there is nothing to say (image-layout.md, "index.json file")."""
+        parsed = [Descriptor.from_json(entry) for entry in index["manifests"]]
+        entries = tuple(Entry(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
+        by_name: dict[str, list[Entry]] = {}
+        by_digest: dict[Digest, Entry] = {}
+        for entry in entries:
+            by_digest.setdefault(entry.descriptor.digest, entry)
+            for name in entry.names:
+                by_name.setdefault(name, []).append(entry)
+        return cls(entries, by_name, by_digest)
+
+
+def _check_version(files: Files) -> None:
+    raw = _small(files, "oci-layout", limit=MAX_LAYOUT)
+    if raw is None:
+        raise FormatError(
+            "this is no image layout",
+            code=Code.FORMAT_LAYOUT,
+            found="no oci-layout",
+            next="docker save writes one since Docker 25; of older archives: skopeo copy docker-archive:FILE oci:DIR:NAME",
+        )
+    told = strictjson.loads(raw, limit=MAX_LAYOUT)
+    version = told.get("imageLayoutVersion") if isinstance(told, dict) else None
+    if version != "1.0.0":
+        raise FormatError("the image layout is of another version", code=Code.FORMAT_LAYOUT, found=ascii(version)[:80], wanted="1.0.0")
+
+
+def _index(files: Files) -> dict[str, Any]:
+    raw = _small(files, "index.json", limit=MAX_INDEX)
+    if raw is None:
+        raise FormatError("the image layout has no index.json", code=Code.FORMAT_LAYOUT)
+    index = strictjson.loads(raw, limit=MAX_INDEX)
+    if not isinstance(index, dict) or index.get("schemaVersion") != 2 or not isinstance(index.get("manifests"), list):
+        raise FormatError("index.json is no image index", code=Code.FORMAT_LAYOUT, wanted="schemaVersion 2 and manifests")
+    if index.get("mediaType") not in (None, "", mediatype.OCI_INDEX):
+        raise FormatError("index.json is of another media type", code=Code.FORMAT_LAYOUT, found=ascii(index["mediaType"])[:120])
+    return index
+
+
+def _with(index: dict[str, Any], document: Document, name: str | None) -> dict[str, Any]:
+    """The index after ``document`` is listed, under the name if it has one; what others wrote stays as it is."""
+    below = {str(child.digest) for child in document.children}
+    own = str(document.digest)
+    kept = []
+    for entry in index["manifests"]:
+        annotations = entry.get("annotations") or {}
+        named = annotations.get(REF_NAME) or annotations.get(CONTAINERD_NAME) or annotations.get(_KIND)
+        if name is not None and name in (annotations.get(REF_NAME), annotations.get(CONTAINERD_NAME)):
+            continue
+        if not named and (entry["digest"] == own or (entry["digest"] in below and not entry.get("artifactType"))):
+            continue
+        kept.append(entry)
+    if name is None and any(entry["digest"] == own for entry in kept):
+        return {**index, "manifests": kept}
+    return {**index, "manifests": [*kept, _entry(document, name).to_json()]}
+
+
+def _entry(document: Document, name: str | None) -> Descriptor:
+    annotations = {} if name is None else {REF_NAME: name}
+    if name is not None and "/" in name and not _EVIDENCE_TAG.fullmatch(name):
+        annotations[CONTAINERD_NAME] = name
+    kind = document.content.kind if document.subject is not None else None
+    return replace(document.descriptor, artifact_type=kind, annotations=annotations)
+
+
+def _small(files: Files, name: str, *, limit: int) -> bytes | None:
+    """A file whole; None if there is none. Raises FormatError (``limit.document``) above ``limit`` bytes."""
+    size = files.size(name)
+    if size is None:
+        return None
+    gathered = b""
+    for chunk in files.chunks(name) if size <= limit else ():
+        gathered += chunk
+        if len(gathered) > limit:
+            break
+    if max(size, len(gathered)) > limit:
+        raise FormatError(f"{name} of the layout is too large", code=Code.LIMIT_DOCUMENT, found=size, wanted=f"at most {limit} bytes")
+    return gathered
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.encoded}"
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except FormatError as error:
+        raise UsageError(f"{text!a} is no digest", code=Code.USAGE_REFERENCE) from error
+
+
+def _told(names: Iterable[object]) -> str:
+    """The first of them, for a person."""
+    listed = [ascii(str(name))[1:-1] for name in names]
+    return (", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")) or "nothing"
