@@ -187,12 +187,12 @@ def next_page(values: Iterable[str]) -> str | None:
 def received(value: str | None, *, sent: int) -> int | None:
     """How many of the ``sent`` bytes an upload holds by its Range, ``0-LAST``; None if that cannot be (REG-038).
 
-    ``0-0`` is how registries say that they hold nothing.
+    ``0-0`` is how registries say that they hold nothing, too; after a single byte it is taken for that one.
     """
     match = _RECEIVED.fullmatch(value or "")
     if match is None:
         return None
-    held = int(match[1]) + 1 if int(match[1]) else 0
+    held = int(match[1]) + 1 if int(match[1]) or sent == 1 else 0
     return held if held <= sent else None
 
 

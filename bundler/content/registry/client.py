@@ -289,10 +289,12 @@ class Repository:
             return [Descriptor.from_json(item) for item in self._list(members.get("manifests"))]
 
     def _tags(self, body: bytes) -> list[str]:
-        tags = [tag for tag in self._list(self._members(body).get("tags")) if isinstance(tag, str)]
+        tags = []
         with translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol"):
-            for tag in tags:
-                self._reference.tagged(tag)
+            for tag in self._list(self._members(body).get("tags")):
+                if not isinstance(tag, str):
+                    raise self._breach("a tag that is no string")
+                tags.append(str(self._reference.tagged(tag).tag))
         return tags
 
     def _members(self, body: bytes) -> dict[str, object]:

@@ -66,7 +66,7 @@ class Uploads:
             except NotWholeError:
                 self._piecewise = piecewise = True
             except PassingError as error:
-                if self._has(blob):
+                if not isinstance(error, LostUploadError) and self._has(blob):
                     return
                 tries.again(error)
                 piecewise = piecewise or blob.size > PIECE  # so that what arrives before the next loss stays
@@ -96,6 +96,10 @@ class Uploads:
 
 class NotWholeError(Exception):
     """The registry does not take a blob in one request, or not one of this size."""
+
+
+class LostUploadError(PassingError):
+    """The registry knows nothing of the upload, or not what it should: the blob is not there, and is sent anew."""
 
 
 class Upload:
@@ -157,7 +161,7 @@ class Upload:
         return self._held(sent=start + length, tries=tries)
 
     def _held(self, *, sent: int, tries: Tries) -> int:
-        """How much the registry says that it holds. Raises PassingError where the upload has to begin anew."""
+        """How much the registry says that it holds. Raises LostUploadError where the upload has to begin anew."""
 
         def held(answer: Answer) -> int | None:
             if answer.status not in {200, 202, 204}:
@@ -167,7 +171,7 @@ class Upload:
             return received(answer.head.one("range"), sent=sent)
 
         arrived = self._session.ask("GET", self.location, need=self._need, then=held, tries=tries)
-        if arrived is None:
+        if not arrived:
             raise self._lost("nothing of it that can be gone on with")
         return arrived
 
@@ -201,8 +205,8 @@ class Upload:
         wait = self._session.access.patience.commit
         return self._session.attempt(method, url, need=self._need, headers=headers, body=body, wait=wait)
 
-    def _lost(self, found: str) -> PassingError:
-        return PassingError(f"{self._session.host} lost the upload of {self._blob.digest}", code=Code.REGISTRY_PROTOCOL, found=found)
+    def _lost(self, found: str) -> LostUploadError:
+        return LostUploadError(f"{self._session.host} lost the upload of {self._blob.digest}", code=Code.REGISTRY_PROTOCOL, found=found)
 
 
 class Feed:

@@ -11,7 +11,7 @@ from bundler.content.registry.http import Access
 from bundler.content.registry.wire import Patience
 from tests.support.hostile_registry import HostileRegistry
 
-QUICK = Patience(connect=2, idle=0.5, answer=1.0, commit=1.0, rate=1 << 10, window=0.5)
+PATIENT = Patience(connect=10, idle=10, answer=20, commit=20, window=10)  # machines that run tests are busy
 
 Reach = Callable[..., Repository]
 
@@ -38,7 +38,7 @@ def reach(waits: list[float]) -> Iterator[Reach]:
     with ExitStack() as registries:
 
         def repository(host: HostileRegistry | str, path: str = "app", *, push: bool = False, **access: Any) -> Repository:
-            flags = {"plain_http": True, "patience": QUICK, "certs_folders": ()} | access
+            flags = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
             name = host if isinstance(host, str) else host.host
             registry = registries.enter_context(Registry(name, Access(**flags), sleep=waits.append))
             return registry.repository(path, push=push)

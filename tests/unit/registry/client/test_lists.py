@@ -1,0 +1,245 @@
+"""Lists of referrers and tags: whole, or an error, and never somebody else's."""
+
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bundler.content.registry import client
+from bundler.content.registry.client import Repository
+from bundler.errors import BundlerError, Code
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from tests.support.hostile_registry import Exchange, HostileRegistry, answer, refusal
+
+Reach = Callable[..., Repository]
+Hostile = Callable[..., HostileRegistry]
+
+SUBJECT = Digest.of(b"subject")
+REFERRERS = f"/v2/app/referrers/{SUBJECT}"
+TAGS = "/v2/app/tags/list"
+
+
+def referrer(number: int) -> Descriptor:
+    return Descriptor.of(str(number).encode(), mediatype.OCI_MANIFEST)
+
+
+def index(*numbers: int, link: str | None = None, media_type: str = mediatype.OCI_INDEX, **members: Any) -> bytes:
+    content = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [referrer(n).to_json() for n in numbers]} | members
+    return listed(content, media_type=media_type, link=link)
+
+
+def listed(content: Any, *, media_type: str = "application/json", link: str | None = None) -> bytes:
+    return answer(200, json.dumps(content).encode(), {"Content-Type": media_type} | ({"Link": link} if link else {}))
+
+
+def tags(*names: Any, link: str | None = None) -> bytes:
+    return listed({"name": "app", "tags": list(names)}, link=link)
+
+
+def fails(ask: Callable[[], object]) -> BundlerError:
+    with pytest.raises(BundlerError) as caught:
+        ask()
+    return caught.value
+
+
+# referrers
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_registry_without_the_api_says_so(server: HostileRegistry, reach: Reach, status: int):  # F-052
+    server.on("GET", REFERRERS, answer(status))
+    assert reach(server).referrers(SUBJECT) == client.Referrers(api=False)
+
+
+@pytest.mark.parametrize("empty", [{"manifests": []}, {"manifests": None}])
+def test_no_referrers_is_an_answer(server: HostileRegistry, reach: Reach, empty: dict[str, Any]):
+    server.on("GET", REFERRERS, index(**empty))
+    assert reach(server).referrers(SUBJECT) == client.Referrers(api=True)
+
+
+@pytest.mark.parametrize("status", [401, 403, 410, 418, 206, 204])
+def test_any_other_answer_is_not_that_there_are_none(server: HostileRegistry, reach: Reach, status: int):
+    server.always("GET", REFERRERS, answer(status))
+    assert fails(lambda: reach(server).referrers(SUBJECT)).exit == 7
+
+
+@pytest.mark.parametrize(
+    "link",
+    ['</v2/app/referrers/{subject}?last=1>; rel="next"', "<?last=1>; rel=next", '<{url}/v2/app/referrers/{subject}?last=1>;rel="next"'],
+)
+def test_all_pages_are_one_list(server: HostileRegistry, reach: Reach, link: str):
+    said = link.format(subject=SUBJECT, url=server.url)
+    server.on("GET", REFERRERS, index(1, 2, link=said)).on("GET", f"{REFERRERS}?last=1", index(2, 3))
+    assert reach(server).referrers(SUBJECT) == client.Referrers(api=True, listed=(referrer(1), referrer(2), referrer(3)))
+
+
+def test_referrers_keep_what_is_said_of_them(server: HostileRegistry, reach: Reach):
+    said = referrer(1).to_json() | {"artifactType": "a/b", "annotations": {"x": "y"}}
+    server.on("GET", REFERRERS, index(manifests=[said]))
+    [got] = reach(server).referrers(SUBJECT).listed
+    assert got.to_json() == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        index(1, media_type="application/json"),
+        index(1, media_type=mediatype.OCI_MANIFEST),
+        index(1, media_type="text/html"),
+        index(mediaType=mediatype.OCI_MANIFEST),
+        index(mediaType=mediatype.DOCKER_INDEX),
+        index(schemaVersion=1),
+        index(manifests={}),
+        index(manifests=[7]),
+        index(manifests=[{"mediaType": "a/b", "digest": "sha1:x", "size": 1}]),
+        index(manifests=[referrer(1).to_json() | {"size": -1}]),
+        index(layers=[], config=referrer(1).to_json()),
+        listed([], media_type=mediatype.OCI_INDEX),
+        answer(200, b"<html>", {"Content-Type": mediatype.OCI_INDEX}),
+        answer(200, b"", {"Content-Type": mediatype.OCI_INDEX}),
+        answer(200, b'{"schemaVersion":2,"manifests":[],"manifests":[]}', {"Content-Type": mediatype.OCI_INDEX}),
+        index(1, link="</a>; rel=next, </b>; rel=next"),
+        index(1, link="nowhere"),
+        index(1, link="<>; rel=next"),
+        index(1, link="<ftp://x/>; rel=next"),
+    ],
+)
+def test_what_is_no_list_of_referrers_is_an_error(server: HostileRegistry, reach: Reach, said: bytes):
+    server.on("GET", REFERRERS, said)
+    error = fails(lambda: reach(server).referrers(SUBJECT))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
+
+
+def test_a_page_that_is_gone_is_no_end_of_the_list(server: HostileRegistry, reach: Reach):
+    server.on("GET", REFERRERS, index(1, link="<?last=1>; rel=next"), answer(404))
+    assert fails(lambda: reach(server).referrers(SUBJECT)).exit == 7
+
+
+@pytest.mark.parametrize(("target", "ask"), [(REFERRERS, lambda r: r.referrers(SUBJECT)), (TAGS, lambda r: r.tags())])
+def test_a_next_page_elsewhere_is_not_asked_for(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, target: str, ask: Callable[[Repository], object]
+):  # REG-041
+    trap = hostile()
+    link = f"<{trap.url}{target}>; rel=next"
+    server.on("GET", target, index(1, link=link) if target == REFERRERS else tags("a", link=link))
+    error = fails(lambda: ask(reach(server)))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_ORIGIN)
+    assert not trap.connections
+
+
+@pytest.mark.parametrize("link", ["<?n=1>; rel=next", "<?>; rel=next", "<{target}>; rel=next"])
+def test_pages_in_a_circle_are_left(server: HostileRegistry, reach: Reach, link: str):  # REG-041
+    server.always("GET", REFERRERS, index(1, link=link.format(target=REFERRERS)))
+    error = fails(lambda: reach(server).referrers(SUBJECT))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
+    assert len(server.asked) <= 3
+
+
+def test_pages_without_end_are_left(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):  # REG-041
+    monkeypatch.setattr(client, "MAX_PAGES", 20)
+
+    def another(exchange: Exchange) -> bytes:
+        count = int(exchange.target.partition("page=")[2] or "0")
+        return index(count, link=f"<?page={count + 1}>; rel=next")
+
+    server.always("GET", REFERRERS, another)
+    error = fails(lambda: reach(server).referrers(SUBJECT))
+    assert (error.exit, error.code, len(server.asked)) == (3, Code.LIMIT_ANSWER, 20)
+
+
+def test_pages_together_have_a_limit(server: HostileRegistry, reach: Reach):  # REG-041
+    heavy = referrer(1).to_json() | {"annotations": {str(n): "x" * 1000 for n in range(4000)}}
+
+    def another(exchange: Exchange) -> bytes:
+        count = int(exchange.target.partition("page=")[2] or "0")
+        return index(link=f"<?page={count + 1}>; rel=next", manifests=[heavy])
+
+    server.always("GET", REFERRERS, another)
+    tracemalloc.start()
+    try:
+        error = fails(lambda: reach(server).referrers(SUBJECT))
+        assert tracemalloc.get_traced_memory()[1] < 128 << 20
+    finally:
+        tracemalloc.stop()
+    assert (error.exit, error.code, len(server.asked)) == (3, Code.LIMIT_ANSWER, 17)
+
+
+def test_a_million_referrers_are_too_many(server: HostileRegistry, reach: Reach):  # REG-041
+    entry = json.dumps(referrer(1).to_json()).encode()
+
+    def million(exchange: Exchange) -> None:
+        exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: " + mediatype.OCI_INDEX.encode() + b"\r\n\r\n" + b'{"schemaVersion":2,"manifests":['
+        )
+        exchange.pour(b",".join([entry] * 1000) + b",")
+
+    server.on("GET", REFERRERS, million)
+    began = time.monotonic()
+    error = fails(lambda: reach(server).referrers(SUBJECT))
+    assert (error.exit, error.code) == (3, Code.LIMIT_ANSWER)
+    assert time.monotonic() - began < 5
+
+
+def test_more_referrers_than_any_image_has_are_too_many(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client, "MAX_REFERRERS", 3)
+    server.on("GET", REFERRERS, index(1, 2, link="<?a>; rel=next"), index(2, 3), index(1, 2, link="<?a>; rel=next"), index(3, 4))
+    assert len(reach(server).referrers(SUBJECT).listed) == 3
+    assert fails(lambda: reach(server).referrers(SUBJECT)).code is Code.LIMIT_ANSWER
+
+
+# tags
+
+
+def test_tags_come_from_all_pages(server: HostileRegistry, reach: Reach):
+    server.on("GET", f"{TAGS}?n=1000", tags("a", "b", link=f"<{TAGS}?n=1000&last=b>; rel=next")).on(
+        "GET", f"{TAGS}?n=1000&last=b", tags("b", "c")
+    )
+    assert reach(server).tags() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("said", [refusal(404, "NAME_UNKNOWN"), listed({"name": "app", "tags": None}), listed({"name": "app"}), tags()])
+def test_a_repository_without_tags_has_none(server: HostileRegistry, reach: Reach, said: bytes):
+    server.on("GET", TAGS, said)
+    assert reach(server).tags() == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 418, 501])
+def test_tags_that_cannot_be_listed_are_not_none(server: HostileRegistry, reach: Reach, status: int):
+    server.always("GET", TAGS, answer(status))
+    assert fails(reach(server).tags).exit == 7
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "\x1b[31mred", "a b", "", "a" * 129, "a/b", "ä", "-a", "a\n"])
+def test_what_is_no_tag_is_an_error_and_shown_escaped(server: HostileRegistry, reach: Reach, name: str):  # REG-043
+    server.on("GET", TAGS, tags("good", name))
+    error = fails(reach(server).tags)
+    assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
+    assert str(error).isprintable()
+    assert str(error).isascii()
+
+
+@pytest.mark.parametrize(
+    "said", [listed([]), listed({"tags": {}}), listed({"tags": "a"}), listed({"tags": [7]}), listed({"tags": [None]}), answer(200, b"x")]
+)
+def test_what_is_no_list_of_tags_is_an_error(server: HostileRegistry, reach: Reach, said: bytes):
+    server.on("GET", TAGS, said)
+    error = fails(reach(server).tags)
+    assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
+
+
+def test_a_page_of_tags_has_a_limit(server: HostileRegistry, reach: Reach):  # REG-043
+    server.on("GET", TAGS, tags(*("t" * 100 for _ in range(100_000))))
+    error = fails(reach(server).tags)
+    assert (error.exit, error.code) == (3, Code.LIMIT_ANSWER)
+
+
+def test_more_tags_than_any_repository_has_are_too_many(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client, "MAX_TAGS", 2)
+    server.on("GET", TAGS, tags("a", "b", "a"), tags("a", "b", "c"))
+    assert reach(server).tags() == ["a", "b"]
+    assert fails(reach(server).tags).code is Code.LIMIT_ANSWER

@@ -1,0 +1,287 @@
+"""TLS: whom a registry must prove itself to, and how."""
+
+import datetime as dt
+import ipaddress
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from bundler.content.registry import tls
+from bundler.content.registry.client import Repository
+from bundler.content.registry.origin import Origin
+from bundler.content.registry.proxies import Proxies
+from bundler.errors import BundlerError, Code, UsageError
+from bundler.oci.descriptor import Descriptor
+from tests.support.hostile_registry import Exchange, HostileRegistry, answer
+
+Reach = Callable[..., Repository]
+Hostile = Callable[..., HostileRegistry]
+
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+LATEST = "/v2/app/manifests/latest"
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+@dataclass
+class Authority:
+    """A certificate authority of a test's own, which writes into its folder."""
+
+    folder: Path
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @classmethod
+    def made(cls, folder: Path) -> "Authority":
+        folder.mkdir(parents=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        not_for = dict.fromkeys(_USAGES, False)
+        usage = x509.KeyUsage(**not_for | {"key_cert_sign": True, "crl_sign": True})
+        builder = cls._builder("authority", "authority", key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+        authority = cls(folder, certificate, key)
+        authority.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return authority
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def pair(self, to: str = "server", *, host: str = "127.0.0.1", until: dt.datetime = NOW + DAY) -> tuple[Path, Path]:
+        """The files of a certificate for ``host`` and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        address = host.replace(".", "").isdigit()
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host)) if address else x509.DNSName(host)])
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = (
+            self._builder(to, "authority", key, until=until).add_extension(names, critical=False).add_extension(identifier, critical=False)
+        )
+        certificate = builder.add_extension(usage, critical=False).sign(self.key, hashes.SHA256())
+        paths = self.folder / f"{to}.cert", self.folder / f"{to}.key"
+        paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        paths[1].write_bytes(private)
+        return paths
+
+    def server(self, **how: Any) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.pair(**how))
+        return context
+
+    @staticmethod
+    def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, *, until: dt.datetime = NOW + DAY) -> x509.CertificateBuilder:
+        builder = x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name(issuer)).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(NOW - 30 * DAY).not_valid_after(until)
+        return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.made(tmp_path / "authority")
+
+
+def fails(repository: Repository) -> BundlerError:
+    with pytest.raises(BundlerError) as caught:
+        repository.document("latest")
+    return caught.value
+
+
+def test_a_registry_proves_itself_by_the_authority_that_was_named(hostile: Hostile, reach: Reach, authority: Authority):
+    server = hostile(tls=authority.server()).always("GET", LATEST, answer(404))
+    repository = reach(server, plain_http=False, ca_file=authority.ca)
+    assert repository.document("latest") is None
+    assert repository.document("latest") is None
+
+
+def test_a_registry_with_any_other_proof_is_not_spoken_to(
+    hostile: Hostile, reach: Reach, authority: Authority, tmp_path: Path
+):  # REG-048, REG-049
+    other = Authority.made(tmp_path / "other")
+    tls_1_0 = authority.server()
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        tls_1_0.maximum_version = tls_1_0.minimum_version = ssl.TLSVersion.TLSv1
+    tls_1_0.set_ciphers("ALL:@SECLEVEL=0")
+    for context in (authority.server(until=NOW - DAY), authority.server(host="registry.example"), other.server(), tls_1_0):
+        server = hostile(tls=context)
+        for flags in ({"ca_file": authority.ca}, {}):
+            error = fails(reach(server, plain_http=False, **flags))
+            assert (error.exit, error.code) == (7, Code.REGISTRY_TLS)
+        assert not server.asked
+
+
+def test_the_check_can_be_left_out_by_its_flag_for_the_registry_alone(hostile: Hostile, reach: Reach, authority: Authority):
+    blob = Descriptor.of(b"x", "application/octet-stream")
+    elsewhere = hostile(tls=authority.server(host="localhost"))
+    server = hostile(tls=authority.server(until=NOW - DAY)).on("GET", LATEST, answer(404))
+    server.on("GET", f"/v2/app/blobs/{blob.digest}", answer(307, headers={"Location": f"https://localhost:{elsewhere.port}/x"}))
+    repository = reach(server, plain_http=False, insecure_skip_tls_verify=True)
+    assert repository.document("latest") is None
+    with pytest.raises(BundlerError) as caught:
+        list(repository.chunks(blob))
+    assert caught.value.code is Code.REGISTRY_TLS
+    assert not elsewhere.asked
+
+
+def test_plain_http_where_tls_is_spoken_is_an_error_that_helps(hostile: Hostile, reach: Reach, authority: Authority):
+    error = fails(reach(hostile(tls=authority.server())))
+    assert error.exit == 7
+
+
+def test_tls_where_nobody_speaks_it_is_an_error_that_helps(hostile: Hostile, reach: Reach):
+    proxy = hostile()
+
+    def plain(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        exchange.sock.recv(1)
+        exchange.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    proxy.on("CONNECT", "registry.example:443", plain)
+    error = fails(reach("registry.example", plain_http=False, proxies=Proxies.from_environ({"HTTPS_PROXY": proxy.url})))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_TLS)
+    assert "--plain-http" in (error.next or "")
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 503])
+def test_this_machine_may_speak_http_without_a_flag(server: HostileRegistry, reach: Reach, status: int):
+    server.on("GET", "/v2/", answer(status)).always("GET", LATEST, answer(404))
+    repository = reach(server, plain_http=False)
+    assert repository.document("latest") is None
+    assert repository.document("latest") is None
+    assert len(server.to("GET", "/v2/")) == 1
+
+
+def test_this_machine_is_spoken_to_in_tls_where_it_is_spoken(hostile: Hostile, reach: Reach, authority: Authority):
+    server = hostile(tls=authority.server()).on("GET", LATEST, answer(404))
+    assert reach(server, plain_http=False, ca_file=authority.ca).document("latest") is None
+    assert [asked.path for asked in server.asked] == [LATEST]
+
+
+def test_a_redirect_out_of_tls_is_not_followed(hostile: Hostile, reach: Reach, authority: Authority):  # REG-017
+    trap = hostile()
+    blob = Descriptor.of(b"x", "application/octet-stream")
+    server = hostile(tls=authority.server()).on("GET", f"/v2/app/blobs/{blob.digest}", answer(302, headers={"Location": f"{trap.url}/x"}))
+    with pytest.raises(BundlerError) as caught:
+        list(reach(server, plain_http=False, ca_file=authority.ca).chunks(blob))
+    assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_ORIGIN)
+    assert not trap.connections
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:{port}/u", "//127.0.0.1:{port}/u"])
+def test_an_upload_does_not_leave_tls(hostile: Hostile, reach: Reach, authority: Authority, location: str):  # REG-030
+    trap = hostile()
+    blob = Descriptor.of(b"x", "application/octet-stream")
+    there = answer(202, headers={"Location": location.format(port=trap.port)})
+    server = hostile(tls=authority.server()).on("POST", "/v2/app/blobs/uploads/", there)
+    with pytest.raises(BundlerError) as caught:
+        reach(server, plain_http=False, ca_file=authority.ca).put(blob, lambda: iter([b"x"]))
+    assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_ORIGIN)
+    assert not trap.connections
+
+
+def test_a_proxy_leads_to_tls_and_sees_nothing_of_it(hostile: Hostile, reach: Reach, authority: Authority):
+    inside = authority.server(host="registry.example")
+    proxy = hostile()
+
+    def tunnel(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with inside.wrap_socket(exchange.sock, server_side=True) as secured:
+            assert secured.recv(1 << 16).startswith(b"GET /v2/app/manifests/latest HTTP/1.1\r\nHost: registry.example:8443\r\n")
+            secured.sendall(answer(404))
+
+    proxy.on("CONNECT", "registry.example:8443", tunnel)
+    through = Proxies.from_environ({"HTTPS_PROXY": f"http://alice:t0psecret@{proxy.host}"})
+    repository = reach("registry.example:8443", plain_http=False, ca_file=authority.ca, proxies=through)
+    assert repository.document("latest") is None
+    assert proxy.asked[0].headers["proxy-authorization"] == "Basic YWxpY2U6dDBwc2VjcmV0"
+
+
+@pytest.mark.parametrize("said", [answer(407), answer(502), b"HTTP/1.1 200 OK\r\n\r\nsomething unasked"])
+def test_a_proxy_that_does_not_lead_there_is_an_error(hostile: Hostile, reach: Reach, said: bytes):
+    proxy = hostile()
+    proxy.always("CONNECT", "registry.example:443", said)
+    error = fails(reach("registry.example", plain_http=False, proxies=Proxies.from_environ({"HTTPS_PROXY": proxy.url})))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
+
+
+# certs.d
+
+
+def test_certificates_of_a_registry_lie_in_a_folder_of_its_name(
+    hostile: Hostile, reach: Reach, authority: Authority, tmp_path: Path
+):  # row 7
+    context = authority.server()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.ca)
+    server = hostile(tls=context).on("GET", LATEST, answer(404))
+    folder = tmp_path / "certs.d" / server.host
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(authority.ca.read_bytes())
+    for path, kind in zip(authority.pair("client"), ("cert", "key"), strict=True):
+        (folder / f"client.{kind}").write_bytes(path.read_bytes())
+    assert reach(server, plain_http=False, certs_folders=(tmp_path / "none", tmp_path / "certs.d")).document("latest") is None
+
+
+@pytest.mark.parametrize(("present", "shown"), [("client.key", "client.cert"), ("client.cert", "client.key")])
+def test_a_certificate_and_its_key_stand_together(tmp_path: Path, present: str, shown: str):
+    folder = tmp_path / "registry.example"
+    folder.mkdir()
+    (folder / present).write_text("x")
+    with pytest.raises(UsageError, match=shown) as caught:
+        tls.context(Origin.of("https", "registry.example"), ca_file=None, folders=(tmp_path,))
+    assert (caught.value.exit, caught.value.code) == (2, Code.USAGE_KEY)
+
+
+def test_a_key_with_a_passphrase_makes_nobody_wait(tmp_path: Path, authority: Authority):
+    folder = tmp_path / "registry.example"
+    folder.mkdir()
+    certificate, _ = authority.pair("client")
+    (folder / "client.cert").write_bytes(certificate.read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    locked = serialization.BestAvailableEncryption(b"secret")
+    (folder / "client.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    with pytest.raises(UsageError) as caught:
+        tls.context(Origin.of("https", "registry.example"), ca_file=None, folders=(tmp_path,))
+    assert caught.value.code is Code.USAGE_KEY
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, content: str | None):
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError, match=r"ca\.pem") as caught:
+        tls.context(Origin.of("https", "registry.example"), ca_file=path, folders=())
+    assert (caught.value.exit, caught.value.code) == (2, Code.USAGE_INPUT)
+
+
+@pytest.mark.parametrize(
+    ("authority", "folder"),
+    [("registry.example", "registry.example"), ("registry.example", "registry.example:443"), ("registry-1.docker.io", "docker.io")],
+)
+def test_a_folder_may_be_named_without_the_usual_port(tmp_path: Path, authority: str, folder: str):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "x.key").touch()
+    with pytest.raises(UsageError):
+        tls.context(Origin.of("https", authority), ca_file=None, folders=(tmp_path,))
+
+
+def test_the_users_folder_goes_before_the_systems():
+    assert tls.certs_folders({"HOME": "/home/u"})[0] == Path("/home/u/.config/containers/certs.d")
+    assert tls.certs_folders({"HOME": "/home/u", "XDG_CONFIG_HOME": "/c"})[0] == Path("/c/containers/certs.d")
+    assert tls.certs_folders({}) == tls.SYSTEM_FOLDERS

@@ -1,0 +1,246 @@
+"""HTTP as nobody should speak it, and answers that never end."""
+
+import socket
+import time
+import tracemalloc
+from collections.abc import Callable
+from contextlib import closing
+from itertools import repeat
+
+import pytest
+
+from bundler.content.registry.client import Repository
+from bundler.content.registry.wire import Patience
+from bundler.errors import BundlerError, Code
+from bundler.oci.descriptor import Descriptor
+from tests.support.hostile_registry import Exchange, HostileRegistry, Script, answer
+
+Reach = Callable[..., Repository]
+
+BLOB = Descriptor.of(b"x" * 100_000, "application/octet-stream")
+AT = f"/v2/app/blobs/{BLOB.digest}"
+LATEST = "/v2/app/manifests/latest"
+HASTY = Patience(connect=0.3, idle=0.2, answer=0.3, commit=0.3, window=0.2)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def fails(repository: Repository) -> tuple[BundlerError, float]:
+    """How asking for a manifest and for a blob ends: in the same way, and in some seconds."""
+    began, errors = time.monotonic(), []
+    with pytest.raises(BundlerError) as caught:
+        repository.document("latest")
+    errors.append(caught.value)
+    with pytest.raises(BundlerError) as caught:
+        list(repository.chunks(BLOB))
+    errors.append(caught.value)
+    assert errors[0].code == errors[1].code
+    return errors[0], time.monotonic() - began
+
+
+def poured(before: bytes, again: bytes) -> Script:
+    def script(exchange: Exchange) -> None:
+        exchange.send(before)
+        exchange.pour(again)
+
+    return script
+
+
+def dripped(before: bytes, again: bytes, *, every: float = 0.05) -> Script:
+    def script(exchange: Exchange) -> None:
+        exchange.send(before)
+        exchange.drip(repeat(again), every=every)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",  # REG-010
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n0123456789",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",  # REG-009
+        b"HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n",  # REG-045
+        b"HTTP/1.1 200 OK\r\nX-A: b\r\n folded\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: \x00\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: b\rContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08",  # REG-012
+        b"<html>not http</html>\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"y" * (1 << 20) + b"\r\n\r\n",  # REG-014
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n",
+        b"x" * (1 << 20),
+        CHUNKED + b"-1\r\n" + b"x" * 1000,  # REG-011
+        CHUNKED + b"0x5\r\nabcde\r\n0\r\n\r\n",
+        CHUNKED + b"FFFFFFFFFFFFFFFF\r\n" + b"x" * 1000,
+        CHUNKED + b"5\r\nabcdefgh\r\n0\r\n\r\n",
+        CHUNKED + b"5;" + b"y" * (1 << 20) + b"\r\nabcde\r\n0\r\n\r\n",
+        CHUNKED + b"0\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    ],
+)
+def test_an_answer_with_two_readings_is_refused(server: HostileRegistry, reach: Reach, said: bytes):
+    server.on("GET", LATEST, lambda exchange: exchange.send(said)).on("GET", AT, lambda exchange: exchange.send(said))
+    error, seconds = fails(reach(server))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
+    assert len(server.asked) == 2
+    assert seconds < 5
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        poured(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),  # REG-015, CVE-2021-3737
+        poured(b"HTTP/1.1 200 OK\r\n", b"X-A: y\r\n"),
+        poured(b"HTTP/1.1 200 OK\r\nX-A: ", b"y" * 1000),
+        poured(CHUNKED, b"1\r\nx\r\n"),
+        poured(CHUNKED + b"0\r\n", b"X: y\r\n"),
+        poured(CHUNKED + b"5;", b"y" * 1000),
+    ],
+)
+def test_an_answer_that_never_comes_to_its_point_is_left(server: HostileRegistry, reach: Reach, script: Script):
+    server.on("GET", LATEST, script).on("GET", AT, script)
+    tracemalloc.start()
+    try:
+        error, seconds = fails(reach(server))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
+    assert seconds < 8
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        dripped(b"", b"H"),  # REG-013
+        dripped(b"HTTP/1.1 200 OK\r\nX-A: ", b"y"),
+        dripped(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        dripped(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        dripped(CHUNKED, b"1\r\nx\r\n"),
+        dripped(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"", every=30),
+        dripped(b"", b"", every=30),
+    ],
+)
+def test_an_answer_that_comes_too_slowly_is_left(server: HostileRegistry, reach: Reach, script: Script):  # F-045
+    server.always("GET", LATEST, script).always("GET", AT, script)
+    error, seconds = fails(reach(server, patience=HASTY))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
+    assert len(server.asked) == 12
+    assert seconds < 10
+
+
+def test_time_that_the_reader_takes_is_not_the_registrys(server: HostileRegistry, reach: Reach):
+    server.on("GET", AT, answer(200, b"x" * 1_000_000))
+    big = Descriptor("application/octet-stream", BLOB.digest, 1_000_000)
+    came = 0
+    for piece in reach(server, patience=Patience(answer=0.3, window=0.1)).chunks(big):
+        time.sleep(0.15)
+        came += len(piece)
+    assert came == 1_000_000
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("length", [2**63, 10**18])
+def test_a_length_takes_no_memory(server: HostileRegistry, reach: Reach, length: int):  # REG-009, CVE-2025-13836
+    said = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nabc".encode()
+    server.always("GET", LATEST, said).always("GET", AT, lambda exchange: exchange.send(said))
+    tracemalloc.start()
+    try:
+        error, _ = fails(reach(server))
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
+
+
+def test_chunks_and_trailers_are_read_past(server: HostileRegistry, reach: Reach):
+    said = CHUNKED + b"5;a=b\r\nxxxxx\r\n1869b\r\n" + b"x" * 99_995 + b"\r\n0\r\nX-Trailer: y\r\n\r\n"
+    server.on("GET", AT, said, said)
+    repository = reach(server)
+    for _ in range(2):
+        assert b"".join(repository.chunks(BLOB)) == b"x" * 100_000
+    assert server.connections == 1
+
+
+def test_answers_in_between_are_read_past(server: HostileRegistry, reach: Reach):
+    server.on("GET", AT, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer(200, b"x" * 100_000))
+    assert b"".join(reach(server).chunks(BLOB)) == b"x" * 100_000
+
+
+def test_what_comes_unasked_is_not_the_next_answer(server: HostileRegistry, reach: Reach):
+    server.on("GET", LATEST, answer(404) + answer(200, b"smuggled")).on("GET", AT, answer(200, b"x" * 100_000))
+    repository = reach(server)
+    assert repository.document("latest") is None
+    assert b"".join(repository.chunks(BLOB)) == b"x" * 100_000
+    assert server.connections == 2
+
+
+def test_cookies_are_neither_kept_nor_sent(server: HostileRegistry, reach: Reach):  # REG-052
+    server.always("GET", LATEST, answer(404, headers={"Set-Cookie": "a=b; Domain=127.0.0.1; Path=/"}))
+    repository = reach(server)
+    repository.document("latest")
+    repository.document("latest")
+    assert len(server.asked) == 2
+    assert not any("cookie" in asked.headers for asked in server.asked)
+
+
+def test_an_error_of_any_length_is_shown_in_a_line(server: HostileRegistry, reach: Reach):  # REG-044
+    server.on("GET", LATEST, poured(b"HTTP/1.1 400 Bad\r\nContent-Length: 100000000\r\n\r\n", b"\x1b[31mbad\n" * 1000))
+    began = time.monotonic()
+    with pytest.raises(BundlerError) as caught:
+        reach(server).document("latest")
+    assert caught.value.code is Code.REGISTRY_STATUS
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
+    assert r"\x1b[31mbad" in str(caught.value)
+    assert time.monotonic() - began < 5
+
+
+def test_nobody_listening_is_unreachable(reach: Reach, waits: list[float]):  # F-043
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(BundlerError) as caught:
+        reach(host).document("latest")
+    assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
+
+
+def test_a_listener_that_never_accepts_is_unreachable(reach: Reach, waits: list[float]):  # F-045
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=1)) as silent, pytest.raises(BundlerError) as caught:
+        reach(f"127.0.0.1:{silent.getsockname()[1]}", patience=HASTY).document("latest")
+    assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"), [("7", 7), ("1000000000", 60), ("0", 0), ("-1", None), ("Fri, 01 Jan 2099 00:00:00 GMT", None), ("often", None)]
+)
+def test_a_registry_says_when_to_come_again_within_reason(
+    server: HostileRegistry, reach: Reach, waits: list[float], said: str, wait: float | None
+):
+    server.on("GET", LATEST, answer(429, headers={"Retry-After": said}), answer(404))  # REG-047, F-040
+    assert reach(server).document("latest") is None
+    assert len(waits) == 1
+    assert waits[0] == wait if wait is not None else 0.25 <= waits[0] <= 0.5
+
+
+@pytest.fixture
+def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def noted(host: str, *rest: object, **more: object) -> object:
+        asked.append(host)
+        return real("127.0.0.1" if host.endswith(".example") else host, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    return asked
+
+
+def test_a_name_is_looked_up_once_for_a_connection(server: HostileRegistry, reach: Reach, lookups: list[str]):  # REG-051
+    server.always("GET", LATEST, answer(404))
+    repository = reach(f"registry.example:{server.port}")
+    repository.document("latest")
+    repository.document("latest")
+    assert lookups == ["registry.example"]
+    assert server.asked[0].headers["host"] == f"registry.example:{server.port}"
