@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TextIO
 
+from bundler.bundle.foreign import open_archive
 from bundler.content.files import read_small
+from bundler.content.layout import Layout
 from bundler.content.registry.client import Registry
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.http import Access
@@ -112,6 +114,7 @@ class Places:
             proxies=Proxies.from_environ(os.environ),
         )
         self._registries: dict[str, Registry] = {}
+        self._layouts: dict[tuple[str, str], Layout] = {}
         self._closing = ExitStack()
 
     @classmethod
@@ -149,6 +152,33 @@ class Places:
             )
         name = reference_of(image.name) if image.name else reference
         return Located(name, root, repository, repository)
+
+    def _in_layout(self, image: Wanted) -> Located:
+        kind, _, rest = image.text.partition(":")
+        path, _, asked = rest.partition(":")
+        layout = self._layout(kind, path)
+        entry = layout.image(asked or None)
+        root = layout.document(entry.descriptor.digest)
+        if root is None:
+            raise IncompleteError(f"{image.text} is listed, and not there", code=Code.BLOB_MISSING, wanted=entry.descriptor.digest)
+        if image.name is None and entry.reference is None:
+            raise UsageError(
+                f"{image.text} has no name that is a full reference",
+                code=Code.USAGE_REFERENCE,
+                found=ascii(entry.name),
+                wanted="HOST/PATH:TAG",
+                next="give it the name to go under with --as NAME",
+            )
+        reference = reference_of(image.name) if image.name else entry.reference
+        assert reference is not None
+        repository = layout.repository(entry.reference)
+        return Located(reference, root, repository, repository if layout.writable else None)
+
+    def _layout(self, kind: str, path: str) -> Layout:
+        if (kind, path) not in self._layouts:
+            layout = Layout(Path(path)) if kind == "oci" else open_archive(Path(path))
+            self._layouts[kind, path] = self._closing.enter_context(layout)
+        return self._layouts[kind, path]
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
