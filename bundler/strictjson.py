@@ -84,12 +84,9 @@ def check_names(members: Mapping[str, Any], known: Set[str]) -> None:
 
 def _check_shape(text: str, depth: int) -> None:
     """How much it is, and how deep it is nested, before any of it is parsed."""
-    objects, lists = text.count("{"), text.count("[")
-    units = 3 * objects + lists + text.count(",")  # with those in strings, of which there are few
+    units = 3 * text.count("{") + text.count("[") + text.count(",")  # with those in strings, of which there are few
     if units > max(_FREE_UNITS, len(text) // _TEXT_OF_A_UNIT):
         raise FormatError("JSON has too many values for its size", code=Code.LIMIT_DOCUMENT, found=f"{units} in {len(text)} characters")
-    if objects + lists <= depth:
-        return
     level = 0
     for match in _TO_BRACKET.finditer(text):
         level += {"[": 1, "{": 1, "": 0}.get(match[1], -1)

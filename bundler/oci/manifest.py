@@ -128,7 +128,7 @@ def _media_type(members: Mapping[str, Any], stated: str | None) -> str:
             wanted="an OCI or Docker schema 2 manifest",
             next="push the image again with a current tool, which converts it, and sign that",
         )
-    if members.get("schemaVersion") != 2 or type(members.get("schemaVersion")) is not int:
+    if members.get("schemaVersion") != 2:
         raise FormatError("a manifest's schemaVersion is not 2", code=Code.FORMAT_MANIFEST, found=ascii(members.get("schemaVersion"))[:40])
     if own is not None and stated is not None and own != stated:
         raise FormatError("a manifest is of another media type than stated", code=Code.FORMAT_MEDIA_TYPE, found=own, wanted=ascii(stated))
