@@ -49,7 +49,7 @@ def set_of(*parts: bytes) -> bytes:
 
 
 def integer(number: int, tag: int = 0x02) -> bytes:
-    return tlv(tag, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+    return tlv(tag, number.to_bytes((number ^ number >> 256).bit_length() // 8 + 1, "big", signed=True))
 
 
 def octets(content: bytes) -> bytes:

@@ -269,7 +269,7 @@ class World:
         issuer: Issued | None = None,
         window: tuple[datetime, datetime] = (AT - MINUTE, AT + 9 * MINUTE),
         ca: bool | None = None,
-        key_usage: x509.KeyUsage | None = None,
+        key_usage: x509.KeyUsage | bool | None = None,
         purposes: Sequence[ObjectIdentifier] | None = (CODE_SIGNING,),
         names: Sequence[x509.GeneralName] | None = None,
         claims: Mapping[str, bytes | str] | None = None,
@@ -282,11 +282,11 @@ class World:
         key = key or self.key("leaf")
         issuer = issuer or self.intermediate
         extensions: list[Any] = [
-            (key_usage or usage(digital_signature=True), True),
             (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
             (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False),
             *more,
         ]
+        extensions += [(key_usage or usage(digital_signature=True), True)] if key_usage is not False else []
         extensions += [(x509.ExtendedKeyUsage(purposes), False)] if purposes is not None else []
         extensions += [(x509.BasicConstraints(ca=ca, path_length=None), True)] if ca is not None else []
         names = [x509.UniformResourceIdentifier(IDENTITY)] if names is None else names
@@ -308,7 +308,7 @@ class World:
         return issued([*extensions, (sct_list, False)])
 
     def sct(self, tbs: bytes, issuer: Issued, **wrong: Any) -> bytes:
-        """``key``, ``id``, ``time``, ``extensions``, ``issuer_spki``, ``hash_id``, ``signature``: what differs."""
+        """``key``, ``id``, ``time``, ``extensions``, ``issuer_spki``, ``by``, ``named``, ``broken``: what differs."""
         key = wrong.get("key", self.ct)
         log_id = wrong.get("id") or hashlib.sha256(spki(key)).digest()
         stamp = int(wrong.get("time", AT).timestamp() * 1000).to_bytes(8, "big")
@@ -318,7 +318,7 @@ class World:
         by = wrong.get("by", hashes.SHA256())
         signature = sign(key, signed, by)
         signature = bytes([*signature[:-1], signature[-1] ^ 1]) if wrong.get("broken") else signature
-        hash_id = {"sha256": 4, "sha384": 5}[by.name]
+        hash_id = {"sha256": 4, "sha384": 5}[wrong.get("named", by.name)]
         kind = 1 if isinstance(key, rsa.RSAPrivateKey) else 3
         return b"\0" + log_id + stamp + extensions + bytes([hash_id, kind]) + len(signature).to_bytes(2, "big") + signature
 

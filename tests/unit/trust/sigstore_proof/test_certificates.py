@@ -65,6 +65,11 @@ def a_leaf_that_says_it_is_no_ca(w: World) -> Item:
 
 
 @refused("X-2", Code.X509_LEAF)
+def a_leaf_without_key_usage(w: World) -> Item:
+    return w.signed(leaf=w.leaf(key_usage=False)).item()
+
+
+@refused("X-2", Code.X509_LEAF)
 def a_leaf_that_may_not_sign(w: World) -> Item:
     return w.signed(leaf=w.leaf(key_usage=usage(key_agreement=True))).item()
 
@@ -378,6 +383,11 @@ def a_certificate_timestamp_with_milliseconds(w: World) -> Item:
 @refused("S-5", Code.SCT_THRESHOLD)
 def a_certificate_timestamp_with_another_hash(w: World) -> Item:
     return w.signed(leaf=w.leaf(scts=[{"by": hashes.SHA384()}])).item()
+
+
+@refused("S-5", Code.SCT_THRESHOLD)
+def a_certificate_timestamp_that_names_another_hash(w: World) -> Item:
+    return w.signed(leaf=w.leaf(scts=[{"named": "sha384"}])).item()
 
 
 @refused("S-6", Code.SCT_THRESHOLD)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.trust.sigstore import merkle
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Needed
@@ -1032,6 +1032,16 @@ def test_every_place_in_every_small_tree_is_proved_by_its_path_alone(size: int):
         assert all(
             merkle.root_hash(leaf, index=index, size=size, path=[*path[:n], b"\7" * 32, *path[n + 1 :]]) != root for n in range(len(path))
         )
+
+
+@pytest.mark.parametrize(
+    ("index", "size", "path"), [(1, 1, 0), (-1, 1, 0), (0, 0, 0), (7, 7, 3), (0, 1, 1), (3, 7, 4), (3, 7, 2), (0, 2, 0)]
+)
+def test_a_path_of_another_length_leads_nowhere(index: int, size: int, path: int):
+    """T-4: it is refused by itself, and not only for the root that it would lead to."""
+    with pytest.raises(TrustError) as refusal:
+        merkle.root_hash(merkle.leaf_hash(b""), index=index, size=size, path=[b"\7" * 32] * path)
+    assert refusal.value.code is Code.TLOG_PROOF
 
 
 def test_a_note_id_is_what_the_prod_log_of_2025_has():
