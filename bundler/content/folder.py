@@ -85,9 +85,16 @@ class Folder:
     # --- writing ---
 
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
-        """The file, whole once ``chunks`` has ended; instead of what was there, which was no such content."""
+        """A blob, whole once ``chunks`` has ended; instead of what was there, which was no such content.
+
+        Who calls this has asked for :meth:`size`, so no link is on the way.
+        """
         path = self._folder / name
-        self._make_below(path.parent)
+        with disk(f"{path} cannot be written"):
+            for folder in (path.parent.parent, path.parent):
+                if not folder.exists():
+                    folder.mkdir(exist_ok=True)
+                    sync_folder(folder.parent)
         with whole(path, replace=True) as file:
             for chunk in chunks:
                 file.write(chunk)
@@ -119,16 +126,6 @@ class Folder:
             )
         for name in [name for name in files if name not in there]:
             self.replace(name, files[name])
-
-    def _make_below(self, folder: Path) -> None:
-        """The folder within the layout, and no link on the way to it."""
-        with disk(f"{folder} cannot be made"):
-            for path in reversed([folder, *folder.parents]):
-                if path.is_relative_to(self._folder) and path != self._folder and not path.is_symlink() and not path.is_dir():
-                    path.mkdir(exist_ok=True)
-                    sync_folder(path.parent)
-        with self._below(folder.relative_to(self._folder).parts):
-            pass
 
     # --- opening ---
 
