@@ -96,10 +96,10 @@ class Code(StrEnum):
     POLICY_ATTESTATION = "policy.attestation", "an attestation that the rule requires is absent or not by its signers"
     POLICY_NAME = "policy.name", "the signed payload does not name this repository"
 
-    SIGNATURE_MISSING = "signature.missing", "nothing signed was found about the image"
+    SIGNATURE_MISSING = "signature.missing", "no signature was found about a manifest that needs one"
     SIGNATURE_INVALID = "signature.invalid", "a signature that does not verify"
     SIGNATURE_MALFORMED = "signature.malformed", "a signature or its carrier that is not well-formed"
-    KEY_UNKNOWN = "key.unknown", "no key of the rule verifies this signature"
+    KEY_UNKNOWN = "key.unknown", "a signature that does not verify, and that nothing ties to a key of the rule"
     KEY_WEAK = "key.weak", "an RSA key below 3072 bits"
     KEY_LEGACY_HASH = "key.legacy-hash", "a P-384 or P-521 key with SHA-256, as older tools sign"
     KEY_UNSUPPORTED = "key.unsupported", "the installed cryptography library lacks this algorithm"

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bundler.errors import Code, FormatError, TrustError
 from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
@@ -100,8 +101,12 @@ def _subject(image: Image, piece: Evidence) -> Document:
     if piece.form is Form.REFERRER:
         said, wanted = piece.document.subject, subject.descriptor
         same = said is not None and (said.digest, said.size, said.media_type) == (wanted.digest, wanted.size, wanted.media_type)
-        need(same, Code.CARRIER_SUBJECT, "a referrer to something else", found=said and said.to_json(), wanted=wanted.to_json())
+        need(same, Code.CARRIER_SUBJECT, "a referrer to something else", found=_described(said), wanted=_described(wanted))
     return subject
+
+
+def _described(subject: Descriptor | None) -> str:
+    return f"{subject.digest}, {subject.size} bytes, {subject.media_type[:160]}" if subject else "none"
 
 
 def _layer(piece: Evidence, subject: Document) -> Layer:

@@ -74,7 +74,8 @@ class Verdict:
     """Why it is refused: first the policy's, then the failed checks'. Empty exactly if it passed."""
     checks: tuple[Check, ...]
     admitted: frozenset[Digest]
-    """The evidence manifests that may enter beside the image: all that were found but those that could be run."""
+    """The evidence manifests that may enter beside the image: all that were found but those that could be run, and those that
+    refer to something else. None beside an image that is refused."""
 
     @property
     def passed(self) -> bool:

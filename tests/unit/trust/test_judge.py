@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.examine import Finding, examine
 from bundler.trust.judge import MAX_PIECES, judge
+from bundler.trust.policy import Rule
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.signing import (
     AT,
@@ -657,3 +660,16 @@ def test_a_check_tells_a_person_what_was_found(image: Scene):
     assert check.detail == f"layer 2: ECDSA P-256 with SHA256 by {P256.fingerprint}"
     assert check.spec == "cosign, specs/SIGNATURE_SPEC.md"
     assert all(check.detail and check.subject for check in verdict.checks)
+
+
+def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch):
+    looked: list[Evidence] = []
+
+    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
+        looked.append(piece)
+        return examine(rule, image, piece, at=at)
+
+    monkeypatch.setattr("bundler.trust.judge.examine", counted)
+    bad = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, (b"{}", b"")))
+    image.judge(RULE, bad * (MAX_PIECES + 500))
+    assert len(looked) == MAX_PIECES
