@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 from bundler import __version__
 from bundler.content.registry import tls
 from bundler.content.registry.credentials import Credentials
-from bundler.content.registry.origin import MalformedError, Origin, Url, address_of
+from bundler.content.registry.origin import Origin, Url, address_of
 from bundler.content.registry.proxies import Proxies, Proxy
 from bundler.content.registry.wire import Answer, PassingError, Patience, Wire, spoken_with
 from bundler.errors import Code, TransportError
@@ -183,7 +183,7 @@ class Transport:
     def _dial(self, origin: Origin) -> socket.socket:
         """A connection to the first address of ``origin`` that takes one and may be led to: the address that is checked is the one used."""
         patience, failure = self._access.patience, None
-        for family, kind, protocol, _, address in _addresses(origin):
+        for family, kind, protocol, _, address in socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM):
             self._check_address(origin, str(address[0]))
             sock = socket.socket(family, kind, protocol)
             try:
@@ -235,13 +235,6 @@ class Transport:
 
 def _length(body: Body | bytes | None) -> int:
     return len(body or b"") if isinstance(body, bytes | None) else body.length
-
-
-def _addresses(origin: Origin) -> Sequence[tuple[int, int, int, str, tuple[object, ...]]]:
-    try:
-        return socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label of more than 63 characters
-        raise MalformedError(f"the host {ascii(origin.host)[:80]} is no name") from error
 
 
 def _is_local(text: str) -> bool:

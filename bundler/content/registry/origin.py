@@ -22,7 +22,8 @@ MAX_URL = 8 << 10  # signed storage URLs with session tokens take 2 to 4 KiB
 PORTS = {"http": 80, "https": 443}
 
 _VISIBLE = re.compile(r"[!-~]*", re.ASCII)
-_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _SHARED = frozenset(["ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"])
 """Second-level names that registries of countries give out below: co.uk, com.au, or.jp."""
 

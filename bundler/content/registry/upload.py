@@ -230,9 +230,8 @@ class Feed:
             pass
 
     def finish(self) -> None:
-        """See the iterator's end."""
-        while next(self._chunks, b""):
-            pass
+        """See the iterator's end, all bytes having been handed out. Raises what it raises."""
+        next(self._chunks, None)
 
     def take(self, length: int) -> Iterator[bytes]:
         """The next ``length`` bytes."""

@@ -93,6 +93,7 @@ class Wire:
         self._buffer = bytearray()
         self._until = float("inf")
         self._idle = patience.idle
+        self._streams = False
         self._waited = 0.0
         self._came = 0
 
@@ -113,11 +114,12 @@ class Wire:
         """From now on everything that is read must come within so many seconds."""
         self._until = time.monotonic() + seconds
         self._idle = idle or self._patience.idle
+        self._streams = False
 
     def stream(self) -> None:
         """From now on what is read may take as long as it needs, at the least rate or faster."""
         self._until, self._idle = float("inf"), self._patience.idle
-        self._waited, self._came = 0.0, 0
+        self._streams, self._waited, self._came = True, 0.0, 0
 
     def quiet(self) -> bool:
         """Whether nothing came that was not asked for: neither bytes nor the end. Does not wait."""
@@ -163,7 +165,7 @@ class Wire:
         count = self._sock.recv_into(view)
         self._waited += time.monotonic() - begun
         self._came += count
-        if self._waited >= self._patience.window:
+        if self._streams and self._waited >= self._patience.window:
             if self._came < self._patience.rate * self._waited:
                 raise TimeoutError(f"{self._came} bytes in {self._waited:.0f} seconds, too slow to go on")
             self._waited, self._came = 0.0, 0

@@ -49,6 +49,8 @@ def test_a_url_is_an_origin_and_a_target(text: str, origin: str, target: str):
         "https://registry.example/a\r\nb",
         "https://registry.example/ä",
         "https://.example/",
+        "https://a..example/",
+        f"https://{'x' * 64}.example/",
         "https://a/" + "x" * MAX_URL,
     ],
 )

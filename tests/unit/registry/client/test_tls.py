@@ -194,6 +194,18 @@ def test_an_upload_does_not_leave_tls(hostile: Hostile, reach: Reach, authority:
     assert not trap.connections
 
 
+def test_a_registry_that_hangs_up_in_the_middle_of_tls_is_unreachable(hostile: Hostile, reach: Reach, waits: list[float]):
+    proxy = hostile()
+
+    def hung_up(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        exchange.sock.recv(1 << 16)
+
+    proxy.always("CONNECT", "registry.example:443", hung_up)
+    error = fails(reach("registry.example", plain_http=False, proxies=Proxies.from_environ({"HTTPS_PROXY": proxy.url})))
+    assert (error.exit, error.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
+
+
 def test_a_proxy_leads_to_tls_and_sees_nothing_of_it(hostile: Hostile, reach: Reach, authority: Authority):
     inside = authority.server(host="registry.example")
     proxy = hostile()
@@ -268,6 +280,14 @@ def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, content: str 
     with pytest.raises(UsageError, match=r"ca\.pem") as caught:
         tls.context(Origin.of("https", "registry.example"), ca_file=path, folders=())
     assert (caught.value.exit, caught.value.code) == (2, Code.USAGE_INPUT)
+
+
+def test_an_authority_of_a_registry_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "registry.example").mkdir()
+    (tmp_path / "registry.example/ca.crt").write_text("no certificate")
+    with pytest.raises(UsageError, match=r"ca\.crt") as caught:
+        tls.context(Origin.of("https", "registry.example"), ca_file=None, folders=(tmp_path,))
+    assert caught.value.code is Code.USAGE_INPUT
 
 
 @pytest.mark.parametrize(

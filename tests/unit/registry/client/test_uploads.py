@@ -2,6 +2,8 @@
 
 import os
 import re
+import socket
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from bundler.content.registry import upload
 from bundler.content.registry.client import Repository
 from bundler.content.registry.credentials import Credentials
+from bundler.content.registry.wire import Patience
 from bundler.content.stream import verified
 from bundler.errors import BundlerError, Code, IntegrityError, TransportError
 from bundler.oci.descriptor import Descriptor
@@ -291,6 +294,16 @@ def test_an_upload_that_is_always_lost_is_given_up(server: HostileRegistry, reac
     assert (len(server.to("PUT")), len(waits)) == (6, 5)
 
 
+def test_a_registry_may_take_its_time_to_store_what_it_was_sent(server: HostileRegistry, reach: Reach):
+    def slow(exchange: Exchange) -> bytes:
+        exchange.receive()
+        time.sleep(0.5)
+        return STORED
+
+    server.on("POST", UPLOADS, began()).on("PUT", PUT, slow)
+    reach(server, patience=Patience(idle=0.3, answer=0.3, commit=20, window=0.1)).put(BLOB, chunks())
+
+
 @pytest.mark.parametrize("status", [400, 402, 403, 406, 409, 418, 507])
 def test_an_upload_that_is_refused_says_why(server: HostileRegistry, reach: Reach, status: int):  # F-042, F-054
     server.on("POST", UPLOADS, began()).on("PUT", PUT, refusal(status, "DENIED", "no more room"))
@@ -323,6 +336,15 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
     error = fails(lambda: reach(server).put(big, endless))
     assert "507 DENIED: full" in str(error)
     assert handed_out < 64 << 20
+
+
+def test_what_a_registry_said_before_it_hung_up_is_heard(server: HostileRegistry, reach: Reach):
+    def early(exchange: Exchange) -> None:
+        exchange.send(refusal(507, "DENIED", "full"))
+        exchange.sock.shutdown(socket.SHUT_RDWR)
+
+    server.always("POST", UPLOADS, began()).always("PUT", PUT, early).always("HEAD", AT, there(None))
+    assert fails(lambda: reach(server).put(BLOB, chunks(size=1000))).exit == 7
 
 
 def test_a_token_that_runs_out_during_an_upload_is_fetched_anew(server: HostileRegistry, reach: Reach):  # F-047, REG-027

@@ -10,6 +10,9 @@ from itertools import repeat
 import pytest
 
 from bundler.content.registry.client import Repository
+from bundler.content.registry.http import Access, Transport
+from bundler.content.registry.origin import Url
+from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.wire import Patience
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
@@ -206,6 +209,14 @@ def test_nobody_listening_is_unreachable(reach: Reach, waits: list[float]):  # F
     assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 
+def test_nobody_listening_on_this_machine_is_unreachable_without_a_flag_too(reach: Reach, waits: list[float]):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(BundlerError) as caught:
+        reach(host, plain_http=False).document("latest")
+    assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
+
+
 def test_a_listener_that_never_accepts_is_unreachable(reach: Reach, waits: list[float]):  # F-045
     with closing(socket.create_server(("127.0.0.1", 0), backlog=1)) as silent, pytest.raises(BundlerError) as caught:
         reach(f"127.0.0.1:{silent.getsockname()[1]}", patience=HASTY).document("latest")
@@ -226,11 +237,14 @@ def test_a_registry_says_when_to_come_again_within_reason(
 
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names that were looked up: those below ``example`` are this machine, others have no address, now or at all."""
     asked: list[str] = []
     real = socket.getaddrinfo
 
     def noted(host: str, *rest: object, **more: object) -> object:
         asked.append(host)
+        if host.endswith(".test"):
+            raise socket.gaierror(socket.EAI_AGAIN if host == "later.test" else socket.EAI_NONAME, "no address")
         return real("127.0.0.1" if host.endswith(".example") else host, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", noted)
@@ -244,3 +258,44 @@ def test_a_name_is_looked_up_once_for_a_connection(server: HostileRegistry, reac
     repository.document("latest")
     assert lookups == ["registry.example"]
     assert server.asked[0].headers["host"] == f"registry.example:{server.port}"
+
+
+@pytest.mark.parametrize(("host", "times"), [("nowhere.test", 1), ("later.test", 6)])
+def test_a_name_without_an_address_is_unreachable(reach: Reach, lookups: list[str], host: str, times: int):  # F-043
+    with pytest.raises(BundlerError) as caught:
+        reach(host).document("latest")
+    assert caught.value.exit == 7
+    assert len(lookups) == times
+
+
+def test_a_name_of_this_machine_that_is_not_is_not_spoken_to_in_the_open(
+    server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch
+):
+    there = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", server.port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: there)
+    with pytest.raises(BundlerError) as caught:
+        reach(f"localhost:{server.port}", plain_http=False).document("latest")
+    assert caught.value.exit == 7
+    assert not server.connections
+
+
+def test_a_proxy_is_spoken_to_about_plain_http_as_well(server: HostileRegistry, reach: Reach):
+    server.on("GET", f"http://registry.example{LATEST}", answer(404))
+    through = Proxies.from_environ({"HTTP_PROXY": f"http://alice:t0psecret@{server.host}"})
+    assert reach("registry.example", proxies=through).document("latest") is None
+    assert server.asked[0].headers["proxy-authorization"] == "Basic YWxpY2U6dDBwc2VjcmV0"
+    assert server.asked[0].headers["host"] == "registry.example"
+
+
+@pytest.mark.parametrize(("name", "value"), [("X-A", "b\r\nX-Evil: c"), ("X-A", "b\n"), ("X-A\r\nX-Evil", "c"), ("X-A", "\xe9")])
+def test_a_request_cannot_be_made_to_hold_another(server: HostileRegistry, name: str, value: str):
+    with closing(Transport(Access(plain_http=True), host="127.0.0.1")) as transport, pytest.raises(BundlerError):
+        transport.send("GET", Url.parse(f"{server.url}/"), headers={name: value})
+    assert not server.asked
+
+
+def test_an_error_whose_text_was_compressed_is_still_an_error(server: HostileRegistry, reach: Reach):
+    server.on("GET", LATEST, answer(400, b"\x1f\x8b", {"Content-Encoding": "gzip"}))
+    with pytest.raises(BundlerError) as caught:
+        reach(server).document("latest")
+    assert (caught.value.code, caught.value.found) == (Code.REGISTRY_STATUS, "400")
