@@ -78,6 +78,8 @@ class SimpleSigning:
 class Attestation:
     """A signed statement about an image, in a layer of its own. Never a signature of it."""
 
+    raw: bytes = field(repr=False)
+    """The envelope byte for byte: old logs have its digest, and old timestamps are of it."""
     envelope: Envelope
     material: Material
     subject: Document
@@ -87,7 +89,7 @@ class Attestation:
     def read(cls, layer: Layer) -> "Attestation":
         """Raises TrustError and FormatError (``dsse.…``)."""
         envelope = Envelope.parse(layer.payload)
-        return cls(envelope, _material(layer.descriptor, envelope.keyid), layer.subject)
+        return cls(layer.payload, envelope, _material(layer.descriptor, envelope.keyid), layer.subject)
 
     @property
     def signed(self) -> Signed:

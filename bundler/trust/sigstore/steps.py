@@ -66,7 +66,7 @@ def prove_by_certificate(item: Item, root: TrustedRoot, needed: Needed) -> Proof
 
     Raises TrustError or FormatError with the code of the first step that fails.
     """
-    leaf = _certificate(item)
+    leaf = certificate_of(item)
     fulcio.check_leaf(leaf)
     match = accepted_key(leaf.spki).verify(item.signature, item.message)
     seen = _seen(item, root, Verifier(leaf.der, is_certificate=True, algorithm=match.algorithm))
@@ -89,7 +89,8 @@ def prove_by_key(item: Item, key: PublicKey, root: TrustedRoot, needed: Needed) 
     return seen.proof(match, None)
 
 
-def _certificate(item: Item) -> Certificate:
+def certificate_of(item: Item) -> Certificate:
+    """The signer's, of which nothing is believed. Raises TrustError (``bundle.material``) where it came with none."""
     need(item.certificate is not None, Code.BUNDLE_MATERIAL, "a signature by a key, where an identity is pinned")
     assert item.certificate is not None
     return item.certificate

@@ -32,14 +32,19 @@ def refused(raw: bytes, tag: int | None = None) -> None:
         (b"\x04\x82\x01", "a cut long length"),
         (b"\x04\x85\x01\x00\x00\x00\x00a", "five bytes of length"),
         (b"\x04\x84\xff\xff\xff\xffa", "four gigabytes"),
-        (b"\x1f\x81\x01\x00", "a tag of more bytes"),
-        (b"\xbf\x20\x00", "a tag of more bytes, constructed"),
+        (b"\x1f\x00", "a tag of more bytes"),
+        (b"\xbf\x00", "a tag of more bytes, constructed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_element_that_is_none(raw: bytes, why: str):
     """G-4, signatures.md 4.6."""
     refused(raw)
+
+
+def test_an_element_that_is_cut_inside_another_is_refused():
+    with pytest.raises(FormatError):
+        Element.parse(b"\x30\x03\x04\x02a").items()
 
 
 def test_an_element_of_another_type_is_refused():

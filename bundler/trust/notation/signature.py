@@ -1,0 +1,83 @@
+"""Notation signatures as their manifests offer them, and the signers who are known by a store."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bundler.errors import Code, TrustError
+from bundler.oci.manifest import Document, Manifest
+from bundler.trust.keys import Signed
+from bundler.trust.need import need
+from bundler.trust.notation.envelope import Envelope
+from bundler.trust.notation.steps import check_payload, prove
+from bundler.trust.notation.store import Store
+from bundler.trust.notation.subject import Subject
+from bundler.trust.offer import Claim, Layer, Material, Offer
+from bundler.trust.signer import Met
+from bundler.trust.window import spelled
+
+
+@dataclass(frozen=True, slots=True)
+class NotationSignature:
+    """The signature in a manifest of the Notary Project."""
+
+    envelope: Envelope
+    subject: Document
+    form: str = "notation"
+
+    @classmethod
+    def read(cls, layer: Layer) -> "NotationSignature":
+        """Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``)."""
+        content = layer.carrier.content
+        alone = isinstance(content, Manifest) and len(content.layers) == 1
+        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest has not one layer")
+        return cls(Envelope.parse(layer.payload, layer.descriptor.media_type), layer.subject)
+
+    @property
+    def signed(self) -> Signed:
+        return Signed(self.envelope.signed)
+
+    @property
+    def signature(self) -> bytes:
+        return self.envelope.signature
+
+    @property
+    def material(self) -> Material:
+        return Material(by_key=False, certificates=tuple(certificate.der for certificate in self.envelope.chain))
+
+    def claim(self) -> Claim:
+        """Raises TrustError and FormatError (``payload.malformed``, ``payload.descriptor``)."""
+        check_payload(self.envelope, self.subject.descriptor)
+        return Claim()
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedSubject:
+    """A signer who is known by a certificate of a subject, for which a store vouches."""
+
+    store: Store
+    subject: Subject
+    tsa: Store | None = None
+    """By whose authorities a timestamp is needed; without, the station's clock says whether certificates are valid."""
+    kind: str = "notation"
+
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+        """As :class:`SignerEntry` has it, with the codes of ``store.…``, ``x509.…``, ``tsa.…``, ``revocation.…`` and ``expiry.…``."""
+        if not isinstance(offer, NotationSignature):
+            raise TrustError("a signature of another form, where a Notation store is pinned", code=Code.BUNDLE_MATERIAL, found=offer.form)
+        envelope = offer.envelope
+        proof = prove(envelope, self.store, self.subject, tsa=self.tsa, at=at)
+        when = (
+            f"proved {spelled(proof.time)} by {proof.by}"
+            if proof.time
+            else f"claimed {spelled(envelope.signing_time)}, which nobody vouches for"
+        )
+        beside = ((Code.TIMESTAMP_NOT_CHECKED, "timestamp that the signer entry asks no authority for"),)
+        how = f"{envelope.algorithm.name} by {proof.subject}, {when}, under the store {self.store.name} ({proof.anchor})"
+        return Met(proof.subject, how, None, beside if envelope.timestamp and self.tsa is None else ())
+
+    def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
+        return False
+
+    def __str__(self) -> str:
+        tsa = f", timestamps by {self.tsa.name}" if self.tsa else ""
+        return f"{self.subject} (store {self.store.name}{tsa})"

@@ -1,0 +1,101 @@
+"""Signers who are known under a trusted root: by an identity, or by a key beside which a log is asked for."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from bundler.errors import Code
+from bundler.trust.keys import PublicKey
+from bundler.trust.need import need
+from bundler.trust.offer import Offer
+from bundler.trust.signer import Met
+from bundler.trust.sigstore.identity import Identity
+from bundler.trust.sigstore.item import Item
+from bundler.trust.sigstore.root import TrustedRoot
+from bundler.trust.sigstore.steps import Needed, Proof, certificate_of, prove_by_certificate, prove_by_key
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A trusted root as a station pins it."""
+
+    name: str
+    trusted: TrustedRoot
+    needed: Needed
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedIdentity:
+    """A signer who is known by what an OIDC issuer says of it in a certificate."""
+
+    root: Root
+    issuer: str
+    identity: str | None
+    """The whole name, as it stands in the certificate."""
+    pattern: re.Pattern[str] | None = None
+    """Or what the whole name must match."""
+    claims: tuple[tuple[str, str], ...] = ()
+    """What else the certificate must say, by the names of ``identity.CLAIMS``."""
+    kind: str = "identity"
+
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - verified times decide, never the clock
+        """As :class:`SignerEntry` has it, with the codes of ``identity.…``, ``x509.…``, ``tlog.…``, ``tsa.…`` and ``time.…``."""
+        item = Item.of(offer)
+        self._check(Identity.of(certificate_of(item)))  # what it claims to be is cheaper to ask than whether it is
+        proof = prove_by_certificate(item, self.root.trusted, self.root.needed)
+        assert proof.identity is not None
+        return Met(str(proof.identity), _how(proof, str(proof.identity), self.root), proof.match.remark, _beside(proof))
+
+    def _check(self, identity: Identity) -> None:
+        need(identity.issuer == self.issuer, Code.IDENTITY_ISSUER, "a certificate by another issuer", found=identity, wanted=self)
+        names = any(self._is_named(name) for name in identity.names)
+        need(names, Code.IDENTITY_SAN, "a certificate for another identity", found=identity, wanted=self)
+        for claim, value in self.claims:
+            found = identity.claims.get(claim)
+            need(found == value, Code.IDENTITY_CLAIM, f"a certificate that says something else of {claim}", found=found, wanted=value)
+
+    def _is_named(self, name: str) -> bool:
+        return name == self.identity if self.pattern is None else self.pattern.fullmatch(name) is not None
+
+    def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
+        return False
+
+    def __str__(self) -> str:
+        name = self.identity if self.pattern is None else f"/{self.pattern.pattern}/"
+        claims = "".join(f", {claim} {value}" for claim, value in self.claims)
+        return f"{name} (issuer {self.issuer}, root {self.root.name}{claims})"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedKey:
+    """A signer who is known by a public key, beside which logs and authorities of a root are asked for."""
+
+    key: PublicKey
+    root: Root
+    needed: Needed
+    kind: str = "key"
+
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
+        """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``."""
+        need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)
+        proof = prove_by_key(Item.of(offer, by_key=True), self.key, self.root.trusted, self.needed)
+        certificates = offer.material.certificates
+        beside = ((Code.CERTIFICATE_NOT_CHECKED, "certificate beside a signature by a pinned key"),) if certificates else ()
+        return Met(self.key.fingerprint, _how(proof, str(self.key), self.root), proof.match.remark, (*_beside(proof), *beside))
+
+    def is_named_by(self, hint: str) -> bool:
+        return self.key.is_named_by(hint)
+
+    def __str__(self) -> str:
+        return self.key.fingerprint
+
+
+def _how(proof: Proof, who: str, root: Root) -> str:
+    times = " and ".join(map(str, proof.times))
+    seen = f", proved {times}" if times else ""
+    logged = f", logged in {' and '.join(proof.logs)}" if proof.logs else ""
+    return f"{proof.match.algorithm} by {who}{seen}{logged}, under the root {root.name}"
+
+
+def _beside(proof: Proof) -> tuple[tuple[Code, str], ...]:
+    return tuple((remark.code, remark.detail) for remark in proof.remarks)
