@@ -284,7 +284,7 @@ class _Tar:
             found = _RECORD.match(data, at)
             end = at + int(found[1]) if found else 0
             key, equals, value = data[found.end() : end - 1].partition(b"=") if found else (b"", b"", b"")
-            if not equals or end > len(data) or data[end - 1 : end] != b"\n" or key in keys:
+            if not equals or data[end - 1 : end] != b"\n" or key in keys:
                 raise self._refused("has a damaged pax header")
             keys.add(key)
             if key in (b"path", b"size") or key.startswith(b"GNU.sparse"):

@@ -229,7 +229,7 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
         "a sparse file": (member(name, b"x", type=tarfile.GNUTYPE_SPARSE), *tar),  # TAR-046
         "a volume": (member(name, b"x", type=b"V"), *tar),
         "a long link name": (member("././@LongLink", b"x\0", type=tarfile.GNUTYPE_LONGLINK), *tar),  # TAR-061
-        "a folder with content": (member("blobs", b"x" * BLOCK, type=tarfile.DIRTYPE), *tar),
+        "a folder with content": (member("blobs", member(name), type=tarfile.DIRTYPE), *tar),
         "a damaged header": (b"\xff" * BLOCK, *tar),  # TAR-101
         "a wrong checksum": (plain[:148] + b"000000\0 " + plain[156:], *tar),  # TAR-100
         "an end that goes on": (bytes(BLOCK) + plain, *tar),
@@ -246,7 +246,7 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
         "two long names": (member("L", b"a\0", type=b"L") + member("L", b"b\0", type=b"L") + plain, *tar),  # TAR-065
         "a long name with a zero byte": (member("L", b"index.json\0.evil\0", type=b"L") + plain, *tar),  # TAR-007
         "a pax header of 2 GB": (patched(member("x", type=b"x"), size.start, b"17777777777\0"), *tar),  # TAR-066
-        "a pax size that hides members": (pax((b"size", b"1024")) + member(name) + plain + plain, *tar),  # TAR-067
+        "a pax size that hides members": (pax((b"size", b"1024")) + member(other) + plain, *tar),  # TAR-067
         "a pax size before a long name": (pax((b"size", b"2048")) + member("L", b"a\0", type=b"L") + plain, *tar),  # TAR-068
         "a path for all": (pax((b"path", b"x"), type=b"g") + plain, *tar),  # TAR-069
         "a size for all": (pax((b"size", b"512"), type=b"g") + plain, *tar),  # TAR-070
@@ -261,7 +261,7 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
         "a pax header of digits": (pax(raw=b"9" * 60_000) + plain, *tar),  # TAR-078
         "a pax path twice": (pax((b"path", b"index.json"), (b"path", b"x")) + plain, *tar),  # TAR-079
         "two pax headers": (pax((b"path", b"a")) + pax((b"path", b"b")) + plain, *tar),  # TAR-081
-        "a pax sparse file": (pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.name", b"x")) + plain, *tar),  # TAR-048
+        "a pax sparse file": (pax((b"GNU.sparse.realsize", b"3")) + plain, *tar),  # TAR-048
         "a Solaris header": (pax((b"path", b"x"), type=b"X") + plain, *tar),  # TAR-083
         "a size beyond the file": (patched(plain, size.start, b"77777777777\0"), 4, Code.CONTENT_TRUNCATED),
         "a size of 2^61": (patched(plain, size.start, b"\x80" + (1 << 61).to_bytes(11, "big")), 4, Code.CONTENT_TRUNCATED),  # TAR-092
@@ -302,6 +302,10 @@ def test_cut_anywhere_it_is_corrupt(case: Case, compress: Callable[[bytes], byte
     for length in {*range(10, len(data) - behind, 997), len(data) - behind - 1, len(data) // 2}:
         status, code = refused(case.archive(data[:length]))
         assert (status, code) == (4, Code.CONTENT_TRUNCATED), f"cut at {length} of {len(data)}"
+
+
+def test_cut_in_a_pax_header_it_is_corrupt(case: Case):
+    assert refused(case.archive(pax((b"path", b"index.json"))[: BLOCK + 5])) == (4, Code.CONTENT_TRUNCATED)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor(write_checksum=True).compress])
