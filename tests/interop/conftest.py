@@ -9,7 +9,6 @@ import pytest
 
 from bundler.content.registry.server import Server
 from tests.interop import peers as real
-from tests.interop import station as ours
 from tests.interop.images import Layout
 from tests.interop.tools import pins
 

@@ -2,16 +2,14 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.interop.peers import PeerError, Registry
+from tests.interop.peers import PeerError
 
 TOOL = (sys.executable, "-m", "bundler")
 ROOT = Path(__file__).parents[2]
@@ -27,7 +25,14 @@ class Station:
         """What the command printed with ``--json``. Any other exit code than ``exit`` is a ``PeerError``."""
         command = [*TOOL, *map(str, arguments), "--json"]
         ran = subprocess.run(
-            command, cwd=self.folder, env=environment(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+            command,
+            cwd=self.folder,
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         if ran.returncode != exit:
             words = " ".join(command[3:])
@@ -53,22 +58,3 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """What the command sees: no proxy, no trust of this machine's; the package from wherever it is run."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR") if name in os.environ}
     return kept | {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"} | dict(more or {})
-
-
-@contextmanager
-def embedded(folder: Path) -> Iterator[Registry]:
-    """``oci-bundler serve``, on a free port of loopback."""
-    command = [*TOOL, "serve", str(folder), "--listen", "127.0.0.1:0"]
-    with (folder.parent / f"{folder.name}.log").open("w") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment(), text=True)
-    with process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r"http://(\S+)", line)
-            if found is None:
-                raise PeerError(f"serve did not start: {line!r}")
-            yield Registry("serve", found[1], referrers=True)
-        finally:
-            process.terminate()
-            process.wait(timeout=10)

@@ -1,10 +1,7 @@
 """From each registry into each other one: what real cosign, oras and notation put there is there afterwards, and counts."""
 
-import http.client
 import itertools
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ REGISTRIES = ("docker_registry", "distribution", "olareg", "embedded")
 PAIRS = list(itertools.permutations(REGISTRIES, 2))
 SPDX = "https://spdx.dev/Document"
 SBOM = "application/spdx+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PREFIX = "mirror"
 
 
@@ -83,7 +81,7 @@ def sent(request: pytest.FixtureRequest, senders: Any) -> Sent:
     return sender
 
 
-@pytest.fixture(scope="session", params=PAIRS, ids=lambda pair: "-to-".join(pair))
+@pytest.fixture(scope="session", params=PAIRS, ids="-to-".join)
 def crossed(request: pytest.FixtureRequest, senders: Any) -> Crossed:
     """Every crossing from one registry to another."""
     source, destination = request.param
@@ -106,7 +104,8 @@ def _send(registry: real.Registry, peers: real.Peers, keys: real.Keys, folder: P
     real.sign_old(peers, f"{app}@{index}", keys, recursive=True)
     real.sign_new(peers, f"{app}@{index}", keys, recursive=True)
     attached = peers.oras(
-        *("attach", "--plain-http", "--artifact-type", SBOM, "--format", "json", f"{app}@{children[0]}", f"sbom.spdx.json:{SBOM}"), cwd=folder
+        *("attach", "--plain-http", "--artifact-type", SBOM, "--format", "json", f"{app}@{children[0]}", f"sbom.spdx.json:{SBOM}"),
+        cwd=folder,
     )
     sbom = json.loads(attached.stdout)["digest"]
     real.sign_old(peers, f"{app}@{sbom}", keys)
@@ -202,7 +201,7 @@ def test_oras_discovers_what_was_attached(crossed: Crossed, peers: real.Peers):
     assert len(found) == 3
     assert found[crossed.sent.sbom]["artifactType"] == SBOM
     [signature] = found[crossed.sent.sbom]["referrers"]
-    assert signature["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    assert signature["artifactType"] == BUNDLE
 
 
 def test_notation_verifies(crossed: Crossed, notation: real.Peers):
@@ -283,9 +282,7 @@ def lifted(sent: Sent, peers: real.Peers, tmp_path: Path) -> Path:
 def test_cosign_verifies_the_seal_over_the_index(sent: Sent, peers: real.Peers, lifted: Path):
     def verified(public: Path) -> int:
         seal = ("--signature", lifted / "oci-bundler/seal.json", "--type", "urn:oci-bundler:bundle:v1")
-        return peers.cosign(
-            "verify-blob-attestation", "--key", public, *seal, real.UNLOGGED, lifted / "index.json", check=False
-        ).returncode
+        return peers.cosign("verify-blob-attestation", "--key", public, *seal, real.UNLOGGED, lifted / "index.json", check=False).returncode
 
     assert verified(sent.station.folder / "exporter.pub") == 0
     assert verified(sent.keys.public) != 0
@@ -295,40 +292,44 @@ def test_cosign_verifies_the_seal_over_the_index(sent: Sent, peers: real.Peers, 
 
 def _sigstore_bundle(envelope: bytes) -> bytes:
     value = {
-        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "mediaType": BUNDLE,
         "verificationMaterial": {"publicKey": {}},
         "dsseEnvelope": json.loads(envelope),
     }
     return json.dumps(value).encode()
 
 
-def test_a_seal_put_beside_an_image_counts_for_nothing(
-    sent: Sent, peers: real.Peers, lifted: Path, layout: Layout, repository: str, olareg: real.Registry
-):
-    """In every place where an attestation or a signature could lie, and where the exporter's key is one that images are signed by."""
-    seal = lifted / "oci-bundler/seal.json"
+@pytest.fixture
+def image(peers: real.Peers, layout: Layout, repository: str, olareg: real.Registry) -> str:
+    """An image that nobody signed, as REPO:TAG."""
     layout.named("v1", layout.index(repository))
-    image = olareg.reference(repository, real.push(peers, layout.folder, "v1", olareg.reference(repository, "v1")))
-    (lifted / "bundle.json").write_bytes(_sigstore_bundle(seal.read_bytes()))
-    (lifted / "seal.json").write_bytes(seal.read_bytes())
-    bundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
-    peers.oras("attach", "--plain-http", "--artifact-type", bundle, image, f"bundle.json:{bundle}", cwd=lifted)
+    real.push(peers, layout.folder, "v1", olareg.reference(repository, "v1"))
+    return olareg.reference(repository, "v1")
+
+
+def test_a_seal_put_beside_an_image_counts_for_nothing(sent: Sent, peers: real.Peers, lifted: Path, image: str):
+    """In every place where an attestation or a signature could lie, and where the exporter's key is one that images are signed by."""
+    seal = (lifted / "oci-bundler/seal.json").read_bytes()
+    (lifted / "seal.json").write_bytes(seal)
+    (lifted / "bundle.json").write_bytes(_sigstore_bundle(seal))
+    peers.oras("attach", "--plain-http", "--artifact-type", BUNDLE, image, f"bundle.json:{BUNDLE}", cwd=lifted)
     peers.oras("attach", "--plain-http", "--artifact-type", "application/vnd.in-toto+json", image, "seal.json", cwd=lifted)
-    tag = image.partition("@")[2].replace(":", "-")
-    at = olareg.reference(repository, f"{tag}.att")
-    peers.oras("push", "--plain-http", at, "seal.json:application/vnd.dsse.envelope.v1+json", cwd=lifted)
+    repository, digest = image.rpartition(":")[0], real.digest_of(peers, image)
+    tag = f"{repository}:{digest.replace(':', '-')}.att"
+    peers.oras("push", "--plain-http", tag, "seal.json:application/vnd.dsse.envelope.v1+json", cwd=lifted)
 
     station = Station(lifted)
     other = station.keygen("other").with_suffix(".pub")
     exporter = sent.station.folder / "exporter.pub"
     for attestation in (None, SPDX, "urn:oci-bundler:bundle:v1"):
         trust = station.trusts(seal=other, image=exporter, attestation=attestation, folder=f"trust-{attestation}".replace("/", "-"))
-        [verdict] = station.run("verify", f"docker://{olareg.reference(repository, 'v1')}", "--trust", trust, exit=5)["images"]
+        [verdict] = station.run("verify", f"docker://{image}", "--trust", trust, exit=5)["images"]
         assert not verdict["signers"]
         assert verdict["reasons"][0] == "policy.threshold"
         assert {check["code"] for check in verdict["checks"] if check["outcome"] == "passed"} == set()
         assert "intoto.subject" in verdict["reasons"]
-    assert real.verify_new(peers, image, exporter, check=False).returncode != 0
+    by_digest = f"{repository}@{digest}"
+    assert real.verify_new(peers, by_digest, exporter, check=False).returncode != 0
     for type_ in ("urn:oci-bundler:bundle:v1", "spdxjson"):
-        assert real.verify_attestation_new(peers, image, exporter, type_=type_, check=False).returncode != 0
-        assert real.verify_attestation_old(peers, image, exporter, type_=type_, check=False).returncode != 0
+        assert real.verify_attestation_new(peers, by_digest, exporter, type_=type_, check=False).returncode != 0
+        assert real.verify_attestation_old(peers, by_digest, exporter, type_=type_, check=False).returncode != 0
