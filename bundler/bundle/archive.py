@@ -9,8 +9,8 @@ import os
 import stat
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -62,11 +62,14 @@ def write(
     FormatError (``format.tar``), and as :func:`whole`. Whatever is raised, there is no file then.
     """
     plan = tuple(runs(tar.record(len(envelope)), _records(members), len(tar.END)))
-    contents = side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=max(1, jobs // 2))
-    frames = (frame for run, content in zip(plan, contents, strict=True) for frame in _cut(run, content))
     sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
-    with whole(path, replace=replace) as file:
-        for size, frame in side_by_side(lambda content: (len(content), compress(content)), frames, jobs=jobs):
+    with (
+        whole(path, replace=replace) as file,
+        closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=max(1, jobs // 2))) as contents,
+        closing(_frames(plan, contents)) as frames,
+        closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=jobs)) as compressed,
+    ):
+        for size, frame in compressed:
             sizes.append((len(frame), size))
             hasher.update(frame)
             file.write(frame)
@@ -367,6 +370,12 @@ def _starts(seal_size: int, members: Iterable[Member]) -> "array[int]":
         starts.append(at)
         at += tar.record(member.size)
     return starts
+
+
+def _frames(plan: Iterable[Run], contents: Iterable[Iterable[bytes]]) -> Generator[bytes, None, None]:
+    """The content of every frame."""
+    for run, content in zip(plan, contents, strict=True):
+        yield from _cut(run, content)
 
 
 def _cut(run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -127,13 +127,13 @@ def compose(
     lookups: Iterable[Lookup],
     document: Documents,
     *,
-    trust: Iterable[Member] = (),
+    trust: Sequence[Member] = (),
     absent: Collection[Digest] = frozenset(),
 ) -> Layout:
     """The layout of a bundle of these images.
 
     ``lookups`` may come in any order; those about other manifests than the images' are not used. ``trust`` are the members of
-    that kind, ``absent`` the foreign layers that the source does not serve.
+    that kind, ``absent`` the foreign layers that a source does not serve; one that is needed otherwise too is not left out.
 
     Raises as :func:`walk`; FormatError (``format.digest`` for content that SHA-256 does not name, ``format.seal`` for an image
     that its index contradicts), IntegrityError (``content.size`` for content of which two sizes are said).
@@ -146,6 +146,8 @@ def compose(
         needs.add(walked)
         index.add(walked)
         docker += _docker(image, walked.own, absent)
+    if there := needs.left_out.keys() & needs.kept:  # one source serves it, or one image has it as an ordinary layer
+        return compose(images, known.values(), document, trust=trust, absent=set(absent) - there)
     derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), strictjson.dumps(docker)), strict=True))
     return Layout(
         members=(
@@ -170,7 +172,7 @@ def check(seal: Seal, document: Documents) -> None:
         seal.images,
         seal.lookups,
         document,
-        trust=(member for member in seal.members if member.kind is Kind.TRUST),
+        trust=[member for member in seal.members if member.kind is Kind.TRUST],
         absent={foreign.digest for foreign in seal.left_out},
     )
     _check_members(seal.members, made.members)
@@ -241,6 +243,11 @@ class _Needs:
             self._document(document, is_evidence=False)
         for document in walked.evidence:
             self._document(document, is_evidence=True)
+
+    @property
+    def kept(self) -> set[Digest]:
+        """What is not left out."""
+        return self._first.keys() | self._blobs.keys()
 
     def first(self) -> Iterator[Member]:
         """Documents, configs and evidence."""

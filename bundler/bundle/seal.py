@@ -25,6 +25,7 @@ SEAL = "oci-bundler/seal.json"
 PREDICATE_TYPE = "urn:oci-bundler:bundle:v1"
 BLOBS = "blobs/sha256/"
 TRUST = "oci-bundler/evidence/"
+STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 ASKED = MappingProxyType(
     {
@@ -41,7 +42,6 @@ FORMS = MappingProxyType({"sig": ("sig",), "att": ("att",), "sbom": ("sbom",), "
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPES = re.compile(r"urn:oci-bundler:bundle:v[0-9]{1,9}", re.ASCII)
-_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _BY_DIGEST = re.compile(r"(?:blobs/sha256|oci-bundler/evidence)/([0-9a-f]{64})(?:\.[a-z]+)?", re.ASCII)
 _TRUST_NAME = re.compile(r"oci-bundler/evidence/([0-9a-f]{64})\.(?:pub|crt|json|bin)", re.ASCII)
@@ -506,7 +506,7 @@ def _emptied(values: list[Any]) -> Iterator[Any]:
 
 
 def _check_fields(seal: Seal) -> None:
-    if not _STREAM.fullmatch(seal.stream):
+    if not STREAM.fullmatch(seal.stream):
         raise _refuse("stream is not well-formed", found=ascii(seal.stream)[:80], wanted="1 to 64 letters, digits, dots, _ and -")
     if not 0 <= seal.sequence <= MAX_SIZE:
         raise _refuse("sequence is not well-formed", found=seal.sequence, wanted="0 to 2^53 - 1")

@@ -4,7 +4,7 @@ import hashlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
@@ -85,7 +85,7 @@ def ahead(chunks: Iterable[T], *, depth: int = 4) -> Iterator[T]:
             yield got[0]
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Iterator[R]:
+def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Generator[R, None, None]:
     """``work`` done on each item by ``jobs`` threads; results in the items' order, at most ``2 * jobs`` in flight.
 
     The first error in that order stops everything that has not begun, waits for what has, and is raised here; an interrupt

@@ -1,0 +1,493 @@
+"""docs/spec/bundle-v1.md, sections 10 and 11: written in one pass, read at any place, and never believed further than it was checked."""
+
+import hashlib
+import io
+import json
+import os
+import random
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bundler.bundle import archive as module
+from bundler.bundle.archive import MAX_FAULTS, Content, opened, write
+from bundler.bundle.frames import FRAME, GROUP
+from bundler.bundle.seal import Member, Seal
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, TrustError, UsageError
+from bundler.oci.digest import Digest
+from tests.support import layouts
+from tests.support.bundles import CREATED, KEY, Bundle, checked, content_of, key, sign
+from tests.support.layouts import PLAIN_LAYER
+
+APP = "registry.example/app:v1"
+EPOCH = int(CREATED.timestamp())
+SIZES = (0, 1, 511, 512, 513, GROUP - 512, GROUP - 511, GROUP, FRAME - 512, FRAME - 511, FRAME, FRAME + 1, 2 * FRAME + 700)
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)  # noqa: S311 - the same each time
+
+
+@pytest.fixture(scope="module")
+def made() -> Bundle:
+    """An image with layers of every size at which something changes, and with a signature."""
+    content = layouts.Content()
+    image = content.image(layers=[content.blob(noise(size), PLAIN_LAYER) for size in SIZES])
+    content.sig(image.digest, (b"payload", b"signature"))
+    return Bundle.of(content, {APP: image})
+
+
+@pytest.fixture(scope="module")
+def small() -> Bundle:
+    content = layouts.Content()
+    root = content.index()
+    content.sig(root.digest, (b"payload", b"signature"))
+    return Bundle.of(content, {APP: root})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "app.oci.tar.zst"
+
+
+# --- what is written can be read, by us and by others ---
+
+
+def test_what_was_sealed_is_what_is_read(made: Bundle, path: Path):
+    made.write(path)
+    with content_of(path) as content:
+        assert content.seal == made.seal
+        assert content.identity == Digest.of(made.seal.statement())
+        for member in made.seal.members:
+            what = member.name or member.digest
+            assert content.member(what) == member
+            assert content.read(what) == made.files[member.path]
+            assert b"".join(content.chunks(what)) == made.files[member.path]
+        assert not content.verify().faults
+        content.check_derived()
+
+
+def test_everything_that_was_read_is_counted(made: Bundle, path: Path):
+    made.write(path)
+    told: list[int] = []
+    lock = threading.Lock()
+
+    def report(size: int) -> None:
+        with lock:
+            told.append(size)
+
+    with content_of(path) as content, opened(path) as archive:
+        found = content.verify(jobs=3, report=report)
+        assert found.passed
+        assert found.members == len(made.seal.members) + 1
+        assert found.bytes == sum(member.size for member in made.seal.members) + archive.seal_size
+        assert sum(told) == sum(member.size for member in made.seal.members)
+
+
+def test_the_size_and_digest_of_the_file_are_told(made: Bundle, path: Path):
+    written = made.write(path)
+    assert (written.size, written.digest) == (path.stat().st_size, Digest.of(path.read_bytes()))
+
+
+def test_any_zstd_and_any_tar_read_it(made: Bundle, path: Path):  # R7, R8, R11 to R15, R-25
+    made.write(path)
+    raw = path.read_bytes()
+    assert raw.startswith(b"\x28\xb5\x2f\xfd")
+    with zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(raw, read_across_frames=True) as reader:
+        plain = reader.read()
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        members = tar.getmembers()
+        assert [member.name for member in members] == ["oci-bundler/seal.json", *(member.path for member in made.seal.members)]
+        assert all(member.isreg() and not member.pax_headers for member in members)
+        assert {(m.mode, m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members} == {(0o644, 0, 0, "", "", 0)}
+        for member, listed in zip(members[1:], made.seal.members, strict=True):
+            file = tar.extractfile(member)
+            assert file is not None
+            assert Digest.of(file.read()) == listed.digest
+    assert plain.endswith(bytes(1024))
+    assert len(plain) == members[-1].offset_data + -(-members[-1].size // 512) * 512 + 1024
+
+
+def test_the_bytes_do_not_depend_on_how_many_write_them(made: Bundle, path: Path):
+    assert len({made.write(path, jobs=jobs, replace=True).digest for jobs in (1, 2, 3, 8)}) == 1
+
+
+def test_the_bytes_do_not_depend_on_how_content_arrives(small: Bundle, path: Path):
+    def crumbs(member: Member) -> Iterator[bytes]:
+        return (small.files[member.path][at : at + 7] for at in range(0, member.size, 7))
+
+    assert small.write(path).digest == small.write(path, chunks=crumbs, replace=True).digest
+
+
+@settings(max_examples=25)
+@given(
+    sizes=st.lists(
+        st.one_of(st.integers(0, 3000), st.integers(GROUP - 1600, GROUP + 600), st.integers(FRAME - 1100, FRAME + 1100)), max_size=5
+    )
+)
+def test_layers_of_any_sizes_cross(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]):
+    content = layouts.Content()
+    blobs = [content.blob(b"%d" % number + bytes(size), PLAIN_LAYER) for number, size in enumerate(sizes)]
+    bundle = Bundle.of(content, {APP: content.image(layers=blobs)})
+    path = tmp_path_factory.mktemp("sizes") / "app.oci.tar.zst"
+    bundle.write(path, jobs=2)
+    with content_of(path) as read:
+        assert read.verify(jobs=2).passed
+        assert all(b"".join(read.chunks(blob.digest)) == content.blobs[blob.digest] for blob in blobs)
+
+
+def test_headers_may_have_the_time_of_the_seal(small: Bundle, path: Path):
+    small.write(path, mtime=EPOCH)
+    with content_of(path) as content:
+        assert content.verify().passed
+    with tarfile.open(
+        fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).read())
+    ) as tar:
+        assert {member.mtime for member in tar.getmembers()} == {EPOCH}
+
+
+def test_headers_may_not_have_any_other_time(small: Bundle, path: Path):
+    small.write(path, mtime=EPOCH + 1)
+    with pytest.raises(FormatError) as refused, content_of(path):
+        pass
+    assert refused.value.code == Code.FORMAT_TAR
+
+
+def test_large_content_comes_in_pieces_of_a_quarter_mebibyte(made: Bundle, path: Path):
+    made.write(path)
+    with content_of(path) as content:
+        assert max(len(piece) for piece in content.chunks(Digest.of(noise(2 * FRAME + 700)))) == 256 << 10
+
+
+def test_content_is_read_by_many_at_once(made: Bundle, path: Path):
+    made.write(path)
+    wrong: list[str] = []
+
+    def read(content: Content) -> None:
+        members = random.sample(made.seal.members, len(made.seal.members))
+        wrong.extend(member.path for member in members if content.read(member.name or member.digest) != made.files[member.path])
+
+    with content_of(path) as content:
+        threads = [threading.Thread(target=read, args=(content,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_documents_are_parsed_as_what_they_are_stated_to_be(small: Bundle, path: Path):
+    small.write(path)
+    (image,) = small.seal.images
+    with content_of(path) as content:
+        assert content.document(image.digest, image.media_type).raw == small.files[f"blobs/sha256/{image.digest.encoded}"]
+        with pytest.raises(FormatError) as refused:
+            content.document(image.digest, "application/vnd.oci.image.manifest.v1+json")
+        assert refused.value.code == Code.FORMAT_MEDIA_TYPE
+        walked = content.walk(image)
+        assert [document.digest for document in walked.documents] == [lookup.manifest for lookup in walked.lookups]
+
+
+def test_a_large_member_is_not_read_whole(path: Path):
+    content = layouts.Content()
+    large = content.blob(bytes((16 << 20) + 1), PLAIN_LAYER)
+    Bundle.of(content, {APP: content.image(layers=[large])}).write(path)
+    with content_of(path) as read:
+        with pytest.raises(FormatError) as refused:
+            read.read(large.digest)
+        assert refused.value.code == Code.LIMIT_EVIDENCE
+        with pytest.raises(FormatError) as refused:
+            read.document(large.digest)
+        assert refused.value.code == Code.LIMIT_DOCUMENT
+        assert sum(map(len, read.chunks(large.digest))) == large.size
+
+
+@pytest.mark.parametrize("what", [Digest.of(b"other"), Digest.of(b"payload", algorithm="sha512"), "oci-bundler/seal.json", "../x"])
+def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | str):
+    small.write(path)
+    with content_of(path) as content:
+        assert isinstance(what, str) or not content.has(what)
+        for read in (content.read, content.chunks, content.member):
+            with pytest.raises(IntegrityError) as missing:
+                read(what)
+            assert missing.value.code == Code.CONTENT_MISSING
+        assert content.has(Digest.of(b"payload"))
+
+
+# --- who, then what ---
+
+
+def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+    small.write(path, keys=(key(2),), payload=b"this is no JSON")
+    parsed: list[bytes] = []
+    monkeypatch.setattr(Seal, "parse", parsed.append)
+    with pytest.raises(TrustError) as refused, content_of(path, KEY):
+        pass
+    assert refused.value.code == Code.SEAL_SIGNATURE
+    assert parsed == []
+
+
+def test_any_of_several_signatures_can_be_the_one_that_counts(small: Bundle, path: Path):
+    small.write(path, keys=(key(2), KEY, key(3)))
+    with opened(path) as archive:
+        assert len(archive.envelope.signatures) == 3
+        assert checked(archive, KEY.public_key()).seal == small.seal
+
+
+def test_the_identity_does_not_depend_on_who_signed(small: Bundle, path: Path):
+    identities = set()
+    for number in (1, 2):
+        small.write(path, keys=(key(number),), replace=True)
+        with content_of(path, key(number)) as content:
+            identities.add(content.identity)
+    assert len(identities) == 1
+
+
+def test_a_seal_that_changes_after_it_was_judged_is_noticed(small: Bundle, path: Path, tmp_path: Path):  # FS-005
+    other = small.sealed_as(sequence=2)
+    small.write(path)
+    other.write(tmp_path / "other")
+    with opened(path) as archive:
+        assert archive.envelope.signatures
+        path.write_bytes((tmp_path / "other").read_bytes())
+        with pytest.raises(BundlerError) as noticed:
+            archive.sealed_by(archive.envelope.payload())
+    assert noticed.value.exit in (3, 4)
+
+
+# --- writing ends whole or not at all ---
+
+
+@pytest.mark.parametrize(("size", "jobs"), [(SIZES[4], 1), (SIZES[4], 4), (SIZES[-1], 1), (SIZES[-1], 4)])
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda data: data[:-1], Code.CONTENT_TRUNCATED),
+        (lambda data: data + b"x", Code.CONTENT_SIZE),
+        (lambda data: b"x" + data[1:], Code.CONTENT_DIGEST),
+        (lambda data: data[:-1] + b"x", Code.CONTENT_DIGEST),
+        (lambda _: b"", Code.CONTENT_TRUNCATED),
+    ],
+)
+def test_a_source_that_lies_leaves_no_file(made: Bundle, path: Path, *, spoil: Any, code: Code, size: int, jobs: int):
+    victim = Digest.of(noise(size))
+
+    def chunks(member: Member) -> Iterator[bytes]:
+        data = made.files[member.path]
+        data = spoil(data) if member.digest == victim else data
+        return (data[at : at + 100_000] for at in range(0, len(data), 100_000))
+
+    with pytest.raises(IntegrityError) as refused:
+        made.write(path, chunks=chunks, jobs=jobs)
+    assert refused.value.code == code
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_source_that_fails_leaves_no_file_and_no_thread(made: Bundle, path: Path, jobs: int):
+    before = threading.active_count()
+
+    def chunks(member: Member) -> Iterator[bytes]:
+        yield from made.chunks(member)
+        if member.size == 2 * FRAME + 700:
+            raise TransportError("the registry is gone", code=Code.REGISTRY_UNREACHABLE)
+
+    with pytest.raises(TransportError, match="the registry is gone"):
+        made.write(path, chunks=chunks, jobs=jobs)
+    assert list(path.parent.iterdir()) == []
+    assert threading.active_count() == before
+
+
+def test_an_output_that_is_there_is_kept(small: Bundle, path: Path):
+    path.write_bytes(b"mine")
+    with pytest.raises(ConflictError) as refused:
+        small.write(path)
+    assert refused.value.code == Code.OUTPUT_EXISTS
+    assert path.read_bytes() == b"mine"
+    small.write(path, replace=True)
+    with content_of(path) as content:
+        assert content.verify().passed
+
+
+def test_no_more_blobs_are_fetched_at_a_time_than_there_are_jobs(path: Path):
+    content = layouts.Content()
+    blobs = [content.blob(noise(GROUP + number), PLAIN_LAYER) for number in range(12)]
+    bundle = Bundle.of(content, {APP: content.image(layers=blobs)})
+    lock, open_now, most = threading.Lock(), set[Digest](), list[int]()
+
+    def chunks(member: Member) -> Iterator[bytes]:
+        with lock:
+            open_now.add(member.digest)
+            most.append(len(open_now))
+        yield from bundle.chunks(member)
+        with lock:
+            open_now.remove(member.digest)
+
+    bundle.write(path, chunks=chunks, jobs=4)
+    assert 2 <= max(most) <= 5  # four ahead, and the one that is being written
+
+
+def test_a_member_that_no_header_can_hold_is_refused(path: Path):
+    with pytest.raises(FormatError) as refused:
+        write(path, envelope=b"{}", members=(), chunks=lambda _: (), mtime=-1)
+    assert refused.value.code == Code.FORMAT_TAR
+    assert list(path.parent.iterdir()) == []
+
+
+# --- what is no bundle, or no longer ---
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path):
+    with pytest.raises(UsageError) as refused, opened(tmp_path / "none"):
+        pass
+    assert refused.value.code == Code.USAGE_INPUT
+
+
+def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, Path("/dev/null")):
+        with pytest.raises(UsageError, match="no regular file"), opened(path):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"\0", "is no bundle"),
+        (b"\x28\xb5", "is no bundle"),
+        (bytes(1024), "is no bundle"),
+        (noise(100_000), "is no bundle"),
+        (b"\x1f\x8b\x08\0" + bytes(100), "is no bundle"),
+        (zstandard.compress(b"hello " * 1000), "is no bundle"),
+    ],
+)
+def test_a_file_of_something_else_is_malformed(path: Path, data: bytes, words: str):  # TAR-123 to -130, ZST-038 to -041
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=words) as refused, opened(path):
+        pass
+    assert (refused.value.exit, refused.value.code) == (3, Code.FORMAT_BUNDLE)
+
+
+def test_a_bundle_that_was_cut_says_so_and_what_to_do(made: Bundle, path: Path):
+    made.write(path)
+    os.truncate(path, path.stat().st_size - 1000)
+    with pytest.raises(IntegrityError, match="does not end as a bundle does") as refused, opened(path):
+        pass
+    assert (refused.value.exit, refused.value.code) == (4, Code.CONTENT_TRUNCATED)
+    assert refused.value.next == "copy it again, and compare it with its .sha256"
+
+
+@pytest.mark.parametrize("change", [-1, 1, 100_000])
+def test_a_file_that_shrinks_while_it_is_read_is_noticed(made: Bundle, path: Path, change: int):  # FS-006
+    made.write(path)
+    with content_of(path) as content:
+        os.truncate(path, path.stat().st_size + change if change > 0 else path.stat().st_size // 2)
+        found = content.verify()
+        assert {fault.code for fault in found.faults} == (set() if change > 0 else {Code.CONTENT_TRUNCATED})
+
+
+def test_a_file_can_be_read_only(small: Bundle, path: Path):
+    small.write(path)
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        with content_of(path) as content:
+            assert content.verify().passed
+        assert [each.name for each in path.parent.iterdir()] == [path.name]
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_medium_that_cannot_be_read_is_told_apart_from_a_damaged_one(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):  # F-024
+    small.write(path)
+
+    def pread(file: int, count: int, offset: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with content_of(path) as content:
+        monkeypatch.setattr(module.os, "pread", pread)
+        with pytest.raises(TransportError) as refused:
+            content.verify()
+    assert refused.value.code == Code.DISK_IO
+
+
+def test_reads_that_come_in_parts_are_put_together(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+    made.write(path)
+    pread = os.pread
+    monkeypatch.setattr(module.os, "pread", lambda file, count, offset: pread(file, min(count, 50_000), offset))
+    with content_of(path) as content:
+        assert content.verify().passed
+
+
+# --- faults ---
+
+
+def spoilt_at(path: Path, *offsets: int) -> None:
+    data = bytearray(path.read_bytes())
+    for offset in offsets:
+        data[offset] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_every_fault_is_listed_in_the_order_of_the_file(made: Bundle, path: Path, jobs: int):
+    made.write(path)
+    raw, victims = path.read_bytes(), [Digest.of(noise(size)) for size in (FRAME, 2 * FRAME + 700, GROUP)]
+    spoilt_at(path, *(raw.index(noise(size)[-40:]) for size in (FRAME, 2 * FRAME + 700, GROUP)))
+    with content_of(path) as content:
+        found = content.verify(jobs=jobs)
+        assert [fault.code for fault in found.faults] == [Code.CONTENT_FRAME] * 3
+        order = [member.digest for member in made.seal.members if member.digest in victims]
+        assert [next(d for d in victims if d.encoded in fault.what) for fault in found.faults] == order
+        assert found.members == len(made.seal.members) + 1 - 3
+        with pytest.raises(IntegrityError):
+            list(content.chunks(victims[0]))
+
+
+def test_the_same_faults_are_found_however_many_look(small: Bundle, path: Path):
+    small.write(path)
+    with opened(path) as archive:
+        end = next(archive.table.sizes(0, 1))[0]
+    spoilt_at(path, end + 200)
+    told = []
+    for jobs in (1, 2, 4):
+        with content_of(path) as content:
+            told.append([(str(fault), fault.code) for fault in content.verify(jobs=jobs).faults])
+    assert told[0] == told[1] == told[2] != []
+
+
+def test_no_more_than_a_hundred_faults_are_told(path: Path):
+    content = layouts.Content()
+    blobs = [content.blob(b"%d" % number, PLAIN_LAYER) for number in range(300)]
+    bundle = Bundle.of(content, {APP: content.image(layers=blobs)})
+    payload = bundle.seal.statement()
+    for number, blob in enumerate(blobs):
+        other = b"%d" % ((number + 1) % 1000) if len(b"%d" % (number + 1)) == blob.size else b"x" * blob.size
+        payload = payload.replace(blob.digest.encoded.encode(), hashlib.sha256(other + b"!").hexdigest().encode())
+    bundle.write(path, payload=payload)
+    with content_of(path) as read:
+        assert len(read.verify().faults) == MAX_FAULTS
+
+
+def test_a_seal_of_huge_sizes_costs_nothing(small: Bundle, path: Path):  # BND-028
+    value = json.loads(small.seal.statement())
+    for member in value["predicate"]["members"][4:]:
+        member["size"] = (1 << 53) - 1
+    value["predicate"]["members"][3]["size"] = small.seal.images[0].size
+    payload = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    small.write(path, payload=payload)
+    with pytest.raises(BundlerError) as refused, content_of(path):
+        pass
+    assert refused.value.exit == 3
+
+
+def test_signatures_are_the_same_each_time(small: Bundle):
+    assert sign(small.seal.statement()) == sign(small.seal.statement())

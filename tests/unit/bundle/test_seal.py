@@ -1,0 +1,382 @@
+"""docs/spec/bundle-v1.md, section 7: what a seal says, in one spelling, and cannot contradict."""
+
+import json
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from bundler import strictjson
+from bundler.bundle import seal as module
+from bundler.bundle.seal import (
+    DERIVED,
+    PREDICATE_TYPE,
+    Foreign,
+    Found,
+    ImageEntry,
+    Kind,
+    LeftOut,
+    Lookup,
+    Member,
+    Seal,
+    looked_up,
+    statement,
+    time,
+)
+from bundler.errors import BundlerError, Code, FormatError, IntegrityError
+from bundler.oci import mediatype
+from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
+
+
+def digest(text: str) -> Digest:
+    return Digest.of(text.encode())
+
+
+def member(kind: Kind, text: str, name: str | None = None) -> Member:
+    return Member(kind, len(text), digest(text), name)
+
+
+APP = "registry.example/app"
+ABSENT = {"sig": "absent", "att": "absent", "sbom": "absent", "referrers": "absent", "fallback": "absent"}
+KEY = member(Kind.TRUST, "key", f"oci-bundler/evidence/{digest('key').encoded}.pub")
+MEMBERS = (
+    *(member(kind, f"content of {name}", name) for kind, name in DERIVED.items()),
+    *(member(Kind.DOCUMENT, "image"), member(Kind.CONFIG, "config"), member(Kind.DOCUMENT, "sig"), member(Kind.EVIDENCE, "payload")),
+    *(KEY, member(Kind.BLOB, "layer")),
+)
+SEAL = Seal(
+    stream="platform",
+    sequence=7,
+    previous=digest("before"),
+    created=datetime(2024, 1, 1, tzinfo=UTC),
+    expires=datetime(2024, 4, 1, tzinfo=UTC),
+    checked_with=digest("trust"),
+    images=(
+        ImageEntry(
+            reference=Reference.parse(f"{APP}:v1"),
+            digest=digest("image"),
+            media_type=mediatype.OCI_MANIFEST,
+            size=5,
+            platforms=("linux/amd64",),
+            left_out=(LeftOut(digest("arm"), "linux/arm64"), LeftOut(digest("nothing"), None)),
+        ),
+    ),
+    members=MEMBERS,
+    lookups=(
+        Lookup(
+            APP,
+            digest("image"),
+            ABSENT | {"sig": "found", "fallback": "found"},
+            (Found(digest("sig"), "sig"), Found(digest("sig"), "referrer")),
+        ),
+        Lookup(APP, digest("sig"), ABSENT | {"referrers": "no-api", "fallback": "foreign", "att": "not-asked"}),
+    ),
+    left_out=(Foreign(digest("foreign"), "application/vnd.oci.image.layer.nondistributable.v1.tar", 7),),
+)
+
+
+def payload(edit: Callable[[dict[str, Any]], object] = lambda _: None, **told: Any) -> bytes:
+    predicate = json.loads(json.dumps(SEAL.predicate()))
+    edit(predicate)
+    return strictjson.dumps(statement(predicate | told, MEMBERS[1].digest))
+
+
+def refused(raw: bytes) -> BundlerError:
+    with pytest.raises(BundlerError) as caught:
+        Seal.parse(raw)
+    return caught.value
+
+
+def test_a_seal_reads_what_it_wrote():
+    assert Seal.parse(SEAL.statement()) == SEAL
+    assert payload() == SEAL.statement()
+
+
+def test_the_statement_is_about_index_json_alone():
+    value = json.loads(SEAL.statement())
+    assert value["_type"] == "https://in-toto.io/Statement/v1"
+    assert value["predicateType"] == PREDICATE_TYPE
+    assert value["subject"] == [{"digest": {"sha256": digest("content of index.json").encoded}, "name": "index.json"}]
+
+
+def test_the_predicate_has_every_field_and_null_where_there_is_nothing():
+    bare = replace(SEAL, previous=None, expires=None, checked_with=None)
+    nullable = {"previous", "station", "base", "requires_trust", "expires", "checked_with"}
+    others = {"format", "stream", "sequence", "created", "images", "members", "lookups", "left_out"}
+    assert set(json.loads(bare.statement())["predicate"]) == nullable | others
+    for name in nullable:
+        assert json.loads(bare.statement())["predicate"][name] is None
+    assert Seal.parse(bare.statement()) == bare
+
+
+def test_every_field_that_may_be_null_may_be_something():
+    full = replace(SEAL, station="hall 7, \u00e4", base=digest("base"), requires_trust=3, sequence=(1 << 53) - 1)
+    assert Seal.parse(full.statement()) == full
+
+
+def test_a_member_has_a_name_only_where_its_digest_does_not_give_it():
+    assert MEMBERS[0].path == "oci-layout"
+    assert MEMBERS[3].path == "blobs/sha256/" + digest("image").encoded
+    assert "name" not in MEMBERS[3].to_json()
+
+
+def test_a_time_is_spelt_in_utc():
+    assert time(datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2024-01-01T00:00:00Z"
+    assert time(datetime(999, 1, 1, tzinfo=UTC)) == "0999-01-01T00:00:00Z"
+
+
+def test_lookups_are_found_by_repository_and_manifest():
+    assert looked_up(SEAL.lookups)[APP, digest("sig")] is SEAL.lookups[1]
+
+
+def test_a_digest_is_kept_once_whoever_names_it():  # a seal of 100,000 members is to stay small
+    read = Seal.parse(SEAL.statement())
+    assert read.images[0].digest is read.members[3].digest is read.lookups[0].manifest
+    again = Seal.parse(payload(lambda p: p["lookups"].__setitem__(0, p["lookups"][0] | {"asked": p["lookups"][1]["asked"], "found": []})))
+    assert again.lookups[0].asked is again.lookups[1].asked
+    assert again.lookups[0].repository is again.lookups[1].repository
+
+
+def test_a_seal_does_not_change():
+    with pytest.raises(FrozenInstanceError):
+        SEAL.stream = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Seal.parse(SEAL.statement()).lookups[0].asked["sig"] = "absent"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({"stream": text} for text in ("", "../up", "a/b", "a b", ".hidden", "-x", "x" * 65, "\u00e4", 1, None, ["a"])),
+        *({"sequence": number} for number in (-1, 1 << 53, True, "1", None, [])),
+        *({"station": text} for text in ("", "x" * 256, 1, [])),
+        *({"requires_trust": number} for number in (0, -1, True, "1", 1 << 53)),
+        *({"created": text} for text in (None, "", 1704067200, "2024-01-01", "2024-01-01T00:00:00", "2024-01-01t00:00:00z")),
+        *(
+            {"created": text}
+            for text in ("2024-01-01T00:00:00.0Z", "2024-01-01T00:00:00+00:00", "2024-13-01T00:00:00Z", "2024-W01-1T00:00:00Z")
+        ),
+        *({"created": text} for text in ("2024-01-01T24:00:00Z", "2024-01-01T00:00:60Z", "0000-01-01T00:00:00Z", "2024-01-01T00:00:00Z\n")),
+        {"created": "\uff12024-01-01T00:00:00Z"},
+        *({"expires": text} for text in ("", 0, "never")),
+        *({"format": number} for number in (None, "1", True, [])),
+        *({name: value} for name in ("images", "members", "lookups", "left_out") for value in (None, {}, "x", [1], [None], [[]], [{}])),
+        {"images": []},
+        {"members": []},
+        {"unknown": None},
+    ],
+    ids=lambda told: next(f"{name}={value!r}"[:60] for name, value in told.items()),
+)
+def test_a_field_that_is_not_well_formed_is_refused(told: dict[str, Any]):
+    error = refused(payload(**told))
+    assert (error.exit, error.code) == (3, Code.FORMAT_SEAL)
+
+
+@pytest.mark.parametrize("name", ["previous", "base", "checked_with"])
+@pytest.mark.parametrize(
+    "text", ["", "sha256:", "sha256:12", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "A" * 64, "sha256:" + "0" * 64 + "\n"]
+)
+def test_a_digest_that_is_none_is_refused(name: str, text: str):
+    assert refused(payload(**{name: text})).code in (Code.FORMAT_DIGEST, Code.FORMAT_JSON)
+
+
+def test_a_digest_of_another_algorithm_is_refused():
+    assert refused(payload(previous=str(Digest.of(b"x", algorithm="sha512")))).code == Code.FORMAT_SEAL
+
+
+@pytest.mark.parametrize("name", list(SEAL.predicate()))
+def test_a_field_that_is_missing_is_refused(name: str):
+    assert refused(payload(lambda predicate: predicate.pop(name))).code == Code.FORMAT_SEAL
+
+
+def edits(where: str, number: int) -> Callable[..., bytes]:
+    def edited(edit: Callable[[Any], object]) -> bytes:
+        return payload(lambda predicate: edit(predicate[where][number]))
+
+    return edited
+
+
+image, document, key, lookup, other_lookup = (
+    *(edits("images", 0), edits("members", 3)),
+    *(edits("members", 7), edits("lookups", 0), edits("lookups", 1)),
+)
+foreign = edits("left_out", 0)
+OTHER = str(digest("other"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        *((edit(lambda item: item.update(unknown=1)), Code.FORMAT_SEAL) for edit in (image, document, lookup, foreign)),
+        *(
+            (image(lambda i, n=name: i.pop(n)), Code.FORMAT_SEAL)
+            for name in ("reference", "digest", "mediaType", "size", "platforms", "left_out")
+        ),
+        *((document(lambda m, n=name: m.pop(n)), Code.FORMAT_SEAL) for name in ("kind", "sha256", "size")),
+        *((lookup(lambda e, n=name: e.pop(n)), Code.FORMAT_SEAL) for name in ("repository", "manifest", "asked", "found")),
+        *((foreign(lambda f, n=name: f.pop(n)), Code.FORMAT_SEAL) for name in ("digest", "mediaType", "size")),
+        *(
+            (edit(lambda item, s=size: item.update(size=s)), Code.FORMAT_SEAL)
+            for edit in (image, document, foreign)
+            for size in (-1, 1 << 53, "5", True, None)
+        ),
+        (image(lambda i: i.update(reference="app")), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(reference="registry.example/APP:v1")), Code.FORMAT_REFERENCE),
+        (image(lambda i: i.update(reference="../etc/passwd")), Code.FORMAT_REFERENCE),
+        (image(lambda i: i.update(reference="user:pass@registry.example/app:v1")), Code.FORMAT_DIGEST),
+        (image(lambda i: i.update(reference=f"{APP}:v1@{i['digest']}")), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(reference=f"{APP}@{OTHER}")), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(reference="")), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(mediaType="application/x-evil")), Code.FORMAT_MEDIA_TYPE),
+        (image(lambda i: i.update(mediaType=mediatype.OCI_MANIFEST + "; charset=utf-8")), Code.FORMAT_MEDIA_TYPE),
+        (image(lambda i: i.update(platforms=["linux/amd64", "linux/amd64"])), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(platforms=[""])), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(platforms=[5])), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(platforms="linux/amd64")), Code.FORMAT_SEAL),
+        (image(lambda i: i["left_out"].append(i["left_out"][0])), Code.FORMAT_SEAL),
+        (image(lambda i: i["left_out"][0].pop("platform")), Code.FORMAT_SEAL),
+        (image(lambda i: i["left_out"][0].update(x=1)), Code.FORMAT_SEAL),
+        (image(lambda i: i["left_out"][0].update(platform=1)), Code.FORMAT_SEAL),
+        (image(lambda i: i["left_out"][0].update(digest="x")), Code.FORMAT_DIGEST),
+        (payload(lambda p: p["images"].append(p["images"][0])), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(kind="script")), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(kind=1)), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(sha256="0" * 63)), Code.FORMAT_DIGEST),
+        (document(lambda m: m.update(sha256=m["sha256"].upper())), Code.FORMAT_DIGEST),
+        (document(lambda m: m.update(name=None)), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(name="blobs/sha256/" + m["sha256"])), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(name="blobs/sha256/" + m["sha256"] + ".tmp")), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(name="blobs/md5/" + "0" * 32)), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(name="../x")), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(name="install.sh")), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(kind="layout", name="oci-layout")), Code.FORMAT_SEAL),
+        (document(lambda m: m.update(kind="trust")), Code.FORMAT_SEAL),
+        (key(lambda m: m.pop("name")), Code.FORMAT_SEAL),
+        (key(lambda m: m.update(kind="blob")), Code.FORMAT_SEAL),
+        (key(lambda m: m.update(name=m["name"].replace(".pub", ".sh"))), Code.FORMAT_SEAL),
+        (key(lambda m: m.update(name=m["name"].replace("evidence/", "evidence/../"))), Code.FORMAT_SEAL),
+        (payload(lambda p: p["members"].append(p["members"][3])), Code.FORMAT_SEAL),
+        (payload(lambda p: p["members"].append(p["members"][0])), Code.FORMAT_SEAL),
+        (payload(lambda p: p["members"].insert(0, p["members"].pop(2))), Code.FORMAT_SEAL),
+        (payload(lambda p: p["members"].pop(0)), Code.FORMAT_SEAL),
+        (payload(lambda p: p["members"].pop(2)), Code.FORMAT_SEAL),
+        (lookup(lambda e: e.update(repository="registry.example/other")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e.update(manifest="x")), Code.FORMAT_DIGEST),
+        (lookup(lambda e: e["asked"].update(sig="no-api")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].update(sig="error")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].update(referrers="foreign")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].update(sig=None)), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].update(other="found")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].pop("sbom")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e.update(asked=[])), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].update(sig="absent")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["asked"].update(fallback="absent")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["found"][0].update(form="cosign")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["found"][0].update(form="sbom")), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["found"][0].update(x=1)), Code.FORMAT_SEAL),
+        (lookup(lambda e: e["found"].append(e["found"][0])), Code.FORMAT_SEAL),
+        (other_lookup(lambda e: e.update(manifest=str(digest("image")))), Code.FORMAT_SEAL),
+        (payload(lambda p: p["left_out"].append(p["left_out"][0])), Code.FORMAT_SEAL),
+        (payload(format=2), Code.FORMAT_VERSION),
+        (payload(format=99, more=1), Code.FORMAT_VERSION),
+    ],
+)
+def test_what_a_seal_may_not_say_is_refused(raw: bytes, code: Code):
+    error = refused(raw)
+    assert (error.exit, error.code) == (3, code)
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        pytest.param(image(lambda i: i.update(digest=OTHER)), Code.CONTENT_MISSING, id="an image that is no member"),
+        pytest.param(image(lambda i: i.update(digest=str(digest("layer")))), Code.CONTENT_MISSING, id="an image that is a layer"),
+        pytest.param(image(lambda i: i.update(size=6)), Code.CONTENT_SIZE, id="an image of another size (IDX-065)"),
+        pytest.param(document(lambda m: m.update(name="blobs/sha256/" + "0" * 64)), Code.CONTENT_DIGEST, id="a blob's name (LAY-010)"),
+        pytest.param(key(lambda m: m.update(sha256="0" * 64)), Code.CONTENT_DIGEST, id="a key's name"),
+    ],
+)
+def test_what_a_seal_says_of_content_that_cannot_be_true_is_corrupt(raw: bytes, code: Code):
+    error = refused(raw)
+    assert isinstance(error, IntegrityError)
+    assert (error.exit, error.code) == (4, code)
+
+
+GOOD = json.loads(SEAL.statement())
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        pytest.param(json.dumps(GOOD, sort_keys=True).encode(), Code.FORMAT_SEAL, id="spaces (BND-005)"),
+        pytest.param(SEAL.statement() + b"\n", Code.FORMAT_SEAL, id="a line end"),
+        pytest.param(b"\xef\xbb\xbf" + SEAL.statement(), Code.FORMAT_JSON, id="a byte order mark"),
+        pytest.param(SEAL.statement().decode().encode("utf-16"), Code.FORMAT_JSON, id="UTF-16"),
+        pytest.param(json.dumps(dict(reversed(GOOD.items())), separators=(",", ":")).encode(), Code.FORMAT_SEAL, id="another order"),
+        pytest.param(SEAL.statement().replace(b"platform", b"\\u0070latform", 1), Code.FORMAT_SEAL, id="an escape too many"),
+        pytest.param(SEAL.statement().replace(b'"sequence":7', b'"sequence":7.0'), Code.FORMAT_JSON, id="a float"),
+        pytest.param(SEAL.statement().replace(b'"sequence":7', b'"sequence":-0'), Code.FORMAT_SEAL, id="minus zero"),
+        pytest.param(SEAL.statement().replace(b'"sequence":7', b'"sequence":7,"sequence":8'), Code.FORMAT_JSON, id="a name twice"),
+        pytest.param(b"", Code.FORMAT_JSON, id="nothing"),
+        pytest.param(b"null", Code.FORMAT_SEAL, id="null"),
+        pytest.param(b"[]", Code.FORMAT_SEAL, id="a list"),
+        pytest.param(b"{}", Code.FORMAT_SEAL, id="an empty object"),
+        pytest.param(b"[" * 100_000, Code.FORMAT_JSON, id="100,000 lists"),
+        pytest.param(strictjson.dumps(GOOD | {"x": 1}), Code.FORMAT_SEAL, id="another member"),
+        pytest.param(strictjson.dumps(GOOD | {"_type": "https://in-toto.io/Statement/v0.1"}), Code.FORMAT_SEAL, id="statement 0.1"),
+        pytest.param(
+            strictjson.dumps(GOOD | {"predicateType": "urn:oci-bundler:bundle:v2"}), Code.FORMAT_VERSION, id="version 2 (BND-029)"
+        ),
+        pytest.param(
+            strictjson.dumps(GOOD | {"predicateType": "urn:oci-bundler:bundle:v99", "predicate": {}}), Code.FORMAT_VERSION, id="version 99"
+        ),
+        pytest.param(strictjson.dumps(GOOD | {"predicateType": "urn:oci-bundler:receipt:v1"}), Code.FORMAT_SEAL, id="a receipt (BND-021)"),
+        pytest.param(strictjson.dumps(GOOD | {"predicateType": 1}), Code.FORMAT_SEAL, id="a predicate type that is no text"),
+        pytest.param(strictjson.dumps(GOOD | {"predicate": []}), Code.FORMAT_SEAL, id="a predicate that is a list"),
+        pytest.param(strictjson.dumps(GOOD | {"subject": []}), Code.FORMAT_SEAL, id="no subject"),
+        pytest.param(strictjson.dumps(GOOD | {"subject": GOOD["subject"] * 2}), Code.FORMAT_SEAL, id="two subjects"),
+        pytest.param(
+            strictjson.dumps(GOOD | {"subject": [{"digest": {"sha256": "0" * 64}, "name": "index.json"}]}),
+            Code.FORMAT_SEAL,
+            id="another subject",
+        ),
+        pytest.param(
+            strictjson.dumps(GOOD | {"subject": [GOOD["subject"][0] | {"name": "x"}]}), Code.FORMAT_SEAL, id="a subject of another name"
+        ),
+        pytest.param(SEAL.statement().replace(b'"platform"', b'"plat\\u0000form"'), Code.FORMAT_JSON, id="NUL"),
+        pytest.param(SEAL.statement().replace(b'"platform"', b'"\\ud800"'), Code.FORMAT_JSON, id="half a character"),
+    ],
+)
+def test_a_payload_in_any_other_spelling_is_refused(raw: bytes, code: Code):
+    error = refused(raw)
+    assert (error.exit, error.code) == (3, code)
+
+
+def test_a_newer_bundle_says_what_to_do():
+    error = refused(payload(format=2))
+    assert (error.found, error.wanted) == ("2", "1")
+    assert error.next == "bring a newer oci-bundler to this station"
+
+
+def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch):
+    raw = SEAL.statement()
+    monkeypatch.setattr(module, "MAX_SEAL", len(raw))
+    assert Seal.parse(raw).statement() == raw
+    monkeypatch.setattr(module, "MAX_SEAL", len(raw) - 1)
+    with pytest.raises(FormatError) as too_large:
+        SEAL.statement()
+    assert (too_large.value.code, too_large.value.next) == (Code.LIMIT_SEAL, "split the list of images over two bundles")
+    assert refused(raw).code == Code.LIMIT_SEAL
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"created": datetime(2024, 1, 1)}, {"expires": datetime(2024, 1, 1, microsecond=1, tzinfo=UTC)}, {"stream": "a/b"}, {"sequence": -1}],  # noqa: DTZ001
+)
+def test_a_writer_cannot_make_what_a_reader_refuses(told: dict[str, Any]):
+    with pytest.raises(FormatError) as caught:
+        replace(SEAL, **told)
+    assert caught.value.code == Code.FORMAT_SEAL
