@@ -153,26 +153,22 @@ class Layout:
 
     def _only(self) -> Entry:
         images: dict[Digest, Entry] = {}
+        below: set[Digest] = set()  # some list the platforms of an index beside it
         for entry in self.entries:
-            if len(images) < _SHOWN and not self._is_evidence(entry):
-                known = images.setdefault(entry.descriptor.digest, entry)
-                images[entry.descriptor.digest] = known if known.name else entry
-        if len(images) != 1:
+            digest = entry.descriptor.digest
+            document = self.document(digest)
+            below |= {child.digest for child in document.children} if document else set()
+            if not _is_evidence(entry, document):
+                images[digest] = entry if digest not in images or images[digest].name is None else images[digest]
+        found = [entry for digest, entry in images.items() if entry.name or digest not in below]
+        if len(found) != 1:
             raise UsageError(
                 "the layout does not hold one image alone",
                 code=Code.USAGE_REFERENCE,
-                found=_told(entry.name or f"@{entry.descriptor.digest}" for entry in images.values()),
+                found=_told(entry.name or f"@{entry.descriptor.digest}" for entry in found),
                 next="name one of them: oci:DIR:NAME",
             )
-        return next(iter(images.values()))
-
-    def _is_evidence(self, entry: Entry) -> bool:
-        if any(_EVIDENCE_TAG.fullmatch(name) for name in entry.names):
-            return True
-        if entry.descriptor.annotations.get(_KIND) in _COSIGN_KINDS.values():
-            return True
-        document = self.document(entry.descriptor.digest)
-        return document is not None and document.subject is not None
+        return found[0]
 
     def _numbered(self, number: int) -> Entry:
         if number >= len(self.entries):
@@ -363,6 +359,15 @@ class _Listed:
             for name in entry.names:
                 by_name.setdefault(name, []).append(entry)
         return cls(entries, by_name, by_digest)
+
+
+def _is_evidence(entry: Entry, document: Document | None) -> bool:
+    """Whether it is about an image: by its tag, by what cosign says of it, by its subject."""
+    if any(_EVIDENCE_TAG.fullmatch(name) for name in entry.names):
+        return True
+    if entry.descriptor.annotations.get(_KIND) in _COSIGN_KINDS.values():
+        return True
+    return document is not None and document.subject is not None
 
 
 def _check_version(files: Files) -> None:

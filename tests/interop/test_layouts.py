@@ -8,6 +8,7 @@ import pytest
 from bundler.bundle.foreign import open_archive
 from bundler.content.layout import Layout
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from tests.interop import peers as real
 from tests.support.layouts import Content, push_with_evidence, write_layout
@@ -22,12 +23,22 @@ def content() -> Content:
 
 
 @pytest.fixture
-def signed(peers: real.Peers, embedded: real.Registry, repository: str, content: Content, keys: real.Keys, tmp_path: Path) -> str:
-    """An image in a registry, signed in both of cosign's forms; its reference by tag."""
-    image = content.index("words")
-    there = embedded.reference(repository, "v1")
-    real.push(peers, write_layout(tmp_path / "pushed", content, {"v1": image}), "v1", there)
-    by_digest = embedded.reference(repository, str(image.digest))
+def image(content: Content) -> Document:
+    return content.index("words")
+
+
+@pytest.fixture
+def there(embedded: real.Registry, repository: str) -> str:
+    """Where the image shall be in a registry."""
+    return embedded.reference(repository, "v1")
+
+
+@pytest.fixture
+def signed(peers: real.Peers, there: str, image: Document, keys: real.Keys, tmp_path: Path) -> str:
+    """The image there, signed in both of cosign's forms; its reference by tag."""
+    content = Content()
+    real.push(peers, write_layout(tmp_path / "pushed", content, {"v1": content.index("words")}), "v1", there)
+    by_digest = f"{there.removesuffix(':v1')}@{image.digest}"
     real.sign_old(peers, by_digest, keys)
     real.sign_new(peers, by_digest, keys)
     return there
@@ -110,10 +121,8 @@ def test_what_cosign_saves(peers: real.Peers, signed: str, tmp_path: Path):
 
 
 @pytest.fixture
-def ours(peers: real.Peers, content: Content, signed: str, tmp_path: Path) -> Path:
-    """A layout that we wrote, with the image and a referrer under their full names."""
-    image = next(iter(content.documents.values()))
-    image = next(document for document in content.documents.values() if document.children)
+def ours(content: Content, image: Document, tmp_path: Path) -> Path:
+    """A layout that we wrote, with the image under its full name, and what refers to it."""
     content.artifact(b"sbom", subject=image)
     push_with_evidence(Layout(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
     return tmp_path / "ours"
@@ -124,10 +133,8 @@ def test_skopeo_reads_ours(peers: real.Peers, ours: Path, tmp_path: Path):
     assert Layout(tmp_path / "back").image("v1").descriptor.digest == Layout(ours).image(str(APP)).descriptor.digest
 
 
-def test_crane_pushes_ours(peers: real.Peers, embedded: real.Registry, repository: str, content: Content, tmp_path: Path):
-    image = content.index("words")
+def test_crane_pushes_ours(peers: real.Peers, there: str, content: Content, image: Document, tmp_path: Path):
     push_with_evidence(Layout(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
-    there = embedded.reference(f"{repository}/ours", "v1")
     peers.crane("push", tmp_path / "ours", there)
     assert real.digest_of(peers, there) == str(image.digest)
 

@@ -102,6 +102,13 @@ def test_the_only_image_needs_no_name(folder: Path, content: Content):
     assert (entry.descriptor.digest, entry.name, entry.reference) == (image.digest, None, None)
 
 
+def test_a_platform_that_is_listed_beside_its_index_is_no_further_image(folder: Path, content: Content):
+    image = content.index("words")
+    children = [content.documents[child.digest] for child in image.children]
+    layout = Layout(write_layout(folder, content, unnamed=[*children, image]))
+    assert layout.image(None).descriptor.digest == image.digest
+
+
 def test_of_several_images_one_must_be_named(folder: Path, content: Content):
     layout = Layout(write_layout(folder, content, {f"v{n}": content.image(str(n)) for n in range(30)}))
     with pytest.raises(UsageError, match="does not hold one image alone") as caught:
