@@ -2,18 +2,25 @@
 
 import json
 import random
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.oci import mediatype
+from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.examine import Finding, examine
 from bundler.trust.judge import MAX_PIECES, judge
-from bundler.trust.policy import Rule
+from bundler.trust.offer import Offer
+from bundler.trust.policy import Policy, Rule
+from bundler.trust.scope import Scope
+from bundler.trust.signer import Met, PinnedKey
 from bundler.trust.verdict import Outcome, Verdict
+from tests.support.layouts import Content
 from tests.support.signing import (
     AT,
     EXPORTER,
@@ -250,6 +257,12 @@ def test_e_7_an_attestation_is_never_a_signature(image: Scene):
     assert len(passed(verdict, "attestation")) == 3
 
 
+def test_e_7_not_even_an_attestation_that_the_rule_asks_for(image: Scene):
+    image.content.att(image.root.digest, att(image.root))
+    verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
+    assert reasons(verdict) == ["policy.threshold", "signature.missing"]
+
+
 def test_a_signature_is_never_an_attestation(image: Scene):
     image.content.sig(image.root.digest, signed(image.root))
     image.add(bundle(dsse(image.root)))
@@ -274,7 +287,9 @@ def test_every_attestation_that_is_asked_for_must_be_there(image: Scene):
 def test_attestations_alone_will_do_where_the_rule_says_so(image: Scene):
     """GitHub's images carry nothing else."""
     image.add(bundle(dsse(image.root, predicate_type=SLSA)))
-    assert image.judge(policy(rule(P256, threshold=0, attestations=[SLSA]))).passed
+    verdict = image.judge(policy(rule(P256, threshold=0, attestations=[SLSA])))
+    assert verdict.passed
+    assert [check.name for check in verdict.checks] == ["attestation", "attestation"]
     assert reasons(image.judge(policy(rule(OTHER, threshold=0, attestations=[SLSA]))))[0] == "policy.attestation"
     assert reasons(Scene.of_image().judge(policy(rule(P256, threshold=0, attestations=[SLSA])))) == ["policy.attestation"]
 
@@ -416,8 +431,7 @@ def test_evidence_about_a_manifest_that_is_not_carried_is_of_no_use(image: Scene
 
 def test_an_image_without_its_own_manifest_never_passes(image: Scene):
     image.content.sig(image.root.digest, signed(image.root))
-    bare = Image(image.image.reference, image.root.digest, {})
-    assert not judge(RULE, bare, image.evidence, at=AT).passed
+    assert not judge(RULE, Image(image.image.reference, image.root.digest, {}), image.evidence, at=AT).passed
 
 
 # --- thresholds ---
@@ -452,6 +466,47 @@ def test_a_bad_signature_beside_enough_good_ones_is_reported_and_refuses_nothing
     assert verdict.passed
     assert verdict.reasons == ()
     assert codes(verdict) == {"signature.invalid", "key.unknown", "signature.malformed", "bundle.malformed", "dsse.malformed"}
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """A signer that several keys can be, as an identity of a team would."""
+
+    keys: tuple[Key, ...]
+    kind: str = "key"
+
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+        for key in self.keys:
+            with suppress(TrustError):
+                return PinnedKey(key.public).met_by(offer, at=at)
+        raise TrustError("not one of them", code=Code.SIGNATURE_INVALID)
+
+    def is_named_by(self, hint: str) -> bool:
+        return any(key.public.is_named_by(hint) for key in self.keys)
+
+
+def matched(image: Scene, *signers: AnyOf, threshold: int) -> bool:
+    ruled = Rule(Scope.parse("**"), signers, threshold)
+    return judge(Policy(1, (), (ruled,), image.root.digest), image.image, image.evidence, at=AT).passed
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_entries_are_filled_as_well_as_they_can_be(image: Scene, turn: int):
+    """Largest matching: who fits two entries leaves room for who fits one."""
+    image.content.sig(image.root.digest, *[signed(image.root, key) for key in (P256, OTHER)][::turn])
+    either, both = AnyOf((P256,)), AnyOf((P256, OTHER))
+    assert matched(image, *(either, both)[::turn], threshold=2)
+    chain = (AnyOf((P256, OTHER)), AnyOf((OTHER, THIRD)), AnyOf((P256,)))[::turn]
+    assert not matched(image, *chain, threshold=3)
+    image.add(bundle(dsse(image.root, THIRD), THIRD))
+    assert matched(image, *chain, threshold=3)
+
+
+def test_one_key_fills_one_entry_however_many_it_fits(image: Scene):
+    image.content.sig(image.root.digest, signed(image.root))
+    image.add(bundle(dsse(image.root)))
+    assert matched(image, AnyOf((P256, OTHER)), AnyOf((P256, THIRD)), threshold=1)
+    assert not matched(image, AnyOf((P256, OTHER)), AnyOf((P256, THIRD)), threshold=2)
 
 
 # --- nodes ---
@@ -548,14 +603,38 @@ def test_buildkits_attestations_are_text_and_need_no_signature_of_their_own():
     assert codes(verdict, Outcome.UNSIGNED) == {"evidence.unsigned"}
 
 
+def test_attestations_in_an_index_that_are_left_out_are_not_spoken_of():
+    scene = Scene.of_index()
+    scene.root = scene.content.with_buildkit()
+    scene.content.sig(scene.root.digest, signed(scene.root))
+    for left_out in scene.platforms[2:]:
+        del scene.content.documents[left_out.digest]
+    assert codes(scene.judge(RULE), Outcome.UNSIGNED) == set()
+
+
+def test_indexes_that_share_their_children_are_walked_once():
+    """security.md IDX-037: 2**30 ways lead down here."""
+    content = Content()
+    below = [content.image("one"), content.image("two")]
+    for level in range(30):
+        below = [content.index(children=below, annotations={"level": f"{level} {side}"}) for side in "ab"]
+    scene = Scene(content, content.index(children=below))
+    for platform in (content.image("one"), content.image("two")):
+        content.sig(platform.digest, signed(platform))
+    assert judge(policy(rule(P256, node="platforms")), bare(scene), scene.evidence, at=AT).passed
+
+
+def bare(scene: Scene) -> Image:
+    return Image(Reference.parse(scene.name), scene.root.digest, dict(scene.content.documents))
+
+
 def test_what_only_says_that_it_is_an_attestation_must_be_signed():
     """Platform and annotations are not asked; what is no text could be run."""
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
     for platform in scene.platforms[:2]:
         scene.content.sig(platform.digest, signed(platform))
-    unread = Image(scene.image.reference, scene.root.digest, scene.image.documents)
-    assert not judge(policy(rule(P256, node="platforms")), unread, scene.evidence, at=AT).passed
+    assert not judge(policy(rule(P256, node="platforms")), bare(scene), scene.evidence, at=AT).passed
 
 
 # --- names ---
@@ -589,6 +668,14 @@ def test_a_form_that_names_nothing_does_not_count_where_a_name_is_wanted(image: 
     verdict = image.judge(policy(rule(P256, name="signed")))
     assert reasons(verdict) == ["policy.name"]
     assert any("none" in check.detail for check in verdict.checks if check.code is Code.POLICY_NAME)
+
+
+def test_attestations_name_nothing_and_are_not_asked_to(image: Scene):
+    image.content.sig(image.root.digest, signed(image.root))
+    image.content.att(image.root.digest, att(image.root))
+    verdict = image.judge(policy(rule(P256, name="signed", attestations=[SPDX])))
+    assert verdict.passed
+    assert [signer.form for signer in verdict.signers] == ["att", "sig"]
 
 
 def test_too_few_signatures_are_too_few_whatever_they_name(image: Scene):

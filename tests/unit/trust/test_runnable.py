@@ -223,6 +223,19 @@ def test_an_sbom_is_signed_by_as_many_as_an_image_is(scene: Scene):
     assert unsigned(scene.judge(asked)) == []
 
 
+def test_a_signature_of_an_sbom_names_the_repository_too_where_that_is_asked(scene: Scene):
+    sbom = scene.content.sbom(scene.root.digest, SBOM)
+    scene.content.sig(sbom.digest, signed(sbom, reference="other.example/app"))
+    assert unsigned(scene.judge(RULE)) == []
+    assert unsigned(scene.judge(policy(rule(P256, name="signed")))) == ["evidence.unsigned"]
+
+
+def test_what_is_bad_stays_bad_in_a_manifest_that_is_signed(scene: Scene):
+    bad = scene.add({"mediaType": 1})
+    scene.content.sig(bad.digest, signed(bad))
+    assert codes(scene.judge(RULE)) == {"bundle.malformed"}
+
+
 def test_an_unsigned_sbom_in_a_large_layer_is_unsigned_and_enters(scene: Scene):
     """Nothing in it is read."""
     sbom = scene.content.sbom(scene.root.digest, b" " * ((16 << 20) + 1))
