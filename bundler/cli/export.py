@@ -3,16 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import clock, options
-from bundler.cli.terminal import Terminal, sized
-
-if TYPE_CHECKING:
-    from bundler.stations.exporter import Exported, Plan
-    from bundler.stations.places import Reach
+from bundler.cli import options
+from bundler.cli.clock import now, source_date_epoch
+from bundler.cli.terminal import Terminal
+from bundler.stations.reach import Reach
 
 
 @click.command("export")
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
 def command(
     *,
     out: Terminal,
-    reach: "Reach",
+    reach: Reach,
     password: options.Password,
     images: tuple[str, ...],
     output: Path,
@@ -72,80 +69,49 @@ def command(
     IMAGE is a reference at a registry, oci:DIR[:REF] or oci-archive:FILE[:REF]. If there is trust here too, the images are
     verified first; without it everything is carried unchecked, and the bundle says so.
 
-        oci-bundler export cgr.dev/chainguard/go:latest -o go.oci.tar.zst --key exporter.key
+    \b
+    oci-bundler export cgr.dev/chainguard/go:latest -o go.oci.tar.zst --key exporter.key
     """
+    from bundler.cli import exported
     from bundler.stations import exporter, truststore
-    from bundler.stations.cache import cached
+    from bundler.stations.cache import Cache
     from bundler.stations.places import Places, wanted
     from bundler.stations.signer import open_signer
-    from bundler.stations.survey import survey
+    from bundler.stations.survey import survey_all
 
-    epoch, now = clock.source_date_epoch(), clock.now()
-    created = (epoch or now).replace(microsecond=0)
+    epoch, at = source_date_epoch(), now()
+    created = (epoch or at).replace(microsecond=0)
+    if not dry_run:
+        exporter.check_free(output, replace=replace)
     order = exporter.Order(
         stream=stream,
-        sequence=sequence if sequence is not None else int((epoch or now).timestamp() * 1000),
+        sequence=sequence if sequence is not None else int((epoch or at).timestamp() * 1000),
         previous=exporter.previous(previous) if previous else None,
         created=created,
-        expires=created + options.duration_of(expires) if expires else None,
+        expires=options.after(created, expires) if expires else None,
         mtime=int(epoch.timestamp()) if epoch else 0,
     )
     chosen = [options.platform_of(text) for text in platforms]
-    listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin)
+    listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     signers = [open_signer(path, role="seal", password=password) for path in dict.fromkeys(keys)]
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
     if trust is None:
         out.say("no trust here: nothing is verified before it is carried")
-    with Places.of(reach, listed) as places, out.progress("carried") as progress:
-        surveys = []
-        for want in listed:
-            located = places.locate(want)
-            out.detail(f"asking about {located.reference}")
-            source = cached(located.source, cache) if cache else located.source
-            surveys.append(survey(located.reference, located.root, source, platforms=chosen, jobs=reach.jobs))
+    with Places.of(reach, listed) as places, Cache.at(cache) as kept:
         made = exporter.plan(
-            surveys,
+            survey_all(places, listed, kept, platforms=chosen, jobs=reach.jobs, say=out.detail),
             order,
             keys=[signer.public for signer in signers],
             carry=carry,
             trust=trust,
-            at=now,
+            at=at,
             allow_unsigned=allow_unsigned,
         )
-        _warn(out, made)
+        for note in exported.notes(made):
+            out.say(note)
         done = (
             exporter.planned(output, made)
             if dry_run
-            else exporter.write(output, made, signers=signers, order=order, jobs=reach.jobs, replace=replace, progress=progress)
+            else exporter.write(output, made, signers=signers, order=order, jobs=reach.jobs, replace=replace, progress=out.progress)
         )
-    return out.answer(done.to_json(), _lines(done))
-
-
-def _warn(out: Terminal, made: "Plan") -> None:
-    for survey in made.surveys:
-        for remark in survey.remarks:
-            out.say(f"note: {remark}")
-        if survey.carried.left_out:
-            out.say(
-                f"note: of {survey.carried.reference} not all platforms are carried. Its index stays as it is, so that its signatures hold; "
-                "many registries refuse such an index (distribution 2.8, 3 by default, olareg)"
-            )
-        for digest in sorted(survey.carried.absent):
-            out.say(f"note: the foreign layer {digest} is not at the source, and not carried")
-
-
-def _lines(done: "Exported") -> list[str]:
-    count = f"{len(done.plan.surveys)} image{'s' if len(done.plan.surveys) != 1 else ''}"
-    if done.written:
-        first = f"{done.file}  {count}, {sized(done.written.size)}"
-    else:
-        first = f"{done.file} would carry {count}, {sized(done.plan.size)} before compression"
-    lines = [first]
-    lines += [f"bundle   {done.identity}", f"sha256   {done.written.digest.encoded}"] if done.written and done.identity else []
-    for survey in done.plan.surveys:
-        carried = survey.carried
-        evidence = sum(len(lookup.found) for lookup in carried.lookups)
-        state = "verified" if done.plan.verdicts else "not verified"
-        lines.append(f"carried  {carried.reference}  {carried.root}")
-        lines.append(f"         {state}; {evidence} pieces of evidence; {', '.join(carried.platforms) or 'no platform'}")
-    return lines
+    return out.answer(done.to_json(), exported.lines(done))

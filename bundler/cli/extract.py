@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from bundler.cli import clock, options
+from bundler.cli import options
+from bundler.cli.clock import now
 from bundler.cli.render import report_lines
-from bundler.cli.terminal import Terminal
+from bundler.cli.terminal import Terminal, escaped
 from bundler.errors import UsageError
 
 
@@ -23,7 +24,8 @@ def command(*, out: Terminal, file: Path, references: tuple[str, ...], target: s
 
     Only the parts of the file that they need are read.
 
-        oci-bundler extract release.oci.tar.zst registry.example/app:1.0 --to oci:app
+    \b
+    oci-bundler extract release.oci.tar.zst registry.example/app:1.0 --to oci:app
     """
     from bundler.bundle.archive import opened
     from bundler.stations import extractor, truststore
@@ -31,8 +33,8 @@ def command(*, out: Terminal, file: Path, references: tuple[str, ...], target: s
     if not target.startswith("oci:") or target == "oci:":
         raise UsageError("--to is not well-formed", found=ascii(target), wanted="oci:DIR")
     trust = truststore.load(trust_folder, os.environ)
-    with opened(file) as archive, out.progress("extracted") as progress:
-        report = extractor.extract(
-            archive, references, Path(target.removeprefix("oci:")), trust, at=clock.now(), jobs=jobs, progress=progress
-        )
-    return out.answer(report.to_json(), report_lines(out, report, done="{images} verified and extracted to " + target), exit=report.exit)
+    with opened(file) as archive:
+        folder = Path(target.removeprefix("oci:"))
+        report = extractor.extract(archive, references, folder, trust, at=now(), jobs=jobs, progress=out.progress)
+    done = report_lines(out, report, done=f"verified and extracted to {escaped(target)}")
+    return out.answer(report.to_json(), done, exit=report.exit)

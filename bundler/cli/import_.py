@@ -2,16 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import clock, options
+from bundler.cli import options
+from bundler.cli.clock import now
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal, sized
-
-if TYPE_CHECKING:
-    from bundler.stations.places import Reach
+from bundler.stations.reach import Reach
 
 
 @click.command("import")
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     *,
     out: Terminal,
-    reach: "Reach",
+    reach: Reach,
     file: Path,
     destination: str,
     trust_folder: Path | None,
@@ -43,7 +41,8 @@ def command(
     registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
     change. Cut off, the same command goes on where it stopped.
 
-        oci-bundler import release.oci.tar.zst registry.plant.example/mirror
+    \b
+    oci-bundler import release.oci.tar.zst registry.plant.example/mirror
     """
     from bundler.bundle.archive import opened
     from bundler.stations import importer, truststore, verifier
@@ -51,17 +50,16 @@ def command(
 
     where = importer.Destination.parse(destination, maps)
     trust = truststore.load(trust_folder, os.environ)
-    with opened(file) as archive:
-        with out.progress("verified") as progress:
-            proved = verifier.prove(archive, trust, at=clock.now(), jobs=reach.jobs, progress=progress)
+    with opened(file) as archive, Places(reach, hosts=[where.registry]) as places:
+        proved = verifier.prove(archive, trust, at=now(), jobs=reach.jobs, progress=out.progress)
         report = proved.report
-        admitted = proved.admitted if report.passed or admit_passing else ()
-        if not admitted:
+        if not proved.admitted or not (report.passed or admit_passing):
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
-        with Places(reach, hosts=[where.registry]) as places:
-            done = importer.import_admitted(
-                proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
-            )
-    words = "{images} would be imported" if dry_run else "{images} verified and imported"
+        for rule in where.unused([image.verdict.reference for image in report.images]):
+            out.say(f"note: --map {rule}=… fits no image of this bundle")
+        done = importer.import_admitted(
+            proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
+        )
     out.detail(f"sent {sized(done.sent)} in {done.blobs} blobs; {done.there} blobs were there already")
-    return out.answer(done.report.to_json(), report_lines(out, done.report, done=words), exit=done.exit)
+    words = ("verified, and would be imported", "would go to") if dry_run else ("verified and imported", "now at")
+    return out.answer(done.report.to_json(), report_lines(out, done.report, done=words[0], moved=words[1]), exit=done.exit)

@@ -14,6 +14,7 @@ from bundler.cli.terminal import Terminal, escaped, sized
 def command(*, out: Terminal, file: Path) -> int:
     """Show what FILE claims to be. Nothing is verified: whoever wrote the file may have written anything.
 
+    \b
     oci-bundler inspect release.oci.tar.zst
     """
     from bundler.bundle.archive import opened

@@ -21,7 +21,8 @@ def command(*, out: Terminal, name: Path, kind: str, no_password: bool, password
 
     A bundle is sealed with p256, p384 or rsa3072, which openssl and cosign check unaided; ed25519 signs images only.
 
-        oci-bundler keygen exporter-2026
+    \b
+    oci-bundler keygen exporter-2026
     """
     from bundler.stations.signer import keygen
 

@@ -2,9 +2,12 @@
 
 import importlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -25,6 +28,7 @@ _COMMANDS = {
     "serve": "run the embedded registry",
 }
 _MODULES = {"import": "import_"}  # a word that Python keeps for itself
+_ENDS = (signal.SIGTERM, signal.SIGHUP)  # end a run as Ctrl-C does
 
 
 class _Commands(click.Group):
@@ -58,37 +62,30 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code (docs/reference/exit-codes.md)."""
+    _have_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may lack the letters
     os.umask(os.umask(0o077) | 0o022)  # files may be less open than the caller says, never more
     words = list(sys.argv[1:] if arguments is None else arguments)
-    terminal = Terminal.plain(json="--json" in words)
-    try:
-        code = _run(words, terminal)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    with _ended_by_signals():
+        code = _run(words, Terminal.plain(json="--json" in words))
     sys.exit(code)
 
 
 def _run(words: list[str], terminal: Terminal) -> int:
     try:
         code = cli.main(args=words, prog_name="oci-bundler", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        return terminal.help(error.ctx.get_help(), exit=UsageError.exit)
     except click.ClickException as error:
-        usage = UsageError(error.format_message(), next=_try_help(error))
-        return terminal.error(usage)
+        return terminal.error(UsageError(error.format_message(), next=_try_help(error)))
     except (click.Abort, KeyboardInterrupt):
         return terminal.interrupted()
     except BundlerError as error:
         return terminal.error(error)
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the last resort
         what = f"a bug in oci-bundler {bundler.__version__}: {type(error).__name__}"
+        terminal.trace("".join(traceback.format_exception(error)))
         return terminal.error(BundlerError(what, code=Code.INTERNAL, next="please report it with the lines above"))
     return code if isinstance(code, int) else 0
 
@@ -96,3 +93,30 @@ def _run(words: list[str], terminal: Terminal) -> int:
 def _try_help(error: click.ClickException) -> str | None:
     context = getattr(error, "ctx", None)
     return f"see `{context.command_path} --help`" if isinstance(context, click.Context) else None
+
+
+def _have_streams() -> None:
+    """Where a stream is closed, have one to nowhere: else the first file that is opened would take its place."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(opened)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it is there by number
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let the system's signals end the run as a person does: cleanly. One that is ignored, as under nohup, stays so."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    taken = [number for number in _ENDS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)

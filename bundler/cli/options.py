@@ -11,10 +11,11 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import click
 
-from bundler.cli.terminal import Terminal
+from bundler.cli.terminal import Terminal, escaped
 from bundler.content.files import read_small
 from bundler.errors import Code, FormatError, UsageError, translated
 from bundler.oci.descriptor import Platform
+from bundler.stations.reach import Reach
 
 
 class Password(Protocol):
@@ -26,9 +27,11 @@ class Password(Protocol):
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_PASSWORD = 4096  # bytes in a password file: more is some other file
+MAX_PASSWORD = 4096  # bytes: registries' tokens are passwords too, and have a kilobyte or two
+MAX_PASSPHRASE = 1023  # bytes: OpenSSL takes no more
 
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,5})([hdwy])", re.ASCII)
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
 
@@ -69,8 +72,6 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
         jobs: int,
         **rest: Any,
     ) -> R:
-        from bundler.stations.places import Reach
-
         password = _password_from_stdin(username) if password_stdin else None
         if username is not None and password is None:
             raise UsageError("--username stands alone", wanted="--password-stdin beside it", code=Code.USAGE_PASSWORD)
@@ -115,32 +116,43 @@ trust = click.option(
 
 
 def time_of(text: str) -> datetime:
-    """An RFC 3339 time in UTC, or a date, which is its first second. Raises UsageError."""
+    """A time as RFC 3339 spells it, or a date, which is its first second in UTC. Raises UsageError."""
     try:
-        if _TIME.fullmatch(text):
-            return datetime.fromisoformat(text if text.endswith("Z") else f"{text}T00:00:00Z").astimezone(UTC)
-    except ValueError:
+        if _TIME.fullmatch(text) or _DAY.fullmatch(text):
+            return datetime.fromisoformat(text.upper() if _TIME.fullmatch(text) else f"{text}T00:00:00Z").astimezone(UTC)
+    except (ValueError, OverflowError):
         pass  # a day that no month has falls through to the same words
     raise UsageError("a time is not well-formed", found=ascii(text), wanted="2026-11-22T12:00:00Z or 2026-11-22")
 
 
-def duration_of(text: str) -> timedelta:
-    """``90d``, ``12h``, ``6w`` or ``1y``. Raises UsageError."""
+def after(start: datetime, text: str) -> datetime:
+    """The time ``90d``, ``12h``, ``6w`` or ``1y`` after ``start``. Raises UsageError."""
     if not (got := _DURATION.fullmatch(text)) or int(got[1]) == 0:
         raise UsageError("a duration is not well-formed", found=ascii(text), wanted="a number and h, d, w or y, as 90d")
-    return timedelta(hours=int(got[1]) * _HOURS[got[2]])
+    try:
+        return start + timedelta(hours=int(got[1]) * _HOURS[got[2]])
+    except OverflowError:
+        raise UsageError("a duration is too long", found=ascii(text), wanted="one that ends before the year 10000") from None
 
 
 def platform_of(text: str) -> Platform:
     """``OS/ARCH[/VARIANT]``. Raises UsageError."""
-    with translated(FormatError, to=UsageError, what=f"{ascii(text)} is no platform", code=Code.USAGE):
+    with translated(FormatError, to=UsageError, what=f"{text!a} is no platform", code=Code.USAGE):
         return Platform.parse(text)
 
 
 def _password_from_stdin(username: str | None) -> str:
     if username is None:
         raise UsageError("--password-stdin stands alone", wanted="--username beside it", code=Code.USAGE_PASSWORD)
-    return sys.stdin.readline().rstrip("\r\n")
+    line = sys.stdin.buffer.readline(MAX_PASSWORD + 1)
+    try:
+        if len(line) <= MAX_PASSWORD:
+            return line.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        pass
+    raise UsageError(
+        "what came from stdin is no password", code=Code.USAGE_PASSWORD, wanted=f"a line of UTF-8, at most {MAX_PASSWORD} bytes"
+    )
 
 
 def _passphrase(file: Path | None, key: str, *, new: bool = False) -> bytes:
@@ -148,17 +160,19 @@ def _passphrase(file: Path | None, key: str, *, new: bool = False) -> bytes:
     if file is not None:
         lines = read_small(file, limit=MAX_PASSWORD, what="the password file").splitlines()
         given = lines[0] if lines else b""
-    elif "OCI_BUNDLER_PASSWORD" in os.environ:
-        given = os.environ["OCI_BUNDLER_PASSWORD"].encode()
+    elif b"OCI_BUNDLER_PASSWORD" in os.environb:
+        given = os.environb[b"OCI_BUNDLER_PASSWORD"]
     elif sys.stdin.isatty():
-        answer: str = click.prompt(f"passphrase of {key}", hide_input=True, err=True, confirmation_prompt=new)
-        given = answer.encode()
+        answer: str = click.prompt(f"passphrase of {escaped(key)}", hide_input=True, err=True, confirmation_prompt=new)
+        given = os.fsencode(answer)
     else:
         raise UsageError(
             f"{key} needs a passphrase and there is no terminal to ask at",
             code=Code.USAGE_PASSWORD,
             next="give --password-file FILE or set OCI_BUNDLER_PASSWORD",
         )
+    if len(given) > MAX_PASSPHRASE:
+        raise UsageError("the passphrase is too long", code=Code.USAGE_PASSWORD, wanted=f"at most {MAX_PASSPHRASE} bytes")
     if new and not given:
         raise UsageError("an empty passphrase protects nothing", code=Code.USAGE_PASSWORD, next="give one, or say --no-password")
     return given

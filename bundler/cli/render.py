@@ -11,11 +11,13 @@ _WIDTH = 12  # of the column that says what a line is about
 
 NEXT: dict[Code, str] = {
     Code.POLICY_NO_MATCH: "if these images are wanted, add a rule: `oci-bundler trust add DIR --image SCOPE --key FILE`",
-    Code.POLICY_THRESHOLD: "have the image signed by the keys that the rule names, export it again; or look at who did sign it, with -v",
+    Code.POLICY_THRESHOLD: "have the image signed by the keys that the rule names, and export it again; -v shows who else did sign it",
     Code.POLICY_ATTESTATION: "have the attestation made and signed by a signer of the rule, and export again",
     Code.POLICY_NAME: 'sign it under the name that it is carried by, or drop `name = "signed"` from the rule',
-    Code.SEAL_SIGNATURE: "if this exporter is to be trusted, compare its key by another way, then `oci-bundler trust add DIR --seal STREAM --scope PATTERN --key FILE`",
-    Code.SEAL_STREAM: "add the stream for this key with `oci-bundler trust add DIR --seal STREAM`, or ask the exporter for the stream it may seal",
+    Code.SEAL_SIGNATURE: "if this exporter is to be trusted, compare its key by another way, then "
+    "`oci-bundler trust add DIR --seal STREAM --scope PATTERN --key FILE`",
+    Code.SEAL_STREAM: "add the stream for this key with `oci-bundler trust add DIR --seal STREAM`, "
+    "or ask the exporter for the stream that it may seal",
     Code.SEAL_SCOPE: "widen the stream's scopes in trust.toml, or ask the exporter for a bundle without these images",
     Code.SEAL_STATION: "it is meant for another station, or for a newer oci-bundler",
     Code.BASE_MISSING: "ask the exporter for a bundle without a base",
@@ -25,8 +27,8 @@ NEXT: dict[Code, str] = {
 }
 
 
-def report_lines(out: Terminal, report: Report, *, done: str) -> Iterator[str]:
-    """The whole answer of ``verify``, ``import`` or ``extract``; ``done`` says what passed means there."""
+def report_lines(out: Terminal, report: Report, *, done: str, moved: str = "") -> Iterator[str]:
+    """The whole answer of ``verify``, ``import`` or ``extract``; ``done`` says what passed means there, ``moved`` where it is now."""
     yield _answer(out, report, done)
     if report.bundle:
         facts = report.bundle
@@ -39,48 +41,21 @@ def report_lines(out: Terminal, report: Report, *, done: str) -> Iterator[str]:
     if report.content:
         yield from _content(out, report.content)
     for image in report.images:
-        yield from image_lines(out, image)
-    for remark in report.remarks:
-        yield _line("note", remark)
-
-
-def image_lines(out: Terminal, image: ImageReport) -> Iterator[str]:
-    """One image: its row, its signers, what was looked at, and why it is refused."""
-    verdict = image.verdict
-    word = out.good("ok") + " " * (_WIDTH - 2) if verdict.passed else out.bad("refused") + " " * (_WIDTH - 7)
-    yield f"{word}{escaped(str(verdict.reference))}  {verdict.digest}"
-    if image.platforms or image.left_out:
-        left = f"; left out: {', '.join(d.platform or str(d.digest) for d in image.left_out)}" if image.left_out else ""
-        yield _line("", f"for {', '.join(image.platforms) or 'no platform'}{left}")
-    for kind, who in sorted({(signer.kind, signer.id) for signer in verdict.signers}):
-        by = [signer for signer in verdict.signers if (signer.kind, signer.id) == (kind, who)]
-        forms, nodes = ", ".join(sorted({signer.form for signer in by})), len({signer.node for signer in by})
-        yield _line("", f"signed by {kind} {who} ({forms}; {_count(nodes, 'manifest')})")
-    counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
-    yield _line("", f"{len(verdict.checks)} checks: " + (", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n) or "none"))
-    if image.destination and verdict.passed:
-        yield _line("", f"now at {image.destination}")
-    if image.destination and verdict.passed and image.destination.tag is None:
-        yield _line("", "it has no tag, and is reached by its digest alone")
-    for reason in verdict.reasons[:1]:
-        yield _line("", f": {reason.meaning}", mark=out.bad(str(reason)))
-        yield _line("", f"next: {NEXT[reason]}" if reason in NEXT else f"rule: {verdict.rule}")
-    for check in verdict.checks:
-        if check.outcome is Outcome.FAILED or (out.verbose and check.outcome is not Outcome.PASSED) or out.verbose > 1:
-            yield _check(out, check)
-    for remark in image.remarks:
-        yield _line("", f"note: {remark}")
+        yield from _image(out, image, moved)
 
 
 def _answer(out: Terminal, report: Report, done: str) -> str:
-    refused = [image for image in report.images if not image.verdict.passed]
+    passing = [image for image in report.images if image.verdict.passed]
+    refused = len(report.images) - len(passing)
     if report.passed:
-        return f"{out.good('PASSED')}: {done.format(images=_count(len(report.images), 'image'))}"
+        return f"{out.good('PASSED')}: {_count(len(passing), 'image')} {done}"
     if report.seal and not report.seal.passed:
         return f"{out.bad('REFUSED')}: the bundle's seal is not trusted here ({', '.join(report.seal.reasons)})"
     if report.content and not report.content.passed:
         return f"{out.bad('REFUSED')}: the bundle is damaged ({report.content.faults[0].code})"
-    return f"{out.bad('REFUSED')}: {len(refused)} of {_count(len(report.images), 'image')} may not enter"
+    if any(image.destination for image in passing):
+        return f"{out.bad('PARTLY')}: {_count(len(passing), 'image')} {done}; {refused} refused"
+    return f"{out.bad('REFUSED')}: {refused} of {_count(len(report.images), 'image')} may not enter"
 
 
 def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:
@@ -102,6 +77,39 @@ def _content(out: Terminal, content: ContentReport) -> Iterator[str]:
         yield _line("content", f": {fault}", mark=out.bad(str(fault.code)))
     if not content.passed:
         yield _line("", "next: copy the bundle again from where it came, and compare it with its .sha256 file")
+
+
+def _image(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
+    """One image: its row, its signers, what was looked at, and why it is refused."""
+    verdict = image.verdict
+    yield _row(out, image)
+    if image.platforms or image.left_out:
+        left = f"; left out: {', '.join(d.platform or str(d.digest) for d in image.left_out)}" if image.left_out else ""
+        yield _line("", f"for {', '.join(image.platforms) or 'no platform'}{left}")
+    for kind, who in sorted({(signer.kind, signer.id) for signer in verdict.signers}):
+        by = [signer for signer in verdict.signers if (signer.kind, signer.id) == (kind, who)]
+        forms, nodes = ", ".join(sorted({signer.form for signer in by})), len({signer.node for signer in by})
+        yield _line("", f"signed by {kind} {who} ({forms}; {_count(nodes, 'manifest')})")
+    counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
+    yield _line("", f"{_count(len(verdict.checks), 'check')}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
+    if image.destination:
+        untagged = "" if image.destination.tag else ", without a tag: it is reached by its digest alone"
+        yield _line("", f"{moved} {image.destination}{untagged}")
+    for reason in verdict.reasons[:1]:
+        yield _line("", f": {reason.meaning}", mark=out.bad(str(reason)))
+        if verdict.rule:
+            yield _line("", f"rule: {verdict.rule}")
+        yield _line("", f"next: {NEXT[reason]}")
+    for check in verdict.checks:
+        if check.outcome is Outcome.FAILED or (out.verbose and check.outcome is not Outcome.PASSED) or out.verbose > 1:
+            yield _check(out, check)
+    for remark in image.remarks:
+        yield _line("", f"note: {remark}")
+
+
+def _row(out: Terminal, image: ImageReport) -> str:
+    word, mark = ("ok", out.good) if image.verdict.passed else ("refused", out.bad)
+    return f"{mark(word)}{'':{_WIDTH - len(word)}}{escaped(str(image.verdict.reference))}  {image.verdict.digest}"
 
 
 def _check(out: Terminal, check: Check) -> str:

@@ -23,21 +23,21 @@ def command(*, out: Terminal, folder: Path | None, listen: str, read_only: bool,
 
     It asks nobody for a password, so elsewhere than on loopback it wants --read-only or --allow-push.
 
-        oci-bundler serve ./registry --listen 127.0.0.1:5000
+    \b
+    oci-bundler serve ./registry --listen 127.0.0.1:5000
     """
     from bundler.content.registry.server import Server
 
     host, port = _address(listen)
     if not _is_loopback(host) and not (read_only or allow_push):
         raise UsageError(
-            f"{listen} can be reached from elsewhere, and everyone who reaches it could push",
+            f"{listen!a} can be reached from elsewhere, and everyone who reaches it could push",
             wanted="--read-only or --allow-push",
         )
     server = Server(folder or _default_folder(), address=(host, port), read_only=read_only, log=out.detail)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.stop())
     out.answer({"url": server.url}, [f"listening on {server.url}"])
-    click.get_text_stream("stdout").flush()
     server.serve_forever()
     return 0
 

@@ -1,16 +1,13 @@
 """``sign``: images where they lie, as cosign does."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli import options
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
-
-if TYPE_CHECKING:
-    from bundler.stations.places import Reach
+from bundler.stations.reach import Reach
 
 FORMS = ("sig", "bundle")
 
@@ -28,7 +25,7 @@ FORMS = ("sig", "bundle")
 def command(
     *,
     out: Terminal,
-    reach: "Reach",
+    reach: Reach,
     password: options.Password,
     images: tuple[str, ...],
     key: Path,
@@ -39,6 +36,7 @@ def command(
 ) -> int:
     """Sign images where they lie, a registry or oci:DIR:REF. Signatures that are there stay.
 
+    \b
     oci-bundler sign registry.example/app:1.0 --key release.key --recursive
     """
     from bundler.stations.imagesigner import Signed, sign
@@ -52,11 +50,15 @@ def command(
         raise UsageError("--as names one image", found=f"{len(images)} images")
     said = dict(_pair(text) for text in annotations)
     signer = open_signer(key, role="image", password=password)
-    listed = [Wanted(text, as_name) for text in images]
+    listed = [Wanted(text, as_name) for text in dict.fromkeys(images)]
+    for want in listed:
+        want.check()
     signed: list[Signed] = []
     with Places.of(reach, listed) as places:
         for want in listed:
             signed += sign(places.locate(want, write=True), signer=signer, forms=forms, annotations=said, recursive=recursive)
+    for remark in dict.fromkeys(remark for one in signed for remark in one.remarks):
+        out.say(f"note: {remark}")
     lines = [f"signed {len(signed)} manifest{'s' if len(signed) != 1 else ''} with {signer.public.fingerprint}"]
     lines += [f"  {one.reference.repository}@{one.digest}" for one in signed]
     return out.answer({"signed": [one.to_json() for one in signed]}, lines)

@@ -1,6 +1,7 @@
 """What a person or a script sees: results on stdout, everything else on stderr, foreign text escaped.
 
-Colour and progress bars are for terminals only: not with NO_COLOR, TERM=dumb, a pipe or ``--json``.
+Colour and progress bars are for terminals only: not with NO_COLOR, TERM=dumb, a pipe or ``--json``. Whoever reads our
+output may stop whenever he likes: the run goes on, and its exit code says how it went.
 """
 
 import os
@@ -8,14 +9,16 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TextIO
 
 import click
 
 from bundler import strictjson
-from bundler.errors import BundlerError, Code
+from bundler.content.files import disk
+from bundler.errors import BundlerError, Code, UsageError
 
 Report = Callable[[int], None]
 """Told of bytes that have passed."""
@@ -41,55 +44,51 @@ class Terminal:
 
     @classmethod
     def of(cls, *, json: bool, quiet: bool, verbose: int, color: str) -> "Terminal":
-        wants = color == "always" or (
-            color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        )
+        wants = color == "always" or (color == "auto" and _is_capable(sys.stdout))
         return cls(json=json, quiet=quiet, verbose=verbose, color=wants and not json)
 
     def answer(self, value: Mapping[str, Any], lines: Iterable[str], *, exit: int = 0) -> int:  # noqa: A002 - as everywhere here
-        """Print the result, as JSON or as lines, and give the exit code back."""
-        if self.json:
-            sys.stdout.write(strictjson.dumps(value).decode() + "\n")
-        else:
-            shown = list(lines)[:1] if self.quiet else lines
-            sys.stdout.writelines(line + "\n" for line in shown)
+        """Print the result, as JSON or as lines, and give the exit code back. Raises TransportError (``disk.full``, ``disk.io``)."""
+        with disk("the answer cannot be written to stdout"):
+            if self.json:
+                _print(sys.stdout, strictjson.dumps(value).decode() + "\n")
+            else:
+                _print(sys.stdout, "".join(line + "\n" for line in islice(lines, 1 if self.quiet else None)))
         return exit
 
     def error(self, error: BundlerError) -> int:
         """Say what happened, what was found and wanted, and what to do next."""
-        if self.json:
-            value = {
-                "code": str(error.code),
-                "exit": error.exit,
-                "what": error.what,
-                "found": error.found,
-                "wanted": error.wanted,
-                "next": error.next,
-            }
-            sys.stdout.write(strictjson.dumps({"error": value}).decode() + "\n")
-        sys.stderr.write(f"oci-bundler: {error.code}: {escaped(error.what)}\n")
-        for word in ("found", "wanted", "next"):
-            if (text := getattr(error, word)) is not None:
-                sys.stderr.write(f"  {word + ':':8}{escaped(text)}\n")
+        self._end(error, error.exit)
+        said = [f"oci-bundler: {error.code}: {escaped(error.what)}"]
+        said += [f"  {word + ':':8}{escaped(text)}" for word in ("found", "wanted", "next") if (text := getattr(error, word)) is not None]
+        _say("\n".join(said))
         return error.exit
 
     def interrupted(self) -> int:
         """The end after Ctrl-C or a cut prompt."""
-        if self.json:
-            value = {"code": str(Code.INTERRUPTED), "exit": INTERRUPTED, "what": "interrupted", "found": None, "wanted": None, "next": None}
-            sys.stdout.write(strictjson.dumps({"error": value}).decode() + "\n")
-        sys.stderr.write("\noci-bundler: interrupted; the same command goes on where this one stopped\n")
+        self._end(BundlerError("interrupted", code=Code.INTERRUPTED), INTERRUPTED)
+        _say("\noci-bundler: interrupted: what was not whole yet has no name; the same command can be run again")
         return INTERRUPTED
+
+    def help(self, text: str, *, exit: int) -> int:  # noqa: A002
+        """A command that was called without anything explains itself."""
+        self._end(UsageError("there is nothing to do", wanted="a command"), exit)
+        _say(text)
+        return exit
+
+    def trace(self, text: str) -> None:
+        """Where a bug is."""
+        _say("\n".join(escaped(line) for line in text.splitlines()))
 
     def say(self, text: str) -> None:
         """A line for the person, beside the result."""
         if not self.quiet:
-            sys.stderr.write(escaped(text) + "\n")
+            _say(escaped(text))
 
     def detail(self, text: str) -> None:
         """A line for the person who asked for more with ``-v``."""
         if self.verbose:
-            sys.stderr.write(escaped(text) + "\n")
+            _say(escaped(text))
 
     def good(self, text: str) -> str:
         return click.style(text, fg="green", bold=True) if self.color else text
@@ -101,45 +100,52 @@ class Terminal:
         return click.style(text, dim=True) if self.color else text
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Report]:
-        """A line that counts bytes while the block runs, on a terminal; silence elsewhere."""
-        if self.quiet or self.json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    def progress(self, label: str, total: int) -> Iterator[Report]:
+        """A line that counts bytes, of ``total``, while the block runs, on a terminal; silence elsewhere."""
+        if self.quiet or self.json or not _is_capable(sys.stderr):
             yield lambda _: None
             return
-        counter = _Counter(label)
+        counter = _Counter(label, total)
         try:
             yield counter.add
         finally:
             counter.clear()
 
+    def _end(self, error: BundlerError, exit: int) -> None:  # noqa: A002
+        """The one object of a run that came to no verdict."""
+        if self.json:
+            said = {"code": str(error.code), "exit": exit, "what": error.what}
+            said |= {"found": error.found, "wanted": error.wanted, "next": error.next}
+            with suppress(OSError):  # there is no better place to say so
+                _print(sys.stdout, strictjson.dumps({"error": said}).decode() + "\n")
+
 
 class _Counter:
     """Bytes so far, redrawn ten times a second by whichever thread passes."""
 
-    def __init__(self, label: str) -> None:
-        self._label, self._bytes, self._drawn, self._began = label, 0, 0.0, time.monotonic()
+    def __init__(self, label: str, total: int) -> None:
+        self._label, self._total = label, total
+        self._bytes, self._drawn, self._began = 0, 0.0, time.monotonic()
 
     def add(self, count: int) -> None:
         self._bytes += count  # threads may lose an addition here: it is a picture, not a check
         now = time.monotonic()
         if now - self._drawn >= _REDRAW:
             self._drawn = now
-            rate = self._bytes / max(now - self._began, 0.001)
-            sys.stderr.write(f"\r\x1b[K{self._label} {sized(self._bytes)}, {sized(round(rate))}/s")
-            sys.stderr.flush()
+            self._draw(self._bytes / max(now - self._began, 0.001))
 
     def clear(self) -> None:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        _say("\r\x1b[K", end="")
+
+    def _draw(self, rate: float) -> None:
+        left = max(0, self._total - self._bytes) / max(rate, 1)
+        done = f"{sized(self._bytes)} of {sized(max(self._total, self._bytes))}"
+        _say(f"\r\x1b[K{self._label} {done}, {sized(round(rate))}/s, {left:.0f} s left", end="")
 
 
 def escaped(text: str) -> str:
     """``text`` with nothing in it that a terminal obeys or that reorders what is read: one line, always."""
-    return "".join(c if _is_harmless(c) else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def _is_harmless(character: str) -> bool:
-    return character == " " or (unicodedata.category(character)[0] not in "CZ" and character not in _BIDI)
+    return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def sized(count: int) -> str:
@@ -150,3 +156,29 @@ def sized(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def _is_capable(stream: TextIO) -> bool:
+    """Whether somebody looks at it who wants colours and bars."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _is_harmless(character: str) -> bool:
+    return character == " " or (unicodedata.category(character)[0] not in "CZ" and character not in _BIDI)
+
+
+def _say(text: str, *, end: str = "\n") -> None:
+    with suppress(OSError):  # nobody can be told that nobody can be told
+        _print(sys.stderr, text + end)
+
+
+def _print(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # for what is left in the buffer: else the interpreter tries again, and ends with 120
+        os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):  # then who reads has seen enough
+            raise

@@ -1,16 +1,12 @@
 """``trust``: the folder that says whom this station trusts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli import options
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
-
-if TYPE_CHECKING:
-    from bundler.stations.truststore import Trust
 
 ATTESTATIONS = {
     # cosign's short names (cosign verify-attestation --type), written into trust.toml as the URI that is compared
@@ -33,9 +29,10 @@ def command() -> None:
 
     It belongs to the station's owner. Nothing in a bundle changes it.
 
-        oci-bundler trust init /etc/oci-bundler/trust
-        oci-bundler trust add /etc/oci-bundler/trust --seal platform --scope 'registry.example/**' --key exporter.pub
-        oci-bundler trust add /etc/oci-bundler/trust --image 'registry.example/app/**' --key release.pub
+    \b
+    oci-bundler trust init /etc/oci-bundler/trust
+    oci-bundler trust add /etc/oci-bundler/trust --seal platform --scope 'registry.example/**' --key exporter.pub
+    oci-bundler trust add /etc/oci-bundler/trust --image 'registry.example/app/**' --key release.pub
     """
 
 
@@ -44,10 +41,13 @@ def command() -> None:
 @options.terminal
 def init(*, out: Terminal, folder: Path) -> int:
     """Make DIR, which must be absent or empty, as a trust folder that admits nothing yet."""
+    from bundler.cli import trusted
     from bundler.stations import truststore
 
     trust = truststore.init(folder)
-    return _shown(out, trust, f"{folder} trusts nobody yet: fill it with `oci-bundler trust add {folder}`")
+    return out.answer(
+        trusted.value(trust), trusted.lines(trust, f"{folder} trusts nobody yet: fill it with `oci-bundler trust add {folder}`")
+    )
 
 
 @command.command("list")
@@ -55,10 +55,11 @@ def init(*, out: Terminal, folder: Path) -> int:
 @options.terminal
 def list_(*, out: Terminal, folder: Path) -> int:
     """Show who may seal which streams, and whose signatures which images need."""
+    from bundler.cli import trusted
     from bundler.stations import truststore
 
     trust = truststore.read(folder)
-    return _shown(out, trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}")
+    return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
 
 
 @command.command("check")
@@ -66,10 +67,14 @@ def list_(*, out: Terminal, folder: Path) -> int:
 @options.terminal
 def check(*, out: Terminal, folder: Path) -> int:
     """Read DIR as verify and import would, and say what they would refuse about it."""
+    from bundler.cli import trusted
     from bundler.stations import truststore
 
     trust = truststore.read(folder)
-    return _shown(out, trust, f"{folder} can be used: {len(trust.policy.seals)} seals, {len(trust.policy.rules)} rules")
+    return out.answer(
+        trusted.value(trust),
+        trusted.lines(trust, f"{folder} can be used: {len(trust.policy.seals)} seals, {len(trust.policy.rules)} rules"),
+    )
 
 
 @command.command("add")
@@ -103,6 +108,7 @@ def add(
     In a PATTERN * is one component, a final /** one or more, ** alone everything. The keys are copied into DIR, the serial
     grows by one, and the whole is checked before it counts.
     """
+    from bundler.cli import trusted
     from bundler.stations import truststore
 
     if (seal is None) == (image is None):
@@ -131,24 +137,4 @@ def add(
         )
         if named == "signed":
             out.say("note: only the .sig form names a repository, so images signed by cosign 3 alone will be refused")
-    return _shown(out, after, f"trust {after.policy.digest}, serial {after.policy.serial}")
-
-
-def _shown(out: Terminal, trust: "Trust", first: str) -> int:
-    policy = trust.policy
-    value = {
-        "path": str(trust.path),
-        "digest": str(policy.digest),
-        "serial": policy.serial,
-        "seals": [seal.to_json() for seal in policy.seals],
-        "rules": [rule.to_json() for rule in policy.rules],
-    }
-    lines = [first]
-    for seal in policy.seals:
-        lines.append(f"seal   {seal.stream}: {seal.threshold} of {', '.join(key.fingerprint for key in seal.keys)}")
-        lines += [f"       may carry {scope}" for scope in seal.scopes]
-    for rule in policy.rules:
-        lines.append(f"image  {rule.scope}: {rule.threshold} of {', '.join(str(signer) for signer in rule.signers)} on {rule.node}")
-        lines += [f"       and the attestation {kind}" for kind in rule.attestations]
-        lines += ["       which must name the repository"] if rule.name == "signed" else []
-    return out.answer(value, lines)
+    return out.answer(trusted.value(after), trusted.lines(after, f"trust {after.policy.digest}, serial {after.policy.serial}"))

@@ -2,17 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import clock, options
+from bundler.cli import options
+from bundler.cli.clock import now
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
-
-if TYPE_CHECKING:
-    from bundler.stations.places import Reach
+from bundler.stations.reach import Reach
 
 PLACES = ("docker://", "oci:", "oci-archive:")
 
@@ -25,26 +23,29 @@ PLACES = ("docker://", "oci:", "oci-archive:")
 @options.network
 @options.terminal
 def command(
-    *, out: Terminal, reach: "Reach", what: tuple[str, ...], trust_folder: Path | None, at_text: str | None, as_name: str | None
+    *, out: Terminal, reach: Reach, what: tuple[str, ...], trust_folder: Path | None, at_text: str | None, as_name: str | None
 ) -> int:
     """Prove a bundle, every byte and every signature, or images where they lie, against this station's trust.
 
     A FILE is a bundle. An IMAGE begins with docker://, oci: or oci-archive:. Nothing is written anywhere.
 
-        oci-bundler verify release.oci.tar.zst
-        oci-bundler verify docker://registry.example/app:1.0
+    \b
+    oci-bundler verify release.oci.tar.zst
+    oci-bundler verify docker://registry.example/app:1.0
     """
+    from bundler.bundle.archive import opened
     from bundler.stations import truststore, verifier
+    from bundler.stations.cache import Cache
     from bundler.stations.places import Places, Wanted
     from bundler.stations.report import Report, TrustUsed
-    from bundler.stations.survey import survey
+    from bundler.stations.survey import survey_all
 
-    at = options.time_of(at_text) if at_text else clock.now()
+    at = options.time_of(at_text) if at_text else now()
     bundles = [text for text in what if not text.startswith(PLACES)]
     if bundles and (len(what) > 1 or as_name):
         raise UsageError(
             "a bundle is verified by itself",
-            found=" ".join(what),
+            found=ascii(" ".join(what))[1:-1],
             wanted="one bundle, or images that begin with docker://, oci: or oci-archive:",
             next=f"for an image at a registry: docker://{bundles[0]}",
         )
@@ -52,17 +53,16 @@ def command(
         raise UsageError("--as names one image", found=f"{len(what)} images")
     trust = truststore.load(trust_folder, os.environ)
     if bundles:
-        from bundler.bundle.archive import opened
-
-        with opened(Path(bundles[0])) as archive, out.progress("verified") as progress:
-            report = verifier.prove(archive, trust, at=at, jobs=reach.jobs, progress=progress).report
+        with opened(Path(bundles[0])) as archive:
+            report = verifier.prove(archive, trust, at=at, jobs=reach.jobs, progress=out.progress).report
     else:
+        listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
+        for want in listed:
+            want.check()
         images = []
-        listed = [Wanted(text, as_name) for text in what]
         with Places.of(reach, listed) as places:
             for want in listed:
-                located = places.locate(want)
-                found = survey(located.reference, located.root, located.source, jobs=reach.jobs)
+                [found] = survey_all(places, [want], Cache(None), platforms=(), jobs=reach.jobs, say=out.detail)
                 images.append(verifier.prove_survey(found, trust, at=at))
         report = Report(trust=TrustUsed(trust.path, trust.policy.digest), images=tuple(images))
-    return out.answer(report.to_json(), report_lines(out, report, done="{images} may enter"), exit=report.exit)
+    return out.answer(report.to_json(), report_lines(out, report, done="may enter"), exit=report.exit)

@@ -49,7 +49,8 @@ class Carried:
     @property
     def is_signed(self) -> bool:
         """Whether anything signed is there: a ``.sig``, an ``.att``, a Sigstore bundle or a Notation envelope."""
-        return any(_is_signature(document) for document in self.evidence)
+        tagged = any(found.form in (Form.SIG, Form.ATT) for lookup in self.lookups for found in lookup.found)
+        return tagged or any(_is_signature(document) for document in self.evidence)
 
     def image(self, chunks: Chunks) -> Image:
         """What is judged. Of its own layers only those are read that say they are attestations, as BuildKit's do."""
@@ -65,7 +66,20 @@ class Carried:
             for found in lookup.found:
                 once.setdefault(found.digest, Form(found.form))
             for digest, form in once.items():
-                yield from _pieces(lookup.manifest, form, self.documents[digest], chunks)
+                yield from self._pieces(lookup.manifest, form, self.documents[digest], chunks)
+
+    def _pieces(self, subject: Digest, form: Form, document: Document, chunks: Chunks) -> Iterator[Evidence]:
+        layers = document.content.layers if isinstance(document.content, Manifest) else ()
+        if not layers:
+            yield Evidence(subject, form, document, None, None, is_text=False)
+        for layer in layers:
+            if layer.digest in self.absent:
+                yield Evidence(subject, form, document, layer, None, is_text=False)
+            elif layer.size <= MAX_EVIDENCE:
+                payload = gathered(layer, chunks(layer))
+                yield Evidence(subject, form, document, layer, payload, is_text=_is_text((payload,)))
+            else:
+                yield Evidence(subject, form, document, layer, None, is_text=_is_text(verified(layer, chunks(layer))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +97,12 @@ class Admitted:
     def evidence(self) -> list[Document]:
         """The evidence that may enter beside it, each piece with what is below it; in the order found."""
         waiting = [d for d in self.carried.evidence if d.digest in self.verdict.admitted]
-        kept: dict[Digest, Document] = {}
+        kept: set[Digest] = set()
         while waiting:
-            document = waiting.pop(0)
-            kept[document.digest] = document
-            waiting += [self.carried.documents[c.digest] for c in document.children if c.digest in self.carried.documents]
+            document = waiting.pop()
+            if document.digest not in kept:
+                kept.add(document.digest)
+                waiting += [self.carried.documents[c.digest] for c in document.children if c.digest in self.carried.documents]
         return [document for document in self.carried.evidence if document.digest in kept]
 
 
@@ -96,18 +111,6 @@ def _is_signature(document: Document) -> bool:
         return False
     kinds = (document.content.kind, *(layer.media_type for layer in document.content.layers))
     return any(kind.startswith(mediatype.SIGNED) for kind in kinds)
-
-
-def _pieces(subject: Digest, form: Form, document: Document, chunks: Chunks) -> Iterator[Evidence]:
-    layers = document.content.layers if isinstance(document.content, Manifest) else ()
-    if not layers:
-        yield Evidence(subject=subject, form=form, document=document, layer=None, payload=None, is_text=False)
-    for layer in layers:
-        if layer.size <= MAX_EVIDENCE:
-            payload = gathered(layer, chunks(layer))
-            yield Evidence(subject, form, document, layer, payload, is_text=_is_text((payload,)))
-        else:
-            yield Evidence(subject, form, document, layer, None, is_text=_is_text(verified(layer, chunks(layer))))
 
 
 def _is_text(chunks: Iterable[bytes]) -> bool:

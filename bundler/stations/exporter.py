@@ -1,6 +1,7 @@
 """Carrying images out: surveyed, judged where there is trust, sealed, written whole."""
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,28 +11,28 @@ from bundler import strictjson
 from bundler.bundle import archive
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Layout, compose, entry
-from bundler.bundle.seal import TRUST, ImageEntry, Kind, Member, Seal
+from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member, Seal
 from bundler.content.files import read_small, write_whole
 from bundler.content.store import Source
 from bundler.errors import Code, ConflictError, FormatError, TrustError, UsageError, translated
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.stations.report import ImageReport
+from bundler.oci.reference import Reference
+from bundler.stations.report import ImageReport, Progress
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.stations.verifier import prove_survey
 from bundler.trust.keys import PublicKey
+from bundler.trust.signer import PinnedKey
 from bundler.trust.verdict import Outcome
 
 MAX_CARRIED_FILE = 16 << 20  # as an attestation that is judged: what somebody reads at the far end
 
-Progress = Callable[[int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an export is to be, as its person said it."""
+    """What an export is to be, as its person said it. Raises UsageError for a stream that no bundle can be of."""
 
     stream: str
     sequence: int
@@ -41,6 +42,12 @@ class Order:
     mtime: int
     """Of every member, seconds since 1970: SOURCE_DATE_EPOCH, else 0."""
 
+    def __post_init__(self) -> None:
+        if not STREAM.fullmatch(self.stream):
+            raise UsageError(
+                "a stream's name is not well-formed", found=ascii(self.stream)[:160], wanted="1 to 64 letters, digits, dots, _ and -"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -48,7 +55,7 @@ class Plan:
 
     surveys: tuple[Survey, ...]
     verdicts: tuple[ImageReport, ...]
-    """None where nothing was checked; else all passed."""
+    """Of each image, and all passed; empty where nothing was checked."""
     seal: Seal
     layout: Layout
     evidence: dict[Digest, bytes]
@@ -62,12 +69,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A bundle that was written, or with ``--dry-run`` would have been."""
+    """A bundle that was written; with ``--dry-run`` it has neither digest nor identity, and its size is that of its content."""
 
     file: Path
     plan: Plan
-    written: archive.Written | None
-    identity: Digest | None
+    written: archive.Written | None = None
+    identity: Digest | None = None
 
     def to_json(self) -> dict[str, Any]:
         checked = bool(self.plan.verdicts)
@@ -104,15 +111,16 @@ def plan(
                 next="sign it, or carry it as it is with --allow-unsigned",
             )
     verdicts = tuple(_judged(survey, trust, at=at) for survey in surveys) if trust else ()
-    evidence = _evidence(keys, carry, trust)
-    images = tuple(_entry(survey) for survey in surveys)
+    evidence = _evidence(keys, carry, trust, [survey.carried.reference for survey in surveys])
+    images = _entries(surveys)
     documents = {digest: document for survey in surveys for digest, document in survey.carried.documents.items()}
+    there = {blob.digest for survey in surveys for blob in survey.carried.blobs}
     layout = compose(
         images,
-        (lookup for survey in surveys for lookup in survey.carried.lookups),
+        _joined(lookup for survey in surveys for lookup in survey.carried.lookups),
         lambda digest, _: documents[digest],
         trust=tuple(member for member, _ in evidence),
-        absent=frozenset().union(*(survey.carried.absent for survey in surveys)),
+        absent=frozenset().union(*(survey.carried.absent for survey in surveys)) - there,
     )
     seal = Seal(
         stream=order.stream,
@@ -129,40 +137,49 @@ def plan(
     return Plan(tuple(surveys), verdicts, seal, layout, {member.digest: data for member, data in evidence})
 
 
+def check_free(path: Path, *, replace: bool) -> None:
+    """Refuse early an output that could not be written. Raises ConflictError (``output.exists``), UsageError."""
+    if path.name in ("", ".."):
+        raise UsageError("the output has no name", found=ascii(str(path)), wanted="a file, as NAME.oci.tar.zst")
+    for each in (path, *_beside(path)):
+        if os.path.lexists(each) and not (replace and each.is_file()):
+            raise ConflictError(f"{each} exists", code=Code.OUTPUT_EXISTS, next="choose another name, or replace it with --replace")
+
+
 def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order, jobs: int, replace: bool, progress: Progress) -> Exported:
     """Seal the bundle and write it, then what lets anyone check it without us: ``FILE.sha256`` and ``FILE.sha256.sig``.
 
-    Raises ConflictError (``output.exists``) unless ``replace``; IncompleteError (``blob.missing``), IntegrityError and
-    TransportError from a source. What is cut off leaves no file under any of the three names.
+    Raises as :func:`check_free`; IncompleteError (``blob.missing``), IntegrityError and TransportError from a source. What is
+    cut off leaves no file under any of the three names, or with ``replace`` what was there.
     """
-    beside = (path.with_name(path.name + ".sha256"), path.with_name(path.name + ".sha256.sig"))
-    for each in () if replace else (path, *beside):
-        if each.exists() or each.is_symlink():
-            raise ConflictError(f"{each} exists", code=Code.OUTPUT_EXISTS, next="choose another name, or replace it with --replace")
+    check_free(path, replace=replace)
     payload = made.seal.statement()
     message = preauthentication(len(payload)) + payload
     envelope = sealed(payload, dict.fromkeys(signer.sign(message) for signer in signers))
-    for each in beside:
-        each.unlink(missing_ok=True)  # a checksum of what was there before must not lie beside what is there now
-    written = archive.write(
-        path,
-        envelope=envelope,
-        members=made.seal.members,
-        chunks=_chunks(made),
-        jobs=jobs,
-        mtime=order.mtime,
-        replace=replace,
-        report=progress,
-    )
-    checksum = f"{written.digest.encoded}  {path.name}\n".encode()
-    write_whole(beside[0], checksum, replace=replace)
-    write_whole(beside[1], signers[0].sign(checksum), replace=replace)
+    with progress("carried", made.size) as report:
+        written = archive.write(
+            path,
+            envelope=envelope,
+            members=made.seal.members,
+            chunks=_chunks(made),
+            jobs=jobs,
+            mtime=order.mtime,
+            replace=replace,
+            report=report,
+        )
+    try:
+        _write_beside(path, written, signers[0], replace=replace)
+    except BaseException:
+        for each in (path, *_beside(path)):
+            each.unlink(missing_ok=True)
+        raise
     return Exported(path, made, written, Digest.of(payload))
 
 
 def planned(path: Path, made: Plan) -> Exported:
-    """What :func:`write` would give, nothing written."""
-    return Exported(path, made, None, Digest.of(made.seal.statement()))
+    """What :func:`write` would be about, nothing written. Raises FormatError (``limit.seal``)."""
+    made.seal.statement()
+    return Exported(path, made)
 
 
 def previous(text: str) -> Digest:
@@ -189,6 +206,50 @@ def _judged(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
             next="look at it with `oci-bundler verify`, and mend its signatures or the rule",
         )
     return report
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_name(path.name + ".sha256"), path.with_name(path.name + ".sha256.sig")
+
+
+def _write_beside(path: Path, written: archive.Written, signer: KeySigner, *, replace: bool) -> None:
+    """A checksum in the form of coreutils, and a signature over it that openssl checks unaided."""
+    name = os.fsencode(path.name)
+    plain = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    checksum = b"%b%b  %b\n" % (b"" if plain == name else b"\\", written.digest.encoded.encode(), plain)
+    for beside, data in zip(_beside(path), (checksum, signer.sign(checksum)), strict=True):
+        write_whole(beside, data, replace=replace)
+
+
+def _entries(surveys: Sequence[Survey]) -> tuple[ImageEntry, ...]:
+    """One for each reference. Raises UsageError where two images would go under one."""
+    entries: dict[Reference, ImageEntry] = {}
+    for survey in surveys:
+        made = _entry(survey)
+        known = entries.setdefault(made.reference, made)
+        if known.digest != made.digest:
+            raise UsageError(
+                f"two images would be carried as {made.reference}",
+                code=Code.USAGE_REFERENCE,
+                found=f"{known.digest} and {made.digest}",
+                next="give one of them another name with --as, or in the second column of the list",
+            )
+    return tuple(entries.values())
+
+
+def _joined(lookups: Iterable[Lookup]) -> Iterable[Lookup]:
+    """One for each manifest in each repository: images of one repository may come from several places."""
+    joined: dict[tuple[str, Digest], Lookup] = {}
+    for lookup in lookups:
+        key = (lookup.repository, lookup.manifest)
+        known = joined.setdefault(key, lookup)
+        if known != lookup:
+            asked = {way: min(known.asked[way], lookup.asked[way], key=_BEST.index) for way in known.asked}
+            joined[key] = Lookup(lookup.repository, lookup.manifest, asked, tuple(dict.fromkeys((*known.found, *lookup.found))))
+    return joined.values()
+
+
+_BEST = ("found", "foreign", "absent", "no-api", "not-asked")
 
 
 def _entry(survey: Survey) -> ImageEntry:
@@ -221,10 +282,13 @@ def _chunks(made: Plan) -> Callable[[Member], Iterator[bytes]]:
     return chunks
 
 
-def _evidence(keys: Sequence[PublicKey], carry: Sequence[Path], trust: Trust | None) -> list[tuple[Member, bytes]]:
-    """What travels to be looked at, and authorises nothing: the sealing keys, all that trust named, what was asked for."""
+def _evidence(
+    keys: Sequence[PublicKey], carry: Sequence[Path], trust: Trust | None, references: Sequence[Reference]
+) -> list[tuple[Member, bytes]]:
+    """What travels to be looked at, and authorises nothing: the sealing keys, those that judged here, what was asked for."""
     files = [key.pem for key in keys]
-    files += [data for name, data in sorted(trust.files.items())] if trust else []
+    rules = [trust.policy.rule_for(repository) for repository in {r.repository for r in references}] if trust else []
+    files += [signer.key.pem for rule in rules if rule for signer in rule.signers if isinstance(signer, PinnedKey)]
     files += [read_small(path, limit=MAX_CARRIED_FILE, what="the file to carry") for path in carry]
     members = {}
     for data in files:

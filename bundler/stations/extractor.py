@@ -1,46 +1,74 @@
 """Some images of a bundle, as an OCI layout, without reading the rest."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from bundler.bundle.archive import Archive
+from bundler.bundle.seal import ImageEntry
 from bundler.content.layout import Layout
-from bundler.errors import Code, IncompleteError
+from bundler.errors import Code, ConflictError, IncompleteError
+from bundler.oci.reference import Reference
+from bundler.stations.carried import Admitted
 from bundler.stations.places import reference_of
-from bundler.stations.placing import Placer, name
-from bundler.stations.report import Report
+from bundler.stations.placing import Placer
+from bundler.stations.report import Progress, Report
 from bundler.stations.truststore import Trust
-from bundler.stations.verifier import prove
+from bundler.stations.verifier import prove_some
 
 
 def extract(
-    archive: Archive,
-    references: Sequence[str],
-    folder: Path,
-    trust: Trust,
-    *,
-    at: datetime,
-    jobs: int,
-    progress: Callable[[int], None],
+    archive: Archive, references: Sequence[str], folder: Path, trust: Trust, *, at: datetime, jobs: int, progress: Progress
 ) -> Report:
     """Judge the seal and the images named, and if all pass write them with their evidence to the layout ``folder``.
 
-    Raises IncompleteError (``image.missing``) for what the bundle does not carry, and as :func:`prove`.
+    Raises IncompleteError (``image.missing``) for what the bundle does not carry, ConflictError (``name.conflict``) where the
+    layout has something else under one of the names, and as :func:`prove_some`.
     """
-    wanted = {reference_of(text).carried for text in references}
-    proved = prove(archive, trust, at=at, jobs=jobs, progress=progress, only=lambda entry: entry.reference in wanted)
-    if proved.content is None or not proved.report.passed:
+    wanted = {reference_of(text) for text in references}
+    proved = prove_some(archive, trust, lambda entry: any(_is(entry, reference) for reference in wanted), at=at)
+    content = proved.content
+    if content is None or not proved.report.passed:
         return proved.report
-    if missing := wanted - {image.carried.reference for image in proved.admitted}:
-        carried = ", ".join(str(entry.reference) for entry in proved.content.seal.images[:20])
-        raise IncompleteError(f"the bundle does not carry {', '.join(map(str, sorted(missing)))}", code=Code.IMAGE_MISSING, found=carried)
-    content, layout = proved.content, Layout(folder, create=True)
-    placer = Placer(lambda blob: content.chunks(blob.digest), jobs=jobs, report=progress)
-    remarks: list[str] = []
-    for image in proved.admitted:
-        sink = layout.repository(image.carried.reference)
-        remarks += placer.place(image, sink, path=image.carried.reference.path).remarks
-        name(image, sink)
-    return replace(proved.report, remarks=tuple(remarks))
+    _check_carried(wanted, content.seal.images)
+    with Layout(folder, create=True) as layout:
+        _check_free(layout, proved.admitted)
+        with progress("extracted", sum({b.digest: b.size for i in proved.admitted for b in i.carried.blobs}.values())) as report:
+            placer = Placer(lambda blob: content.chunks(blob.digest), jobs=jobs, report=report)
+            remarks = {image.carried.reference: _placed(placer, image, layout) for image in proved.admitted}
+    return proved.report.after({reference: (None, said) for reference, said in remarks.items()})
+
+
+def _is(entry: ImageEntry, reference: Reference) -> bool:
+    """Whether it is the one that is meant: by its name, by its digest, or by both."""
+    if reference.digest is not None and reference.digest != entry.digest:
+        return False
+    named = reference.carried == entry.reference
+    return named or (reference.tag is None and reference.repository == entry.reference.repository)
+
+
+def _check_carried(wanted: Collection[Reference], images: Sequence[ImageEntry]) -> None:
+    missing = [reference for reference in sorted(wanted, key=str) if not any(_is(entry, reference) for entry in images)]
+    if missing:
+        raise IncompleteError(
+            f"the bundle does not carry {', '.join(map(str, missing))}",
+            code=Code.IMAGE_MISSING,
+            found=", ".join(f"{entry.reference} ({entry.digest})" for entry in images[:20]),
+        )
+
+
+def _check_free(layout: Layout, images: Sequence[Admitted]) -> None:
+    taken = []
+    for image in images:
+        reference, root = image.carried.reference, image.carried.root
+        there = layout.repository(reference).document(reference.tag) if reference.tag else None
+        taken += [f"{reference} is {there.digest}"] if there is not None and there.digest != root else []
+    if taken:
+        raise ConflictError("names in the layout are taken", found="; ".join(taken), next="choose another folder")
+
+
+def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:
+    repository = layout.repository(image.carried.reference)
+    placed = placer.place(image, repository, path=image.carried.reference.path)
+    placer.name(image, repository)
+    return tuple(placed.remarks)

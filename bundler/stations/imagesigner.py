@@ -1,11 +1,11 @@
 """Signing images where they lie, in the two forms that cosign reads: its ``.sig`` tag and the Sigstore bundle."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bundler import strictjson
 from bundler.content.store import Sink
 from bundler.errors import UsageError
 from bundler.oci import mediatype
@@ -13,8 +13,8 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.stations.joining import Tagged, list_referrers, signature_config, tagged
 from bundler.stations.places import Located
-from bundler.stations.placing import list_referrers, tagged
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import below
 from bundler.trust import simplesigning
@@ -22,7 +22,6 @@ from bundler.trust.evidence import Form
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE, build_signature_bundle
 
 FORMS = ("sig", "bundle")
-SIGNATURE = "dev.cosignproject.cosign/signature"  # cosign SIGNATURE_SPEC.md, "Properties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,7 @@ class Signed:
     reference: Reference
     digest: Digest
     pushed: tuple[Digest, ...]
+    remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         return {"reference": str(self.reference), "digest": str(self.digest), "pushed": [str(digest) for digest in self.pushed]}
@@ -47,75 +47,68 @@ def sign(
 ) -> tuple[Signed, ...]:
     """Sign an image, and with ``recursive`` every manifest below it. Signatures that are there stay; the same again adds none.
 
-    Raises UsageError where nothing can be written.
+    Raises UsageError where nothing can be written, and what the place raises.
     """
-    reference, sink = image.reference, image.sink
-    if sink is None:
-        raise UsageError(f"{reference} lies where nothing can be written", wanted="a registry or oci:DIR")
-    return tuple(
-        Signed(
-            reference=reference,
+    if image.sink is None:
+        raise UsageError(f"{image.reference} lies where nothing can be written", wanted="a registry or oci:DIR")
+    signing = _Signing(image.reference, image.sink, signer, annotations)
+    documents = below(image.sink, image.root) if recursive else (image.root,)
+    return tuple(signing.sign(document, forms) for document in documents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """Who signs what is found where."""
+
+    reference: Reference
+    sink: Sink
+    signer: KeySigner
+    annotations: Mapping[str, str]
+
+    def sign(self, document: Document, forms: Sequence[str]) -> Signed:
+        put = [self._simple(document) if form == "sig" else self._bundle(document) for form in forms]
+        return Signed(
+            reference=self.reference,
             digest=document.digest,
-            pushed=tuple(_FORMS[form](reference, document, sink, signer, annotations) for form in forms),
+            pushed=tuple(each.names for each in put),
+            remarks=tuple(remark for each in put for remark in each.remarks),
         )
-        for document in (below(sink, image.root) if recursive else (image.root,))
-    )
 
+    def _simple(self, document: Document) -> Tagged:
+        payload = simplesigning.payload(repository=self.reference.repository, digest=document.digest, annotations=self.annotations)
+        layer = Descriptor.of(payload, mediatype.SIMPLE_SIGNING)
+        signature = {simplesigning.SIGNATURE: base64.b64encode(self.signer.sign(payload)).decode()}
+        config = strictjson.dumps(signature_config([str(layer.digest)]))
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": mediatype.OCI_MANIFEST,
+            "config": Descriptor.of(config, mediatype.OCI_CONFIG).to_json(),
+            "layers": [layer.to_json() | {"annotations": signature}],
+        }
+        ours = self._put(manifest, {layer: payload, Descriptor.of(config, mediatype.OCI_CONFIG): config})
+        return tagged(ours, document.digest, Form.SIG, self.sink)
 
-def _sign_simple(reference: Reference, document: Document, sink: Sink, signer: KeySigner, annotations: Mapping[str, str]) -> Digest:
-    payload = simplesigning.payload(repository=reference.repository, digest=document.digest, annotations=annotations)
-    signature = base64.b64encode(signer.sign(payload)).decode()
-    layer = Descriptor.of(payload, mediatype.SIMPLE_SIGNING)
-    config = json.dumps(_config(layer.digest), separators=(",", ":")).encode()
-    put = {layer: payload, Descriptor.of(config, mediatype.OCI_CONFIG): config}
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": mediatype.OCI_MANIFEST,
-        "config": Descriptor.of(config, mediatype.OCI_CONFIG).to_json(),
-        "layers": [layer.to_json() | {"annotations": {SIGNATURE: signature}}],
-    }
-    ours = _put(manifest, put, sink)
-    return tagged(ours, document.digest, Form.SIG, sink).digest
+    def _bundle(self, document: Document) -> Tagged:
+        bundle = build_signature_bundle(document, self.signer, annotations=self.annotations)
+        layer, empty = Descriptor.of(bundle, mediatype.SIGSTORE_BUNDLE_V03), Descriptor.of(b"{}", mediatype.EMPTY)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": mediatype.OCI_MANIFEST,
+            "artifactType": mediatype.SIGSTORE_BUNDLE_V03,
+            "config": empty.to_json(),
+            "layers": [layer.to_json()],
+            "subject": document.descriptor.to_json(),
+            "annotations": {
+                "dev.sigstore.bundle.content": "dsse-envelope",
+                "dev.sigstore.bundle.predicateType": SIGN_PREDICATE,
+            },
+        }
+        ours = self._put(manifest, {layer: bundle, empty: b"{}"})
+        self.sink.put_document(ours)
+        return Tagged(ours.digest, list_referrers(self.sink, document.digest, [ours]))
 
-
-def _sign_bundle(reference: Reference, document: Document, sink: Sink, signer: KeySigner, annotations: Mapping[str, str]) -> Digest:
-    bundle = build_signature_bundle(document, signer, annotations=annotations)
-    layer, empty = Descriptor.of(bundle, mediatype.SIGSTORE_BUNDLE_V03), Descriptor.of(b"{}", mediatype.EMPTY)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": mediatype.OCI_MANIFEST,
-        "artifactType": mediatype.SIGSTORE_BUNDLE_V03,
-        "config": empty.to_json(),
-        "layers": [layer.to_json()],
-        "subject": document.descriptor.to_json(),
-        "annotations": {
-            "dev.sigstore.bundle.content": "dsse-envelope",
-            "dev.sigstore.bundle.predicateType": SIGN_PREDICATE,
-        },
-    }
-    ours = _put(manifest, {layer: bundle, empty: b"{}"}, sink)
-    sink.put_document(ours)
-    list_referrers(sink, document.digest, [ours])
-    return ours.digest
-
-
-_FORMS = {"sig": _sign_simple, "bundle": _sign_bundle}
-
-
-def _put(manifest: Mapping[str, Any], blobs: Mapping[Descriptor, bytes], sink: Sink) -> Document:
-    for blob, data in blobs.items():
-        if not sink.has(blob):
-            sink.put(blob, lambda data=data: iter((data,)))  # type: ignore[misc]  # bound now, for the name goes on
-    return Document.parse(json.dumps(manifest, separators=(",", ":")).encode())
-
-
-def _config(diff_id: Digest) -> dict[str, Any]:
-    """What cosign gives a signature as its config, so that registries take it for an image."""
-    return {
-        "architecture": "",
-        "config": {},
-        "created": "0001-01-01T00:00:00Z",
-        "history": [{"created": "0001-01-01T00:00:00Z"}],
-        "os": "",
-        "rootfs": {"diff_ids": [str(diff_id)], "type": "layers"},
-    }
+    def _put(self, manifest: Mapping[str, Any], blobs: Mapping[Descriptor, bytes]) -> Document:
+        for blob, data in blobs.items():
+            if not self.sink.has(blob):
+                self.sink.put(blob, lambda data=data: iter((data,)))  # type: ignore[misc]  # bound now, for the name goes on
+        return Document.parse(strictjson.dumps(manifest))

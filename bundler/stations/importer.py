@@ -1,17 +1,15 @@
 """Filling a registry with what was admitted: asked about first, pushed whole, named last."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side
-from bundler.errors import BundlerError, Code, ConflictError, UsageError
-from bundler.oci.digest import Digest
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, UsageError
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
-from bundler.stations.placing import Chunks, Placed, Placer, name
-from bundler.stations.report import Report
+from bundler.stations.placing import Chunks, Placed, Placer
+from bundler.stations.report import Progress, Report
 from bundler.stations.verifier import Proved
 
 SOME_REFUSED = 9
@@ -52,13 +50,13 @@ class Destination:
         Raises UsageError (``usage.reference``) where a map leaves no name.
         """
         source = reference.repository
-        best = max((rule for rule in self.maps if source == rule or source.startswith(rule + "/")), key=len, default=None)
+        best = max((rule for rule in self.maps if f"{source}/".startswith(f"{rule}/")), key=len, default=None)
         if best is None:
-            below = source
+            below = source.replace(":", "-")
         else:
             below = "/".join(part for part in (self.maps[best], source[len(best) :].strip("/")) if part)
         try:
-            return Reference(self.registry, self._path(below.replace(":", "-")), reference.tag, None if reference.tag else reference.digest)
+            return Reference(self.registry, self._path(below), reference.tag, None if reference.tag else reference.digest)
         except BundlerError as error:
             raise UsageError(
                 f"{reference} has no name at the destination",
@@ -67,6 +65,10 @@ class Destination:
                 wanted="a repository path",
                 next="give it one with --map FROM=TO",
             ) from error
+
+    def unused(self, references: Sequence[Reference]) -> list[str]:
+        """The FROMs that no reference begins with: slips, most of them."""
+        return [rule for rule in self.maps if not any(f"{r.repository}/".startswith(f"{rule}/") for r in references)]
 
     def _path(self, below: str) -> str:
         return "/".join(part for part in (self.prefix, below) if part)
@@ -78,12 +80,16 @@ class Target:
 
     image: Admitted
     destination: Reference
-    there: Digest | None = None
-    """What the destination's tag names now."""
+    there: str | None = None
+    """What the destination's tag names now: a digest, or why that is no image."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the name is on the image already."""
+        return self.there == str(self.image.carried.root)
 
 
 Repositories = Callable[[Reference], Sink]
-Progress = Callable[[str], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +129,12 @@ def import_admitted(
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
     placed: tuple[Placed, ...] = ()
     if not dry_run:
-        with progress("sent") as report:
+        with progress("imported", sum({b.digest: b.size for t in targets for b in t.image.carried.blobs}.values())) as report:
             placed = fill(targets, lambda blob: content.chunks(blob.digest), opened, jobs=jobs, report=report)
+    remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
+    went = {t.image.carried.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
     return Imported(
-        report=_with_destinations(proved.report, targets, placed),
+        report=proved.report.after(went),
         sent=sum(one.sent for one in placed),
         blobs=sum(one.blobs for one in placed),
         there=sum(one.there for one in placed),
@@ -146,18 +154,20 @@ def plan(
     asked = side_by_side(lambda target: _asked(target, repositories), targets, jobs=jobs)
     seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
     if not overwrite:
-        taken = [f"{t.destination} is {t.there}" for t in seen if t.there not in (None, t.image.carried.root)]
+        taken = [f"{t.destination} is {t.there}" for t in seen if t.there is not None and not t.is_there]
         _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return seen
 
 
-def fill(targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Callable[[int], None]) -> tuple[Placed, ...]:
+def fill(
+    targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Callable[[int], None]
+) -> tuple[Placed, ...]:
     """Push every image's parts and evidence, then put all the tags. Raises as :meth:`Placer.place`."""
     placer = Placer(chunks, jobs=jobs, report=report)
     placed = tuple(placer.place(target.image, repositories(target.destination), path=target.destination.path) for target in targets)
     for target in targets:
-        if target.there != target.image.carried.root:
-            name(target.image, repositories(target.destination))
+        if not target.is_there:
+            placer.name(target.image, repositories(target.destination))
     return placed
 
 
@@ -173,25 +183,14 @@ class OncePerRepository:
         return known or self._known.setdefault(reference.repository, self._opened(reference))  # atomic, so threads agree
 
 
-def _with_destinations(report: Report, targets: Sequence[Target], placed: Sequence[Placed]) -> Report:
-    where = {target.image.carried.reference: target.destination for target in targets}
-    remarks = {target.image.carried.reference: tuple(one.remarks) for target, one in zip(targets, placed, strict=False)}
-    images = tuple(
-        replace(
-            image,
-            destination=where.get(image.verdict.reference),
-            remarks=(*image.remarks, *remarks.get(image.verdict.reference, ())),
-        )
-        for image in report.images
-    )
-    return replace(report, images=images)
-
-
-def _asked(target: Target, repositories: Repositories) -> Digest | None:
+def _asked(target: Target, repositories: Repositories) -> str | None:
     if target.destination.tag is None:
         return None
-    there = repositories(target.destination).document(target.destination.tag)
-    return None if there is None else there.digest
+    try:
+        there = repositories(target.destination).document(target.destination.tag)
+    except FormatError as error:
+        return f"something that cannot be carried ({error})"
+    return None if there is None else str(there.digest)
 
 
 def _collisions(targets: Sequence[Target]) -> list[str]:

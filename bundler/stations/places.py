@@ -1,11 +1,12 @@
 """Where images lie: a registry, an OCI layout, an archive of one. The words are skopeo's (containers-transports(5))."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TextIO
+from typing import BinaryIO, Self
 
 from bundler.bundle.foreign import open_archive
 from bundler.content.files import read_small
@@ -18,22 +19,11 @@ from bundler.content.store import Sink, Source
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError, translated
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.stations.reach import Reach
 
 LAYOUT, ARCHIVE, REGISTRY = "oci:", "oci-archive:", "docker://"
+_REMARK = re.compile(r"(?:^|(?<=\s))#.*")
 MAX_LIST = 16 << 20  # a reference takes 100 bytes, so this is more images than a seal can hold
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How registries are reached, as the command line says it."""
-
-    authfile: Path | None
-    username: str | None
-    password: str | None
-    plain_http: bool
-    insecure_skip_tls_verify: bool
-    ca_file: Path | None
-    jobs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +43,15 @@ class Wanted:
         """Where it lies at a registry. Raises UsageError (``usage.reference``)."""
         return reference_of(self.text.removeprefix(REGISTRY))
 
+    def check(self) -> None:
+        """Raises UsageError (``usage.reference``) for what is no place or no name."""
+        if not self.is_local:
+            _ = self.reference
+        elif not self.text.partition(":")[2].partition(":")[0]:
+            raise UsageError(f"{self.text!a} names no file or folder", code=Code.USAGE_REFERENCE, wanted="oci:DIR[:REF]")
+        if self.name is not None:
+            reference_of(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -65,18 +64,19 @@ class Located:
     """Where it can be signed; None where nothing can be written."""
 
 
-def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: TextIO) -> tuple[Wanted, ...]:
-    """All images of an export. Raises UsageError for none, for a bad line (with its number), for ``--as`` beside several."""
+def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: BinaryIO) -> tuple[Wanted, ...]:
+    """All images of an export, each once. Raises UsageError for none, for a bad line (with its number), for ``--as`` beside several."""
     listed = [Wanted(text) for text in images]
     if list_file is not None:
-        raw = stdin.read(MAX_LIST).encode() if list_file == "-" else read_small(Path(list_file), limit=MAX_LIST, what="the list of images")
-        listed += _lines(raw, list_file)
+        listed += _lines(_list(list_file, stdin), "stdin" if list_file == "-" else list_file)
     if as_name is not None:
         if len(listed) != 1:
             raise UsageError("--as names one image", found=f"{len(listed)} images")
         listed = [Wanted(listed[0].text, as_name)]
     if not listed:
-        raise UsageError("nothing to export", wanted="IMAGE, or --images FILE")
+        raise UsageError("there is nothing to export", wanted="IMAGE, or --images FILE with a reference in it")
+    for image in listed:
+        image.check()
     return tuple(dict.fromkeys(listed))
 
 
@@ -86,15 +86,41 @@ def reference_of(text: str) -> Reference:
         return Reference.parse(text)
 
 
+def _list(file: str, stdin: BinaryIO) -> bytes:
+    if file != "-":
+        return read_small(Path(file), limit=MAX_LIST, what="the list of images")
+    raw = stdin.read(MAX_LIST + 1)
+    if len(raw) > MAX_LIST:
+        raise UsageError("the list of images is too large", code=Code.USAGE_INPUT, wanted=f"at most {MAX_LIST} bytes")
+    return raw
+
+
 def _lines(raw: bytes, file: str) -> list[Wanted]:
-    """One reference a line, and in a second column the name to carry; ``#`` begins a remark."""
+    """One reference a line, and in a second column the name to carry; a word that begins with ``#`` begins a remark."""
     listed = []
-    for number, line in enumerate(raw.decode("utf-8", "replace").splitlines(), start=1):
-        words = line.partition("#")[0].split()
-        if len(words) > 2 or not line.replace("\t", " ").isprintable():
-            raise UsageError(f"line {number} of {file} is no reference", found=ascii(line[:200]), wanted="REFERENCE [NAME]")
-        listed += [Wanted(words[0], words[1] if len(words) > 1 else None)] if words else []
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        try:
+            image = _line(line)
+        except (UnicodeDecodeError, UsageError) as error:
+            raise UsageError(
+                f"line {number} of {file} is no reference",
+                code=Code.USAGE_REFERENCE,
+                found=ascii(line[:200])[1:],
+                wanted="REFERENCE [NAME], in UTF-8",
+            ) from error
+        listed += [image] if image else []
     return listed
+
+
+def _line(line: bytes) -> Wanted | None:
+    words = _REMARK.sub("", line.decode("utf-8", "strict")).split()
+    if not words:
+        return None
+    image = Wanted(*words[:2])
+    image.check()
+    if len(words) > 2 or not "".join(words).isprintable():
+        raise UsageError("there is more in it")
+    return image
 
 
 class Places:
@@ -182,5 +208,5 @@ class Places:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries[host] = self._closing.enter_context(Registry(host, self._access))
+            self._registries.setdefault(host, self._closing.enter_context(Registry(host, self._access)))  # atomic, so threads agree
         return self._registries[host]

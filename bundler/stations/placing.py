@@ -1,28 +1,26 @@
 """Putting an admitted image where it shall be: parts before wholes, evidence before names.
 
 Whatever is cut off leaves nothing half-visible: a manifest is put only when all that it names is there, a list of
-referrers only when they are, and an image's own tag last of all, by :func:`name`.
+referrers only when they are, and an image's own tag last of all, by :meth:`Placer.name`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from bundler.content.store import Sink
-from bundler.content.stream import gathered, side_by_side, verified
-from bundler.errors import Code, ConflictError, FormatError, IncompleteError, TransportError
-from bundler.oci import mediatype
+from bundler.content.stream import side_by_side, verified
+from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document, Index, Manifest
+from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted
+from bundler.stations.joining import list_referrers, tagged
 from bundler.trust.evidence import Form
-
-RACES = 5  # how often a list of referrers is written again because another writer came between
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
 Report = Callable[[int], None]
+
+_SPARSE_REFUSALS = ("400 ", "404 ", "405 ", "412 ", "422 ")  # registries do not agree on how to refuse an index without its children
 
 
 @dataclass(slots=True)
@@ -34,7 +32,6 @@ class Placed:
     blobs: int = 0
     there: int = 0
     """Blobs that the destination had or could mount."""
-    documents: int = 0
     remarks: list[str] = field(default_factory=list)
 
 
@@ -63,15 +60,23 @@ class Placer:
             placed.blobs += sent is not None
             placed.there += sent is None
         for document in parts_first(own):
-            self._document(document, sink, image, placed)
-        self._evidence(image, evidence, sink, placed)
+            self._put(document, image, sink)
+        placed.remarks += self._evidence(image, evidence, sink)
         return placed
+
+    def name(self, image: Admitted, sink: Sink) -> None:
+        """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest. Raises as :meth:`place`."""
+        tag = image.carried.reference.tag
+        if tag is not None:
+            self._put(image.carried.documents[image.carried.root], image, sink, tag=tag)
 
     def _blob(self, blob: Descriptor, sink: Sink, path: str) -> int | None:
         """Bytes sent, or None if the blob was there already."""
         home = self._homes.get(blob.digest)
         there = sink.has(blob) or (home is not None and home != path and sink.mount(blob, home))
-        if not there:
+        if there:
+            self._report(blob.size)
+        else:
             self._send(blob, sink)
         self._homes.setdefault(blob.digest, path)
         return None if there else blob.size
@@ -84,101 +89,54 @@ class Placer:
             self._report(len(chunk))
             yield chunk
 
-    def _document(self, document: Document, sink: Sink, image: Admitted, placed: Placed, *, tag: str | None = None) -> bool:
-        """Put a document, and once more with its blobs if the registry lost one (registries collect garbage)."""
-        placed.documents += 1
+    def _put(self, document: Document, image: Admitted, sink: Sink, *, tag: str | None = None) -> None:
+        """Put a document, and once more with what the registry has lost of it (registries collect garbage)."""
+        sparse = any(child.digest not in image.carried.documents for child in document.children)
         try:
-            return sink.put_document(document, tag=tag)
+            sink.put_document(document, tag=tag)
         except IncompleteError as error:
-            if any(child.digest not in image.carried.documents for child in document.children):
+            if sparse:
                 raise _sparse(document, error) from error
-            for blob in document.blobs:
-                if blob.digest not in image.carried.absent:
-                    self._send(blob, sink)
-            for child in document.children:
-                sink.put_document(image.carried.documents[child.digest])
+        except TransportError as error:
+            if sparse and error.code is Code.REGISTRY_STATUS and (error.found or "").startswith(_SPARSE_REFUSALS):
+                raise _sparse(document, error) from error
+            raise
+        else:
+            return
+        self._send_again(document, image, sink)
         try:
-            return sink.put_document(document, tag=tag)
+            sink.put_document(document, tag=tag)
         except IncompleteError as error:
             raise TransportError(
-                f"the registry refuses {document.digest} although everything it names was sent",
+                f"the registry refuses {document.digest} although everything that it names was sent",
                 code=Code.REGISTRY_STATUS,
-                found=error,
+                found=error.found,
                 next="look at the registry's own log and storage, then run the same command again",
             ) from error
 
-    def _evidence(self, image: Admitted, evidence: list[Document], sink: Sink, placed: Placed) -> None:
-        listed = {document.digest for document in evidence}
+    def _send_again(self, document: Document, image: Admitted, sink: Sink) -> None:
+        """What is below the document and not there; all of its blobs where the registry says that it has them, for it has not."""
+        for child in document.children:
+            if sink.document(child.digest) is None:
+                self._put(image.carried.documents[child.digest], image, sink)
+        blobs = [blob for blob in document.blobs if blob.digest not in image.carried.absent]
+        for blob in [blob for blob in blobs if not sink.has(blob)] or blobs:
+            self._send(blob, sink)
+
+    def _evidence(self, image: Admitted, evidence: list[Document], sink: Sink) -> Iterator[str]:
+        """Put it, so that it is found by its tag or by its subject; gives what is to be said about that."""
+        admitted = {document.digest for document in evidence}
         referring: dict[Digest, list[Document]] = {}
         for document in parts_first(evidence):
-            self._document(document, sink, image, placed)
+            self._put(document, image, sink)
             if document.subject is not None:
                 referring.setdefault(document.subject.digest, []).append(document)
         for lookup in image.carried.lookups:
             for found in lookup.found:
-                if found.form != Form.REFERRER and found.digest in listed:
-                    ours = image.carried.documents[found.digest]
-                    now = tagged(ours, lookup.manifest, Form(found.form), sink)
-                    if now.digest != ours.digest:
-                        placed.remarks.append(f"merged {lookup.manifest.tag}.{found.form}: {now.digest} holds what was there and what came")
+                if found.form != Form.REFERRER and found.digest in admitted:
+                    yield from tagged(image.carried.documents[found.digest], lookup.manifest, Form(found.form), sink).remarks
         for subject, documents in referring.items():
-            placed.remarks += list_referrers(sink, subject, documents)
-
-
-def tagged(ours: Document, subject: Digest, form: Form, sink: Sink) -> Document:
-    """Put cosign's tag for ``form`` on ``ours``, or on what holds all that is there and all of ours; gives what the tag names then.
-
-    Layers are compared as whole descriptors: theirs within ours, ours is tagged; ours within theirs, theirs stays; else a
-    new manifest holds both. The blobs of ours must be there. Raises ConflictError (``name.conflict``) if an index is there.
-    """
-    tag = f"{subject.tag}.{form}"
-    there = sink.document(tag)
-    if there is not None and there.digest == ours.digest:
-        return ours
-    if there is not None:
-        if not isinstance(there.content, Manifest) or not isinstance(ours.content, Manifest):
-            raise ConflictError(f"the tag {tag} does not hold what its name says", found=there.digest, wanted=ours.digest)
-        theirs, mine = ({_whole(layer) for layer in manifest.layers} for manifest in (there.content, ours.content))
-        if mine <= theirs:
-            return there
-        if not theirs <= mine:
-            union = merged(there, ours, lambda blob: gathered(blob, sink.chunks(blob)))
-            for blob, data in union.blobs:
-                sink.put(blob, lambda data=data: iter((data,)))  # type: ignore[misc]  # bound now, for the name goes on
-            ours = union.document
-    sink.put_document(ours, tag=tag)
-    return ours
-
-
-def name(image: Admitted, sink: Sink) -> None:
-    """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest."""
-    tag = image.carried.reference.tag
-    if tag is not None:
-        sink.put_document(image.carried.documents[image.carried.root], tag=tag)
-
-
-def list_referrers(sink: Sink, subject: Digest, documents: list[Document]) -> list[str]:
-    """See to it that ``documents`` are found by asking for what refers to ``subject``; gives remarks.
-
-    Where the repository lists them itself nothing is written (some answer ``OCI-Subject`` and have no API, or the
-    reverse, so it is asked). Else the fallback index is read, extended, written, and read again, for others write it too
-    (distribution-spec, "Unavailable Referrers API").
-    """
-    answer = sink.referrers(subject)
-    if answer.api and {d.digest for d in documents} <= {d.digest for d in answer.listed}:
-        return []
-    for _ in range(RACES):
-        there = sink.document(subject.tag)
-        if there is not None and not isinstance(there.content, Index):
-            return [f"{subject.tag} holds an image, {there.digest}, where the list of referrers belongs; it was left as it is"]
-        listed = {child.digest for child in there.children} if there else set()
-        missing = [document for document in documents if document.digest not in listed]
-        if not missing:
-            return []
-        sink.put_document(_extended(there, missing), tag=subject.tag)
-    raise TransportError(
-        f"the list of referrers at {subject.tag} is rewritten by others faster than it can be extended", code=Code.REGISTRY_STATUS
-    )
+            yield from list_referrers(sink, subject, documents)
 
 
 def parts_first(documents: Iterable[Document]) -> list[Document]:
@@ -199,56 +157,11 @@ def parts_first(documents: Iterable[Document]) -> list[Document]:
     return list(done.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Union:
-    """A manifest that holds the layers of two, and the config that it needs."""
-
-    document: Document
-    blobs: tuple[tuple[Descriptor, bytes], ...]
-
-
-def merged(theirs: Document, ours: Document, read: Callable[[Descriptor], bytes]) -> Union:
-    """``theirs`` with the layers of ``ours`` that it lacks, and its config's ``diff_ids`` extended by them.
-
-    Raises FormatError (``limit.document``) when both together are more than a manifest may list.
-    """
-    their, our = theirs.content, ours.content
-    assert isinstance(their, Manifest)
-    assert isinstance(our, Manifest)
-    have = [_whole(layer) for layer in their.layers]
-    extra = [layer for layer in our.layers if _whole(layer) not in have]
-    if len(have) + len(extra) > MAX_LAYERS:
-        raise FormatError("two lists of signatures are too long together", code=Code.LIMIT_DOCUMENT, wanted=f"at most {MAX_LAYERS}")
-    value = json.loads(theirs.raw)
-    value["layers"] += [layer.to_json() for layer in extra]
-    blobs: tuple[tuple[Descriptor, bytes], ...] = ()
-    if their.is_image and their.config.size <= MAX_DOCUMENT:
-        config = json.loads(read(their.config))
-        config.setdefault("rootfs", {"type": "layers"}).setdefault("diff_ids", []).extend(str(layer.digest) for layer in extra)
-        data = json.dumps(config, separators=(",", ":")).encode()
-        blobs = ((Descriptor.of(data, their.config.media_type), data),)
-        value["config"] = blobs[0][0].to_json()
-    raw = json.dumps(value, separators=(",", ":")).encode()
-    return Union(document=Document.parse(raw, media_type=theirs.descriptor.media_type), blobs=blobs)
-
-
-def _extended(there: Document | None, missing: list[Document]) -> Document:
-    value: dict[str, Any] = json.loads(there.raw) if there else {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}
-    value["manifests"] += [document.as_referrer.to_json() for document in missing]
-    raw = json.dumps(value, separators=(",", ":")).encode()
-    return Document.parse(raw, media_type=there.descriptor.media_type if there else mediatype.OCI_INDEX)
-
-
-def _whole(layer: Descriptor) -> tuple[Digest, str, tuple[tuple[str, str], ...]]:
-    """What is compared: a signature lies in the annotations, so two layers of one payload are two signatures."""
-    return layer.digest, layer.media_type, tuple(sorted(layer.annotations.items()))
-
-
-def _sparse(document: Document, error: IncompleteError) -> TransportError:
+def _sparse(document: Document, error: IncompleteError | TransportError) -> TransportError:
     return TransportError(
         f"the registry refuses the index {document.digest}, of which not all platforms are in the bundle",
         code=Code.REGISTRY_SPARSE_INDEX,
-        found=error,
+        found=error.found,
         wanted="a registry that takes an index without all its children",
-        next="export again without --platform, or allow sparse indexes at the registry (distribution 3: validation.manifests.indexes.platforms)",
+        next="export again without --platform, or have the registry allow it (distribution 3: validation.manifests.indexes.platforms)",
     )

@@ -1,15 +1,19 @@
 """What a run found out, as values with one spelling in JSON (docs/reference/json.md)."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bundler.bundle.seal import LeftOut
-from bundler.errors import BundlerError, Code
+from bundler.errors import BundlerError, Code, IncompleteError, TrustError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.verdict import Verdict
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Long work, in a word, and how many bytes it goes through: gives what is told of each stretch of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,13 @@ class SealReport:
     def passed(self) -> bool:
         return not self.reasons
 
+    @property
+    def exit(self) -> int:
+        """0, or 5; 6 where nothing is wrong but that the base is not here."""
+        if self.passed:
+            return 0
+        return IncompleteError.exit if self.reasons == (Code.BASE_MISSING,) else TrustError.exit
+
     def to_json(self) -> dict[str, Any]:
         return {"passed": self.passed, "signers": list(self.signers), "reasons": [str(code) for code in self.reasons]}
 
@@ -102,7 +113,7 @@ class ImageReport:
             "signers": [signer.to_json() for signer in verdict.signers],
             "reasons": [str(code) for code in verdict.reasons],
             "checks": [check.to_json() for check in verdict.checks],
-            "destination": str(self.destination) if self.destination and verdict.passed else None,
+            "destination": str(self.destination) if self.destination else None,
         }
 
 
@@ -115,7 +126,6 @@ class Report:
     seal: SealReport | None = None
     images: tuple[ImageReport, ...] = ()
     content: ContentReport | None = None
-    remarks: tuple[str, ...] = field(default=())
 
     @property
     def passed(self) -> bool:
@@ -125,10 +135,18 @@ class Report:
     def exit(self) -> int:
         """0, or the lowest of what is wrong: 3, 4, 5, 6."""
         wrong = [fault.exit for fault in self.content.faults] if self.content else []
-        if self.seal and not self.seal.passed:
-            wrong.append(5)
-        wrong += [5 for image in self.images if not image.verdict.passed]
+        wrong += [self.seal.exit] if self.seal and not self.seal.passed else []
+        wrong += [TrustError.exit for image in self.images if not image.verdict.passed]
         return min(wrong, default=0)
+
+    def after(self, went: Mapping[Reference, tuple[Reference | None, tuple[str, ...]]]) -> "Report":
+        """With where each image went, and what is to be said about that."""
+        images = [
+            replace(image, destination=where, remarks=(*image.remarks, *remarks))
+            for image in self.images
+            for where, remarks in [went.get(image.verdict.reference, (None, ()))]
+        ]
+        return replace(self, images=tuple(images))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -139,7 +157,3 @@ class Report:
             "images": [image.to_json() for image in self.images],
             "content": self.content.to_json() if self.content else None,
         }
-
-
-def passing(images: Iterable[ImageReport]) -> tuple[ImageReport, ...]:
-    return tuple(image for image in images if image.verdict.passed)

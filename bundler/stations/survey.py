@@ -5,7 +5,7 @@ be signed too. Absent is only what the source says is absent; any other answer e
 trouble never looks like "there is no signature".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler import strictjson
@@ -18,7 +18,9 @@ from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest
 from bundler.oci.reference import Reference
+from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried
+from bundler.stations.places import Places, Wanted
 from bundler.trust.evidence import Form
 
 MAX_DEPTH = 8  # indexes in indexes, evidence on evidence: real ones reach 3 (a signature of an SBOM of a platform)
@@ -74,6 +76,20 @@ def survey(reference: Reference, root: Document, source: Source, *, platforms: S
     )
     _check_sizes(carried)
     return Survey(carried=replace(carried, absent=_not_served(carried, source, jobs=jobs)), source=source, remarks=tuple(remarks))
+
+
+def survey_all(
+    places: Places, images: Sequence[Wanted], cache: Cache, *, platforms: Sequence[Platform], jobs: int, say: Callable[[str], None]
+) -> tuple[Survey, ...]:
+    """Find the images, and everything about each. Raises as :meth:`Places.locate` and :func:`survey`."""
+
+    def one(image: Wanted) -> Survey:
+        located = places.locate(image)
+        say(f"asking about {located.reference}")
+        source = cache.before(located.source)
+        return survey(located.reference, located.root, source, platforms=platforms, jobs=max(1, jobs // len(images)))
+
+    return tuple(side_by_side(one, images, jobs=jobs))
 
 
 def below(source: Source, root: Document) -> tuple[Document, ...]:

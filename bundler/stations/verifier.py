@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bundler.bundle.archive import Archive, Content
-from bundler.bundle.layout import walk
-from bundler.bundle.seal import ImageEntry, Seal, looked_up, time
+from bundler.bundle.seal import ImageEntry, Seal, time
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.stations.carried import Admitted, Carried
-from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, TrustUsed
+from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
 from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
@@ -19,7 +18,6 @@ from bundler.trust.seal import OpenedSeal, may_seal, open_seal
 CLOCKS_APART = timedelta(hours=24)  # two clocks that nobody has set for years are still closer than this
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,66 +28,59 @@ class Proved:
     admitted: tuple[Admitted, ...] = ()
     """The images whose verdict passed. Empty unless the seal and, where it was read, the content passed too."""
     content: Content | None = None
+    """What they are made of; None where the seal did not pass."""
 
 
-def prove(
-    archive: Archive,
-    trust: Trust,
-    *,
-    at: datetime,
-    jobs: int,
-    progress: Progress,
-    only: Callable[[ImageEntry], bool] | None = None,
-) -> Proved:
-    """Judge the seal, every image, and every byte; with ``only``, the chosen images alone, and no more bytes than they need.
+def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: Progress) -> Proved:
+    """Judge the seal, then every byte, then every image.
 
-    Raises FormatError for what the format does not allow, IntegrityError where the damage leaves nothing to judge.
+    Raises FormatError for what the format does not allow, and TransportError (``disk.io``). Damage is a finding.
     """
-    used = TrustUsed(path=trust.path, digest=trust.policy.digest)
-    opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
-    if not opened.met:
-        return Proved(Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details)))
-    content = archive.sealed_by(archive.envelope.payload())
-    seal = judge_seal(opened, content.seal, at=at)
-    if not seal.passed:
-        return Proved(Report(trust=used, seal=seal))
-    report = Report(trust=used, bundle=facts(archive, content), seal=seal)
-    chosen = [entry for entry in content.seal.images if only is None or only(entry)]
-    if only is not None:
-        judged = [_judged(content, entry, trust, at=at) for entry in chosen]
-        return _proved(replace(report, images=tuple(image for _, image in judged)), judged, content)
-    checked = content.verify(jobs=jobs, report=progress)
-    whole = ContentReport(members=checked.members, size=checked.bytes, faults=checked.faults)
-    report = replace(report, content=whole)
-    if any(fault.exit == FormatError.exit for fault in checked.faults):
-        raise next(fault for fault in checked.faults if fault.exit == FormatError.exit)
+    report, content = _opened(archive, trust, at=at)
+    if content is None:
+        return Proved(report)
+    with progress("verified", sum(member.size for member in content.seal.members)) as passed:
+        checked = content.verify(jobs=jobs, report=passed)
+    for fault in checked.faults:
+        if fault.exit == FormatError.exit:
+            raise fault
+    report = replace(report, content=ContentReport(checked.members, checked.bytes, checked.faults))
+    if not checked.passed:
+        return Proved(report, content=content)  # an image of which a part is damaged cannot be judged, and no other may enter
     try:
-        judged = [_judged(content, entry, trust, at=at) for entry in chosen]
-    except IntegrityError:
-        if checked.passed:
-            raise
-        return Proved(report)  # what the images need is among what is damaged, and the faults say so
-    return _proved(replace(report, images=tuple(image for _, image in judged)), judged, content)
+        content.check_derived()
+    except IntegrityError as error:
+        return Proved(replace(report, content=ContentReport(checked.members, checked.bytes, (error,))), content=content)
+    return _judged_all(report, content, content.seal.images, trust, at=at)
+
+
+def prove_some(archive: Archive, trust: Trust, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:
+    """Judge the seal and the ``wanted`` images, and read nothing else. Raises as :func:`prove`, and IntegrityError for damage."""
+    report, content = _opened(archive, trust, at=at)
+    if content is None:
+        return Proved(report)
+    return _judged_all(report, content, [entry for entry in content.seal.images if wanted(entry)], trust, at=at)
 
 
 def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
     """Judge an image where it lies."""
-    return image_report(survey.carried, survey.source.chunks, trust, at=at, remarks=survey.remarks)
+    return replace(_image_report(survey.carried, survey.source.chunks, trust, at=at), remarks=survey.remarks)
 
 
-def image_report(carried: Carried, chunks: Chunks, trust: Trust, *, at: datetime, remarks: Sequence[str] = ()) -> ImageReport:
-    """The verdict on an image from anywhere, with what is carried of it."""
-    verdict = judge(trust.policy, carried.image(chunks), carried.evidences(chunks), at=at)
-    return ImageReport(
-        verdict=verdict,
-        media_type=carried.documents[carried.root].descriptor.media_type,
-        platforms=carried.platforms,
-        left_out=carried.left_out,
-        remarks=tuple(remarks),
-    )
+def _opened(archive: Archive, trust: Trust, *, at: datetime) -> tuple[Report, Content | None]:
+    """What the seal is worth; the content only where it passed."""
+    used = TrustUsed(path=trust.path, digest=trust.policy.digest)
+    opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
+    if not opened.met:
+        return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details)), None
+    content = archive.sealed_by(archive.envelope.payload())
+    seal = _judged_seal(opened, content.seal, at=at)
+    if not seal.passed:
+        return Report(trust=used, seal=seal), None
+    return Report(trust=used, bundle=_facts(content), seal=seal), content
 
 
-def judge_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
+def _judged_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
     """Whether those who sealed the bundle may send this one here, now."""
     refused = dict(may_seal(opened, seal.stream, {image.reference.repository for image in seal.images}))
     if seal.station is not None:
@@ -105,11 +96,10 @@ def judge_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
     return SealReport(opened.signers, tuple(refused), tuple(refused.values()))
 
 
-def facts(archive: Archive, content: Content) -> BundleFacts:
-    """What the seal says of the bundle."""
+def _facts(content: Content) -> BundleFacts:
     seal = content.seal
     return BundleFacts(
-        identity=archive.envelope.identity,
+        identity=content.identity,
         stream=seal.stream,
         sequence=seal.sequence,
         previous=seal.previous,
@@ -118,22 +108,35 @@ def facts(archive: Archive, content: Content) -> BundleFacts:
     )
 
 
-def _proved(report: Report, judged: Sequence[tuple[Carried, ImageReport]], content: Content) -> Proved:
-    whole = report.content is None or report.content.passed
-    admitted = tuple(Admitted(carried, image.verdict) for carried, image in judged if whole and image.verdict.passed)
-    return Proved(report, admitted, content)
+def _judged_all(report: Report, content: Content, images: Sequence[ImageEntry], trust: Trust, *, at: datetime) -> Proved:
+    judged = [_judged(content, entry, trust, at=at) for entry in images]
+    return Proved(
+        report=replace(report, images=tuple(image for _, image in judged)),
+        admitted=tuple(Admitted(carried, image.verdict) for carried, image in judged if image.verdict.passed),
+        content=content,
+    )
 
 
 def _judged(content: Content, entry: ImageEntry, trust: Trust, *, at: datetime) -> tuple[Carried, ImageReport]:
-    walked = walk(entry, looked_up(content.seal.lookups), content.document)
+    walked = content.walk(entry)
     carried = Carried(
         reference=entry.reference,
         root=entry.digest,
-        documents={document.digest: document for document in (*walked.own, *walked.evidence)},
+        documents={document.digest: document for document in walked.documents},
         own=tuple(document.digest for document in walked.own),
         lookups=walked.lookups,
         platforms=entry.platforms,
         left_out=entry.left_out,
         absent=frozenset(foreign.digest for foreign in content.seal.left_out),
     )
-    return carried, image_report(carried, lambda blob: content.chunks(blob.digest), trust, at=at)
+    return carried, _image_report(carried, lambda blob: content.chunks(blob.digest), trust, at=at)
+
+
+def _image_report(carried: Carried, chunks: Chunks, trust: Trust, *, at: datetime) -> ImageReport:
+    """The verdict on an image from anywhere, with what is carried of it."""
+    return ImageReport(
+        verdict=judge(trust.policy, carried.image(chunks), carried.evidences(chunks), at=at),
+        media_type=carried.documents[carried.root].descriptor.media_type,
+        platforms=carried.platforms,
+        left_out=carried.left_out,
+    )

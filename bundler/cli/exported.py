@@ -1,0 +1,38 @@
+"""What an export carries, in words."""
+
+from collections.abc import Iterator
+
+from bundler.cli.terminal import escaped, sized
+from bundler.stations.exporter import Exported, Plan
+
+
+def notes(made: Plan) -> Iterator[str]:
+    """What whoever exports should know before it is written."""
+    for survey in made.surveys:
+        yield from (f"note: {remark}" for remark in survey.remarks)
+        if survey.carried.left_out:
+            yield (
+                f"note: of {survey.carried.reference} not all platforms are carried. Its index stays as it is, so that its signatures "
+                "hold; many registries refuse such an index (distribution 2.8, 3 by default, olareg)"
+            )
+        for digest in sorted(survey.carried.absent):
+            yield f"note: the foreign layer {digest} is not at the source, and not carried"
+
+
+def lines(done: Exported) -> Iterator[str]:
+    """The whole answer: first the file, then a row an image."""
+    images = done.plan.seal.images
+    count = f"{len(images)} image{'s' if len(images) != 1 else ''}"
+    if done.written:
+        yield f"{escaped(str(done.file))}  {count}, {sized(done.written.size)}"
+        yield f"bundle   {done.identity}"
+        yield f"sha256   {done.written.digest.encoded}"
+    else:
+        yield f"{escaped(str(done.file))} would carry {count}, {sized(done.plan.size)} before compression"
+    for survey in done.plan.surveys:
+        carried = survey.carried
+        evidence = len({found.digest for lookup in carried.lookups for found in lookup.found})
+        yield f"carried  {carried.reference}  {carried.root}"
+        state = "verified" if done.plan.verdicts else "not verified"
+        pieces = f"{evidence} piece{'s' if evidence != 1 else ''} of evidence"
+        yield f"         {state}; {pieces}; {', '.join(carried.platforms) or 'no platform'}"

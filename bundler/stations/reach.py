@@ -1,0 +1,17 @@
+"""How registries are reached, as a command line says it. It loads nothing, so that ``--help`` stays fast."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the flags of a run say of registries."""
+
+    authfile: Path | None
+    username: str | None
+    password: str | None = field(repr=False)
+    plain_http: bool
+    insecure_skip_tls_verify: bool
+    ca_file: Path | None
+    jobs: int
