@@ -111,7 +111,7 @@ def _signatures(tail: bytes) -> tuple[bytes, ...]:
         case _:
             raise _refuse("it has other members than payload, payloadType and signatures")
     if kind != PAYLOAD_TYPE:
-        raise _refuse("its payload is of another type", found=ascii(kind)[1:80], wanted=PAYLOAD_TYPE)
+        raise _refuse("its payload is of another type", found=ascii(kind)[1:-1][:80], wanted=PAYLOAD_TYPE)
     if len(entries) > MAX_SIGNATURES:
         raise FormatError("the seal has too many signatures", code=Code.LIMIT_SEAL, found=len(entries), wanted=f"at most {MAX_SIGNATURES}")
     signatures = tuple(_signature(entry) for entry in entries)

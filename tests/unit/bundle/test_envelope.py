@@ -109,6 +109,16 @@ def test_what_is_no_envelope_is_refused(raw: bytes, code: Code):
         assert refused.value.code == code
 
 
+def test_padding_in_the_middle_is_seen_wherever_the_pieces_end():
+    with pytest.raises(FormatError, match="base64 of another spelling"):
+        read(sealed(b"abcd", [b"x"]).replace(b"YWJjZA==", b"YQ==YWJj"), piece=1)
+
+
+def test_another_payload_type_is_named():
+    with pytest.raises(FormatError, match=r"found application/vnd.other\+json, wanted application/vnd.in-toto\+json"):
+        read(edited(b"vnd.in-toto", b"vnd.other"))
+
+
 def test_an_unsigned_envelope_is_read_and_has_no_signature():  # BND-003: that is for who counts to refuse
     assert read(sealed(PAYLOAD, [])).signatures == ()
 
