@@ -44,12 +44,14 @@ class Api:
         raise RefusedError(404, "UNSUPPORTED", "there is nothing here; the API is below /v2/")
 
     def _called(self, endpoints: "Endpoints", request: Request, parts: dict[str, str]) -> Answer:
-        allowed = {method for method in endpoints if not self._read_only or method in {"GET", "HEAD"}}
-        if request.method not in allowed:
+        allowed = {method for method in endpoints if not self._read_only or method == "GET"}
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in allowed:
             why = "this registry is read-only" if self._read_only else "nothing here is done by this method"
-            raise RefusedError(405, "UNSUPPORTED", why, headers={"Allow": ", ".join(sorted(allowed))})
+            told = sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))
+            raise RefusedError(405, "UNSUPPORTED", why, headers={"Allow": ", ".join(told)})
         try:
-            return endpoints[request.method](_Call(self._storage, request, parts))
+            return endpoints[method](_Call(self._storage, request, parts))
         except IntegrityError as error:
             raise RefusedError(400, "DIGEST_INVALID", str(error)) from error
         except FormatError as error:
@@ -274,16 +276,16 @@ Endpoints = dict[str, Callable[[_Call], Answer]]
 
 _UPLOADS = f"/v2/{_NAME}/blobs/uploads/"
 _ENDPOINTS: list[tuple[str, Endpoints]] = [
-    ("/v2/?", {"GET": _Call.ping, "HEAD": _Call.ping}),
+    ("/v2/?", {"GET": _Call.ping}),
     ("/v2/_catalog", {"GET": _Call.catalog}),
     (f"/v2/{_NAME}/tags/list", {"GET": _Call.tags}),
     (f"/v2/{_NAME}/referrers/(?P<digest>[^/]+)", {"GET": _Call.referrers}),
     (f"{_UPLOADS}?", {"POST": _Call.begin}),
     (f"{_UPLOADS}(?P<upload>[^/]+)", {"GET": _Call.status, "PATCH": _Call.append, "PUT": _Call.finish, "DELETE": _Call.cancel}),
-    (f"/v2/{_NAME}/blobs/(?P<digest>[^/]+)", {"GET": _Call.blob, "HEAD": _Call.blob, "DELETE": _Call.delete_blob}),
+    (f"/v2/{_NAME}/blobs/(?P<digest>[^/]+)", {"GET": _Call.blob, "DELETE": _Call.delete_blob}),
     (
         f"/v2/{_NAME}/manifests/(?P<manifest>[^/]+)",
-        {"GET": _Call.manifest, "HEAD": _Call.manifest, "PUT": _Call.push, "DELETE": _Call.delete_manifest},
+        {"GET": _Call.manifest, "PUT": _Call.push, "DELETE": _Call.delete_manifest},
     ),
 ]
 _ROUTES = [(re.compile(pattern), endpoints) for pattern, endpoints in _ENDPOINTS]

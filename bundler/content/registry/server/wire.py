@@ -119,6 +119,7 @@ class Connection(BaseHTTPRequestHandler):
         except CutError:
             return
         if self.raw_requestline:
+            self._raw.begun()
             self._body, self._continued = None, True
             self._asked, self._answered, began = "?", 0, time.monotonic()
             try:
@@ -248,9 +249,7 @@ class Body:
         """Raises CutError."""
         self._before()
         self._raw.hurry()
-        for piece in self._pieces:
-            self._raw.hurry()
-            yield piece
+        yield from self._pieces
         self._ended = True
 
     def read(self, limit: int) -> bytes | None:
@@ -339,6 +338,12 @@ class _Paced(RawIOBase):
         self._idle, self._began, self._left = True, None, MAX_HEAD
         self._end = time.monotonic() + self._house.patience
 
+    def begun(self) -> None:
+        """A request has begun: its head must come soon."""
+        if self._idle:
+            self._idle = False
+            self._end = time.monotonic() + self._house.patience
+
     def hurry(self) -> None:
         """The head is over: from here on count bytes against time."""
         if self._began is None:
@@ -370,8 +375,7 @@ class _Paced(RawIOBase):
                 return False
         if all(descriptor == self._house.ending for descriptor, _ in ready):
             return False
-        self._idle = False
-        self._end = time.monotonic() + self._house.patience
+        self.begun()
         return True
 
 

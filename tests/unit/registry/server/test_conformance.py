@@ -752,6 +752,13 @@ def test_another_method_is_405(client: Client, method: str, path: str):
     assert method not in refused.headers["allow"]
 
 
+@pytest.mark.parametrize("path", ["/v2/", f"/v2/{REPO}/tags/list", f"/v2/{REPO}/referrers/{Digest.of(b'')}", "/v2/_catalog"])
+def test_head_says_what_get_would(client: Client, path: str):
+    client.blob(REPO, DATA)
+    got, head = client.get(path), client.head(path)
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", got.headers["content-length"])
+
+
 def test_an_error_has_the_form_of_the_specification(client: Client):
     refused = client.get("/v2/no/such/manifests/v1")
     assert refused.headers["content-type"] == "application/json"
