@@ -39,18 +39,16 @@ def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: 
     report, content = _opened(archive, trust, at=at)
     if content is None:
         return Proved(report)
+    contradiction = _contradiction(content)
     with progress("verified", sum(member.size for member in content.seal.members)) as passed:
         checked = content.verify(jobs=jobs, report=passed)
-    for fault in checked.faults:
+    faults = checked.faults or tuple(filter(None, [contradiction]))
+    for fault in faults:
         if fault.exit == FormatError.exit:
             raise fault
-    report = replace(report, content=ContentReport(checked.members, checked.bytes, checked.faults))
-    if not checked.passed:
-        return Proved(report, content=content)  # an image of which a part is damaged cannot be judged, and no other may enter
-    try:
-        content.check_derived()
-    except IntegrityError as error:
-        return Proved(replace(report, content=ContentReport(checked.members, checked.bytes, (error,))), content=content)
+    report = replace(report, content=ContentReport(checked.members, checked.bytes, faults))
+    if faults:
+        return Proved(report, content=content)  # what an image needs may be among what is damaged, and no other may enter
     return _judged_all(report, content, content.seal.images, trust, at=at)
 
 
@@ -78,6 +76,15 @@ def _opened(archive: Archive, trust: Trust, *, at: datetime) -> tuple[Report, Co
     if not seal.passed:
         return Report(trust=used, seal=seal), None
     return Report(trust=used, bundle=_facts(content), seal=seal), content
+
+
+def _contradiction(content: Content) -> IntegrityError | None:
+    """What the documents and the seal that lists them do not agree about, and none can be right. Raises FormatError."""
+    try:
+        content.check_derived()
+    except IntegrityError as error:
+        return error
+    return None
 
 
 def _judged_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
