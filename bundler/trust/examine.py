@@ -15,8 +15,9 @@ from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.need import need
+from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.offer import Claim, Layer, Offer
-from bundler.trust.policy import Naming, Rule
+from bundler.trust.policy import Naming, Rule, Wanted
 from bundler.trust.signer import Met, SignerEntry
 from bundler.trust.sigstore.bundle import BundledSignature
 from bundler.trust.simplesigning import Attestation, SimpleSigning
@@ -30,6 +31,7 @@ READERS: dict[str, Callable[[Layer], Offer]] = {
 }
 
 _SPECS = {
+    "notation": "notaryproject, signature-specification.md",
     "sig": "cosign, specs/SIGNATURE_SPEC.md",
     "att": "cosign, specs/ATTESTATION_SPEC.md",
     "bundle": "protobuf-specs, sigstore_bundle.proto",
@@ -45,8 +47,8 @@ class Fact:
     """The manifest of evidence that it stands in."""
     entry: int
     """Which of the rule's signers."""
-    predicate_type: str | None
-    """None for a signature."""
+    wanted: int | None
+    """Which of the rule's attestations it is; None for a signature."""
     names: bool
     """Whether it names the repository."""
 
@@ -67,7 +69,7 @@ class Finding:
 def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
     """``piece`` under ``rule``, judged as of ``at``. Nothing in it makes this raise."""
     reader = _reader(piece)
-    meant = reader is not None and reader != Attestation.read
+    meant = reader not in (None, Attestation.read)
     try:
         subject = _subject(image, piece)
         if reader is None:
@@ -80,16 +82,20 @@ def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Findi
     if claim is None:
         return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant)
     names = _names(claim, image.reference)
+    lacks = list(_lacking(piece, rule, claim))
     return _finding(
         piece,
-        [*_met(piece, claim, offer, proofs), *_naming(piece, rule, claim, names=names)],
-        facts=tuple(_facts(piece, rule, claim, offer, proofs, names=names)),
+        [*_met(piece, claim, offer, proofs), *_naming(piece, rule, claim, names=names), *lacks],
+        facts=() if lacks and claim.predicate_type is None else tuple(_facts(piece, rule, claim, offer, proofs, names=names)),
         meant=claim.predicate_type is None,
     )
 
 
 def _reader(piece: Evidence) -> Callable[[Layer], Offer] | None:
+    """By the media type of the layer; of Notation, whose layers are of types that others have too, by the manifest's."""
     kind = piece.layer.media_type if piece.layer else ""
+    if piece.layer and (piece.document.content.kind or "") == mediatype.NOTATION:
+        return NotationSignature.read
     return next((reader for beginning, reader in READERS.items() if kind.startswith(beginning)), None)
 
 
@@ -123,10 +129,10 @@ class _Proof:
 
 
 def _tried(rule: Rule, offer: Offer, at: datetime) -> tuple[list[_Proof], dict[Code, str]]:
-    """Every signer of the rule whose signature it is; and why it is not the others'."""
+    """Everybody in the rule whose signature it is; and why it is not the others'."""
     proofs: list[_Proof] = []
     errors: dict[Code, str] = {}
-    for number, entry in enumerate(rule.signers):
+    for number, entry in enumerate(rule.everybody):
         try:
             proofs.append(_Proof(number, entry, entry.met_by(offer, at=at)))
         except (TrustError, FormatError) as error:
@@ -136,11 +142,13 @@ def _tried(rule: Rule, offer: Offer, at: datetime) -> tuple[list[_Proof], dict[C
 
 def _unmet(piece: Evidence, rule: Rule, offer: Offer, errors: dict[Code, str]) -> Iterator[Check]:
     """Why it is nobody's. Where a signer of its kind is pinned, that it is not of another's kind goes without saying."""
+    everybody = rule.everybody
     for code, detail in errors.items():
         if code is not Code.BUNDLE_MATERIAL or len(errors) == 1:
-            yield _failed(piece, "signature", code, detail if len(rule.signers) == 1 else f"{detail} (of {len(rule.signers)} signers)")
+            yield _failed(piece, "signature", code, detail if len(everybody) == 1 else f"{detail} (of {len(everybody)} signers)")
     hint = offer.material.hint
-    if Code.SIGNATURE_INVALID in errors and not (hint and any(entry.is_named_by(hint) for entry in rule.signers)):
+    by_key = offer.material.by_key and any(entry.kind == "key" for entry in everybody)
+    if Code.SIGNATURE_INVALID in errors and by_key and not (hint and any(entry.is_named_by(hint) for entry in everybody)):
         # Which of the two it is, a signature without a known hint does not tell, so both are said.
         says = f", found the hint {hint[:80]!a}" if hint else ""
         yield _failed(piece, "key", Code.KEY_UNKNOWN, f"made by a key that the rule does not pin, or altered since{says}")
@@ -156,10 +164,35 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
 
 
 def _facts(piece: Evidence, rule: Rule, claim: Claim, offer: Offer, proofs: Sequence[_Proof], *, names: bool) -> Iterator[Fact]:
-    if claim.predicate_type is None or claim.predicate_type in rule.attestations:
-        for proof in proofs:
-            signed_by = SignedBy(kind=proof.entry.kind, id=proof.met.id, form=offer.form, node=piece.subject)
-            yield Fact(signed_by, piece.document.digest, proof.number, claim.predicate_type, names)
+    for proof in proofs:
+        signed_by = SignedBy(kind=proof.entry.kind, id=proof.met.id, form=offer.form, node=piece.subject)
+        if claim.predicate_type is None and proof.number < len(rule.signers):
+            yield Fact(signed_by, piece.document.digest, proof.number, None, names)
+        for number, wanted in enumerate(rule.attestations):
+            if claim.predicate_type == wanted.type and proof.entry in wanted.signers and not list(_unlike(wanted, claim)):
+                yield Fact(signed_by, piece.document.digest, proof.number, number, names)
+
+
+def _lacking(piece: Evidence, rule: Rule, claim: Claim) -> Iterator[Check]:
+    """What the rule wants to stand in what was signed, and what stands there."""
+    if claim.predicate_type is None:
+        for name, value in rule.annotations:
+            if (found := claim.annotations.get(name)) != value:
+                detail = f"the annotation {name!a}: found {ascii(found)[:160]}, wanted {value!a}"
+                yield _failed(piece, "annotation", Code.PAYLOAD_ANNOTATIONS, detail)
+    for wanted in rule.attestations:
+        if claim.predicate_type == wanted.type:
+            yield from (_failed(piece, "predicate", Code.INTOTO_PREDICATE, detail) for detail in _unlike(wanted, claim))
+
+
+def _unlike(wanted: Wanted, claim: Claim) -> Iterator[str]:
+    """Where the predicate says something else, compared with what it says and never with what that may mean."""
+    for place, value in wanted.where:
+        found = claim.predicate
+        for name in place.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if type(found) is not type(value) or found != value:
+            yield f"{place!a} of the predicate: found {ascii(found)[:160]}, wanted {value!a}"
 
 
 def _names(claim: Claim, reference: Reference) -> bool:
@@ -178,8 +211,7 @@ def _naming(piece: Evidence, rule: Rule, claim: Claim, *, names: bool) -> Iterat
 
 def _without_signature(piece: Evidence) -> Check:
     kind = (piece.layer.media_type if piece.layer else piece.document.content.kind) or piece.document.descriptor.media_type
-    signed = (piece.document.content.kind or "").startswith(mediatype.NOTATION) or piece.form in (Form.SIG, Form.ATT)
-    if signed:
+    if piece.form in (Form.SIG, Form.ATT):
         return _check(piece, "evidence", Outcome.NOT_CHECKED, Code.CARRIER_OTHER, f"{ascii(kind[:160])[1:-1]}, which is not judged here")
     return _check(piece, "evidence", Outcome.UNSIGNED, Code.EVIDENCE_UNSIGNED, f"{ascii(kind[:160])[1:-1]}, which holds no signature")
 

@@ -18,7 +18,7 @@ from bundler.trust.judge import MAX_PIECES, judge
 from bundler.trust.offer import Offer
 from bundler.trust.policy import Policy, Rule
 from bundler.trust.scope import Scope
-from bundler.trust.signer import Met, PinnedKey
+from bundler.trust.signer import Met, PinnedKey, SignerEntry
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import Content
 from tests.support.signing import (
@@ -225,11 +225,10 @@ def test_a_signature_over_its_limit_is_carried_and_not_judged(image: Scene):
     assert reasons(image.judge(RULE)) == ["policy.threshold", "limit.evidence"]
 
 
-def test_notation_is_carried_and_not_judged_here(image: Scene):
+def test_a_notation_envelope_that_is_none_is_a_signature_that_failed(image: Scene):
     image.content.notation(image.root, b"{}")
     verdict = image.judge(RULE)
-    assert reasons(verdict) == ["policy.threshold", "signature.missing"]
-    assert codes(verdict, Outcome.NOT_CHECKED) == {"carrier.other"}
+    assert reasons(verdict) == ["policy.threshold", "envelope.malformed"]
 
 
 # --- attestations ---
@@ -254,6 +253,7 @@ def test_e_7_an_attestation_is_never_a_signature(image: Scene):
     verdict = image.judge(RULE)
     assert reasons(verdict) == ["policy.threshold", "signature.missing"]
     assert verdict.signers == ()
+    assert [check.detail.split(", ")[0].split(": ")[-1] for check in passed(verdict, "attestation")].count(SLSA) == 1
     assert len(passed(verdict, "attestation")) == 3
 
 
@@ -415,6 +415,17 @@ def test_o_3_a_referrer_to_something_else(image: Scene, change: dict[str, Any]):
     """CVE-2023-33959."""
     verdict = other_subject(image, **change)
     assert reasons(verdict) == ["policy.threshold", "carrier.subject"]
+    [check] = [check for check in verdict.checks if check.code is Code.CARRIER_SUBJECT]
+    assert check.detail.endswith(f"wanted {image.root.digest}, {len(image.root.raw)} bytes, {image.root.descriptor.media_type}")
+    found = {"digest": image.root.digest, "size": len(image.root.raw), "mediaType": image.root.descriptor.media_type} | change
+    wanted = "none" if "subject" in change else "{digest}, {size} bytes, {mediaType}".format(**found)
+    assert f"found {wanted}, wanted" in check.detail
+
+
+def test_an_sbom_of_something_else_is_no_signature_that_went_wrong(image: Scene):
+    stray = image.content.artifact(b"{}", "application/spdx+json", subject=image.content.image("another"))
+    verdict = image.judge(RULE, image.pieces(image.root.digest, Form.REFERRER, stray))
+    assert reasons(verdict) == ["policy.threshold", "carrier.subject", "signature.missing"]
 
 
 def test_o_3_a_referrer_to_the_image(image: Scene):
@@ -485,9 +496,19 @@ class AnyOf:
         return any(key.public.is_named_by(hint) for key in self.keys)
 
 
-def matched(image: Scene, *signers: AnyOf, threshold: int) -> bool:
+def among(image: Scene, *signers: SignerEntry, threshold: int) -> Verdict:
     ruled = Rule(Scope.parse("**"), signers, threshold)
-    return judge(Policy(1, (), (ruled,), image.root.digest), image.image, image.evidence, at=AT).passed
+    return judge(Policy(1, (), (ruled,), image.root.digest), image.image, image.evidence, at=AT)
+
+
+def matched(image: Scene, *signers: SignerEntry, threshold: int) -> bool:
+    return among(image, *signers, threshold=threshold).passed
+
+
+def test_that_a_signature_is_of_another_kind_is_said_only_where_no_signer_is_of_its_kind(image: Scene):
+    image.add(bundle(dsse(image.root), publicKey=None, certificate=CERTIFICATE))
+    assert "bundle.material" in reasons(among(image, PinnedKey(P256.public), PinnedKey(OTHER.public), threshold=1))
+    assert reasons(among(image, PinnedKey(P256.public), AnyOf(()), threshold=1)) == ["policy.threshold", "signature.invalid"]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
