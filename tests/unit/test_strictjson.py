@@ -274,9 +274,9 @@ def filled(piece: str) -> bytes:
 
 
 def quick(raw: bytes, *, code: Code = Code.FORMAT_JSON) -> str:
-    began = time.monotonic()
+    began = time.process_time()  # not the clock's: the machine may have much else to do
     said = refused(raw, predicate=True, code=code)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     return said
 
 
