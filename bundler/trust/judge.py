@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from bundler.errors import Code
 from bundler.oci import mediatype
@@ -15,7 +16,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from bundler.trust.evidence import Evidence, Form, Image
 from bundler.trust.examine import Fact, Finding, examine
-from bundler.trust.policy import Naming, Node, Policy, Rule
+from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
 from bundler.trust.verdict import Check, Outcome, Verdict
 
 MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
@@ -97,7 +98,7 @@ class _Case:
             reference=self.image.reference,
             digest=self.image.root,
             rule=str(self.rule.scope),
-            signers=tuple(sorted({fact.signed_by for node in self._nodes(self.image.root) for fact in facts[node] if self._counts(fact)})),
+            signers=tuple(sorted({fact.signed_by for node in self._asked_nodes() for fact in facts[node] if self._counts(fact)})),
             reasons=() if passed else _reasons((*asked, *seen)),
             checks=(*asked, *seen),
             admitted=self._admitted(standing) if passed else frozenset(),
@@ -130,16 +131,21 @@ class _Case:
         texts = (layer.media_type.startswith(mediatype.TEXTS) and layer.digest in self.heard.texts for layer in document.content.layers)
         return document.content.is_image and not all(texts)
 
-    def _nodes(self, root: Digest) -> tuple[Digest, ...]:
+    def _nodes(self, root: Digest, which: Node) -> tuple[Digest, ...]:
         """The manifests that must be signed for ``root``; never none."""
         below = tuple(d.digest for d in self._below(root) if isinstance(d.content, Manifest) and self._could_run(d))
-        match self.rule.node:
+        match which:
             case Node.REFERENCE:
                 return (root,)
             case Node.PLATFORMS:
                 return below or (root,)
             case Node.BOTH:
                 return (root, *below)
+
+    def _asked_nodes(self) -> frozenset[Digest]:
+        """All manifests that anything is asked of."""
+        which = {self.rule.node, *(wanted.node for wanted in self.rule.attestations)}
+        return frozenset(chain.from_iterable(self._nodes(self.image.root, node) for node in which))
 
     def _below(self, root: Digest) -> Sequence[Document]:
         """All carried documents below ``root``, once each."""
@@ -155,15 +161,22 @@ class _Case:
 
     def _asked_of(self, root: Digest, facts: Mapping[Digest, list[Fact]]) -> Iterator[Check]:
         """What the rule asks of ``root``, node by node, and whether it is there."""
-        for node in self._nodes(root):
+        signed = self._nodes(root, self.rule.node)
+        attested = [self._nodes(root, wanted.node) for wanted in self.rule.attestations]
+        for node in dict.fromkeys((*signed, *chain.from_iterable(attested))):
             proved = facts.get(node, [])
-            if self.rule.threshold:
-                yield from self._threshold(node, [fact for fact in proved if fact.predicate_type is None])
-            for kind in self.rule.attestations:
-                if any(fact.predicate_type == kind for fact in proved):
-                    yield Check("attestation", Outcome.PASSED, None, f"{kind} by a signer of the rule", node, _SPEC)
-                else:
-                    yield _asked(node, "attestation", Code.POLICY_ATTESTATION, f"no {kind} by a signer of the rule")
+            if self.rule.threshold and node in signed:
+                yield from self._threshold(node, [fact for fact in proved if fact.wanted is None])
+            for number, wanted in enumerate(self.rule.attestations):
+                if node in attested[number]:
+                    there = any(fact.wanted == number for fact in proved)
+                    yield self._attestation(node, wanted, there=there)
+
+    def _attestation(self, node: Digest, wanted: Wanted, *, there: bool) -> Check:
+        by = "a signer of the rule" if wanted.signers == self.rule.signers else "its signers"
+        if there:
+            return Check("attestation", Outcome.PASSED, None, f"{wanted.type} by {by}", node, _SPEC)
+        return _asked(node, "attestation", Code.POLICY_ATTESTATION, f"no {wanted} by {by}" if wanted.plain else f"no {wanted}")
 
     def _threshold(self, node: Digest, signatures: Sequence[Fact]) -> Iterator[Check]:
         wanted = self.rule.threshold
@@ -181,7 +194,7 @@ class _Case:
                 yield _asked(node, "signature", Code.SIGNATURE_MISSING, "no signature was found")
 
     def _counts(self, fact: Fact) -> bool:
-        return fact.predicate_type is not None or self.rule.name is Naming.ANY or fact.names
+        return fact.wanted is not None or self.rule.name is Naming.ANY or fact.names
 
     def _seen(self, standing: AbstractSet[Digest], facts: Mapping[Digest, list[Fact]]) -> Iterator[Check]:
         """What was looked at that the rule does not ask for by name."""
@@ -207,7 +220,7 @@ class _Case:
 
     def _with_its_own_signatures(self, check: Check, facts: Mapping[Digest, list[Fact]]) -> Check:
         """What holds no signature is worth what the signatures about its manifest are worth."""
-        signatures = [fact for fact in facts.get(check.subject, []) if fact.predicate_type is None and self._counts(fact)]
+        signatures = [fact for fact in facts.get(check.subject, []) if fact.wanted is None and self._counts(fact)]
         if check.outcome is Outcome.UNSIGNED and _largest_matching(signatures) >= max(1, self.rule.threshold):
             return replace(check, outcome=Outcome.PASSED, code=None, detail=f"{check.detail}; its manifest is signed")
         return check

@@ -4,6 +4,7 @@ A format's module says what was signed and what lies beside the signature. A rul
 signature. Only then is it asked what the signed bytes claim.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,6 +47,10 @@ class Claim:
     """None for an image's signature; else what kind of attestation it is, which never counts as a signature."""
     names: str | None = None
     """The reference that a simple signing payload names, as it stands there."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """What the signer added, by name."""
+    predicate: Any = field(default=None, repr=False)
+    """Of an attestation: the value of its JSON."""
 
 
 class Offer(Protocol):

@@ -8,18 +8,28 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, UsageError
 from bundler.oci.digest import Digest
 from bundler.trust.encodings import from_pem
 from bundler.trust.keys import PublicKey, Role
+from bundler.trust.notation.signature import PinnedSubject
+from bundler.trust.notation.store import Store, StoreType
+from bundler.trust.notation.subject import Subject
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE
+from bundler.trust.sigstore.identity import CLAIMS
+from bundler.trust.sigstore.root import TrustedRoot
+from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity, Root
+from bundler.trust.sigstore.steps import Needed
+
+T = TypeVar("T")
 
 FILE = "trust.toml"
 VERSION = 1
@@ -27,10 +37,18 @@ MAX_FILE = 1 << 20  # a rule takes 200 bytes, so this is thousands of them
 MAX_SERIAL = (1 << 53) - 1  # what every JSON parser reads exactly
 MAX_SIGNERS = 100  # of one rule; each signature found is tried on all of them
 
-_NAMES = {"version", "serial", "seal", "rule"}
+MAX_NEEDED = 32  # logs, timestamps or certificate timestamps: more than a signature may have
+
+_NAMES = {"version", "serial", "seal", "root", "store", "rule"}
 _SEAL = {"stream", "scopes", "keys", "threshold"}
-_RULE = {"scope", "signer", "threshold", "attestations", "node", "name"}
-_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # bundle-v1.md, section 7
+_ROOT = {"name", "file", "log", "timestamp", "sct"}
+_STORE = {"name", "type", "certificates", "crl"}
+_RULE = {"scope", "signer", "threshold", "attestations", "annotations", "node", "name"}
+_ATTESTATION = {"type", "node", "signer", "where"}
+_KEY_SIGNER = {"key", "root", "log"}
+_IDENTITY_SIGNER = {"issuer", "identity", "identity_regexp", "root", "claims"}
+_STORE_SIGNER = {"store", "subject", "tsa"}
+_STREAM = _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # bundle-v1.md, section 7
 _SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))", re.MULTILINE)
 
 
@@ -73,6 +91,40 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """An attestation that a rule requires."""
+
+    type: str
+    """Its predicate type, compared exactly."""
+    node: Node
+    signers: tuple[SignerEntry, ...]
+    """One of whom must have made it; at least one."""
+    where: tuple[tuple[str, Any], ...] = ()
+    """Values that its predicate must have, by their place: names joined by dots."""
+    plain: bool = True
+    """Whether it asks for nothing but its type, of the rule's own signers and nodes."""
+
+    def __post_init__(self) -> None:
+        _check_threshold(1, 1, len(self.signers), f"the attestation {self.type}")
+
+    def to_json(self) -> Any:
+        if self.plain:
+            return self.type
+        return {
+            "type": self.type,
+            "node": str(self.node),
+            "signers": [{"kind": signer.kind, "id": str(signer)} for signer in self.signers],
+            "where": dict(self.where),
+        }
+
+    def __str__(self) -> str:
+        if self.plain:
+            return self.type
+        where = "".join(f", {place} = {value!r}" for place, value in self.where)
+        return f"{self.type} (node {self.node}, by {' or '.join(map(str, self.signers))}{where})"
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """Which signatures and attestations an image needs."""
 
@@ -81,22 +133,30 @@ class Rule:
     """At least one."""
     threshold: int
     """How many of the signers must have signed; 0 only beside attestations."""
-    attestations: tuple[str, ...] = ()
-    """Predicate types, each of which must be attested by at least one of the signers."""
+    attestations: tuple[Wanted, ...] = ()
     node: Node = Node.REFERENCE
     name: Naming = Naming.ANY
+    annotations: tuple[tuple[str, str], ...] = ()
+    """What must stand in what was signed for a signature to count."""
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold, 0 if self.attestations else 1, len(self.signers), f"the rule for {self.scope}")
+
+    @property
+    def everybody(self) -> tuple[SignerEntry, ...]:
+        """The signers, and behind them those who may only attest."""
+        others = (signer for wanted in self.attestations for signer in wanted.signers if signer not in self.signers)
+        return (*self.signers, *dict.fromkeys(others))
 
     def to_json(self) -> dict[str, Any]:
         return {
             "scope": str(self.scope),
             "signers": [{"kind": signer.kind, "id": str(signer)} for signer in self.signers],
             "threshold": self.threshold,
-            "attestations": list(self.attestations),
+            "attestations": [wanted.to_json() for wanted in self.attestations],
             "node": str(self.node),
             "name": str(self.name),
+            "annotations": dict(self.annotations),
         }
 
 
@@ -110,6 +170,8 @@ class Policy:
     digest: Digest
     """SHA-256 of the JSON object that gives, for ``trust.toml`` and each file it names, its path and the hex of its SHA-256;
     names sorted, no spaces."""
+    roots: tuple[Root, ...] = ()
+    stores: tuple[Store, ...] = ()
 
     @staticmethod
     def named_files(raw: bytes) -> frozenset[str]:
@@ -117,13 +179,14 @@ class Policy:
 
         A key named by its fingerprint lies somewhere under ``keys/``; it is found among the files given to :meth:`parse`.
         """
-        return frozenset(name for name in _key_names(_Table.parse(raw)) if not _is_fingerprint(name))
+        table = _Table.parse(raw)
+        return frozenset(name for name in (*_key_names(table), *_file_names(table)) if not _is_fingerprint(name))
 
     @classmethod
     def parse(cls, raw: bytes, files: Mapping[str, bytes]) -> "Policy":
         """``trust.toml`` and, by their paths, the files it names; others among ``files`` are passed over.
 
-        Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``, ``key.unsupported``).
+        Raises UsageError (``trust.form``, ``trust.key``, ``trust.store``, ``trust.roles``, ``key.unsupported``).
         """
         table = _Table.parse(raw)
         if (version := table.members.get("version")) != VERSION or type(version) is not int:
@@ -131,12 +194,18 @@ class Policy:
         table.check_names(_NAMES)
         serial = table.whole("serial", 1, MAX_SERIAL)
         keys = _Keys(files)
+        roots = tuple(_root(item, files) for item in table.tables("root"))
+        _check_distinct([root.name for root in roots], "the name of two roots")
+        stores = tuple(_store(item, files) for item in table.tables("store"))
+        _check_distinct([store.name for store in stores], "the name of two stores")
+        known = _Known(keys, {root.name: root for root in roots}, {store.name: store for store in stores})
         seals = tuple(_seal(item, keys) for item in table.tables("seal"))
-        rules = tuple(_rule(item, keys) for item in table.tables("rule"))
+        rules = tuple(_rule(item, known) for item in table.tables("rule"))
         _check_roles(seals, rules)
         _check_distinct([str(rule.scope) for rule in rules], "the scope of two rules")
-        used = {FILE: raw} | {path: files[path] for path in map(keys.path, _key_names(table))}
-        return cls(serial, seals, rules, Digest.of(strictjson.dumps({path: Digest.of(data).encoded for path, data in used.items()})))
+        used = {FILE: raw} | {path: files[path] for path in (*map(keys.path, _key_names(table)), *_file_names(table))}
+        digest = Digest.of(strictjson.dumps({path: Digest.of(data).encoded for path, data in used.items()}))
+        return cls(serial, seals, rules, digest, roots, stores)
 
     def rule_for(self, repository: str) -> Rule | None:
         """The rule whose scope covers ``repository`` most specifically; None if there is none, and nothing may enter then."""
@@ -183,30 +252,170 @@ def _seal(table: "_Table", keys: "_Keys") -> Seal:
     return Seal(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)))
 
 
-def _rule(table: "_Table", keys: "_Keys") -> Rule:
+def _root(table: "_Table", files: Mapping[str, bytes]) -> Root:
+    table.check_names(_ROOT)
+    name = table.label("name")
+    path = table.text("file")
+    with _usable(path):
+        trusted = TrustedRoot.parse(_file(files, path))
+    needed = Needed(*(table.whole(of, 0, MAX_NEEDED, default=least) for of, least in (("log", 1), ("timestamp", 0), ("sct", 1))))
+    there = {"log": len(trusted.logs), "timestamp": len(trusted.timestamp_authorities), "sct": len(trusted.ct_logs)}
+    for of, wanted in (("log", needed.log), ("timestamp", needed.timestamp), ("sct", needed.sct)):
+        if wanted > there[of]:
+            raise UsageError(
+                f"the root {name} asks for more than {path} has",
+                code=Code.TRUST_FORM,
+                found=f"{there[of]} of what {of} counts" + (f"; left out: {'; '.join(trusted.left_out)}" if trusted.left_out else ""),
+                wanted=wanted,
+                next=f"{of} = {there[of]} if this Sigstore has no more",
+            )
+    return Root(name, trusted, needed)
+
+
+def _store(table: "_Table", files: Mapping[str, bytes]) -> Store:
+    table.check_names(_STORE)
+    name = table.label("name")
+    kind = StoreType(table.choice("type", StoreType, needed=True))
+    with _usable(f"the store {name}"):
+        certificates = [_file(files, path) for path in table.texts("certificates", least=1)]
+        return Store.parse(name, kind, certificates, [_file(files, path) for path in table.texts("crl")])
+
+
+@contextmanager
+def _usable(what: str) -> Iterator[None]:
+    """What is wrong with a file of a root or a store is wrong with trust."""
+    try:
+        yield
+    except FormatError as error:
+        code = error.code if error.code is Code.TRUST_STORE else Code.TRUST_FORM
+        raise UsageError(f"{what} cannot be used: {error}", code=code, next=error.next) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What signers may be named by."""
+
+    keys: "_Keys"
+    roots: Mapping[str, Root]
+    stores: Mapping[str, Store]
+
+    def root(self, table: "_Table") -> Root:
+        return _named(table, "root", self.roots)
+
+    def store(self, table: "_Table", name: str, *types: StoreType) -> Store:
+        store = _named(table, name, self.stores)
+        if store.type not in types:
+            raise table.error(name, found=f"{store.name}, of type {store.type}", wanted=f"a store of type {' or '.join(types)}")
+        return store
+
+
+def _named(table: "_Table", name: str, among: Mapping[str, T]) -> T:
+    wanted = table.text(name)
+    if wanted not in among:
+        raise table.error(name, found=wanted, wanted=f"the name of a [[{'root' if name == 'root' else 'store'}]]")
+    return among[wanted]
+
+
+def _rule(table: "_Table", known: _Known) -> Rule:
     table.check_names(_RULE)
-    signers = tuple(_signer(item, keys) for item in table.tables("signer"))
-    if len(signers) > MAX_SIGNERS:
-        raise table.error("signer", found=len(signers), wanted=f"at most {MAX_SIGNERS} signers")
-    _check_distinct([str(signer) for signer in signers], f"a signer of {table.what}")
-    attestations = table.texts("attestations")
-    _check_distinct(attestations, f"an attestation of {table.what}")
+    signers = _signers(table, known)
+    node = Node(table.choice("node", Node))
+    attestations = tuple(_wanted(table, item, known, signers, node) for item in table.items("attestations"))
+    _check_distinct([str(wanted) for wanted in attestations], f"an attestation of {table.what}")
+    annotations = table.table("annotations")
     rule = Rule(
         scope=Scope.parse(table.text("scope")),
         signers=signers,
         threshold=table.threshold(len(signers)),
-        attestations=tuple(_predicate_type(text) for text in attestations),
-        node=Node(table.choice("node", Node)),
+        attestations=attestations,
+        node=node,
         name=Naming(table.choice("name", Naming)),
+        annotations=tuple((name, annotations.text(name)) for name in annotations.members),
     )
-    if rule.threshold == 0 and rule.name is Naming.SIGNED:
-        raise table.error("name", found="signed", wanted="any beside threshold = 0, for attestations name no repository")
+    if rule.threshold == 0 and (rule.name is Naming.SIGNED or rule.annotations):
+        found = "signed" if rule.name is Naming.SIGNED else "annotations"
+        raise table.error("threshold", found=f"0 beside {found}", wanted="1 or more, for attestations name no repository and bear none")
     return rule
 
 
-def _signer(table: "_Table", keys: "_Keys") -> SignerEntry:
-    table.check_names({"key"})
-    return PinnedKey(keys.load(table.text("key"), role="image"))
+def _signers(table: "_Table", known: _Known) -> tuple[SignerEntry, ...]:
+    signers = tuple(_signer(item, known) for item in table.tables("signer"))
+    if len(signers) > MAX_SIGNERS:
+        raise table.error("signer", found=len(signers), wanted=f"at most {MAX_SIGNERS} signers")
+    _check_distinct([str(signer) for signer in signers], f"a signer of {table.what}")
+    return signers
+
+
+def _wanted(rule: "_Table", item: Any, known: _Known, signers: tuple[SignerEntry, ...], node: Node) -> Wanted:
+    """A predicate type, or a table that says more; what it does not say, the rule says."""
+    if _is_text(item):
+        return Wanted(_predicate_type(str(item)), node, signers)
+    if not isinstance(item, dict):
+        raise rule.error("attestations", found=item, wanted="predicate types, or tables with type, node, signer, where")
+    table = _Table(item, f"an attestation of {rule.what}")
+    table.check_names(_ATTESTATION)
+    where = table.table("where")
+    values = tuple((place, where.plain(place)) for place in where.members)
+    for place, _ in values:
+        if any(part == "" for part in place.split(".")):
+            raise where.error(place, found=place, wanted="names joined by dots")
+    own = _signers(table, known) if "signer" in item else signers
+    chosen = Node(table.choice("node", Node)) if "node" in item else node
+    return Wanted(_predicate_type(table.text("type")), chosen, own, values, plain=item.keys() <= {"type"})
+
+
+def _signer(table: "_Table", known: _Known) -> SignerEntry:
+    """Which kind it is, its first name says; names of two kinds at once are refused as unknown to either."""
+    if "key" in table.members:
+        return _key_signer(table, known)
+    return _store_signer(table, known) if "store" in table.members else _identity_signer(table, known)
+
+
+def _key_signer(table: "_Table", known: _Known) -> SignerEntry:
+    table.check_names(_KEY_SIGNER if "root" in table.members else {"key"})
+    key = known.keys.load(table.text("key"), role="image")
+    if "root" not in table.members:
+        return PinnedKey(key)
+    root = known.root(table)
+    log = table.whole("log", 0, len(root.trusted.logs), default=root.needed.log)
+    return LoggedKey(key, root, Needed(log=log, timestamp=root.needed.timestamp, sct=0))
+
+
+def _identity_signer(table: "_Table", known: _Known) -> SignerEntry:
+    table.check_names(_IDENTITY_SIGNER)
+    exact = "identity" in table.members
+    if exact == ("identity_regexp" in table.members):
+        raise table.error("identity", found="both or neither", wanted="identity, or identity_regexp, which matches the whole")
+    claims = table.table("claims")
+    claims.check_names(set(CLAIMS.values()))
+    return PinnedIdentity(
+        root=known.root(table),
+        issuer=table.text("issuer"),
+        identity=table.text("identity") if exact else None,
+        pattern=None if exact else _pattern(table),
+        claims=tuple((name, claims.text(name)) for name in claims.members),
+    )
+
+
+def _pattern(table: "_Table") -> re.Pattern[str]:
+    text = table.text("identity_regexp")
+    try:
+        pattern = re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise table.error("identity_regexp", found=f"{text}: {error}", wanted="a regular expression") from error
+    if pattern.fullmatch("") or pattern.fullmatch("anybody@example.com"):
+        raise table.error("identity_regexp", found=text, wanted="one that does not match anybody")
+    return pattern
+
+
+def _store_signer(table: "_Table", known: _Known) -> SignerEntry:
+    table.check_names(_STORE_SIGNER)
+    store = known.store(table, "store", StoreType.CA, StoreType.SIGNING_AUTHORITY)
+    tsa = known.store(table, "tsa", StoreType.TSA) if "tsa" in table.members else None
+    if tsa is not None and store.type is not StoreType.CA:
+        raise table.error("tsa", found=tsa.name, wanted="none beside signing authorities, whose word on the time is taken")
+    with _usable(f"subject of {table.what}"):
+        return PinnedSubject(store, Subject.parse(table.text("subject")), tsa)
 
 
 def _predicate_type(text: str) -> str:
@@ -229,7 +438,7 @@ def _check_threshold(threshold: int, least: int, most: int, what: str) -> None:
 def _check_roles(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
     """Whoever carries images in must not also be the one who vouches for them: two approvals are those of two keys."""
     sealing = {key.fingerprint for seal in seals for key in seal.keys}
-    both = sorted(sealing & {str(signer) for rule in rules for signer in rule.signers})
+    both = sorted(sealing & {str(signer) for rule in rules for signer in rule.everybody})
     if both:
         raise UsageError(
             "one key both seals bundles and signs images",
@@ -251,9 +460,26 @@ def _key_names(table: "_Table") -> Iterator[str]:
     for seal in table.tables("seal"):
         yield from map(_checked_name, seal.texts("keys"))
     for rule in table.tables("rule"):
-        for signer in rule.tables("signer"):
+        wanted = (_Table(item, f"an attestation of {rule.what}") for item in rule.items("attestations") if isinstance(item, dict))
+        for signer in (signer for asking in (rule, *wanted) for signer in asking.tables("signer")):
             if "key" in signer.members:
                 yield _checked_name(signer.text("key"))
+
+
+def _file_names(table: "_Table") -> Iterator[str]:
+    """Of roots and stores."""
+    for root in table.tables("root"):
+        yield _checked_name(root.text("file"))
+    for store in table.tables("store"):
+        yield from map(_checked_name, (*store.texts("certificates"), *store.texts("crl")))
+
+
+def _file(files: Mapping[str, bytes], name: str) -> bytes:
+    if name not in files:
+        raise UsageError(
+            "a file that trust names is not there", code=Code.TRUST_FORM, found=ascii(name[:160]), wanted="it in the trust folder"
+        )
+    return files[name]
 
 
 def _checked_name(name: str) -> str:
@@ -328,6 +554,32 @@ class _Table:
             raise self.error(name, found=value, wanted="a string of printable characters")
         return str(value)
 
+    def label(self, name: str) -> str:
+        value = self.text(name)
+        if not _LABEL.fullmatch(value):
+            raise self.error(name, found=value, wanted="1 to 64 letters, digits, dots, underscores and hyphens")
+        return value
+
+    def plain(self, name: str) -> str | int | bool:
+        """A value that is compared with what stands in JSON."""
+        value = self.members.get(name)
+        if not isinstance(value, str | int | bool):
+            raise self.error(name, found=value, wanted="a string, a whole number, true or false")
+        return value
+
+    def items(self, name: str) -> list[Any]:
+        value = self.members.get(name, [])
+        if not isinstance(value, list):
+            raise self.error(name, found=value, wanted="a list")
+        return value
+
+    def table(self, name: str) -> "_Table":
+        """A table inside; absent is empty."""
+        value = self.members.get(name, {})
+        if not isinstance(value, dict):
+            raise self.error(name, found=value, wanted="a table")
+        return _Table(value, f"{name} of {self.what}")
+
     def texts(self, name: str, *, least: int = 0) -> list[str]:
         value = self.members.get(name, [])
         if not isinstance(value, list) or len(value) < least or not all(map(_is_text, value)):
@@ -341,8 +593,8 @@ class _Table:
         where = "" if self.what == FILE else f" of {self.what}"
         return [_Table(item, f"{name} {number}{where}") for number, item in enumerate(value, start=1)]
 
-    def whole(self, name: str, least: int, most: int) -> int:
-        value = self.members.get(name)
+    def whole(self, name: str, least: int, most: int, *, default: int | None = None) -> int:
+        value = self.members.get(name, default)
         if type(value) is not int or not least <= value <= most:
             raise self.error(name, found=value, wanted=f"a whole number from {least} to {most}")
         return value
@@ -351,9 +603,10 @@ class _Table:
         """How many of ``most``; that one of one is meant goes without saying."""
         return 1 if most == 1 and "threshold" not in self.members else self.whole("threshold", 0, most)
 
-    def choice(self, name: str, among: type[StrEnum]) -> str:
+    def choice(self, name: str, among: type[StrEnum], *, needed: bool = False) -> str:
+        """One of them; the first where none is said, unless one is ``needed``."""
         default, *_ = among
-        value = self.members.get(name, str(default))
+        value = self.members.get(name, None if needed else str(default))
         if value not in list(among):
             raise self.error(name, found=value, wanted=" or ".join(among))
         return str(value)

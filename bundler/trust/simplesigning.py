@@ -67,11 +67,11 @@ class SimpleSigning:
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.malformed``, ``payload.type``, ``payload.digest``)."""
         with translated(FormatError, to=FormatError, what="a signed payload is not well-formed", code=Code.PAYLOAD_MALFORMED):
-            kind, names, digest = _read(strictjson.loads(self.payload, limit=MAX_PAYLOAD, predicate=True))
+            kind, names, digest, annotations = _read(strictjson.loads(self.payload, limit=MAX_PAYLOAD, predicate=True))
         need(kind == TYPE, Code.PAYLOAD_TYPE, "a signed payload of another type", found=ascii(kind[:80]), wanted=TYPE)
         about = digest.same_kind_of(self.subject.raw) == digest
         need(about, Code.PAYLOAD_DIGEST, "a signed payload about another manifest", found=digest, wanted=self.subject.digest)
-        return Claim(names=names)
+        return Claim(names=names, annotations=annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +101,31 @@ class Attestation:
 
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.type``, ``intoto.…``)."""
-        return Claim(predicate_type=stated(self.envelope, self.subject).predicate_type)
+        return stated(self.envelope, self.subject)
 
 
-def stated(envelope: Envelope, subject: Document) -> Statement:
-    """The in-toto statement in ``envelope``, which is about ``subject``. For envelopes whose signature was verified.
+def stated(envelope: Envelope, subject: Document) -> Claim:
+    """What the in-toto statement in ``envelope`` says of ``subject``. For envelopes whose signature was verified.
 
     Raises TrustError and FormatError (``payload.type``, ``intoto.statement``, ``intoto.subject``).
     """
     found = ascii(envelope.payload_type[:80])
     need(envelope.payload_type == PAYLOAD_TYPE, Code.PAYLOAD_TYPE, "an envelope with another payload", found=found, wanted=PAYLOAD_TYPE)
     statement = Statement.parse(envelope.payload)
-    statement.check_about(subject)
-    return statement
+    return Claim(predicate_type=statement.predicate_type, annotations=statement.check_about(subject), predicate=statement.predicate)
 
 
-def _read(value: object) -> tuple[str, str, Digest]:
-    """The type, reference and digest of a payload, which has these members and no others, as Go and C readers agree on."""
+def _read(value: object) -> tuple[str, str, Digest, Mapping[str, str]]:
+    """The type, reference, digest and annotations of a payload, which has these members and no others, as Go and C readers
+    agree on."""
     match value:
         case {
             "critical": {"identity": {"docker-reference": str(names), **in_identity}, "image": {**image}, "type": str(kind), **in_critical},
             **rest,
         } if not in_identity and not in_critical and rest.keys() <= {"optional"} and image.keys() == {"docker-manifest-digest"}:
-            if isinstance(rest.get("optional"), dict | None) and isinstance(digest := image["docker-manifest-digest"], str):
-                return kind, names, Digest.parse(digest)
+            if isinstance(more := rest.get("optional"), dict | None) and isinstance(digest := image["docker-manifest-digest"], str):
+                annotations = {name: text for name, text in (more or {}).items() if isinstance(text, str)}
+                return kind, names, Digest.parse(digest), annotations
     raise FormatError("not of the form of a simple signing payload", wanted="critical (identity, image, type) and optional")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bundler import strictjson
@@ -24,11 +24,14 @@ _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement without its predicate, which no rule asks about."""
+    """A statement: what is said, and of which artifacts."""
 
     predicate_type: str
     subjects: tuple[Mapping[str, str], ...]
     """The digests of each artifact, by algorithm. Their names are nobody's business: an image is its digest."""
+    annotations: tuple[Mapping[str, str], ...] = ()
+    """What is said of each artifact beside its digests."""
+    predicate: Any = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, payload: bytes) -> "Statement":
@@ -42,17 +45,19 @@ class Statement:
                         raise FormatError("a statement of another version", found=ascii(kind[:80]), wanted=" or ".join(TYPES))
                     if len(subjects) > MAX_SUBJECTS:
                         raise FormatError("a statement with too many subjects", found=len(subjects), wanted=f"at most {MAX_SUBJECTS}")
-                    return cls(predicate_type, tuple(_digests(subject) for subject in subjects))
+                    digests, annotations = tuple(map(_digests, subjects)), tuple(map(_annotations, subjects))
+                    return cls(predicate_type, digests, annotations, value.get("predicate"))
         raise FormatError("an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT, wanted="_type, subject, predicateType")
 
-    def check_about(self, document: Document) -> None:
-        """Go on if a subject is these very bytes: equal in one digest, and contradicted by none.
+    def check_about(self, document: Document) -> Mapping[str, str]:
+        """Go on if a subject is these very bytes: equal in one digest, and contradicted by none. Gives its annotations.
 
         Raises TrustError (``intoto.subject``).
         """
         ours = {algorithm: hashlib.new(algorithm, document.raw).hexdigest() for algorithm in _ALGORITHMS}
-        about = any(_is(subject, ours) for subject in self.subjects)
-        need(about, Code.INTOTO_SUBJECT, "the statement is about something else", found=self._first, wanted=document.digest)
+        about = [number for number, subject in enumerate(self.subjects) if _is(subject, ours)]
+        need(bool(about), Code.INTOTO_SUBJECT, "the statement is about something else", found=self._first, wanted=document.digest)
+        return self.annotations[about[0]]
 
     @property
     def _first(self) -> str:
@@ -72,3 +77,9 @@ def _digests(subject: Any) -> Mapping[str, str]:
             if all(_HEX.fullmatch(digests[algorithm]) for algorithm in digests.keys() & set(_ALGORITHMS)):
                 return digests
     raise FormatError("a subject without well-formed digests", found=ascii(subject)[:80], wanted=f"1 to {MAX_DIGESTS} in lower-case hex")
+
+
+def _annotations(subject: Any) -> Mapping[str, str]:
+    """A subject's annotations that are texts (in-toto/attestation, ``spec/v1/resource_descriptor.md``)."""
+    annotations = subject.get("annotations")
+    return {n: value for n, value in annotations.items() if isinstance(value, str)} if isinstance(annotations, dict) else {}

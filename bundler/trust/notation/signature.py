@@ -46,8 +46,7 @@ class NotationSignature:
 
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.malformed``, ``payload.descriptor``)."""
-        check_payload(self.envelope, self.subject.descriptor)
-        return Claim()
+        return Claim(annotations=check_payload(self.envelope, self.subject.descriptor))
 
 
 @dataclass(frozen=True, slots=True)

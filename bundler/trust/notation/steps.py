@@ -1,6 +1,7 @@
 """The steps by which a Notation signature is proved under a store, in their order (notaryproject/specifications,
 ``trust-store-trust-policy.md``, "Signature Verification": the level ``strict``, which is the only one here)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,8 +63,8 @@ def prove(envelope: Envelope, store: Store, subject: Subject, *, tsa: Store | No
     return Proof(envelope.chain[0].subject, anchor, time, by)
 
 
-def check_payload(envelope: Envelope, descriptor: Descriptor) -> None:
-    """What was signed is the manifest of this ``descriptor``. For envelopes whose signature was verified.
+def check_payload(envelope: Envelope, descriptor: Descriptor) -> Mapping[str, str]:
+    """What was signed is the manifest of this ``descriptor``. For envelopes whose signature was verified. Gives its annotations.
 
     Raises TrustError (``payload.descriptor``) and FormatError (``payload.malformed``).
     """
@@ -76,6 +77,7 @@ def check_payload(envelope: Envelope, descriptor: Descriptor) -> None:
     same = (signed.media_type, signed.digest, signed.size) == (descriptor.media_type, descriptor.digest, descriptor.size)
     found, wanted = (f"{d.media_type} {d.digest} of {d.size} bytes" for d in (signed, descriptor))
     need(same, Code.PAYLOAD_DESCRIPTOR, "a signed payload about another manifest", found=found, wanted=wanted)
+    return signed.annotations
 
 
 def _anchor(envelope: Envelope, store: Store) -> str:

@@ -109,8 +109,8 @@ class BundledSignature:
         """
         if isinstance(self.bundle.content, MessageSignature):
             return Claim()
-        statement = stated(self.bundle.content, self.subject)
-        return Claim() if statement.predicate_type == SIGN_PREDICATE else Claim(predicate_type=statement.predicate_type)
+        claim = stated(self.bundle.content, self.subject)
+        return Claim(annotations=claim.annotations) if claim.predicate_type == SIGN_PREDICATE else claim
 
 
 def build_signature_bundle(document: Document, signer: Signer, *, annotations: Mapping[str, str]) -> bytes:

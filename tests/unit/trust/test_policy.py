@@ -80,6 +80,7 @@ name = "signed"
             "attestations": [SPDX],
             "node": "reference",
             "name": "any",
+            "annotations": {},
         },
         {
             "scope": "registry.example/app/**",
@@ -88,6 +89,7 @@ name = "signed"
             "attestations": [],
             "node": "both",
             "name": "signed",
+            "annotations": {},
         },
     ]
 
@@ -393,7 +395,7 @@ def test_what_trust_add_appends_reads_as_it_was_meant():
     text += render_rule(scope="**", keys=["keys/b.pub", "keys/c.pub"], threshold=2, attestations=[SPDX], node="both", name="signed")
     got = Policy.parse(text.encode(), files)
     assert [(seal.stream, seal.threshold) for seal in got.seals] == [("platform", 1)]
-    assert [(str(r.scope), r.threshold, r.attestations, str(r.node), str(r.name)) for r in got.rules] == [
+    assert [(str(r.scope), r.threshold, tuple(map(str, r.attestations)), str(r.node), str(r.name)) for r in got.rules] == [
         ("registry.example/app", 1, (), "reference", "any"),
         ("**", 2, (SPDX,), "both", "signed"),
     ]
