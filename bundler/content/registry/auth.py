@@ -213,9 +213,9 @@ def _basic(login: Login) -> str:
 
 
 def _within(stated: str, need: Need) -> Iterator[str]:
-    """The scopes that a registry states, no more than what the request needs: some know a repository by another name."""
+    """What a registry states beside the scopes of ``need``, for no other actions: some know a repository by another name, too."""
     for scope in stated.split()[:8]:
         match = _SCOPE.fullmatch(scope)
         actions = [action for action in need.actions if match and action in match[2].split(",")]
-        if match and actions:
+        if match and actions and match[1] not in {need.path, need.source}:
             yield f"repository:{match[1]}:{','.join(actions)}"

@@ -178,7 +178,7 @@ def test_a_repository_that_will_be_written_is_read_with_the_same_token(server: H
     repository.document("latest")
     with pytest.raises(BundlerError):
         repository.put(BLOB, lambda: iter([DATA]))
-    assert [query(asked)["scope"] for asked in server.to("GET", "/token")] == [["repository:app:pull,push", "repository:app:pull"]]
+    assert [query(asked)["scope"] for asked in server.to("GET", "/token")] == [["repository:app:pull,push"]]
 
 
 def test_a_mount_asks_for_both_repositories(server: HostileRegistry, reach: Reach):

@@ -148,6 +148,12 @@ def test_any_other_may_not(registry: str, realm: str):  # REG-022, REG-023, CVE-
     assert not may_ask_for_tokens(Url.parse(registry).origin, Url.parse(realm).origin)
 
 
+def test_what_this_machine_says_in_the_open_stays_on_it_whoever_is_listed():
+    registry, realm = Origin.of("http", "127.0.0.1:5000"), Origin.of("http", "auth.example")
+    assert not may_ask_for_tokens(registry, realm, listed=frozenset({"auth.example"}))
+    assert may_ask_for_tokens(registry, Origin.of("https", "auth.example"), listed=frozenset({"auth.example"}))
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

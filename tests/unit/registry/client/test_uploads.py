@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -328,12 +329,18 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
             handed_out += 1 << 18
             yield bytes(1 << 18)
 
+    heard = threading.Event()
+
     def early(exchange: Exchange) -> None:
         exchange.receive(1000)
         exchange.send(refusal(507, "DENIED", "full"))
+        heard.wait(20)  # without taking any more
 
     server.on("POST", UPLOADS, began()).on("PUT", SESSION, early)
+    start = time.monotonic()
     error = fails(lambda: reach(server).put(big, endless))
+    assert time.monotonic() - start < 8  # less than sending may be stuck for
+    heard.set()
     assert "507 DENIED: full" in str(error)
     assert handed_out < 64 << 20
 

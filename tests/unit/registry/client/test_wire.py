@@ -13,7 +13,7 @@ from bundler.content.registry.client import Repository
 from bundler.content.registry.http import Access, Transport
 from bundler.content.registry.origin import Url
 from bundler.content.registry.proxies import Proxies
-from bundler.content.registry.wire import Patience
+from bundler.content.registry.wire import Patience, Wire
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Exchange, HostileRegistry, Script, answer
@@ -79,6 +79,7 @@ def dripped(before: bytes, again: bytes, *, every: float = 0.05) -> Script:
         CHUNKED + b"0x5\r\nabcde\r\n0\r\n\r\n",
         CHUNKED + b"FFFFFFFFFFFFFFFF\r\n" + b"x" * 1000,
         CHUNKED + b"5\r\nabcdefgh\r\n0\r\n\r\n",
+        CHUNKED + b"5\r\nabcdefg\n0\r\n\r\n",
         CHUNKED + b"5;" + b"y" * (1 << 20) + b"\r\nabcde\r\n0\r\n\r\n",
         CHUNKED + b"0\r\n" + b"X: y\r\n" * 200 + b"\r\n",
     ],
@@ -134,11 +135,20 @@ def test_an_answer_that_comes_too_slowly_is_left(server: HostileRegistry, reach:
     assert seconds < 10
 
 
+def test_no_time_left_is_too_slow():
+    near, far = socket.socketpair()
+    with closing(near), closing(far):
+        wire = Wire(near, Patience())
+        wire.allow(-1)
+        with pytest.raises(TimeoutError):
+            wire.head()
+
+
 def test_time_that_the_reader_takes_is_not_the_registrys(server: HostileRegistry, reach: Reach):
     server.on("GET", AT, answer(200, b"x" * 1_000_000))
     big = Descriptor("application/octet-stream", BLOB.digest, 1_000_000)
     came = 0
-    for piece in reach(server, patience=Patience(answer=0.3, window=0.1)).chunks(big):
+    for piece in reach(server, patience=Patience(answer=0.3, window=0.4, rate=1 << 30)).chunks(big):
         time.sleep(0.15)
         came += len(piece)
     assert came == 1_000_000
