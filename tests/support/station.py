@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from bundler.content.registry.client import Registry, Repository
 from bundler.content.registry.http import Access
 from bundler.content.registry.server import Server
 from bundler.content.registry.server.wire import Answer, RefusedError, Request
+from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import signing
@@ -160,6 +162,24 @@ class Watched(Server):
                 raise RefusedError(status, code, message)
 
         self.before = before
+
+    def answer_with(self, path: str, body: bytes, media_type: str, *, digest: str | None = None) -> None:
+        """Answer this to every GET of ``path``."""
+        headers = {"Content-Type": media_type} | ({"Docker-Content-Digest": digest} if digest else {})
+        self.before = lambda request: Answer(200, headers, body) if request.path == path else None
+
+    def cut(self, path: str, body: bytes = b'{"schemaVersion":2') -> None:
+        """Answer every GET of ``path`` with a body that ends early."""
+
+        def half(request: Request) -> Answer | None:
+            if request.path != path:
+                return None
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+            file.write(body)
+            file.flush()
+            return Answer(200, {"Content-Type": mediatype.OCI_MANIFEST}, file, 0, 2 * len(body))
+
+        self.before = half
 
     def repository(self, path: str) -> Repository:
         """As this project's own client sees it, until the server ends."""
