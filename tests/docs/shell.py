@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +51,9 @@ def run(commands: list[str], folder: Path, *, env: Mapping[str, str] | None = No
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
+        with suppress(subprocess.TimeoutExpired):  # told below, with what was said until then
             process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            pass  # told below, with what was said until then
-        finally:
-            _end(process)
+        _end(process)
         out.seek(0)
         printed = out.read().split(MARK)[1:]
     assert process.returncode == 0, f"the shell ended with {process.returncode} in\n{commands[len(printed) - 1]}\nafter\n{printed[-1]}"
@@ -72,10 +71,8 @@ def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
@@ -91,8 +88,6 @@ def differs(shown: str, printed: str) -> str | None:
 
 def free_port() -> int:
     """A port that nobody listens on now."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,170 @@
+"""docs/reference/json.md against what the commands print, both ways: no name is missing on the page, and none is invented."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import DOCS, Page, code
+from tests.support import station
+from tests.support.station import Crossing, Ran
+
+TABLES = {table.heading: {code(row["name"]): row["type"] for row in table.rows} for table in Page.read(DOCS / "reference/json.md").tables}
+KINDS = {str: "string", bool: "boolean", int: "number", list: "list", dict: "object", type(None): "null"}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """Real runs of every command, good ones and bad ones, by the heading that describes them."""
+    folder = tmp_path_factory.mktemp("json")
+    with Crossing(folder) as crossing:
+        return {heading: [*runs(crossing)] for heading, runs in RUNS.items()}
+
+
+def _verdict(done: Ran) -> Any:
+    assert "error" not in done.json, done.out
+    return done.json
+
+
+def _verdicts(crossing: Crossing) -> Iterator[Any]:
+    here = crossing.folder
+    image = crossing.push(crossing.sign(crossing.content.index("words")), "team/app:v1")
+    first = crossing.export(image, to="first.oci.tar.zst", flags=["--expires", "9d"])
+    again = crossing.export(image, to="again.oci.tar.zst", flags=["--previous", first, "--platform", "linux/amd64"])
+    strange = crossing.signed_image("team/strange:v1", key=station.STRANGER)
+    damaged = here / "damaged.oci.tar.zst"
+    data = bytearray(first.read_bytes())
+    data[-150] ^= 1  # among the layers, which come last
+    damaged.write_bytes(data)
+    yield _verdict(crossing.run("verify", again, "--json"))
+    yield _verdict(crossing.run("verify", damaged, "--json"))
+    yield _verdict(crossing.run("verify", f"docker://{image.reference}", "--json"))
+    yield _verdict(crossing.run("verify", crossing.export(strange, to="strange.oci.tar.zst"), "--json"))
+    yield _verdict(crossing.run("verify", first, "--at", "2100-01-01", "--json"))
+    yield _verdict(crossing.import_(first, "--json"))
+    yield _verdict(crossing.run("extract", first, image.reference, "--to", f"oci:{here}/layout", "--json"))
+    empty = here / "empty-trust"
+    station.run("trust", "init", empty)
+    yield _verdict(station.run("verify", first, "--trust", empty, "--json"))
+    station.run("trust", "add", empty, "--seal", "default", "--scope", "**", "--key", crossing.keys["exporter"].with_suffix(".pub"))
+    yield _verdict(station.run("verify", first, "--trust", empty, "--json"))
+
+
+def _exports(crossing: Crossing) -> Iterator[Any]:
+    image = crossing.signed_image("team/exported:v1").reference
+    for name, flags in {"written": (), "planned": ("--dry-run",)}.items():
+        words = (image, "-o", crossing.folder / f"{name}.oci.tar.zst", "--key", crossing.keys["exporter"], *flags)
+        yield station.run("export", *words, "--json").json
+
+
+def _inspections(crossing: Crossing) -> Iterator[Any]:
+    bundle = crossing.export(crossing.signed_image("team/inspected:v1"), to="inspected.oci.tar.zst")
+    yield station.run("inspect", bundle, "--json").json
+
+
+def _keys(crossing: Crossing) -> Iterator[Any]:
+    yield station.run("keygen", crossing.folder / "fresh", "--no-password", "--json").json
+
+
+def _signings(crossing: Crossing) -> Iterator[Any]:
+    image = crossing.signed_image("team/signed:v1").reference
+    yield station.run("sign", image, "--key", crossing.keys["release"], "--json").json
+
+
+def _trust(crossing: Crossing) -> Iterator[Any]:
+    trust, public = crossing.folder / "written-trust", {name: key.with_suffix(".pub") for name, key in crossing.keys.items()}
+    yield station.run("trust", "init", trust, "--json").json
+    yield station.run("trust", "add", trust, "--seal", "s", "--scope", "**", "--key", public["exporter"], "--json").json
+    rule = ("--image", "**", "--key", public["release"], "--attestation", "spdx")
+    yield station.run("trust", "add", trust, *rule, "--json").json
+    yield station.run("trust", "list", trust, "--json").json
+    yield station.run("trust", "check", trust, "--json").json
+
+
+def _servings(crossing: Crossing) -> Iterator[Any]:
+    serving = station.spawned("serve", crossing.folder / "served", "--listen", "127.0.0.1:0", "--json")
+    with serving:
+        assert serving.stdout
+        yield json.loads(serving.stdout.readline())
+        serving.terminate()
+
+
+def _errors(crossing: Crossing) -> Iterator[Any]:
+    yield station.run("verify", crossing.folder / "absent", "--trust", crossing.trust, "--json").json
+    yield station.run("verify", "--nonsense", "--json").json
+    yield station.run("trust", "init", crossing.trust, "--json").json
+    yield station.run("export", "no/../reference", "-o", "x", "--key", crossing.keys["exporter"], "--json").json
+
+
+RUNS = {
+    "verify, import, extract": _verdicts,
+    "export": _exports,
+    "inspect": _inspections,
+    "keygen": _keys,
+    "sign": _signings,
+    "trust init, trust add, trust list, trust check": _trust,
+    "serve": _servings,
+    "An error": _errors,
+}
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every name in a value, in the page's spelling, with what it holds."""
+    if name:
+        yield name, value
+    if isinstance(value, dict):
+        for member, inner in value.items():
+            yield from _flat(inner, f"{name}.{member}" if name else member)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flat(inner, f"{name}[]")
+
+
+def _seen(runs: list[Any], told: dict[str, str]) -> dict[str, set[str]]:
+    """The kinds of value that each name had; what the page leaves to the specification is left out, and so are objects in lists."""
+    elsewhere = tuple(name.removesuffix("*") for name in told if name.endswith("*"))
+    seen: dict[str, set[str]] = defaultdict(set)
+    for name, value in (pair for run in runs for pair in _flat(run)):
+        if name in told or not (name.startswith(elsewhere) or (name.endswith("[]") and isinstance(value, dict))):
+            seen[name].add(KINDS[type(value)])
+    return seen
+
+
+@pytest.mark.parametrize("heading", RUNS)
+def test_the_page_has_every_name_that_is_printed_and_no_other(heading: str, printed: dict[str, list[Any]]):
+    told = TABLES[heading]
+    assert _seen(printed[heading], told).keys() == {name for name in told if not name.endswith("*")}
+
+
+@pytest.mark.parametrize("heading", RUNS)
+def test_the_page_gives_the_type_of_every_value(heading: str, printed: dict[str, list[Any]]):
+    told = TABLES[heading]
+    for name, kinds in _seen(printed[heading], told).items():
+        assert kinds <= set(told[name].split(" or ")), name
+
+
+@pytest.mark.parametrize("heading", RUNS)
+def test_no_value_is_called_nullable_that_never_was_null(heading: str, printed: dict[str, list[Any]]):
+    told = TABLES[heading]
+    never = {name for name, kinds in _seen(printed[heading], told).items() if "or null" in told[name] and "null" not in kinds}
+    assert never <= {
+        "images[].left_out[].platform",  # a child that its index gives no platform
+        "images[].checks[].spec",
+    }
+
+
+def test_every_shape_on_the_page_was_printed():
+    assert TABLES.keys() == RUNS.keys()
+
+
+def test_the_verdicts_among_the_runs_are_of_every_kind(printed: dict[str, list[Any]]):
+    verdicts = printed["verify, import, extract"]
+    assert {verdict["passed"] for verdict in verdicts} == {True, False}
+    reasons = {reason for verdict in verdicts for part in ("seal", "content") if verdict[part] for reason in verdict[part]["reasons"]}
+    assert {"seal.signature", "time.expired", "content.frame"} <= reasons
+    assert {reason for verdict in verdicts for image in verdict["images"] for reason in image["reasons"]} >= {
+        "policy.no-match",
+        "policy.threshold",
+    }
