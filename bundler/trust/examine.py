@@ -57,7 +57,7 @@ class Fact:
 class Finding:
     """What became of one piece of evidence."""
 
-    piece: tuple[str, str, str, int, str]
+    piece: tuple[str, str, str, int]
     """Names it: findings sorted by this stand in one order, whatever order the evidence came in."""
     subject: Digest
     checks: tuple[Check, ...]
@@ -217,8 +217,7 @@ def _without_signature(piece: Evidence) -> Check:
 
 
 def _finding(piece: Evidence, checks: Iterable[Check], *, facts: tuple[Fact, ...] = (), meant: bool = False) -> Finding:
-    annotations = str(sorted(piece.layer.annotations.items())) if piece.layer else ""
-    name = (str(piece.subject), str(piece.document.digest), str(piece.form), _place(piece), annotations)
+    name = (str(piece.subject), str(piece.document.digest), str(piece.form), _place(piece))
     return Finding(name, piece.subject, tuple(checks), facts, meant)
 
 

@@ -167,6 +167,15 @@ def test_a_hint_at_a_pinned_key_makes_a_bad_signature_altered(image: Scene):
     assert reasons(image.judge(RULE)) == ["policy.threshold", "signature.invalid"]
 
 
+def test_a_hint_at_another_key_makes_it_unknown(image: Scene):
+    image.add(bundle(dsse(image.root, OTHER), OTHER))
+    verdict = image.judge(policy(rule(P256, THIRD, threshold=1)))
+    assert reasons(verdict) == ["policy.threshold", "key.unknown", "signature.invalid"]
+    details = {str(check.code): check.detail for check in verdict.checks}
+    assert details["key.unknown"].endswith(f"found the hint {OTHER.hint!r}")
+    assert details["signature.invalid"].endswith("(of 2 signers)")
+
+
 def test_k_6_a_hint_never_excludes_and_never_adds(image: Scene):
     image.add(bundle(dsse(image.root), OTHER))
     assert image.judge(RULE).passed
@@ -674,6 +683,7 @@ def test_sig_007_a_signature_that_names_another_repository(image: Scene, referen
     verdict = image.judge(policy(rule(P256, name="signed")))
     assert reasons(verdict) == ["policy.name"]
     assert verdict.signers == ()
+    assert any(check.detail.endswith(f"found {reference!r}") for check in verdict.checks)
 
 
 def test_names_of_docker_hub_are_expanded():
@@ -768,6 +778,10 @@ def test_a_check_tells_a_person_what_was_found(image: Scene):
     assert check.detail == f"layer 2: ECDSA P-256 with SHA256 by {P256.fingerprint}"
     assert check.spec == "cosign, specs/SIGNATURE_SPEC.md"
     assert all(check.detail and check.subject for check in verdict.checks)
+    alone = Scene.of_image()
+    alone.content.sig(alone.root.digest, signed(alone.root))
+    [check] = passed(alone.judge(RULE), "signature")
+    assert check.detail == f"ECDSA P-256 with SHA256 by {P256.fingerprint}"
 
 
 def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch):
