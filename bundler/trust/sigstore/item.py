@@ -103,7 +103,7 @@ class Item:
 def _chain(annotations: tuple[bytes, ...]) -> tuple[Certificate, ...]:
     """The signer's certificate, alone in the first annotation, and those of the second."""
     found = [Certificate.parse_pem(text) for text in annotations]
-    need(all(found) and (not found or len(found[0]) == 1), Code.X509_MALFORMED, "a signature without the one certificate of its signer")
+    need(not found or len(found[0]) == 1, Code.X509_MALFORMED, "a signature without the one certificate of its signer")
     chain = tuple(certificate for certificates in found for certificate in certificates)
     need(len(chain) <= MAX_CHAIN, Code.LIMIT_SIGNATURE, "too many certificates", found=len(chain), wanted=MAX_CHAIN)
     return chain
