@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from bundler.content.registry.server import Server
 from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Document
+from bundler.oci.manifest import MAX_DOCUMENT, Document
 from tests.support import signing
 from tests.support.layouts import Content, push, push_with_evidence
 from tests.support.signing import Key
@@ -130,6 +130,10 @@ class Watched(Server):
         self.referrers_api = referrers_api
         self.before: Callable[[Request], Answer | None] = lambda _: None
         """Sees each request first; may answer it, raise RefusedError, or end the process that asks."""
+        self.after: Callable[[Request, Answer], bytes | None] = lambda _request, _answer: None
+        """Sees each answer last; may give it another body."""
+        self.strict_about_children = False
+        """Whether an index is refused of which a child is not there, as distribution does."""
 
     @property
     def host(self) -> str:
@@ -144,13 +148,27 @@ class Watched(Server):
         self.asked.append(f"{request.method} {request.path}")
         if (said := self.before(request)) is not None:
             return said
-        if self.referrers_api:
-            return super().answer(request)
-        if "/referrers/" in request.path:
+        if not self.referrers_api and "/referrers/" in request.path:
             raise RefusedError(404, "UNSUPPORTED", "page not found")
+        if self.strict_about_children and request.method == "PUT" and "/manifests/" in request.path:
+            request = self._with_children(request)
         answer = super().answer(request)
-        kept = {name: value for name, value in answer.headers.items() if name != "OCI-Subject"}
-        return Answer(answer.status, kept, answer.body, answer.offset, answer.count)
+        hidden = set() if self.referrers_api else {"OCI-Subject"}
+        kept = {name: value for name, value in answer.headers.items() if name not in hidden}
+        body = self.after(request, answer)
+        return Answer(answer.status, kept, answer.body, answer.offset, answer.count) if body is None else Answer(answer.status, kept, body)
+
+    def _with_children(self, request: Request) -> Request:
+        raw = request.body.read(MAX_DOCUMENT) or b""
+        for child in Document.parse(raw).children:
+            where = request.path.rpartition("/")[0]
+            super().answer(replace(request, method="GET", path=f"{where}/{child.digest}"))  # refused, if it is not there
+        return replace(request, body=_Read(raw))  # type: ignore[arg-type]  # all that is asked of it
+
+    def forget(self, name: str, digest: Digest) -> None:
+        """Lose a blob, as a garbage collector does."""
+        path = f"/v2/{name.partition('/')[2]}/blobs/{digest}"
+        super().answer(Request("DELETE", path, {}, {}, _Read(b"")))  # type: ignore[arg-type]
 
     def refuse(self, status: int, code: str, message: str = "no", *, when: Callable[[Request], bool], times: int = 1_000_000) -> None:
         """Refuse the next so many requests of which ``when`` is true."""
@@ -188,6 +206,20 @@ class Watched(Server):
     def close(self) -> None:
         self.clients.close()
         super().close()
+
+
+@dataclass
+class _Read:
+    """The body of a request that was read already."""
+
+    data: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def read(self, limit: int) -> bytes | None:
+        return self.data if len(self.data) <= limit else None
 
 
 # --- both sides ---

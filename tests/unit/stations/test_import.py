@@ -1,0 +1,599 @@
+"""Filling a registry: asked before it is written, what was verified and nothing else, and what others put there stays."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.content.registry.server.wire import Request
+from bundler.oci import mediatype
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document, Manifest
+from tests.support import signing
+from tests.support.layouts import Content, push
+from tests.support.station import RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of
+
+
+def import_(crossing: Crossing, image: Image, *flags: object) -> Ran:
+    return crossing.import_(crossing.export(image), "--json", *flags)
+
+
+def layers(document: Document | None) -> list[tuple[Digest, str | None]]:
+    assert document is not None
+    assert isinstance(document.content, Manifest)
+    return [(layer.digest, layer.annotations.get("dev.cosignproject.cosign/signature")) for layer in document.content.layers]
+
+
+# --- names ---
+
+
+def test_an_image_goes_below_the_prefix_under_its_own_host_and_path(crossing: Crossing):
+    image = crossing.signed_image("team/app:v1")
+    ran = crossing.import_(crossing.export(image), "--json", prefix="mirror/one")
+    host = crossing.here.host.replace(":", "-")
+    assert ran.json["images"][0]["destination"] == f"{crossing.there.host}/mirror/one/{host}/team/app:v1"
+    assert crossing.there.repository(f"mirror/one/{host}/team/app").document("v1") == image.root
+
+
+MAPS: dict[str, tuple[list[str], str]] = {
+    "the longest FROM wins": (["{host}=a", "{host}/team=b", "{host}/team/app=c/d"], "c/d"),
+    "whatever the order": (["{host}/team/app=c/d", "{host}=a", "{host}/team=b"], "c/d"),
+    "what is below FROM stays": (["{host}/team=b"], "b/app"),
+    "an empty TO": (["{host}="], "team/app"),
+    "whole components": (["{host}/te=x", "{host}/team/ap=y"], "{dashed}/team/app"),
+    "slashes around it": (["{host}/team/=/b/"], "b/app"),
+}
+
+
+@pytest.mark.parametrize("case", MAPS)
+def test_names_are_mapped(case: str, crossing: Crossing):
+    rules, wanted = MAPS[case]
+    host = crossing.here.host
+    flags = [word for rule in rules for word in ("--map", rule.format(host=host))]
+    ran = import_(crossing, crossing.signed_image("team/app:v1"), *flags)
+    path = wanted.format(dashed=host.replace(":", "-"))
+    assert ran.json["images"][0]["destination"] == f"{crossing.there.host}/{path}:v1"
+
+
+BAD_MAPS = [
+    ["--map", "nonsense"],
+    ["--map", "=x"],
+    ["--map", "a=x", "--map", "a=y"],
+    ["--map", "{host}/team=UPPER"],
+    ["--map", "{host}=a:5000"],
+]
+
+
+@pytest.mark.parametrize("flags", BAD_MAPS)
+def test_a_map_that_makes_no_name_is_refused_before_anything_is_sent(flags: list[str], crossing: Crossing):
+    ran = import_(crossing, crossing.signed_image(), *(flag.format(host=crossing.here.host) for flag in flags))
+    assert ran.exit == 2
+    assert not crossing.there.changes
+
+
+def test_an_image_that_a_map_leaves_without_a_name_is_refused(crossing: Crossing):
+    ran = import_(crossing, crossing.signed_image("team/app:v1"), "--map", f"{crossing.here.host}/team/app=")
+    assert (ran.exit, ran.code) == (2, "usage.reference")
+    assert not crossing.there.changes
+
+
+def test_a_map_that_fits_nothing_is_said(crossing: Crossing):
+    ran = import_(crossing, crossing.signed_image(), "--map", "registry.exmaple=x")
+    assert ran.exit == 0
+    assert "--map registry.exmaple=… fits no image" in ran.err
+
+
+@pytest.mark.parametrize("destination", ["", "nohost", "http://127.0.0.1:5000", "127.0.0.1:5000/UPPER", "127.0.0.1:5000/a b", "[::1"])
+def test_a_destination_that_is_none_is_refused(destination: str, crossing: Crossing):
+    ran = crossing.run("import", crossing.export(crossing.signed_image()), destination, "--json")
+    assert (ran.exit, ran.code) == (2, "usage.reference")
+
+
+def test_a_digest_goes_without_a_tag_and_that_is_said(crossing: Crossing):
+    root = crossing.sign(crossing.content.image())
+    crossing.push(root)
+    bundle = crossing.export(f"{crossing.here.host}/team/app@{root.digest}")
+    ran = crossing.import_(bundle)
+    path = f"{crossing.here.host.replace(':', '-')}/team/app"
+    assert f"now at {crossing.there.host}/{path}@{root.digest}, without a tag" in ran.out
+    assert list(tags_of(crossing.there.repository(path))) == [f"{root.digest.tag}.sig"]
+    assert crossing.there.repository(path).document(root.digest) == root
+
+
+# --- conflicts ---
+
+
+def test_all_names_that_are_taken_are_listed_together_and_nothing_is_sent(crossing: Crossing):
+    images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two", "three")]
+    for image in images[:2]:
+        crossing.content = Content()
+        push(crossing.arrived(image), crossing.content, crossing.content.image("other"), tag="v1")
+    crossing.there.asked.clear()
+    ran = crossing.import_(crossing.export(*images), "--json")
+    assert (ran.exit, ran.code) == (8, "name.conflict")
+    assert all(f"team/{name}:v1" in ran.json["error"]["found"] for name in ("one", "two"))
+    assert "three" not in ran.json["error"]["found"]
+    assert not crossing.there.changes
+
+
+def test_replace_moves_the_tag(crossing: Crossing):
+    image = crossing.signed_image()
+    other = Content()
+    push(crossing.arrived(image), other, other.image("other"), tag="v1")
+    assert import_(crossing, image, "--replace").exit == 0
+    assert tags_of(crossing.arrived(image))["v1"] == image.root.digest
+
+
+def test_a_name_that_holds_what_nobody_can_read_is_a_conflict_too(crossing: Crossing):
+    image = crossing.signed_image()
+    path = f"/v2/{crossing.here.host.replace(':', '-')}/team/app/manifests/v1"
+    crossing.there.answer_with(path, b'{"schemaVersion":1}', mediatype.OCI_MANIFEST)
+    assert (import_(crossing, image).exit, crossing.there.changes) == (8, [])
+
+
+def test_two_references_that_end_at_one_name_are_a_conflict_whatever_is_there(crossing: Crossing):
+    one, two = crossing.signed_image("one/app:v1", words="one"), crossing.signed_image("two/app:v1", words="two")
+    host = crossing.here.host
+    ran = crossing.import_(crossing.export(one, two), "--json", "--map", f"{host}/one=x", "--map", f"{host}/two=x", "--replace")
+    assert (ran.exit, ran.code) == (8, "name.conflict")
+    assert "both become" in ran.json["error"]["found"]
+    assert not crossing.there.changes
+
+
+def test_two_references_to_one_image_may_end_at_one_name(crossing: Crossing):
+    one = crossing.signed_image("one/app:v1")
+    two = crossing.push(one.root, "two/app:v1")
+    host = crossing.here.host
+    ran = crossing.import_(crossing.export(one, two), "--json", "--map", f"{host}/one=x", "--map", f"{host}/two=x")
+    assert ran.exit == 0, ran.err
+    assert tags_of(crossing.there.repository("x/app"))["v1"] == one.root.digest
+
+
+def test_what_is_there_already_is_sent_no_second_time(crossing: Crossing):
+    image = crossing.push(crossing.sign(crossing.content.index()))
+    bundle = crossing.export(image)
+    assert crossing.import_(bundle).exit == 0
+    crossing.there.asked.clear()
+    again = crossing.import_(bundle, "-v")
+    assert again.exit == 0
+    assert "0 blobs" in again.err
+    assert not [line for line in crossing.there.changes if "/blobs/" in line]
+    assert not [line for line in crossing.there.changes if line.endswith("/manifests/v1")]
+
+
+def test_a_blob_is_mounted_from_a_sibling_repository(crossing: Crossing):
+    one = crossing.signed_image("one/app:v1")
+    two = crossing.push(one.root, "two/app:v1")
+    assert crossing.import_(crossing.export(one, two)).exit == 0
+    assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 4
+    assert faults(crossing.arrived(two)) == []
+
+
+# --- dry run ---
+
+
+def test_a_dry_run_changes_nothing_and_says_where_things_would_go(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    ran = crossing.import_(bundle, "--dry-run")
+    assert ran.exit == 0
+    assert ran.first == "PASSED: 1 image verified, and would be imported"
+    assert f"would go to {crossing.there.host}/" in ran.out
+    assert not crossing.there.changes
+    assert crossing.there.asked
+
+
+def test_a_dry_run_finds_conflicts(crossing: Crossing):
+    image = crossing.signed_image()
+    other = Content()
+    push(crossing.arrived(image), other, other.image("other"), tag="v1")
+    assert import_(crossing, image, "--dry-run").exit == 8
+
+
+# --- what is not admitted ---
+
+
+def mixed(crossing: Crossing) -> tuple[Image, Image, Path]:
+    good, bad = crossing.signed_image("team/good:v1", words="good"), crossing.signed_image("team/bad:v1", key=STRANGER, words="bad")
+    return good, bad, crossing.export(good, bad)
+
+
+def test_one_refused_image_keeps_the_whole_bundle_out(crossing: Crossing):
+    *_, bundle = mixed(crossing)
+    ran = crossing.import_(bundle, "--json")
+    assert ran.exit == 5
+    assert [image["passed"] for image in ran.json["images"]] == [True, False]
+    assert [image["destination"] for image in ran.json["images"]] == [None, None]
+    assert not crossing.there.asked
+
+
+def test_the_passing_ones_are_admitted_when_asked_and_the_rest_is_named(crossing: Crossing):
+    good, bad, bundle = mixed(crossing)
+    ran = crossing.import_(bundle, "--json", "--admit-passing")
+    assert ran.exit == 9
+    assert not ran.json["passed"]
+    first, second = ran.json["images"]
+    assert first["destination"].endswith("/team/good:v1")
+    assert (second["destination"], second["reasons"][0]) == (None, "policy.threshold")
+    assert tags_of(crossing.arrived(good))["v1"] == good.root.digest
+    assert crossing.arrived(bad).tags() == []
+    words = crossing.import_(bundle, "--admit-passing")
+    assert words.first == "PARTLY: 1 image verified and imported; 1 refused"
+
+
+def test_admitting_what_passes_admits_nothing_where_nothing_does(crossing: Crossing):
+    ran = import_(crossing, crossing.signed_image(key=STRANGER), "--admit-passing")
+    assert (ran.exit, crossing.there.asked) == (5, [])
+
+
+def test_a_damaged_bundle_admits_nothing_whatever_is_asked(crossing: Crossing):
+    good, _, bundle = mixed(crossing)
+    data = bytearray(bundle.read_bytes())
+    layer = next(b for b in crossing.content.blobs.values() if b[:2] == b"\x1f\x8b")  # stored as it is
+    data[data.index(layer[10:40]) + 15] ^= 1
+    bundle.write_bytes(data)
+    ran = crossing.import_(bundle, "--json", "--admit-passing")
+    assert ran.exit == 4
+    assert not ran.json["content"]["passed"]
+    assert not crossing.there.asked
+    assert good.root.raw
+
+
+def test_evidence_that_could_be_run_is_not_pushed(crossing: Crossing):
+    """An image in the place of an SBOM, and one that refers to the image."""
+    root = crossing.sign(crossing.content.image())
+    layer = crossing.content.layer("evil")
+    config = crossing.content.blob(json.dumps({"architecture": "amd64", "os": "linux"}).encode(), mediatype.OCI_CONFIG)
+    by_subject = crossing.content.manifest(config, [layer], subject=root)
+    by_tag = crossing.content.manifest(config, [layer, layer])
+    crossing.content.tags[f"{root.digest.tag}.sbom"] = by_tag
+    image = crossing.push(root)
+    ran = import_(crossing, image)
+    assert ran.exit == 0
+    runnable = {check["subject"] for check in ran.json["images"][0]["checks"] if check["code"] == "evidence.runnable"}
+    assert runnable == {str(by_subject.digest), str(by_tag.digest)}
+    arrived = crossing.arrived(image)
+    assert arrived.document(by_subject.digest) is None
+    assert arrived.document(by_tag.digest) is None
+    assert sorted(tags_of(arrived)) == [f"{root.digest.tag}.sig", "v1"]
+    assert not arrived.has(layer)
+
+
+# --- what others put there ---
+
+
+def theirs(crossing: Crossing, image: Image, *signatures: tuple[bytes, bytes], **how: Any) -> Document:
+    """A ``.sig`` that lies at the destination before."""
+    content = Content()
+    push(crossing.arrived(image), content, made := content.sig(image.root.digest, *signatures, **how), tag=f"{image.root.digest.tag}.sig")
+    return made
+
+
+def test_signatures_that_are_there_and_those_that_come_are_merged(crossing: Crossing):
+    image = crossing.signed_image()
+    ours = crossing.content.tags[f"{image.root.digest.tag}.sig"]
+    there = theirs(crossing, image, signing.signed(image.root, STRANGER), signing.signed(image.root, signing.THIRD))
+    ran = crossing.import_(crossing.export(image))
+    assert ran.exit == 0
+    assert f"merged: {image.root.digest.tag}.sig is " in ran.out
+    union = crossing.arrived(image).document(f"{image.root.digest.tag}.sig")
+    assert layers(union) == layers(there) + layers(ours)
+    assert union is not None
+    config = json.loads(b"".join(crossing.arrived(image).chunks(union.blobs[0])))
+    assert config["rootfs"]["diff_ids"] == [str(digest) for digest, _ in layers(union)]
+    assert crossing.arrived(image).document(ours.digest) == ours
+    assert faults(crossing.arrived(image)) == []
+
+
+def test_a_second_import_merges_nothing_more(crossing: Crossing):
+    image = crossing.signed_image()
+    theirs(crossing, image, signing.signed(image.root, STRANGER))
+    bundle = crossing.export(image)
+    assert crossing.import_(bundle).exit == 0
+    before = tags_of(crossing.arrived(image))
+    ran = crossing.import_(bundle)
+    assert "merged" not in ran.out
+    assert tags_of(crossing.arrived(image)) == before
+
+
+def test_what_is_there_stays_where_it_has_all_of_ours(crossing: Crossing):
+    image = crossing.signed_image()
+    ours = crossing.content.tags[f"{image.root.digest.tag}.sig"]
+    there = theirs(crossing, image, signing.signed(image.root, STRANGER), signing.signed(image.root, RELEASE))
+    ran = crossing.import_(crossing.export(image))
+    assert "merged" not in ran.out
+    assert tags_of(crossing.arrived(image))[f"{image.root.digest.tag}.sig"] == there.digest
+    assert crossing.arrived(image).document(ours.digest) == ours
+
+
+def test_ours_is_written_where_it_has_all_of_theirs(crossing: Crossing):
+    root = crossing.content.image()
+    ours = crossing.content.sig(root.digest, signing.signed(root, RELEASE), signing.signed(root, STRANGER))
+    image = crossing.push(root)
+    theirs(crossing, image, signing.signed(root, STRANGER))
+    ran = crossing.import_(crossing.export(image))
+    assert "merged" not in ran.out
+    assert tags_of(crossing.arrived(image))[f"{root.digest.tag}.sig"] == ours.digest
+
+
+def test_two_signatures_over_one_payload_are_two(crossing: Crossing):
+    """They differ in their annotations alone."""
+    image = crossing.signed_image()
+    payload, _ = signing.signed(image.root)
+    theirs(crossing, image, (payload, STRANGER.sign(payload)))
+    assert crossing.import_(crossing.export(image)).exit == 0
+    assert len(layers(crossing.arrived(image).document(f"{image.root.digest.tag}.sig"))) == 2
+
+
+@pytest.mark.parametrize(
+    "config", [b"{}", b"[]", b"no JSON", b'{"rootfs":null}', b'{"rootfs":{"diff_ids":[1,2,3]}}', b'{"rootfs":{"diff_ids":5}}']
+)
+def test_a_config_that_is_no_list_of_layers_is_made_anew(config: bytes, crossing: Crossing):
+    image = crossing.signed_image()
+    content = Content()
+    payload, signature = signing.signed(image.root, STRANGER)
+    layer = content.blob(payload, mediatype.SIMPLE_SIGNING)
+    signed = layer.to_json() | {"annotations": {"dev.cosignproject.cosign/signature": signing.b64(signature)}}
+    described = content.blob(config, mediatype.OCI_CONFIG).to_json()
+    there = content.document({"mediaType": mediatype.OCI_MANIFEST, "config": described, "layers": [signed]})
+    push(crossing.arrived(image), content, there, tag=f"{image.root.digest.tag}.sig")
+    ran = crossing.import_(crossing.export(image))
+    assert ran.exit == 0, ran.err
+    union = crossing.arrived(image).document(f"{image.root.digest.tag}.sig")
+    assert union is not None
+    made = json.loads(b"".join(crossing.arrived(image).chunks(union.blobs[0])))
+    assert made["rootfs"] == {"type": "layers", "diff_ids": [str(digest) for digest, _ in layers(union)]}
+
+
+def test_an_index_in_the_place_of_signatures_stays_and_is_reported(crossing: Crossing):
+    image = crossing.signed_image()
+    ours = crossing.content.tags[f"{image.root.digest.tag}.sig"]
+    other = Content()
+    there = push(crossing.arrived(image), other, other.index("other"), tag=f"{image.root.digest.tag}.sig")
+    ran = crossing.import_(crossing.export(image))
+    assert ran.exit == 0
+    assert f"holds {there.digest}, and was left as it is; what came is {ours.digest}" in ran.out
+    assert crossing.arrived(image).document(ours.digest) == ours
+
+
+def test_another_sbom_that_is_there_stays_and_is_reported(crossing: Crossing):
+    """cosign reads exactly one layer there."""
+    root = crossing.sign(crossing.content.image())
+    ours = crossing.content.sbom(root.digest, b"ours")
+    image = crossing.push(root)
+    content = Content()
+    there = push(crossing.arrived(image), content, content.sbom(root.digest, b"theirs"), tag=f"{root.digest.tag}.sbom")
+    ran = crossing.import_(crossing.export(image))
+    assert ran.exit == 0
+    assert "was left as it is" in ran.out
+    assert tags_of(crossing.arrived(image))[f"{root.digest.tag}.sbom"] == there.digest
+    assert crossing.arrived(image).document(ours.digest) == ours
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Any:
+    """A destination without an API for referrers."""
+    with Crossing(tmp_path / "flat", referrers_there=False) as running:
+        yield running
+
+
+def test_what_the_fallback_index_lists_already_stays_in_it(flat: Crossing):
+    root = flat.sign(flat.content.image())
+    ours = flat.attach(root)
+    image = flat.push(root)
+    content = Content()
+    other = content.artifact(b"theirs", subject=root, annotations={"by": "them"})
+    repository = flat.arrived(image)
+    push(repository, content, other)
+    before = push(repository, content, content.fallback(root.digest, other), tag=root.digest.tag)
+    assert flat.import_(flat.export(image)).exit == 0
+    after = repository.document(root.digest.tag)
+    assert after is not None
+    assert [child.digest for child in after.children] == [other.digest, ours.digest]
+    assert json.loads(after.raw)["manifests"][:1] == json.loads(before.raw)["manifests"]
+
+
+def test_an_image_at_the_fallback_tag_is_not_overwritten_but_reported(flat: Crossing):
+    root = flat.sign(flat.content.image())
+    ours = flat.attach(root)
+    image = flat.push(root)
+    content = Content()
+    there = push(flat.arrived(image), content, content.image("theirs"), tag=root.digest.tag)
+    ran = flat.import_(flat.export(image))
+    assert ran.exit == 0
+    assert f"{root.digest.tag} holds an image, {there.digest}, where the list of referrers belongs" in ran.out
+    assert tags_of(flat.arrived(image))[root.digest.tag] == there.digest
+    assert flat.arrived(image).document(ours.digest) == ours
+
+
+def test_a_fallback_index_that_lists_what_is_gone_is_mended_where_the_registry_minds(flat: Crossing):
+    root = flat.sign(flat.content.image())
+    ours = flat.attach(root)
+    image = flat.push(root)
+    content, elsewhere = Content(), Content()
+    gone, kept = elsewhere.artifact(b"gone", subject=root), content.artifact(b"kept", subject=root)
+    push(flat.arrived(image), content, kept)
+    push(flat.arrived(image), content, content.fallback(root.digest, gone, kept), tag=root.digest.tag)
+    flat.there.strict_about_children = True
+    ran = flat.import_(flat.export(image))
+    assert ran.exit == 0, ran.err
+    assert f"listed {gone.digest}, which the registry does not have" in ran.out
+    after = flat.arrived(image).document(root.digest.tag)
+    assert after is not None
+    assert [child.digest for child in after.children] == [kept.digest, ours.digest]
+
+
+def test_a_registry_that_lists_referrers_itself_gets_no_fallback_index(crossing: Crossing):
+    root = crossing.sign(crossing.content.image())
+    crossing.attach(root)
+    image = crossing.push(root)
+    assert crossing.import_(crossing.export(image)).exit == 0
+    assert root.digest.tag not in crossing.arrived(image).tags()
+
+
+def test_a_registry_that_promises_a_listing_and_does_not_list_gets_the_fallback_index(crossing: Crossing):
+    """Checklist 5: some answer OCI-Subject and have no API."""
+    root = crossing.sign(crossing.content.image())
+    ours = crossing.attach(root)
+    image = crossing.push(root)
+    bundle = crossing.export(image)
+    crossing.there.refuse(404, "UNSUPPORTED", when=lambda request: "/referrers/" in request.path)
+    assert crossing.import_(bundle).exit == 0
+    after = crossing.arrived(image).document(root.digest.tag)
+    assert after is not None
+    assert [child.digest for child in after.children] == [ours.digest]
+
+
+def test_another_writer_between_reading_and_writing_does_not_lose_ours(flat: Crossing):
+    """The fallback index is written by somebody else right after us: what is read back is not ours, so it is joined again."""
+    root = flat.sign(flat.content.image())
+    ours = flat.attach(root)
+    image = flat.push(root)
+    bundle = flat.export(image)
+    content = Content()
+    other = content.artifact(b"theirs", subject=root)
+    push(flat.arrived(image), content, other)
+    between = [content.fallback(root.digest, other)]
+    put: list[bool] = []
+
+    def meanwhile(request: Request) -> None:
+        if request.path.endswith(f"/manifests/{root.digest.tag}"):
+            if request.method == "PUT":
+                put.append(True)
+            elif put and between:
+                push(flat.arrived(image), content, between.pop(), tag=root.digest.tag)
+
+    flat.there.before = meanwhile
+    ran = flat.import_(bundle)
+    assert ran.exit == 0, ran.err
+    after = flat.arrived(image).document(root.digest.tag)
+    assert after is not None
+    assert {child.digest for child in after.children} == {other.digest, ours.digest}
+
+
+# --- a registry with habits ---
+
+
+def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossing: Crossing):
+    """Registries collect garbage, and a blob that was there a moment ago is not."""
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    layer = image.root.blobs[1]
+    lost: list[bool] = []
+
+    def collect(request: Request) -> None:
+        if request.method == "PUT" and request.path.endswith(f"/manifests/{image.root.digest}") and not lost:
+            lost.append(True)
+            crossing.there.forget(crossing.arrived(image).name, layer.digest)
+
+    crossing.there.before = collect
+    ran = crossing.import_(bundle)
+    assert ran.exit == 0, ran.err
+    assert lost
+    assert faults(crossing.arrived(image)) == []
+    assert sum(line.startswith("PUT") and "/uploads/" in line for line in crossing.there.asked) == 5
+
+
+def test_a_registry_that_goes_on_refusing_is_named(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    crossing.there.refuse(
+        404, "MANIFEST_BLOB_UNKNOWN", "unknown", when=lambda r: r.method == "PUT" and r.path.endswith(f"/manifests/{image.root.digest}")
+    )
+    ran = crossing.import_(bundle, "--json")
+    assert (ran.exit, ran.code) == (7, "registry.status")
+    assert "although everything that it names was sent" in ran.json["error"]["what"]
+    assert crossing.arrived(image).tags() == []
+
+
+REFUSALS = {
+    "as distribution 2.8": (400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"),
+    "as olareg": (404, "MANIFEST_UNKNOWN", "manifest unknown"),
+    "as others": (400, "MANIFEST_INVALID", "manifest invalid: child missing"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_registry_that_refuses_a_sparse_index_is_said_to(refusal: str, crossing: Crossing):
+    status, code, message = REFUSALS[refusal]
+    image = crossing.push(crossing.sign(crossing.content.index()))
+    bundle = crossing.export(image, flags=["--platform", "linux/amd64"])
+    crossing.there.refuse(status, code, message, when=lambda r: r.method == "PUT" and r.path.endswith(f"/manifests/{image.root.digest}"))
+    ran = crossing.import_(bundle, "--json")
+    assert (ran.exit, ran.code) == (7, "registry.sparse-index")
+    assert "without --platform" in ran.json["error"]["next"]
+    assert "v1" not in crossing.arrived(image).tags()
+
+
+def test_a_sparse_index_enters_where_it_may(crossing: Crossing):
+    image = crossing.push(crossing.sign(crossing.content.index()))
+    ran = crossing.import_(crossing.export(image, flags=["--platform", "linux/arm64"]), "--json")
+    assert ran.exit == 0
+    [said] = ran.json["images"]
+    assert said["platforms"] == ["linux/arm64"]
+    assert said["left_out"] == [{"digest": str(image.root.children[0].digest), "platform": "linux/amd64"}]
+    assert crossing.arrived(image).document("v1") == image.root
+    assert crossing.arrived(image).document(image.root.children[0].digest) is None
+
+
+def test_a_registry_that_gives_back_other_bytes_is_found_out(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    path = f"/v2/{crossing.here.host.replace(':', '-')}/team/app/manifests/{image.root.digest}"
+    said = image.root.raw + b"\n"
+    crossing.there.after = lambda request, answer: said if (request.method, request.path) == ("GET", path) else None
+    ran = crossing.import_(bundle, "--json")
+    assert (ran.exit, ran.code) == (7, "registry.read-back")
+    assert "v1" not in crossing.arrived(image).tags()
+
+
+def test_a_registry_that_only_reads_gets_nothing(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    crossing.there.refuse(405, "UNSUPPORTED", when=lambda request: request.method in {"POST", "PUT", "PATCH"})
+    ran = crossing.import_(bundle, "--json")
+    assert (ran.exit, ran.code) == (7, "registry.status")
+
+
+# --- the medium ---
+
+
+def test_what_changes_on_the_medium_after_it_was_verified_is_not_committed(crossing: Crossing):
+    """FS-005: bytes are hashed again while they are sent."""
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    data = bytearray(bundle.read_bytes())
+    layer = crossing.content.blobs[image.root.blobs[1].digest]
+    data[data.index(layer[10:40]) + 15] ^= 1
+
+    def exchange(request: Request) -> None:
+        if crossing.there.asked == ["GET /v2/"]:  # the first that import asks, when everything is verified
+            bundle.write_bytes(data)
+
+    crossing.there.before = exchange
+    ran = crossing.import_(bundle, "--json")
+    assert ran.exit == 4
+    assert not crossing.arrived(image).has(image.root.blobs[1])
+    assert crossing.arrived(image).tags() == []
+    assert crossing.arrived(image).document(image.root.digest) is None
+
+
+def test_verify_and_import_need_no_file_beside_the_bundle_and_write_none(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    for beside in bundle.parent.glob(f"{bundle.name}.*"):
+        beside.unlink()
+    before = sorted(path.name for path in bundle.parent.iterdir())
+    bundle.chmod(0o400)
+    assert crossing.run("verify", bundle).exit == 0
+    assert crossing.import_(bundle).exit == 0
+    assert sorted(path.name for path in bundle.parent.iterdir()) == before
+
+
+def test_the_far_end_is_verified_as_the_near_one_was(crossing: Crossing):
+    image = crossing.push(crossing.sign(crossing.content.index()))
+    assert crossing.import_(crossing.export(image)).exit == 0
+    arrived = f"docker://{crossing.arrived(image).name}:v1"
+    assert crossing.run("verify", arrived, "--as", image.reference).exit == 0
+    assert run("verify", arrived, "--trust", crossing.trust, "--as", "elsewhere.example/x:1").exit == 0
