@@ -98,6 +98,8 @@ def edited(old: bytes, new: bytes) -> bytes:
         pytest.param(sealed(b"ab", [b"x"]).replace(b"YWI=", b"YWJ="), Code.FORMAT_SEAL, id="payload with unused bits"),
         pytest.param(sealed(b"abcd", [b"x"]).replace(b"YWJjZA==", b"YQ==YWJj"), Code.FORMAT_SEAL, id="padding in the middle"),
         pytest.param(sealed(b"abcdef", [b"x"]).replace(b"YWJjZGVm", b"YWJj~GVm"), Code.FORMAT_SEAL, id="payload in another alphabet"),
+        pytest.param(sealed(b"abcd", [b"x"]).replace(b"YWJjZA==", b"YWJjZA"), Code.FORMAT_SEAL, id="payload without its padding"),
+        pytest.param(GOOD[: len(GOOD) // 2], Code.FORMAT_SEAL, id="cut in its payload"),
         pytest.param(b"", Code.FORMAT_SEAL, id="nothing"),
         pytest.param(b"[]", Code.FORMAT_SEAL, id="a list"),
     ],

@@ -137,6 +137,18 @@ def test_only_sha256_is_carried():
     assert refused.value.found == str(Digest.of(b"layer", algorithm="sha512"))
 
 
+def test_a_child_that_sha256_does_not_name_is_not_fetched():
+    content = Content()
+    root = content.index(children=[content.image(algorithm="sha512")])
+
+    def fetched(digest: Digest, _: str | None) -> Document:
+        raise AssertionError(digest)
+
+    with pytest.raises(FormatError) as refused:
+        entry(Reference.parse(APP), root, fetched)
+    assert refused.value.code == Code.FORMAT_DIGEST
+
+
 @pytest.mark.parametrize("size", [-1, 1])
 def test_two_sizes_of_one_digest_are_refused(size: int):  # MAN-006
     content = Content()

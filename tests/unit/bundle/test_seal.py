@@ -355,6 +355,32 @@ def test_a_payload_in_any_other_spelling_is_refused(raw: bytes, code: Code):
     assert (error.exit, error.code) == (3, code)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(edit(lambda item: item.update(unknown=1)) for edit in (image, document, lookup, foreign)),
+        *(image(lambda i: i["left_out"][0].update(unknown=1)), lookup(lambda e: e["asked"].update(unknown="found"))),
+        *(lookup(lambda e: e["found"][0].update(unknown=1)), payload(unknown=1)),
+    ],
+)
+def test_a_field_that_is_not_known_is_named(raw: bytes):
+    assert "has members that are not known: found ['unknown']" in str(refused(raw))
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (payload(lambda p: p.pop("expires")), "the predicate lacks expires"),
+        (image(lambda i: i.update(reference="alpine")), "not in full: found alpine, wanted docker.io/library/alpine:latest"),
+        (document(lambda m: m.update(mode=493)), "members has members that are not known: found mode"),
+        (document(lambda m: m.update(kind="script")), "a kind that is not known: found script, wanted layout, index, docker"),
+        (payload(images=[], lookups=[]), "it has no image"),
+    ],
+)
+def test_a_refusal_says_what_was_found(raw: bytes, words: str):
+    assert words in str(refused(raw)).replace("'", "").replace("[", "").replace("]", "")
+
+
 def test_a_newer_bundle_says_what_to_do():
     error = refused(payload(format=2))
     assert (error.found, error.wanted) == ("2", "1")
