@@ -92,7 +92,8 @@ def decompress(frame: bytes, size: int, *, what: str) -> bytes:
     Raises FormatError (``format.bundle``) for a frame that the format does not allow, IntegrityError (``content.frame``) for one
     that does not decompress.
     """
-    _check_blocks(frame, _check_frame_header(frame, size, what), size, what)
+    at, window = _check_frame_header(frame, size, what)
+    _check_blocks(frame, at, size, longest=min(window, _MAX_BLOCK), what=what)
     with translated(zstandard.ZstdError, to=IntegrityError, what=f"the frame of {what} is damaged", code=Code.CONTENT_FRAME):
         content = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, max_output_size=size, allow_extra_data=False)
     if len(content) != size:
@@ -184,8 +185,8 @@ def _compresses(content: bytes) -> bool:
     return len(zstandard.ZstdCompressor(level=1).compress(sample)) < len(sample) - len(sample) // 16
 
 
-def _check_frame_header(frame: bytes, size: int, what: str) -> int:
-    """Where the blocks begin (RFC 8878, section 3.1.1.1)."""
+def _check_frame_header(frame: bytes, size: int, what: str) -> tuple[int, int]:
+    """Where the blocks begin, and the window (RFC 8878, section 3.1.1.1)."""
     if frame[:4] != MAGIC or len(frame) < 6:
         raise FormatError(f"there is no frame where {what} should be", found=frame[:4].hex(" "), wanted=MAGIC.hex(" "))
     descriptor = frame[4]
@@ -206,15 +207,15 @@ def _check_frame_header(frame: bytes, size: int, what: str) -> int:
             found=f"content of {stated} bytes, a window of {window}",
             wanted=f"{size} bytes, at most {MAX_WINDOW}",
         )
-    return at + length
+    return at + length, window
 
 
-def _check_blocks(frame: bytes, at: int, size: int, what: str) -> None:
-    """The blocks and the checksum end exactly where the frame does (RFC 8878, section 3.1.1.2)."""
+def _check_blocks(frame: bytes, at: int, size: int, *, longest: int, what: str) -> None:
+    """The blocks and the checksum end exactly where the frame does, none longer than may be (RFC 8878, section 3.1.1.2)."""
     for _ in range(64 + size // 256):
         block = int.from_bytes(frame[at : at + 3], "little")
         last, kind, length = block & 1, block >> 1 & 3, block >> 3
-        if kind == 3 or length > _MAX_BLOCK or at + 3 > len(frame):
+        if kind == 3 or length > longest or at + 3 > len(frame):
             break
         at += 3 + (1 if kind == 1 else length)
         if last:
