@@ -1,7 +1,7 @@
 """A writer of DER, and of timestamps (RFC 3161) that are right but for what a test asks to be wrong."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -76,12 +76,13 @@ def algorithm(dotted: str, *parameters: bytes) -> bytes:
     return seq(oid(dotted), *parameters)
 
 
-def pss_parameters(name: str, *, mask: str | None = None, salt: int | None = None) -> bytes:
+def pss_parameters(name: str, *, mask: str | None = None, salt: int | None = None, more: bytes = b"") -> bytes:
     mask_name, length = mask or name, hashlib.new(name).digest_size if salt is None else salt
     return seq(
         tlv(0xA0, algorithm(HASHES[name])),
         tlv(0xA1, algorithm(MGF1, algorithm(HASHES[mask_name]))),
         tlv(0xA2, integer(length)),
+        more,
     )
 
 
@@ -101,7 +102,7 @@ def tst_info(message: bytes, at: datetime, **wrong: Any) -> bytes:
     return seq(
         integer(wrong.get("version", 1)),
         oid(wrong.get("policy", "1.3.6.1.4.1.57264.2")),
-        seq(algorithm(HASHES[name], b"\x05\x00"), octets(imprint)),
+        seq(algorithm(HASHES[name], b"\x05\x00"), octets(imprint), wrong.get("imprint_more", b"")),
         integer(4711),
         time(at),
         wrong.get("accuracy", b""),
@@ -145,19 +146,21 @@ def token(
     signers: int = 1,
     crls: bytes = b"",
     unsigned: bytes = b"",
+    more: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A TimeStampToken over ``info``."""
+    """A TimeStampToken over ``info``; ``more`` is laid behind the last element of a ``sid``, ``attribute``, ``content`` or ``signed``."""
+    more = more or {}
     essence = [(ESS_V2, ess(certificate, version=2))] if essence is None else essence
     these: Attributes = attributes(
         [(CONTENT_TYPE, oid(TST_INFO)), (MESSAGE_DIGEST, octets(hashlib.new(name, info).digest())), *essence],
     )
-    signed = b"".join(seq(oid(kind), value if kind == "raw" else set_of(value)) for kind, value in these)
+    signed = b"".join(seq(oid(kind), set_of(value), more.get("attribute", b"")) for kind, value in these)
     identifier, value = signature_of(set_of(signed), key, name, scheme)
     meant = named or certificate
     if by_key_id:
         sid = tlv(0x80, meant.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest)
     else:
-        sid = seq(meant.issuer.public_bytes(), integer(meant.serial_number))
+        sid = seq(meant.issuer.public_bytes(), integer(meant.serial_number), more.get("sid", b""))
     signer = seq(
         integer(3 if by_key_id else 1),
         sid,
@@ -175,10 +178,11 @@ def token(
             seq(
                 integer(3),
                 set_of(algorithm(HASHES[name], b"\x05\x00")),
-                seq(oid(content_type), tlv(0xA0, octets(info))),
+                seq(oid(content_type), tlv(0xA0, octets(info)), more.get("content", b"")),
                 tlv(0xA0, certificates) if certificates else b"",
                 crls,
                 set_of(*[signer] * signers),
+                more.get("signed", b""),
             ),
         ),
     )

@@ -206,15 +206,16 @@ class World:
         ca: bool = False,
         common: str = "timestamps",
         subject: x509.Name | None = None,
+        key_id: bool = True,
     ) -> Issued:
         key = key or self.key("tsa")
         issuer = issuer or self.tsa_ca
         extensions: list[Any] = [
             (x509.BasicConstraints(ca=ca, path_length=None), True),
             (usage(digital_signature=True), True),
-            (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
             (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False),
         ]
+        extensions += [(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)] if key_id else []
         extensions += [(x509.ExtendedKeyUsage(purposes), critical)] if purposes else []
         return issue(subject or name(common), key, issuer, window=window, extensions=extensions)
 

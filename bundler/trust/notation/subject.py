@@ -1,6 +1,7 @@
 """Trusted identities: which subjects a signer's certificate may have (notaryproject/specifications,
 ``trust-store-trust-policy.md``, "Trusted Identities"; RFC 4514)."""
 
+import re
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -30,7 +31,8 @@ class Subject:
         if len(text) > MAX_TEXT or "=#" in text:
             raise _refused(text, f"at most {MAX_TEXT} characters, and no values in hex")
         try:
-            name = x509.Name.from_rfc4514_string(text, _ALIASES)
+            # People write a space behind a comma; one behind an escaped comma is the value's.
+            name = x509.Name.from_rfc4514_string(re.sub(r"(?<!\\), +", ",", text.strip()), _ALIASES)
         except ValueError as error:
             raise _refused(text, "attributes as CN=…,O=…") from error
         attributes = tuple((attribute.oid, str(attribute.value)) for attribute in name)

@@ -108,6 +108,11 @@ def a_timestamp_that_names_its_signer_by_key_id(w: World) -> Trial:
 
 
 @refused("A-3", Code.TIME_THRESHOLD)
+def a_key_id_where_the_authority_has_none(w: World) -> Trial:
+    return stamped_by(w, w.tsa_of(key_id=False), by_key_id=True, named=w.tsa.certificate)
+
+
+@refused("A-3", Code.TIME_THRESHOLD)
 def a_timestamp_that_names_a_signer_whom_nobody_has(w: World) -> Trial:
     return stamped(w, named=OTHER.tsa_of(common="somebody").certificate)
 
@@ -410,6 +415,32 @@ def a_timestamp_with_a_thousand_microseconds(w: World) -> Trial:
     return stamped(w, info={"accuracy": cms.seq(cms.integer(1000, 0x81))})
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"info": {"imprint_more": cms.integer(0)}},
+        {"info": {"accuracy": cms.seq(cms.integer(1), cms.integer(0))}},
+        {"unsigned": cms.integer(0)},
+        {"more": {"sid": cms.integer(0)}},
+        {"more": {"attribute": cms.integer(0)}},
+        {"more": {"content": cms.integer(0)}},
+        {"more": {"signed": cms.integer(0)}},
+    ],
+)
+def test_no_part_of_a_timestamp_has_more_than_its_type(wrong: dict[str, Any]):
+    """G-4: what is passed over by one reader may be read by another."""
+    case = stamped(WORLD, **wrong)
+    with pytest.raises(BundlerError) as refusal:
+        case.prove()
+    assert refusal.value.code is Code.FORMAT_DER
+
+
+@refused("A-5", Code.FORMAT_DER)
+def rsa_pss_with_a_parameter_more(w: World) -> Trial:
+    wrong = cms.algorithm(cms.RSA_PSS, cms.pss_parameters("sha256", more=cms.integer(0)))
+    return stamped_by(w, w.tsa_of(key=w.rsa_key("tsa")), scheme=cms.RSA_PSS, algorithm_id=wrong)
+
+
 # The authority's certificate
 
 
@@ -607,9 +638,10 @@ def test_a_bare_token_is_read_where_a_format_has_one():
     stamp = Token.parse(token).verified((b"bytes",), WORLD.root().timestamp_authorities)
     assert (stamp.time, stamp.authority.name) == (AT, "https://tsa.world.example")
     assert [c.subject for c in stamp.chain] == [WORLD.tsa.ours.subject, WORLD.tsa_ca.ours.subject]
-    with pytest.raises(BundlerError) as refusal:
-        Token.parse(cms.response(token))
-    assert refusal.value.code is Code.FORMAT_DER
+    for raw, code in ((cms.response(token), Code.FORMAT_DER), (cms.seq(b"\0" * 65536), Code.TSA_MALFORMED)):
+        with pytest.raises(BundlerError) as refusal:
+            Token.parse(raw)
+        assert refusal.value.code is code
 
 
 def test_the_chains_in_a_token_count_where_a_format_says_so():
