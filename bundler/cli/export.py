@@ -76,7 +76,7 @@ def command(
     from bundler.stations import exporter, truststore
     from bundler.stations.cache import Cache
     from bundler.stations.places import Places, wanted
-    from bundler.stations.signer import open_signer
+    from bundler.stations.signer import open_sealers
     from bundler.stations.survey import survey_all
 
     epoch, at = source_date_epoch(), now()
@@ -93,7 +93,7 @@ def command(
     )
     chosen = [options.platform_of(text) for text in platforms]
     listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
-    signers = [open_signer(path, role="seal", password=password) for path in dict.fromkeys(keys)]
+    signers = open_sealers(keys, password=password)
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
     if trust is None:
         out.say("no trust here: nothing is verified before it is carried")

@@ -24,10 +24,11 @@ def command(*, out: Terminal, file: Path) -> int:
         content = archive.sealed_by(payload)
     seal = content.seal
     claims = seal.predicate() | {"identity": str(content.identity)}
+    signatures = len(archive.envelope.signatures)
     lines = [
-        f"NOT VERIFIED: {file} claims to be {content.identity}",
+        f"NOT VERIFIED: {escaped(str(file))} claims to be {content.identity}",
         f"stream {seal.stream}, number {seal.sequence}, made {claims['created']}, expires {claims['expires'] or 'never'}",
-        f"{len(seal.members)} members, {sized(sum(member.size for member in seal.members))}, {len(archive.envelope.signatures)} signatures",
+        f"{len(seal.members)} members, {sized(sum(member.size for member in seal.members))}; signatures on the seal: {signatures}",
     ]
     lines += [f"image {escaped(str(image.reference))}  {image.digest}  {escaped(', '.join(image.platforms))}" for image in seal.images]
     lines.append("next: `oci-bundler verify` judges it against this station's trust")

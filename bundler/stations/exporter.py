@@ -155,7 +155,7 @@ def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order,
     check_free(path, replace=replace)
     payload = made.seal.statement()
     message = preauthentication(len(payload)) + payload
-    envelope = sealed(payload, dict.fromkeys(signer.sign(message) for signer in signers))
+    envelope = sealed(payload, [signer.sign(message) for signer in signers])
     with progress("carried", made.size) as report:
         written = archive.write(
             path,
@@ -167,12 +167,7 @@ def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order,
             replace=replace,
             report=report,
         )
-    try:
-        _write_beside(path, written, signers[0], replace=replace)
-    except BaseException:
-        for each in (path, *_beside(path)):
-            each.unlink(missing_ok=True)
-        raise
+    _write_beside(path, written, signers[0], replace=replace)
     return Exported(path, made, written, Digest.of(payload))
 
 
@@ -217,8 +212,15 @@ def _write_beside(path: Path, written: archive.Written, signer: KeySigner, *, re
     name = os.fsencode(path.name)
     plain = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
     checksum = b"%b%b  %b\n" % (b"" if plain == name else b"\\", written.digest.encoded.encode(), plain)
-    for beside, data in zip(_beside(path), (checksum, signer.sign(checksum)), strict=True):
-        write_whole(beside, data, replace=replace)
+    put = [path]
+    try:
+        for beside, data in zip(_beside(path), (checksum, signer.sign(checksum)), strict=True):
+            write_whole(beside, data, replace=replace)
+            put.append(beside)
+    except BaseException:  # all three or none
+        for each in put:
+            each.unlink(missing_ok=True)
+        raise
 
 
 def _entries(surveys: Sequence[Survey]) -> tuple[ImageEntry, ...]:

@@ -1,6 +1,6 @@
 """Private keys: made, kept in PKCS#8 files, opened, used. The only place that ever holds one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from bundler.bundle.envelope import MAX_SIGNATURES
 from bundler.content.files import read_small, write_whole
 from bundler.errors import Code, ConflictError, UsageError
 from bundler.trust.keys import PublicKey
@@ -91,6 +92,15 @@ def open_signer(path: Path, *, role: str, password: Password) -> KeySigner:
         case ec.EllipticCurvePrivateKey() | rsa.RSAPrivateKey() | ed25519.Ed25519PrivateKey():
             return KeySigner(key=key, public=_checked(path, key, role))
     raise UsageError(f"{path} is of a kind that does not sign here", code=Code.USAGE_KEY, found=type(key).__name__)
+
+
+def open_sealers(paths: Sequence[Path], *, password: Password) -> list[KeySigner]:
+    """The keys that seal a bundle, each once. Raises as :func:`open_signer`, and UsageError for more than a seal may have."""
+    opened = [open_signer(path, role="seal", password=password) for path in dict.fromkeys(paths)]
+    signers = list({signer.public.fingerprint: signer for signer in opened}.values())
+    if len(signers) > MAX_SIGNATURES:
+        raise UsageError("a seal has too many keys", found=len(signers), wanted=f"at most {MAX_SIGNATURES}")
+    return signers
 
 
 def _opened(path: Path, pem: bytes, password: Password) -> PrivateKeyTypes:

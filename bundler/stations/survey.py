@@ -261,13 +261,14 @@ def _in_order(has: Sequence[Platform], wanted: Sequence[Platform]) -> tuple[str,
 
 
 def _check_platforms(reference: Reference, has: Sequence[Platform], left: Sequence[Descriptor], *, wanted: Sequence[Platform]) -> None:
-    for platform in wanted:
+    """What has no platform at all, as a chart, goes with every platform."""
+    others = {str(one) for one in has} | {str(child.platform) for child in left if child.platform}
+    for platform in wanted if others else ():
         if not any(platform.covers(one) for one in has):
-            others = {str(one) for one in has} | {str(child.platform) for child in left if child.platform}
             raise IncompleteError(
                 f"{reference} has no such platform",
                 code=Code.IMAGE_PLATFORM,
-                found=", ".join(sorted(others)) or "none",
+                found=", ".join(sorted(others)),
                 wanted=str(platform),
             )
 

@@ -156,7 +156,11 @@ class Watched(Server):
         hidden = set() if self.referrers_api else {"OCI-Subject"}
         kept = {name: value for name, value in answer.headers.items() if name not in hidden}
         body = self.after(request, answer)
-        return Answer(answer.status, kept, answer.body, answer.offset, answer.count) if body is None else Answer(answer.status, kept, body)
+        if body is None:
+            return Answer(answer.status, kept, answer.body, answer.offset, answer.count)
+        if not isinstance(answer.body, bytes):
+            answer.body.close()
+        return Answer(answer.status, kept, body)
 
     def _with_children(self, request: Request) -> Request:
         raw = request.body.read(MAX_DOCUMENT) or b""
