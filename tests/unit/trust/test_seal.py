@@ -23,13 +23,13 @@ def test_a_seal_by_a_key_of_the_policy_is_opened(kind: str):
     got = opened(key, seals=[seal(key)])
     assert [entry.stream for entry in got.met] == ["default"]
     assert got.signers == (key.fingerprint,)
-    assert got.details
+    assert got.details == (f"signature 1 is by {key.fingerprint}",)
 
 
 def test_a_stranger_opens_nothing_and_is_no_signer():
     got = opened(OTHER, seals=[seal(EXPORTER)])
     assert (got.met, got.signers) == ((), ())
-    assert "wants 1 of 1 keys, found 0" in got.details[-1]
+    assert got.details == ("signature 1 is by no key that may seal", "stream default wants 1 of 1 keys, found 0")
 
 
 def test_where_nobody_is_trusted_nothing_is_opened():
@@ -88,7 +88,9 @@ def test_its_own_stream_and_scopes_may_be_sealed():
 
 @pytest.mark.parametrize("stream", ["other", "", "Default", "default "])
 def test_another_stream_may_not(stream: str):
-    assert list(may_seal(opened(EXPORTER, seals=[seal(EXPORTER)]), stream, [])) == [Code.SEAL_STREAM]
+    found = may_seal(opened(EXPORTER, seals=[seal(EXPORTER)]), stream, [])
+    assert list(found) == [Code.SEAL_STREAM]
+    assert found[Code.SEAL_STREAM].endswith("wanted default")
 
 
 def test_a_stream_of_an_entry_that_was_not_met_may_not():
@@ -104,7 +106,9 @@ def test_one_image_outside_is_enough_to_refuse():
     got = opened(EXPORTER, seals=[seal(EXPORTER, scopes=["registry.example/app/**"])])
     found = may_seal(got, "default", ["registry.example/app/web", "registry.example/app-evil/web"])
     assert list(found) == [Code.SEAL_SCOPE]
-    assert "registry.example/app-evil/web" in found[Code.SEAL_SCOPE]
+    assert "found registry.example/app-evil/web, wanted registry.example/app/**" in found[Code.SEAL_SCOPE]
+    more = may_seal(got, "default", ["registry.example/z", "registry.example/a", "registry.example/z"])
+    assert "found registry.example/a and 1 more" in more[Code.SEAL_SCOPE]
 
 
 def test_scopes_of_entries_that_were_not_met_do_not_help():
