@@ -162,6 +162,11 @@ class HostileRegistry:
         sock.settimeout(SECONDS)
         with suppress(OSError):
             if self._tls is not None:
+                if sock.recv(1, socket.MSG_PEEK) != b"\x16":  # no handshake: many servers then say so in the open
+                    sock.sendall(answer(400, b"Client sent an HTTP request to an HTTPS server.\n", {"Connection": "close"}))
+                    sock.recv(1 << 16)
+                    sock.close()
+                    return
                 sock = self._tls.wrap_socket(sock, server_side=True)
             self._open.add(sock)
             rest = b""

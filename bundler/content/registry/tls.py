@@ -30,7 +30,7 @@ def context(origin: Origin, *, ca_file: Path | None, folders: tuple[Path, ...], 
         made = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
         raise _unreadable(ca_file, error, code=Code.USAGE_INPUT) from error
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.minimum_version = ssl.TLSVersion.TLSv1_2  # Python's default, but some distributions leave it to OpenSSL's configuration
     folder = _folder(origin, folders)
     if folder is not None:
         if ca_file is None:

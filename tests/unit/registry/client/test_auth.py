@@ -76,8 +76,11 @@ def test_a_login_is_shown_once_it_was_asked_for_and_from_then_on(server: Hostile
 
 def test_a_login_that_is_not_accepted_is_not_shown_again_and_again(server: HostileRegistry, reach: Reach):  # REG-027
     server.always("GET", LATEST, answer(401, headers={"WWW-Authenticate": 'Basic realm="r"'}))
-    error = refused(reach(server, **alice(server)))
+    repository = reach(server, **alice(server))
+    error = refused(repository)
     assert (error.exit, error.code, len(server.asked)) == (7, Code.REGISTRY_CREDENTIALS, 2)
+    refused(repository)
+    assert len(server.asked) == 3
     assert "with the login from --username" in error.what
 
 
@@ -167,6 +170,15 @@ def test_writing_asks_for_more_than_reading(server: HostileRegistry, reach: Reac
         repository.put(BLOB, lambda: iter([DATA]))
     repository.has(BLOB)
     assert [query(asked)["scope"] for asked in server.to("GET", "/token")] == [["repository:app:pull"], ["repository:app:pull,push"]]
+
+
+def test_reading_after_writing_asks_for_nothing_more(server: HostileRegistry, reach: Reach):
+    server.on("POST", UPLOADS, challenge(f"{server.url}/token"), answer(400)).on("GET", LATEST, answer(404)).on("GET", "/token", token())
+    repository = reach(server)
+    with pytest.raises(BundlerError):
+        repository.put(BLOB, lambda: iter([DATA]))
+    assert repository.document("latest") is None
+    assert server.to("GET", LATEST)[0].headers["authorization"] == "Bearer t0ken"
 
 
 def test_a_repository_that_will_be_written_is_read_with_the_same_token(server: HostileRegistry, reach: Reach):

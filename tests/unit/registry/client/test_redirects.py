@@ -53,10 +53,12 @@ def test_a_blob_may_lie_elsewhere_and_no_credentials_go_there(
     assert storage.asked[0].headers["host"] == storage.host
 
 
-def test_a_storage_that_asks_for_a_login_gets_none(hostile: Hostile, server: HostileRegistry, reach: Reach):
+@pytest.mark.parametrize("challenge", ['Basic realm="give"', 'Bearer realm="{url}/token"', 'Bearer realm="{elsewhere}/token"'])
+def test_a_storage_that_asks_for_a_login_gets_none(hostile: Hostile, server: HostileRegistry, reach: Reach, challenge: str):
     storage = hostile()
     server.on("GET", AT, answer(401, headers={"WWW-Authenticate": "Basic"})).always("GET", AT, to(f"{storage.url}/x"))
-    storage.always("GET", "/x", answer(401, headers={"WWW-Authenticate": 'Basic realm="give"'}))
+    said = challenge.format(url=server.url, elsewhere=storage.url)
+    storage.always("GET", "/x", answer(401, headers={"WWW-Authenticate": said}))
     error = fails(reach(server, **alice(server)).chunks(BLOB))
     assert (error.exit, error.code) == (7, Code.REGISTRY_STATUS)
     assert not any("authorization" in asked.headers for asked in storage.asked)

@@ -3,9 +3,12 @@
 import datetime as dt
 import ipaddress
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -29,6 +32,7 @@ _USAGES = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
     *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
 )
+ROOT = Path(__file__).parents[4]
 LATEST = "/v2/app/manifests/latest"
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -140,7 +144,7 @@ def test_the_check_can_be_left_out_by_its_flag_for_the_registry_alone(hostile: H
 
 def test_plain_http_where_tls_is_spoken_is_an_error_that_helps(hostile: Hostile, reach: Reach, authority: Authority):
     error = fails(reach(hostile(tls=authority.server())))
-    assert error.exit == 7
+    assert (error.exit, error.code, error.next) == (7, Code.REGISTRY_STATUS, "leave --plain-http out")
 
 
 def test_tls_where_nobody_speaks_it_is_an_error_that_helps(hostile: Hostile, reach: Reach):
@@ -267,9 +271,16 @@ def test_a_key_with_a_passphrase_makes_nobody_wait(tmp_path: Path, authority: Au
     key = ec.generate_private_key(ec.SECP256R1())
     locked = serialization.BestAvailableEncryption(b"secret")
     (folder / "client.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
-    with pytest.raises(UsageError) as caught:
-        tls.context(Origin.of("https", "registry.example"), ca_file=None, folders=(tmp_path,))
-    assert caught.value.code is Code.USAGE_KEY
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from bundler.content.registry import tls; from bundler.content.registry.origin import Origin\n"
+        "tls.context(Origin.of('https', 'registry.example'), ca_file=None, folders=(Path(sys.argv[1]),))"
+    )
+    # in a session without a terminal OpenSSL asks standard input, which never ends here
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path], stdin=PIPE, stderr=PIPE, start_new_session=True, cwd=ROOT) as asked:
+        assert asked.wait(30) == 1
+        assert asked.stderr is not None
+        assert b"UsageError" in asked.stderr.read()
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])

@@ -336,9 +336,10 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
         exchange.send(refusal(507, "DENIED", "full"))
         heard.wait(20)  # without taking any more
 
-    server.on("POST", UPLOADS, began()).on("PUT", SESSION, early)
-    start = time.monotonic()
-    error = fails(lambda: reach(server).put(big, endless))
+    server.on("POST", UPLOADS, began()).on("PUT", SESSION, early).on("HEAD", AT, there(None))
+    repository, start = reach(server), time.monotonic()
+    error = fails(lambda: repository.put(big, endless))
+    assert not repository.has(BLOB)  # over a connection on which no request is half sent
     assert time.monotonic() - start < 8  # less than sending may be stuck for
     heard.set()
     assert "507 DENIED: full" in str(error)
