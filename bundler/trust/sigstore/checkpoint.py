@@ -51,9 +51,9 @@ class Checkpoint:
             len(text) <= MAX_CHECKPOINT, Code.CHECKPOINT_MALFORMED, "a checkpoint is over its limit", found=len(text), wanted=MAX_CHECKPOINT
         )
         control = any(c < " " and c != "\n" for c in text)
-        note, blank, block = text.rpartition("\n\n")
-        whole = blank and block.endswith("\n") and not control
-        need(bool(whole), Code.CHECKPOINT_MALFORMED, "a checkpoint is no signed note: lines, a blank one, signature lines")
+        note, _, block = text.rpartition("\n\n")
+        whole = block.endswith("\n") and not control
+        need(whole, Code.CHECKPOINT_MALFORMED, "a checkpoint is no signed note: lines, a blank one, signature lines")
         origin, size, root, *others = [*note.split("\n"), "", ""]
         need(bool(origin) and "" not in others[:-2], Code.CHECKPOINT_MALFORMED, "a line of a checkpoint is empty")
         need(_SIZE.fullmatch(size) is not None, Code.CHECKPOINT_MALFORMED, "the size in a checkpoint is no number", found=ascii(size[:40]))

@@ -60,8 +60,8 @@ class Identity:
         """Raises TrustError (``identity.san``, ``identity.issuer``) and FormatError (``format.der``)."""
         texts = {e.oid.dotted_string: _text(e.oid.dotted_string, e.value.value) for e in certificate.extensions if _is_claim(e)}
         issuers = {texts[name] for name in (_ISSUER_V1, _ISSUER_V2) if name in texts}
-        need(bool(issuers), Code.IDENTITY_ISSUER, "a certificate without an OIDC issuer")
-        need(len(issuers) == 1, Code.IDENTITY_ISSUER, "a certificate with two OIDC issuers", found=" and ".join(sorted(issuers)))
+        found = " and ".join(sorted(issuers)) or "none"
+        need(len(issuers) == 1, Code.IDENTITY_ISSUER, "a certificate without one OIDC issuer", found=found)
         names = tuple(_names(certificate))
         need(bool(names), Code.IDENTITY_SAN, "a certificate without an identity", wanted="a mail address, URI or user name")
         claims = {name: texts[number] for number, name in CLAIMS.items() if number in texts}

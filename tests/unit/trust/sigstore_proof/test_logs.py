@@ -26,6 +26,7 @@ from tests.support.world import (
     log_json,
     note,
     pem,
+    read_entry,
     sign,
     tree_hash,
     tree_path,
@@ -1042,6 +1043,12 @@ def test_a_path_of_another_length_leads_nowhere(index: int, size: int, path: int
     with pytest.raises(TrustError) as refusal:
         merkle.root_hash(merkle.leaf_hash(b""), index=index, size=size, path=[b"\7" * 32] * path)
     assert refusal.value.code is Code.TLOG_PROOF
+
+
+def test_a_hash_of_another_length_is_refused_when_it_is_read():
+    entry = WORLD.signed().entry(proof=lambda value: value | {"hashes": [b64(b"\7" * 33), *value["hashes"][1:]]})
+    with pytest.raises(TrustError, match="no SHA-256"):
+        read_entry(entry)
 
 
 def test_a_note_id_is_what_the_prod_log_of_2025_has():

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundler.errors import BundlerError, Code
+from bundler.trust.der import Element
 from bundler.trust.rfc3161 import Token
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Needed
@@ -312,6 +313,16 @@ def rsa_pss_with_two_digests(w: World) -> Trial:
 def rsa_pss_with_a_mask_that_is_none(w: World) -> Trial:
     good = cms.algorithm(cms.RSA_PSS, cms.pss_parameters("sha256"))
     wrong = good.replace(cms.oid(cms.MGF1), cms.oid("1.2.840.113549.1.1.9"))
+    return stamped_by(w, w.tsa_of(key=w.rsa_key("tsa")), scheme=cms.RSA_PSS, algorithm_id=wrong)
+
+
+@refused("A-5", Code.TSA_ALGORITHM)
+def rsa_pss_with_a_mask_of_no_digest(w: World) -> Trial:
+    good = cms.pss_parameters("sha256")
+    inner = cms.algorithm(cms.MGF1, cms.algorithm(cms.HASHES["sha256"]))
+    parts = [element.raw for element in Element.parse(good).items().rest()]
+    assert parts[1] == cms.tlv(0xA1, inner)
+    wrong = cms.algorithm(cms.RSA_PSS, cms.seq(parts[0], cms.tlv(0xA1, cms.algorithm(cms.MGF1)), parts[2]))
     return stamped_by(w, w.tsa_of(key=w.rsa_key("tsa")), scheme=cms.RSA_PSS, algorithm_id=wrong)
 
 
