@@ -1,0 +1,72 @@
+"""The pages of docs/howto do what they say: every ``sh`` block is run, beside what the page takes for granted."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs import shell
+from tests.docs.pages import DOCS, Page
+from tests.interop.peers import program
+from tests.support import station
+from tests.support.signing import rule, seal
+from tests.support.station import EXPORTER, RELEASE, Crossing, write_key, write_trust
+
+
+@pytest.fixture
+def crossing(tmp_path: Path) -> Iterator[Crossing]:
+    with Crossing(tmp_path / "crossing") as running:
+        yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path, crossing: Crossing) -> Path:
+    """A folder as the pages take it for granted: a signed image's bundle, keys, and the trust of the station."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    for name, key in {"release": RELEASE, "exporter": EXPORTER}.items():
+        write_key(folder / f"{name}.key", key)
+    write_trust(folder / "trust", rules=[rule(RELEASE, scope="**")], seals=[seal(EXPORTER)])
+    image = crossing.push(crossing.sign(crossing.content.image("words")), "team/app:1.0")
+    words = ("-o", folder / "release.oci.tar.zst", "--as", "registry.example/team/app:1.0", "--key", folder / "exporter.key")
+    assert station.run("export", image.reference, *words).exit == 0
+    return folder
+
+
+def _follow(name: str, folder: Path, **env: str) -> None:
+    steps = shell.steps(Page.read(DOCS / "howto" / name))
+    printed = shell.run([step.commands for step in steps], folder, env=env)
+    wrong = [shell.differs(step.shown, out) for step, out in zip(steps, printed, strict=True) if step.shown]
+    assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))
+
+
+def test_keys_are_made_told_and_changed_as_the_page_says(tmp_path: Path):
+    program("openssl")
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    _follow("keys.md", folder)
+    assert station.run("trust", "check", folder / "trust").exit == 0
+
+
+def test_a_pipeline_asks_and_exports_as_the_page_says(desk: Path, crossing: Crossing):
+    _follow("pipeline.md", desk, REGISTRY=crossing.here.host)
+
+
+def test_an_archive_is_checked_by_hand_as_the_page_says(desk: Path):
+    for name in ("openssl", "zstd", "tar"):
+        program(name)
+    _follow("archive.md", desk)
+
+
+def test_the_archive_page_would_notice_another_image(desk: Path):
+    """What the page calls proof fails where there is none: a signature over another text."""
+    program("openssl")
+    steps = shell.steps(Page.read(DOCS / "howto/archive.md"))
+    [last] = [step.commands for step in steps if "image.sig" in step.commands]
+    spoiled = last.replace("openssl dgst", "printf x > other; openssl dgst").replace(
+        '-signature image.sig "$text"', "-signature image.sig other"
+    )
+    assert spoiled != last
+    before = [step.commands for step in steps[: [step.commands for step in steps].index(last)]]
+    with pytest.raises(AssertionError, match="Verification failure"):
+        shell.run([*before, spoiled], desk)
