@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry import client
+from bundler.content.registry import lists
 from bundler.content.registry.client import Registry, Repository
 from bundler.content.registry.http import Access
 from bundler.content.registry.server import Server
@@ -139,7 +139,7 @@ def test_referrers_are_listed_by_the_registry(reach: Reach):
 
 
 def test_tags_come_whole_however_many_pages_they_take(reach: Reach, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client, "PAGE", 4)
+    monkeypatch.setattr(lists, "PAGE", 4)
     repository = reach()
     put(repository, b"{}")
     names = [f"t{number:02}" for number in range(13)]

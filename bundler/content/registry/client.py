@@ -6,33 +6,23 @@ by who reads them, and what was pushed as a document is read back.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack
 
-from bundler import strictjson
-from bundler.content.registry.answers import Head, content_range, next_page
+from bundler.content.registry.answers import Head, content_range
 from bundler.content.registry.auth import Need
 from bundler.content.registry.http import Access
-from bundler.content.registry.origin import MalformedError
+from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
 from bundler.content.registry.upload import Uploads
 from bundler.content.registry.wire import Answer, PassingError
 from bundler.content.store import Referrers
-from bundler.errors import Code, FormatError, IncompleteError, TransportError, translated
+from bundler.errors import BundlerError, Code, FormatError, IncompleteError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference
 
-MAX_PAGE = 4 << 20
-MAX_PAGES = 1_000
-MAX_LIST = 64 << 20  # bytes of all pages together
-MAX_REFERRERS = 50_000  # an image rebuilt and signed every hour for five years
-MAX_TAGS = 500_000  # the busiest public repositories have some 100,000, most of them signatures
-PAGE = 1_000  # tags that are asked for at once; more is refused by some registries
-
-_NO_API = frozenset({400, 404, 405, 501})
 _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 
 
@@ -76,6 +66,7 @@ class Repository:
         self._session = session
         self._reference = reference
         self._need = Need(reference.path, push=push)
+        self._lists = Lists(session, reference, self._need)
         self._uploads = Uploads(session, reference.path, has=self.has)
 
     @property
@@ -98,34 +89,19 @@ class Repository:
         document = Document.parse(raw, media_type=stated, digest=name if isinstance(name, Digest) else None)
         said = head.one("docker-content-digest")
         if isinstance(name, str) and said is not None and said != _digest_like(said, raw):
-            raise self._breach(f"a manifest comes with the digest {ascii(said)[1:161]}", wanted=document.digest)
+            raise self._session.breach(f"a manifest comes with the digest {ascii(said)[1:161]}", wanted=document.digest)
         return document
 
     def referrers(self, subject: Digest) -> Referrers:
         """As :meth:`bundler.content.store.Source.referrers`."""
-        listed: dict[Digest, Descriptor] = {}
-        api = False
-        for page in self._pages(f"referrers/{subject}", accept=mediatype.OCI_INDEX, absent=_NO_API):
-            api = True
-            if page.head.media_type != mediatype.OCI_INDEX:
-                raise self._breach(f"referrers come as {ascii(page.head.media_type)[:100]}", wanted=mediatype.OCI_INDEX)
-            for descriptor in self._descriptors(page.body):
-                listed.setdefault(descriptor.digest, descriptor)
-            self._limit(len(listed), MAX_REFERRERS, "list of referrers")
-        return Referrers(api=api, listed=tuple(listed.values()))
+        return self._lists.referrers(subject)
 
     def tags(self) -> list[str]:
         """As :meth:`bundler.content.store.Sink.tags`."""
-        tags: dict[str, None] = {}
-        for page in self._pages(f"tags/list?n={PAGE}", accept="application/json", absent=frozenset({404})):
-            for tag in self._tags(page.body):
-                tags[tag] = None
-            self._limit(len(tags), MAX_TAGS, "list of tags")
-        return list(tags)
+        return self._lists.tags()
 
     def has(self, blob: Descriptor) -> bool:
         """Whether the registry says that it has the blob, in its size; what it says is not proof."""
-
         said = self._size(blob, "HEAD")
         return blob.size == (self._size(blob, "GET") if said is None else said)
 
@@ -144,6 +120,8 @@ class Repository:
                     answer.close()
                 return
             except PassingError as error:
+                if got and got == blob.size:
+                    return  # all of it is here, and whoever reads it checks that it is
                 tries.again(error)
 
     def mount(self, blob: Descriptor, source: str) -> bool:
@@ -167,7 +145,7 @@ class Repository:
                 raise self._not_stored(answer, document, need)
             said = answer.head.one("docker-content-digest")
             if said is not None and said != _digest_like(said, document.raw):
-                raise self._breach(f"a manifest was stored as {ascii(said)[1:161]}", wanted=document.digest)
+                raise self._session.breach(f"a manifest was stored as {ascii(said)[1:161]}", wanted=document.digest)
             return document.subject is not None and answer.head.one("oci-subject") == str(document.subject.digest)
 
         headers = {"Content-Type": document.descriptor.media_type}
@@ -182,7 +160,9 @@ class Repository:
             if answer.status != 200:
                 raise self._session.refusal(answer, "GET", need=self._need)
             if answer.head.media_type in {"text/html", "application/xhtml+xml"}:
-                raise self._breach("a page for people", wanted="a manifest", next="check the address; a network may want a login first")
+                raise self._session.breach(
+                    "a page for people", wanted="a manifest", next="check the address; a network may want a login first"
+                )
             return answer.whole(MAX_DOCUMENT, what="a manifest", code=Code.LIMIT_DOCUMENT), answer.head
 
         return self._session.ask("GET", self._named(name), need=self._need, then=got, headers={"Accept": _DOCUMENTS})
@@ -197,7 +177,7 @@ class Repository:
                 wanted=document.digest,
             )
 
-    def _not_stored(self, answer: Answer, document: Document, need: Need) -> Exception:
+    def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError:
         complaint = self._session.complaint(answer)
         if answer.status in {400, 404} and complaint.lacks_content:
             return IncompleteError(
@@ -233,10 +213,10 @@ class Repository:
         """The bytes of an answer from ``start`` on, whether it begins there or at the first byte."""
         skip, left = 0, blob.size + 1 - start
         if answer.status == 206:
-            with self._protocol():
+            with self._session.protocol():
                 first, last, size = content_range(answer.head.one("content-range"))
             if first != start or size not in {None, blob.size} or answer.head.length not in {None, last - first + 1}:
-                raise self._breach(f"bytes {first} to {last} of {size}", wanted=f"bytes {start} to {blob.size - 1} of {blob.size}")
+                raise self._session.breach(f"bytes {first} to {last} of {size}", wanted=f"bytes {start} to {blob.size - 1} of {blob.size}")
         else:
             skip = start
         for piece in answer.chunks():
@@ -251,68 +231,6 @@ class Repository:
         if left > 1 and (answer.status == 206 or untold):
             raise PassingError(f"{self._session.host} ends a blob early", found=f"{blob.size + 1 - left} of {blob.size} bytes")
 
-    def _pages(self, path: str, *, accept: str, absent: frozenset[int]) -> Iterator["Page"]:
-        """The pages of a list, none if there is no such list: the first is answered with a status of ``absent``."""
-
-        def page(answer: Answer) -> Page | None:
-            if answer.status in absent and not seen:
-                return None
-            if answer.status != 200:
-                raise self._session.refusal(answer, "GET", need=self._need)
-            with self._protocol():
-                link = next_page(answer.head.all("link"))
-            following = None if link is None else self._session.linked(answer, link, "a next page").target
-            return Page(answer.head, answer.whole(MAX_PAGE, what="a page of a list"), following)
-
-        target, seen, came = self._target(path), set[str](), 0
-        for _ in range(MAX_PAGES):
-            got = self._session.ask("GET", target, need=self._need, then=page, headers={"Accept": accept})
-            if got is None:
-                return
-            came += len(got.body)
-            if came > MAX_LIST:
-                break
-            yield got
-            if got.next is None:
-                return
-            seen.add(target)
-            if got.next in seen:
-                raise self._breach("a list whose pages go in a circle")
-            target = got.next
-        raise FormatError("a list is over its limit", code=Code.LIMIT_ANSWER, wanted=f"at most {MAX_PAGES} pages and {MAX_LIST} bytes")
-
-    def _descriptors(self, body: bytes) -> list[Descriptor]:
-        members = self._members(body)
-        if members.get("schemaVersion") != 2 or members.get("mediaType") not in {None, mediatype.OCI_INDEX} or "layers" in members:
-            raise self._breach("referrers that are no OCI index")
-        with translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol"):
-            return [Descriptor.from_json(item) for item in self._list(members.get("manifests"))]
-
-    def _tags(self, body: bytes) -> list[str]:
-        tags = []
-        with translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol"):
-            for tag in self._list(self._members(body).get("tags")):
-                if not isinstance(tag, str):
-                    raise self._breach("a tag that is no string")
-                tags.append(str(self._reference.tagged(tag).tag))
-        return tags
-
-    def _members(self, body: bytes) -> dict[str, object]:
-        with translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol"):
-            members = strictjson.loads(body, limit=MAX_PAGE)
-        if not isinstance(members, dict):
-            raise self._breach("a list that is no object")
-        return members
-
-    def _list(self, value: object) -> list[object]:
-        if not isinstance(value, list | None):
-            raise self._breach("a list that is none")
-        return value or []  # null is how some write an empty one
-
-    def _limit(self, count: int, limit: int, what: str) -> None:
-        if count > limit:
-            raise FormatError(f"a {what} is over its limit", code=Code.LIMIT_ANSWER, found=count, wanted=f"at most {limit}")
-
     def _named(self, name: str | Digest) -> str:
         if isinstance(name, str):
             self._reference.tagged(name)  # refuses what is no tag
@@ -320,21 +238,6 @@ class Repository:
 
     def _target(self, path: str) -> str:
         return f"/v2/{self._reference.path}/{path}"
-
-    def _protocol(self) -> AbstractContextManager[None]:
-        return translated(MalformedError, to=TransportError, what=f"{self._session.host} breaks the protocol")
-
-    def _breach(self, found: str, *, wanted: object = None, next: str | None = None) -> TransportError:  # noqa: A002
-        return TransportError(f"{self._session.host} breaks the protocol", found=found, wanted=wanted, next=next)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list, and where the next is."""
-
-    head: Head
-    body: bytes
-    next: str | None
 
 
 def _digest_like(said: str, raw: bytes) -> str | None:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint
@@ -165,14 +165,22 @@ class Session:
 
     def linked(self, answer: Answer, location: str | None, what: str) -> Url:
         """Where an answer of the registry says to go on, at the same origin. Raises TransportError (``registry.origin``)."""
-        with translated(MalformedError, to=TransportError, what=f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL):
+        with self.protocol():
             url = answer.url.join(location or "")
         if url.origin != self.home:
             raise self._astray(answer, f"{what} at {url.origin}", Code.REGISTRY_ORIGIN)
         return url
 
+    def protocol(self) -> AbstractContextManager[None]:
+        """What is malformed in an answer is the registry's breach of the protocol."""
+        return translated(MalformedError, to=TransportError, what=f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL)
+
+    def breach(self, found: str, *, wanted: object = None, next: str | None = None) -> TransportError:  # noqa: A002 - as in BundlerError
+        """What an answer is that the specification does not allow."""
+        return TransportError(f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL, found=found, wanted=wanted, next=next)
+
     def _redirected(self, answer: Answer, *, abroad: bool) -> Url:
-        with translated(MalformedError, to=TransportError, what=f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL):
+        with self.protocol():
             url = answer.url.join(answer.head.one("location") or "")
         downgrade = answer.url.origin.scheme == "https" and url.origin.scheme == "http"
         if url.origin != answer.url.origin and (downgrade or not abroad):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 from bundler.content.registry.answers import number, received
 from bundler.content.registry.auth import Need
-from bundler.content.registry.origin import MalformedError, Url
+from bundler.content.registry.origin import Url
 from bundler.content.registry.session import Session, Tries
 from bundler.content.registry.wire import Answer, PassingError
-from bundler.errors import Code, IntegrityError, TransportError, translated
+from bundler.errors import Code, IntegrityError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 
@@ -88,7 +88,7 @@ class Uploads:
             if answer.status != 202:
                 raise self._session.refusal(answer, "POST", need=need)
             least = answer.head.one("oci-chunk-min-length") or "0"
-            with translated(MalformedError, to=TransportError, what=f"{self._session.host} breaks the protocol"):
+            with self._session.protocol():
                 return self._session.linked(answer, answer.head.one("location"), "an upload"), number(least, "OCI-Chunk-Min-Length")
 
         return self._session.ask("POST", self._start, need=need, then=location, tries=tries)
@@ -106,6 +106,8 @@ class Upload:
     """The upload of one blob, from its first try to its last."""
 
     location: Url
+    """Where its next request goes, as the registry said last."""
+    _feed: "Feed"
 
     def __init__(self, session: Session, need: Need, blob: Descriptor, chunks: Chunks) -> None:
         self._session = session
@@ -113,18 +115,17 @@ class Upload:
         self._blob = blob
         self._chunks = chunks
         self._furthest = 0
-        self.feed = Feed(iter(()), blob)
 
     def whole(self) -> None:
         """In one request. Raises NotWholeError where that is what the registry minds."""
-        self.feed = Feed(self._chunks(), self._blob)
+        self._feed = Feed(self._chunks(), self._blob)
         if not self._blob.size:
-            self.feed.finish()
-        self._close(self.feed.part(self._blob.size))
+            self._feed.finish()
+        self._close(self._feed.part(self._blob.size))
 
     def in_pieces(self, size: int, tries: Tries) -> None:
         """In requests of ``size`` bytes, each of which goes on where the registry says that it is."""
-        self.feed, held = Feed(self._chunks(), self._blob), 0
+        self._feed, held = Feed(self._chunks(), self._blob), 0
         while held < self._blob.size:
             length = min(size, self._blob.size - held)
             arrived = self._piece(held, length, tries)
@@ -132,17 +133,17 @@ class Upload:
                 tries.moved(arrived - self._furthest)
                 self._furthest = arrived
             if arrived != held + length:
-                self.feed = Feed(self._chunks(), self._blob)
-                self.feed.skip(arrived)
+                self._feed = Feed(self._chunks(), self._blob)
+                self._feed.skip(arrived)
             held = arrived
-        self.feed.finish()
+        self._feed.finish()
         self._close(b"")
 
     def _piece(self, start: int, length: int, tries: Tries) -> int:
         """How many bytes the registry holds after ``length`` more were sent from ``start``."""
         headers = _OCTETS | {"Content-Range": f"{start}-{start + length - 1}"}
         try:
-            answer = self._attempt("PATCH", self.location, headers, self.feed.part(length))
+            answer = self._attempt("PATCH", self.location, headers, self._feed.part(length))
             try:
                 if answer.status == 202:
                     self.location = self._session.linked(answer, answer.head.one("location"), "an upload")

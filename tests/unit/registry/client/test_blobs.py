@@ -91,6 +91,12 @@ def test_a_blob_that_is_cut_goes_on_where_it_was(server: HostileRegistry, reach:
     assert len(waits) == 3
 
 
+def test_a_blob_that_is_cut_behind_its_last_byte_is_whole(server: HostileRegistry, reach: Reach):
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n" % len(DATA)
+    server.on("GET", AT, chunked + DATA)
+    assert gathered(BLOB, reach(server).chunks(BLOB)) == DATA
+
+
 def test_a_blob_that_is_given_whole_again_is_read_past(server: HostileRegistry, reach: Reach):  # REG-046
     server.on("GET", AT, cut(CHUNK + 5), answer(200, DATA))
     assert gathered(BLOB, reach(server).chunks(BLOB)) == DATA

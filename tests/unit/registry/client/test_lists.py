@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry import client
+from bundler.content.registry import lists
 from bundler.content.registry.client import Repository
+from bundler.content.store import Referrers
 from bundler.errors import BundlerError, Code
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -53,13 +54,13 @@ def fails(ask: Callable[[], object]) -> BundlerError:
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
 def test_a_registry_without_the_api_says_so(server: HostileRegistry, reach: Reach, status: int):  # F-052
     server.on("GET", REFERRERS, answer(status))
-    assert reach(server).referrers(SUBJECT) == client.Referrers(api=False)
+    assert reach(server).referrers(SUBJECT) == Referrers(api=False)
 
 
 @pytest.mark.parametrize("empty", [{"manifests": []}, {"manifests": None}])
 def test_no_referrers_is_an_answer(server: HostileRegistry, reach: Reach, empty: dict[str, Any]):
     server.on("GET", REFERRERS, index(**empty))
-    assert reach(server).referrers(SUBJECT) == client.Referrers(api=True)
+    assert reach(server).referrers(SUBJECT) == Referrers(api=True)
 
 
 @pytest.mark.parametrize("status", [401, 403, 410, 418, 206, 204])
@@ -75,7 +76,7 @@ def test_any_other_answer_is_not_that_there_are_none(server: HostileRegistry, re
 def test_all_pages_are_one_list(server: HostileRegistry, reach: Reach, link: str):
     said = link.format(subject=SUBJECT, url=server.url)
     server.on("GET", REFERRERS, index(1, 2, link=said)).on("GET", f"{REFERRERS}?last=1", index(2, 3))
-    assert reach(server).referrers(SUBJECT) == client.Referrers(api=True, listed=(referrer(1), referrer(2), referrer(3)))
+    assert reach(server).referrers(SUBJECT) == Referrers(api=True, listed=(referrer(1), referrer(2), referrer(3)))
 
 
 def test_referrers_keep_what_is_said_of_them(server: HostileRegistry, reach: Reach):
@@ -141,7 +142,7 @@ def test_pages_in_a_circle_are_left(server: HostileRegistry, reach: Reach, link:
 
 
 def test_pages_without_end_are_left(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):  # REG-041
-    monkeypatch.setattr(client, "MAX_PAGES", 20)
+    monkeypatch.setattr(lists, "MAX_PAGES", 20)
 
     def another(exchange: Exchange) -> bytes:
         count = int(exchange.target.partition("page=")[2] or "0")
@@ -186,7 +187,7 @@ def test_a_million_referrers_are_too_many(server: HostileRegistry, reach: Reach)
 
 
 def test_more_referrers_than_any_image_has_are_too_many(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client, "MAX_REFERRERS", 3)
+    monkeypatch.setattr(lists, "MAX_REFERRERS", 3)
     server.on("GET", REFERRERS, index(1, 2, link="<?a>; rel=next"), index(2, 3), index(1, 2, link="<?a>; rel=next"), index(3, 4))
     assert len(reach(server).referrers(SUBJECT).listed) == 3
     assert fails(lambda: reach(server).referrers(SUBJECT)).code is Code.LIMIT_ANSWER
@@ -239,7 +240,7 @@ def test_a_page_of_tags_has_a_limit(server: HostileRegistry, reach: Reach):  # R
 
 
 def test_more_tags_than_any_repository_has_are_too_many(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client, "MAX_TAGS", 2)
+    monkeypatch.setattr(lists, "MAX_TAGS", 2)
     server.on("GET", TAGS, tags("a", "b", "a"), tags("a", "b", "c"))
     assert reach(server).tags() == ["a", "b"]
     assert fails(reach(server).tags).code is Code.LIMIT_ANSWER

@@ -1,0 +1,130 @@
+"""What a registry lists, page by page: the referrers of a manifest, the tags of a repository. Whole, or an error."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from bundler import strictjson
+from bundler.content.registry.answers import next_page
+from bundler.content.registry.auth import Need
+from bundler.content.registry.session import Session
+from bundler.content.registry.wire import Answer
+from bundler.content.store import Referrers
+from bundler.errors import Code, FormatError, TransportError, translated
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
+
+MAX_PAGE = 4 << 20
+MAX_PAGES = 1_000
+MAX_LIST = 64 << 20  # bytes of all pages together
+MAX_REFERRERS = 50_000  # an image rebuilt and signed every hour for five years
+MAX_TAGS = 500_000  # the busiest public repositories have some 100,000, most of them signatures
+PAGE = 1_000  # tags that are asked for at once; more is refused by some registries
+
+_NO_API = frozenset({400, 404, 405, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, its media type, and where the next is."""
+
+    body: bytes
+    media_type: str
+    next: str | None
+
+
+class Lists:
+    """The lists of one repository. Raises TransportError, FormatError (``limit.answer``)."""
+
+    def __init__(self, session: Session, reference: Reference, need: Need) -> None:
+        self._session = session
+        self._reference = reference
+        self._need = need
+
+    def referrers(self, subject: Digest) -> Referrers:
+        """As :meth:`bundler.content.store.Source.referrers`."""
+        listed: dict[Digest, Descriptor] = {}
+        api = False
+        for page in self._pages(f"referrers/{subject}", accept=mediatype.OCI_INDEX, absent=_NO_API):
+            api = True
+            if page.media_type != mediatype.OCI_INDEX:
+                raise self._session.breach(f"referrers come as {ascii(page.media_type)[:100]}", wanted=mediatype.OCI_INDEX)
+            for descriptor in self._descriptors(page.body):
+                listed.setdefault(descriptor.digest, descriptor)
+            _limit(len(listed), MAX_REFERRERS, "list of referrers")
+        return Referrers(api=api, listed=tuple(listed.values()))
+
+    def tags(self) -> list[str]:
+        """As :meth:`bundler.content.store.Sink.tags`."""
+        tags: dict[str, None] = {}
+        for page in self._pages(f"tags/list?n={PAGE}", accept="application/json", absent=frozenset({404})):
+            tags |= dict.fromkeys(self._tags(page.body))
+            _limit(len(tags), MAX_TAGS, "list of tags")
+        return list(tags)
+
+    def _pages(self, path: str, *, accept: str, absent: frozenset[int]) -> Iterator[Page]:
+        """The pages of a list; none if there is no such list, which the first is answered for with a status of ``absent``."""
+        target, seen, came = f"/v2/{self._reference.path}/{path}", set[str](), 0
+
+        def page(answer: Answer) -> Page | None:
+            if answer.status in absent and not seen:
+                return None
+            if answer.status != 200:
+                raise self._session.refusal(answer, "GET", need=self._need)
+            with self._session.protocol():
+                link = next_page(answer.head.all("link"))
+            following = None if link is None else self._session.linked(answer, link, "a next page").target
+            return Page(answer.whole(MAX_PAGE, what="a page of a list"), answer.head.media_type, following)
+
+        for _ in range(MAX_PAGES):
+            got = self._session.ask("GET", target, need=self._need, then=page, headers={"Accept": accept})
+            if got is None:
+                return
+            came += len(got.body)
+            if came > MAX_LIST:
+                break
+            yield got
+            if got.next is None:
+                return
+            seen.add(target)
+            if got.next in seen:
+                raise self._session.breach("a list whose pages go in a circle")
+            target = got.next
+        raise FormatError("a list is over its limit", code=Code.LIMIT_ANSWER, wanted=f"at most {MAX_PAGES} pages and {MAX_LIST} bytes")
+
+    def _descriptors(self, body: bytes) -> list[Descriptor]:
+        members = self._members(body)
+        if members.get("schemaVersion") != 2 or members.get("mediaType") not in {None, mediatype.OCI_INDEX} or "layers" in members:
+            raise self._session.breach("referrers that are no OCI index")
+        with self._translated():
+            return [Descriptor.from_json(item) for item in self._list(members.get("manifests"))]
+
+    def _tags(self, body: bytes) -> Iterator[str]:
+        for tag in self._list(self._members(body).get("tags")):
+            if not isinstance(tag, str):
+                raise self._session.breach("a tag that is no string")
+            with self._translated():
+                self._reference.tagged(tag)
+            yield tag
+
+    def _members(self, body: bytes) -> dict[str, object]:
+        with self._translated():
+            members = strictjson.loads(body, limit=MAX_PAGE)
+        if not isinstance(members, dict):
+            raise self._session.breach("a list that is no object")
+        return members
+
+    def _list(self, value: object) -> list[object]:
+        if not isinstance(value, list | None):
+            raise self._session.breach("a list that is none")
+        return value or []  # null is how some write an empty one
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol")
+
+
+def _limit(count: int, limit: int, what: str) -> None:
+    if count > limit:
+        raise FormatError(f"a {what} is over its limit", code=Code.LIMIT_ANSWER, found=count, wanted=f"at most {limit}")
