@@ -217,18 +217,41 @@ def render_seal(*, stream: str, scopes: Sequence[str], keys: Sequence[str], thre
     return _rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "threshold": threshold})
 
 
+def render_root(*, name: str, file: str, log: int | None = None, timestamp: int | None = None, sct: int | None = None) -> str:
+    """A ``[[root]]`` to append to ``trust.toml``; what is None is left to its default. Raises as :func:`render_seal`."""
+    return _rendered("root", {"name": name, "file": file, "log": log, "timestamp": timestamp, "sct": sct})
+
+
+def render_store(*, name: str, type: StoreType, certificates: Sequence[str], crl: Sequence[str] = ()) -> str:  # noqa: A002 - its name there
+    """A ``[[store]]`` to append to ``trust.toml``. Raises as :func:`render_seal`."""
+    return _rendered("store", {"name": name, "type": str(type), "certificates": list(certificates), "crl": list(crl) or None})
+
+
 def render_rule(
     *,
     scope: str,
-    keys: Sequence[str],
+    keys: Sequence[str] = (),
+    signers: Sequence[Mapping[str, Any]] = (),
     threshold: int | None = None,
-    attestations: Sequence[str] = (),
+    attestations: Sequence[str | Mapping[str, Any]] = (),
+    annotations: Mapping[str, str] | None = None,
     node: str | None = None,
     name: str | None = None,
 ) -> str:
-    """A ``[[rule]]`` to append to ``trust.toml``; what is None or empty is left to its default. Raises as :func:`render_seal`."""
-    rest = {"threshold": threshold, "attestations": list(attestations) or None, "node": node, "name": name}
-    return _rendered("rule", {"scope": scope, "signer": [{"key": key} for key in keys]} | rest)
+    """A ``[[rule]]`` to append to ``trust.toml``; what is None or empty is left to its default. Raises as :func:`render_seal`.
+
+    ``signers`` are the tables of signers who are no bare keys, as :meth:`ConvertedSigner.to_toml` gives them.
+    """
+    named = [*({"key": key} for key in keys), *map(dict, signers)]
+    wanted = [item if isinstance(item, str) else dict(item) for item in attestations]
+    rest = {
+        "threshold": threshold,
+        "attestations": wanted or None,
+        "annotations": dict(annotations or {}) or None,
+        "node": node,
+        "name": name,
+    }
+    return _rendered("rule", {"scope": scope, "signer": named} | rest)
 
 
 def with_next_serial(text: str) -> str:
@@ -628,9 +651,15 @@ def _toml(value: Any) -> str:
         case list():
             return f"[{', '.join(map(_toml, value))}]"
         case dict():
-            return f"{{ {', '.join(f'{name} = {_toml(item)}' for name, item in value.items())} }}"
+            return f"{{ {', '.join(f'{_toml_name(name)} = {_toml(item)}' for name, item in value.items())} }}"
         case str() if not _is_text(value):
             raise UsageError(f"{FILE} takes no such text", code=Code.TRUST_FORM, found=ascii(value)[:160], wanted="printable characters")
+        case bool():
+            return "true" if value else "false"
         case str():
             return json.dumps(value, ensure_ascii=False)  # of what is printable, TOML escapes what JSON escapes
     return str(value)
+
+
+def _toml_name(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name, re.ASCII) else _toml(name)

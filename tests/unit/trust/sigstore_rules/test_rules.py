@@ -12,7 +12,10 @@ from bundler.errors import Code, UsageError
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document
 from bundler.trust.judge import judge
-from bundler.trust.policy import Policy
+from bundler.trust.notation.convert import convert, label
+from bundler.trust.notation.store import StoreType
+from bundler.trust.policy import Policy, render_root, render_rule, render_store
+from bundler.trust.sigstore.steps import Needed
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support import notary
 from tests.support.signing import P256, SLSA, SPDX, Scene, b64, codes, envelope, payload, policy, rule, statement
@@ -779,3 +782,52 @@ def test_an_identity_of_several_names_needs_one_of_them(image: Scene):
     verdict = judged(image, trust(SIGNER))
     assert verdict.passed
     assert verdict.signers[0].id == f"a@world.example, {IDENTITY} (issuer {ISSUER})"
+
+
+def test_what_is_written_reads_as_it_was_meant():
+    text = "version = 1\nserial = 1\n"
+    text += render_root(name="world", file="roots/world.json", timestamp=1, sct=0)
+    text += render_store(name="release", type=StoreType.CA, certificates=["stores/root.crt"], crl=["stores/issuer.crl"])
+    text += render_store(name="stamps", type=StoreType.TSA, certificates=["stores/tsa.crt"])
+    text += render_rule(
+        scope="**",
+        keys=["keys/p256.pub"],
+        signers=[
+            {"issuer": ISSUER, "identity": IDENTITY, "root": "world", "claims": {"build_trigger": "push"}},
+            {"store": "release", "subject": r"CN=a\,b", "tsa": "stamps"},
+        ],
+        threshold=2,
+        attestations=[SPDX, {"type": SLSA, "where": {"a.b": True, "c": 7}}],
+        annotations={"build id": "7"},
+    )
+    got = Policy.parse(text.encode(), FILES)
+    assert [(root.name, root.needed) for root in got.roots] == [("world", Needed(log=1, timestamp=1, sct=0))]
+    assert [(store.name, str(store.type), len(store.crls)) for store in got.stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
+    (asked,) = got.rules
+    assert [signer.kind for signer in asked.signers] == ["key", "identity", "notation"]
+    assert asked.attestations[1].where == (("a.b", True), ("c", 7))
+    assert asked.annotations == (("build id", "7"),)
+
+
+def test_a_converted_policy_reads_as_it_was_meant():
+    """1.6: ``trust add --notation``."""
+    document = {
+        "version": "1.0",
+        "trustPolicies": [
+            {
+                "name": "one",
+                "registryScopes": ["registry.example/app"],
+                "signatureVerification": {"level": "strict"},
+                "trustStores": ["ca:release", "tsa:stamps"],
+                "trustedIdentities": ["x509.subject: C=DE, ST=BY, O=world.example"],
+            }
+        ],
+    }
+    got = convert(canonical(document))
+    files = {"ca.release": "stores/root.crt", "tsa.stamps": "stores/tsa.crt"}
+    text = "version = 1\nserial = 1\n"
+    text += "".join(render_store(name=label(store), type=store[0], certificates=[files[label(store)]]) for store in got.stores)
+    text += "".join(render_rule(scope=r.scope, signers=[s.to_toml() for s in r.signers], threshold=1) for r in got.rules)
+    image = Scene.of_image()
+    notation(image, stamp={})
+    assert judged(image, Policy.parse(text.encode(), FILES)).passed
