@@ -1,0 +1,89 @@
+"""The ten lines of docs/station-card.md, as an operator types them."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs import shell
+from tests.docs.pages import DOCS, Page
+from tests.interop.peers import program
+from tests.support import station
+from tests.support.signing import rule, seal
+from tests.support.station import EXPORTER, RELEASE, Crossing, write_key, write_trust
+
+[CARD] = [body for _, body in Page.read(DOCS / "station-card.md").fenced]
+LINES = CARD.splitlines()
+COMMANDS = {line.split()[0]: line.rpartition("    ")[2].strip() for line in LINES if "    " in line}
+NAME = "release.oci.tar.zst"
+
+
+@pytest.fixture
+def crossing(tmp_path: Path) -> Iterator[Crossing]:
+    with Crossing(tmp_path / "crossing") as running:
+        yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path, crossing: Crossing) -> Path:
+    """The import station: a medium with a bundle, the exporter's key, and trust where it is looked for."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    write_trust(folder / "config/oci-bundler/trust", rules=[rule(RELEASE, scope="**")], seals=[seal(EXPORTER)])
+    write_key(folder / "K.key", EXPORTER)
+    image = crossing.push(crossing.sign(crossing.content.image("words")), "team/app:1.0")
+    assert station.run("export", image.reference, "-o", folder / NAME, "--key", folder / "K.key").exit == 0
+    return folder
+
+
+def _typed(desk: Path, crossing: Crossing, *numbers: str) -> list[str]:
+    for name in ("openssl", "zstd"):
+        program(name)
+    commands = [COMMANDS[number].replace("REGISTRY/PREFIX", f"{crossing.there.host}/mirror") for number in numbers]
+    return shell.run(commands, desk, env={"B": NAME, "XDG_CONFIG_HOME": str(desk / "config")})
+
+
+def test_there_are_ten_lines_and_six_are_commands():
+    assert [line.split()[0] for line in LINES] == [str(number) for number in range(1, 11)]
+    assert list(COMMANDS) == ["2", "3", "4", "5", "6", "8"]
+    assert max(map(len, LINES)) < 140  # a printed page, across
+
+
+def test_the_lines_say_yes_to_a_good_bundle_and_the_last_may_be_typed_twice(desk: Path, crossing: Crossing):
+    two, three, four, _, six, eight, again = _typed(desk, crossing, "2", "3", "4", "5", "6", "8", "8")
+    assert f"sha256:{two.split()[0]}" in station.run("trust", "list", desk / "config/oci-bundler/trust").out
+    assert three == "Verified OK\n"
+    assert four == f"{NAME}: OK\n"
+    assert six.startswith("PASSED: ")
+    assert eight == again
+    assert "now at" in eight
+
+
+@pytest.mark.parametrize("number", ["4", "5", "6", "8"])
+def test_the_lines_say_no_to_a_damaged_one(desk: Path, crossing: Crossing, number: str):
+    data = bytearray((desk / NAME).read_bytes())
+    data[-150] ^= 1
+    (desk / NAME).write_bytes(data)
+    with pytest.raises(AssertionError, match=r"the shell ended with [14]"):
+        _typed(desk, crossing, number)
+    assert not crossing.there.changes
+
+
+def test_line_three_says_no_to_another_list_and_to_another_key(desk: Path, crossing: Crossing):
+    (desk / f"{NAME}.sha256").write_text(f"{'0' * 64}  {NAME}\n")
+    with pytest.raises(AssertionError, match="Verification failure"):
+        _typed(desk, crossing, "3")
+
+
+def test_the_exit_codes_of_the_card_are_those_of_the_reference():
+    told = re.findall(r"(\d+) [a-z]", LINES[-1].partition(":")[2])
+    reference = {row[next(iter(row))].strip("`") for table in Page.read(DOCS / "reference/exit-codes.md").tables for row in table.rows}
+    assert set(told) <= reference
+
+
+def test_the_card_needs_no_more_than_it_says():
+    tools = {word for command in COMMANDS.values() for word in re.findall(r"(?:^|\| )(\S+)", command)}
+    assert tools == {"openssl", "sha256sum", "zstd", "oci-bundler"}
+    assert subprocess.run(["bash", "-n", "-c", "\n".join(COMMANDS.values())], check=False).returncode == 0
