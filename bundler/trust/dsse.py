@@ -11,7 +11,6 @@ from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
 
-_MEMBERS = frozenset({"payload", "payloadType", "signatures"})
 _OF_A_SIGNATURE = frozenset({"sig", "keyid"})
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -45,7 +44,6 @@ class Envelope:
                 found = f"{len(signatures)} signatures"
                 need(len(signatures) == 1, Code.DSSE_SIGNATURE_COUNT, "an envelope that cannot be judged", found=found, wanted="one")
                 with _well_formed():
-                    strictjson.check_names(value, _MEMBERS)
                     return cls(kind, _decoded(payload, "payload"), *_signature(signatures[0]))
         raise _malformed("payloadType, payload and signatures")
 
@@ -75,7 +73,7 @@ def _signature(value: Any) -> tuple[bytes, str | None]:
 
 def _decoded(text: Any, what: str) -> bytes:
     """DSSE takes the standard and the URL-safe alphabet; one text is in one of them."""
-    if isinstance(text, str) and ("-" in text or "_" in text) and not ("+" in text or "/" in text):
+    if isinstance(text, str) and "+" not in text and "/" not in text:
         text = text.translate(_STANDARD)
     return from_base64(text, what=what)
 

@@ -81,6 +81,7 @@ def test_what_statements_may_have_or_lack(members: dict[str, Any]):
         pytest.param(statement(IMAGE).replace(b'{"_type"', b'{"subject":[],"_type"'), id="subject twice"),
         pytest.param(made(Subject=[]), id="subject in another case"),
         pytest.param(made(predicatetype="other"), id="predicateType in another case"),
+        pytest.param(made(predicate=..., Predicate={}), id="predicate in another case"),
         pytest.param(statement(IMAGE) + b" {}", id="something behind it"),
         pytest.param(statement(IMAGE)[:-1], id="cut"),
     ],
