@@ -210,13 +210,13 @@ class _Own:
 
 
 def _child(child: Descriptor, document: Documents) -> Document:
-    """What an index lists, as it describes it; a media type that is no document's is the document's own affair."""
+    """What an index lists, as it describes it: of that media type and of that size."""
     _check_digest(child.digest)
     if child.size > MAX_DOCUMENT:
         raise FormatError(
             f"{child.digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=child.size, wanted=f"at most {MAX_DOCUMENT}"
         )
-    found = document(child.digest, child.media_type if child.media_type in mediatype.DOCUMENTS else None)
+    found = document(child.digest, child.media_type)
     if found.descriptor.size != child.size:
         raise _two_sizes(child.digest, child.size, found.descriptor.size)
     return found
