@@ -14,7 +14,7 @@ import zstandard
 from bundler.errors import Code, FormatError, IntegrityError, translated
 
 GROUP = 1 << 20  # small members of one image share a frame; reading one of them decodes no more than this
-FRAME = 4 << 20  # four readers, each with a frame and its content, need 32 MiB
+FRAME = 2 << 20  # writer and reader hold some ten of these, and their frames, at a time: measured by scripts/memory
 MAX_WINDOW = 8 << 20  # what every decoder takes (RFC 8878, section 3.1.1.1.2)
 MAX_FRAMES = 1 << 27  # the seekable format's
 
