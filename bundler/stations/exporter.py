@@ -24,7 +24,6 @@ from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.stations.verifier import prove_survey
 from bundler.trust.keys import PublicKey
-from bundler.trust.signer import PinnedKey
 from bundler.trust.verdict import Outcome
 
 MAX_CARRIED_FILE = 16 << 20  # as an attestation that is judged: what somebody reads at the far end
@@ -290,7 +289,7 @@ def _evidence(
     """What travels to be looked at, and authorises nothing: the sealing keys, those that judged here, what was asked for."""
     files = [key.pem for key in keys]
     rules = [trust.policy.rule_for(repository) for repository in {r.repository for r in references}] if trust else []
-    files += [signer.key.pem for rule in rules if rule for signer in rule.signers if isinstance(signer, PinnedKey)]
+    files += [data for rule in rules if rule and trust for signer in rule.everybody for data in trust.behind(signer)]
     files += [read_small(path, limit=MAX_CARRIED_FILE, what="the file to carry") for path in carry]
     members = {}
     for data in files:

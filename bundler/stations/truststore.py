@@ -5,18 +5,31 @@ Nothing in a bundle changes it, and it is never looked for in the working direct
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from bundler.content.files import disk, read_small, sync_folder, write_whole
-from bundler.errors import Code, ConflictError, UsageError
+from bundler.errors import Code, ConflictError, FormatError, UsageError, translated
+from bundler.oci.digest import Digest
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
-from bundler.trust.policy import FILE, MAX_FILE, Policy, render_rule, render_seal, with_next_serial
+from bundler.trust.notation import convert
+from bundler.trust.notation.revocation import MAX_CRL
+from bundler.trust.notation.signature import PinnedSubject
+from bundler.trust.notation.store import StoreType
+from bundler.trust.policy import FILE, MAX_FILE, Policy, render_root, render_rule, render_seal, render_store, with_next_serial
+from bundler.trust.signer import PinnedKey, SignerEntry
+from bundler.trust.sigstore.root import MAX_ROOT
+from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
 
 EMPTY = """version = 1
 serial = 1
 """
+MAX_NAMED = MAX_CRL  # bytes: of the files that trust.toml may name, lists of revoked certificates are the largest
+MAX_CERTIFICATE_FILE = 1 << 20
+MAX_STORE_FILES = 1000  # as certificates in a store
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,66 @@ class Trust:
     policy: Policy
     raw: bytes
     files: Mapping[str, bytes]
+
+    def root_file(self, name: str) -> str:
+        """Where in the folder the file of the root ``name`` lies."""
+        return str(next(root["file"] for root in self._tables("root") if root["name"] == name))
+
+    def store_files(self, name: str) -> tuple[str, ...]:
+        """Where in the folder the certificates and revocation lists of the store ``name`` lie."""
+        store = next(store for store in self._tables("store") if store["name"] == name)
+        return (*store["certificates"], *store.get("crl", ()))
+
+    def behind(self, signer: SignerEntry) -> Iterator[bytes]:
+        """What the signer is known by: its key, the file of its root, the files of its stores."""
+        if isinstance(signer, PinnedKey | LoggedKey):
+            yield signer.key.pem
+        if isinstance(signer, PinnedIdentity | LoggedKey):
+            yield self.files[self.root_file(signer.root.name)]
+        if isinstance(signer, PinnedSubject):
+            for store in (signer.store, signer.tsa):
+                yield from (self.files[path] for path in (self.store_files(store.name) if store else ()))
+
+    def _tables(self, kind: str) -> list[dict[str, Any]]:
+        tables: list[dict[str, Any]] = tomllib.loads(self.raw.decode()).get(kind, [])
+        return tables
+
+
+@dataclass(frozen=True, slots=True)
+class NewRoot:
+    """A trusted root to pin; without a ``file``, one that is pinned already."""
+
+    name: str
+    file: Path | None = None
+    log: int | None = None
+    timestamp: int | None = None
+    sct: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewStore:
+    """A store to fill from files of certificates and revocation lists, in PEM or DER."""
+
+    name: str
+    type: StoreType
+    certificates: Sequence[Path]
+    crls: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewRule:
+    """Whose signatures images need. ``keys`` are copied; ``signers`` are tables as ``trust.toml`` has them."""
+
+    scope: str
+    keys: Sequence[Path] = ()
+    signers: Sequence[Mapping[str, Any]] = ()
+    threshold: int | None = None
+    attestations: Sequence[str | Mapping[str, Any]] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    node: str | None = None
+    name: str | None = None
+    key_log: Mapping[str, Any] = field(default_factory=dict)
+    """What stands beside each key: ``root`` and perhaps ``log``."""
 
 
 def find(given: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -79,37 +152,149 @@ def add_seal(trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence
     return _extend(trust, render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold), files)
 
 
-def add_rule(
-    trust: Trust,
-    *,
-    scope: str,
-    keys: Sequence[Path],
-    threshold: int | None,
-    attestations: Sequence[str],
-    node: str | None,
-    name: str | None,
-) -> Trust:
-    """Say whose signatures images need. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
-    files = _key_files(keys, role="image")
-    rule = render_rule(scope=scope, keys=list(files), threshold=threshold, attestations=attestations, node=node, name=name)
-    return _extend(trust, rule, files)
+def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = None, rule: NewRule | None = None) -> Trust:
+    """Pin a root, a store, and say whose signatures images need; all of it or nothing.
+
+    Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``, ``trust.store``, ``usage.input``).
+    """
+    texts: list[str] = []
+    files: dict[str, bytes] = {}
+    if root is not None and not _is_pinned(trust, root):
+        text, more = _root(root)
+        texts, files = [*texts, text], files | more
+    if store is not None:
+        text, more = _store(store)
+        texts, files = [*texts, text], files | more
+    if rule is not None:
+        keys = _key_files(rule.keys, role="image")
+        files |= keys
+        texts.append(_rule(rule, list(keys)))
+    return _extend(trust, "\n".join(texts), files) if texts else trust
 
 
-def _extend(trust: Trust, addition: str, keys: Mapping[str, bytes]) -> Trust:
-    """Write the next ``trust.toml`` and new keys, checked whole before they count.
+def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
+    """Take over the policy and the stores of a Notation configuration; and what of it was left out, in words.
 
-    The file is renamed into place last, so that a cut leaves the trust as it was, with at most an unused key beside it.
+    Raises UsageError (``trust.form``, ``trust.store``, ``usage.input``), also where nothing would be left.
+    """
+    path = next((p for p in (folder / "trustpolicy.oci.json", folder / "trustpolicy.json") if p.is_file()), None)
+    if path is None:
+        raise UsageError(f"{folder} has no trust policy", code=Code.USAGE_INPUT, wanted="trustpolicy.json, and truststore beside it")
+    raw = read_small(path, limit=convert.MAX_DOCUMENT, what="the trust policy")
+    with translated(FormatError, to=UsageError, what=f"{path} cannot be taken over", code=Code.TRUST_FORM):
+        converted = convert.convert(raw)
+    if not converted.rules:
+        raise UsageError(
+            f"nothing of {path} is strict enough to be taken over",
+            code=Code.TRUST_FORM,
+            found="; ".join(converted.notes),
+            wanted="level strict",
+        )
+    texts: list[str] = []
+    files: dict[str, bytes] = {}
+    for kind, name in converted.stores:
+        place = folder / "truststore" / "x509" / kind / name
+        text, more = _store(NewStore(convert.label((kind, name)), kind, _listed(place)))
+        texts, files = [*texts, text], files | more
+    for rule in converted.rules:
+        signers = [signer.to_toml() for signer in rule.signers]
+        texts.append(render_rule(scope=rule.scope, signers=signers, threshold=1 if len(signers) > 1 else None))
+    return _extend(trust, "\n".join(texts), files), converted.notes
+
+
+def _is_pinned(trust: Trust, root: NewRoot) -> bool:
+    """Whether the root is there already, so that a second rule can be added with the words of the first."""
+    known = next((known for known in trust.policy.roots if known.name == root.name), None)
+    if known is None:
+        if root.file is None:
+            raise UsageError("there is no such root", code=Code.TRUST_FORM, found=ascii(root.name)[:160], wanted="--root FILE beside it")
+        return False
+    same = root.file is None or _read_root(root.file) == trust.files[trust.root_file(root.name)]
+    asked = {"log": root.log, "timestamp": root.timestamp, "sct": root.sct}
+    other = [name for name, number in asked.items() if number not in (None, getattr(known.needed, name))]
+    if not same or other:
+        raise UsageError(
+            f"another root is named {root.name} already",
+            code=Code.TRUST_FORM,
+            found=f"another number of {other[0]}" if same else f"another file, {trust.root_file(root.name)}",
+            next="give this one a name with --root-name; to rotate that one, replace its file and raise the serial",
+        )
+    return True
+
+
+def _root(root: NewRoot) -> tuple[str, dict[str, bytes]]:
+    assert root.file is not None
+    path = f"roots/{root.name}.json"
+    text = render_root(name=root.name, file=path, log=root.log, timestamp=root.timestamp, sct=root.sct)
+    return text, {path: _read_root(root.file)}
+
+
+def _read_root(path: Path) -> bytes:
+    return read_small(path, limit=MAX_ROOT, what="the trusted root")
+
+
+def _store(store: NewStore) -> tuple[str, dict[str, bytes]]:
+    """The files go by their digests: their own names may be anything."""
+    certificates = _store_files(store.name, store.certificates, "crt", MAX_CERTIFICATE_FILE)
+    crls = _store_files(store.name, store.crls, "crl", MAX_CRL)
+    return render_store(name=store.name, type=store.type, certificates=list(certificates), crl=list(crls)), certificates | crls
+
+
+def _store_files(name: str, paths: Sequence[Path], ending: str, limit: int) -> dict[str, bytes]:
+    read = [read_small(path, limit=limit, what="the certificate" if ending == "crt" else "the revocation list") for path in paths]
+    return {f"stores/{name}/{Digest.of(data).encoded[:16]}.{ending}": data for data in read}
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"the store {folder} cannot be read", code=Code.TRUST_STORE, found=error.strerror) from error
+    if not 1 <= len(found) <= MAX_STORE_FILES:
+        raise UsageError(
+            f"the store {folder} has no or too many files", code=Code.TRUST_STORE, found=len(found), wanted=f"1 to {MAX_STORE_FILES}"
+        )
+    return found
+
+
+def _rule(rule: NewRule, keys: Sequence[str]) -> str:
+    logged = [{"key": key} | dict(rule.key_log) for key in keys] if rule.key_log else []
+    return render_rule(
+        scope=rule.scope,
+        keys=() if logged else keys,
+        signers=[*logged, *rule.signers],
+        threshold=rule.threshold,
+        attestations=rule.attestations,
+        annotations=rule.annotations,
+        node=rule.node,
+        name=rule.name,
+    )
+
+
+def _extend(trust: Trust, addition: str, files: Mapping[str, bytes]) -> Trust:
+    """Write the next ``trust.toml`` and new files, checked whole before they count.
+
+    The file is renamed into place last, so that a cut leaves the trust as it was, with at most unused files beside it.
     """
     text = with_next_serial(trust.raw.decode()).rstrip("\n") + "\n\n" + addition
-    Policy.parse(text.encode(), {**trust.files, **keys})
-    with disk(f"{trust.path} cannot be written"):
-        (trust.path / "keys").mkdir(mode=0o700, exist_ok=True)
-        sync_folder(trust.path)
-    for name, pem in keys.items():
-        if not os.path.lexists(trust.path / name):
-            write_whole(trust.path / name, pem, mode=0o600)
+    Policy.parse(text.encode(), {**trust.files, **files})
+    for name, data in files.items():
+        _put(trust.path, name, data)
     write_whole(trust.path / FILE, text.encode(), replace=True, mode=0o600)
     return read(trust.path)
+
+
+def _put(folder: Path, name: str, data: bytes) -> None:
+    """Raises ConflictError (``output.exists``) where something else has the name, for it may be in use."""
+    path = folder / name
+    with disk(f"{folder} cannot be written"):
+        for parent in reversed(path.relative_to(folder).parents[:-1]):
+            (folder / parent).mkdir(mode=0o700, exist_ok=True)
+            sync_folder((folder / parent).parent)
+    if not os.path.lexists(path):
+        write_whole(path, data, mode=0o600)
+    elif not name.startswith("keys/") and _Folder(folder).read(name) != data:
+        raise ConflictError(f"{path} exists, and is another", code=Code.OUTPUT_EXISTS, next="remove it, or choose another name")
 
 
 def _key_files(paths: Sequence[Path], *, role: Role) -> dict[str, bytes]:
@@ -143,6 +328,7 @@ class _Folder:
     def read(self, name: str) -> bytes:
         """The file ``name``, a relative path that the policy has checked to stay inside."""
         inside = PurePosixPath(name)
+        limit = MAX_FILE if name == FILE else MAX_NAMED
         for folder in reversed(inside.parents[:-1]):
             self._check(self._path / folder, self._lstat(folder), folder=True)
         path = self._path / inside
@@ -150,11 +336,11 @@ class _Folder:
         try:
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 self._check(path, os.fstat(file.fileno()), folder=False)  # what is read is what was checked
-                data = file.read(MAX_FILE + 1)
+                data = file.read(limit + 1)
         except OSError as error:
             raise UsageError(f"{path} cannot be read", code=Code.TRUST_PERMISSIONS, found=error.strerror) from error
-        if len(data) > MAX_FILE:
-            raise UsageError(f"{path} is too large", code=Code.TRUST_FORM, wanted=f"at most {MAX_FILE} bytes")
+        if len(data) > limit:
+            raise UsageError(f"{path} is too large", code=Code.TRUST_FORM, wanted=f"at most {limit} bytes")
         return data
 
     def keys(self, raw: bytes) -> frozenset[str]:

@@ -3,12 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.docs.pages import DOCS, Page, code
-from tests.support import station
+from tests.support import notary, station, world
 from tests.support.station import Crossing, Ran
 
 TABLES = {table.heading: {code(row["name"]): row["type"] for row in table.rows} for table in Page.read(DOCS / "reference/json.md").tables}
@@ -79,8 +80,22 @@ def _trust(crossing: Crossing) -> Iterator[Any]:
     yield station.run("trust", "add", trust, "--seal", "s", "--scope", "**", "--key", public["exporter"], "--json").json
     rule = ("--image", "**", "--key", public["release"], "--attestation", "spdx")
     yield station.run("trust", "add", trust, *rule, "--json").json
+    yield from _roots_and_stores(crossing, trust)
     yield station.run("trust", "list", trust, "--json").json
     yield station.run("trust", "check", trust, "--json").json
+
+
+def _roots_and_stores(crossing: Crossing, trust: Path) -> Iterator[Any]:
+    """A root of which one log cannot be used, and a store with a revocation list."""
+    here, sigstore, authority = crossing.folder, world.World(), notary.root_of()
+    root = sigstore.root_json()
+    root["tlogs"].append({"baseUrl": "https://nobody.example"})
+    (here / "root.json").write_bytes(world.canonical(root))
+    (here / "ca.pem").write_bytes(authority.pem)
+    (here / "ca.crl").write_bytes(notary.crl_of(authority))
+    yield station.run("trust", "add", trust, "--root", here / "root.json", "--json").json
+    store = ("--store", "ca", "--store-type", "ca", "--certificate", here / "ca.pem", "--crl", here / "ca.crl")
+    yield station.run("trust", "add", trust, *store, "--json").json
 
 
 def _servings(crossing: Crossing) -> Iterator[Any]:
