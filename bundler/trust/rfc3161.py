@@ -102,7 +102,7 @@ class Info:
         algorithm = Algorithm.parse(imprint.take(der.SEQUENCE))
         digest = imprint.take(der.OCTET_STRING).content
         imprint.end()
-        items.take(der.INTEGER)
+        items.take(der.INTEGER).integer()
         time = items.take(der.GENERALIZED_TIME).time()
         accuracy = _accuracy(items.maybe(der.SEQUENCE), policy)
         items.maybe(der.BOOLEAN)
@@ -129,7 +129,7 @@ class SignerInfo:
     @classmethod
     def parse(cls, element: Element) -> "SignerInfo":
         items = element.expect(der.SEQUENCE).items()
-        items.take(der.INTEGER)
+        items.take(der.INTEGER).integer()
         identifier = items.maybe(context(0, constructed=False))
         named = None if identifier else _issuer_and_serial(items.take(der.SEQUENCE))
         digest = Algorithm.parse(items.take(der.SEQUENCE))
@@ -187,8 +187,8 @@ class Token:
         """From a TimeStampToken, which is a CMS ContentInfo. Raises FormatError and TrustError (``tsa.malformed``)."""
         _check_size(raw)
         signed = _typed(Element.parse(raw, der.SEQUENCE), _SIGNED_DATA, der.SEQUENCE, "CMS SignedData").items()
-        signed.take(der.INTEGER)
-        signed.take(der.SET)
+        signed.take(der.INTEGER).integer()
+        _read_algorithms(signed.take(der.SET))
         content = _typed(signed.take(der.SEQUENCE), _TST_INFO, der.OCTET_STRING, "a timestamp").content
         certificates = _certificates(signed.maybe(context(0)))
         signed.maybe(context(1))
@@ -316,6 +316,12 @@ def _typed(element: Element, kind: bytes, tag: int, what: str) -> Element:
     value = Element.parse(items.take(context(0)).content, tag)
     items.end()
     return value
+
+
+def _read_algorithms(listed: Element) -> None:
+    """What a token says of the digests in it is asked of its signer alone; but nothing in it may have two readings."""
+    for element in listed.items().rest():
+        Algorithm.parse(element)
 
 
 def _certificates(bag: Element | None) -> tuple[Certificate, ...]:
