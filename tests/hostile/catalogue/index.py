@@ -72,6 +72,14 @@ def value(text: bytes) -> Callable[[bytes], bytes]:
     return lambda raw: raw[:-1] + b',"x":' + text + b"}"
 
 
+def fan() -> Any:
+    world = World()
+    inner = world.image("hello")
+    for _ in range(7):
+        inner = world.index(*[inner] * 10)
+    return world.parts({vectors.APP: world.signed(inner)}, platforms=())
+
+
 # --- JSON ---
 
 spelt("001", "manifests twice", lambda raw: raw[:-1] + b',"manifests":[]}')
@@ -129,14 +137,6 @@ sealed(
 )
 CASES.vector("IDX-039", "one name for two digests", "image-reference-twice")
 CASES.vector("IDX-039", "one name for an image and a signature", "derived-name-of-two")
-
-
-def fan() -> Any:
-    world = World()
-    inner = world.image("hello")
-    for _ in range(7):
-        inner = world.index(*[inner] * 10)
-    return world.parts({vectors.APP: world.signed(inner)}, platforms=())
 
 
 # --- references ---

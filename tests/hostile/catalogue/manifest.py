@@ -45,6 +45,17 @@ def layer(data: bytes, kind: str = vectors.LAYER, **config: Any) -> Any:
     return world.parts({vectors.APP: world.signed(world.image("hello", "linux/amd64", replace(world.blob(data, kind), **config)))})
 
 
+def both_roles() -> Any:
+    world = World()
+    blob = world.blob(b"{}", mediatype.EMPTY)
+    return world.parts({vectors.APP: world.signed(world.manifest(blob, (blob,)))}, platforms=())
+
+
+def no_layers() -> Any:
+    world = World()
+    return world.parts({vectors.APP: world.signed(world.manifest(world.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
+
+
 LAYERS = ("layers", 0)
 
 CASES.vector("MAN-001", "an image that is an index, too", "document-two-kinds")
@@ -137,12 +148,6 @@ saying(
 CASES.add("MAN-028", "one blob that is config and layer: artifacts have that", None, both_roles)
 
 
-def both_roles() -> Any:
-    world = World()
-    blob = world.blob(b"{}", mediatype.EMPTY)
-    return world.parts({vectors.APP: world.signed(world.manifest(blob, (blob,)))}, platforms=())
-
-
 spelt("029", "a byte order mark", Code.FORMAT_JSON, lambda raw: b"\xef\xbb\xbf" + raw)
 spelt("030", "NaN", Code.FORMAT_JSON, lambda raw: raw[:-1] + b',"x":NaN}')
 spelt("031", "100,000 lists in lists", Code.FORMAT_JSON, lambda raw: raw[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
@@ -160,11 +165,6 @@ saying("039", "an artifact type with a line end", Code.FORMAT_MEDIA_TYPE, member
 saying("040", "a size with a point", Code.FORMAT_JSON, member("size", 123.0, *LAYERS))
 CASES.add("MAN-041", "no layers: artifacts may have none", None, no_layers)
 saying("042", "no schemaVersion", Code.FORMAT_MANIFEST, lambda value: {k: v for k, v in value.items() if k != "schemaVersion"})
-
-
-def no_layers() -> Any:
-    world = World()
-    return world.parts({vectors.APP: world.signed(world.manifest(world.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
 
 
 CASES.add(

@@ -45,6 +45,79 @@ def field(name: str, value: Any) -> Any:
     return envelope(edit)
 
 
+def listed_twice() -> Any:
+    parts, data = base(), base().signed()
+    return parts.listing(
+        [*parts.members, vectors.Member(vectors.Kind.EVIDENCE, len(data), vectors.Digest.of(data), seal.SEAL)], {seal.SEAL: data}
+    )
+
+
+def respelt() -> Any:
+    genuine = base()
+
+    def edit(data: bytes) -> bytes:
+        told = json.loads(payload_of(data))
+        return sealed(json.dumps(told, sort_keys=True).encode(), [base64.b64decode(json.loads(data)["signatures"][0]["sig"])])
+
+    return replace(genuine, envelope=edit)
+
+
+def mac(payload: bytes) -> bytes:
+    return hmac.digest(vectors.public("sealer"), preauthentication(len(payload)) + payload, hashlib.sha256)
+
+
+def twice_by_one() -> Any:
+    """Two signatures that differ, by the one key."""
+
+    def edit(data: bytes) -> bytes:
+        payload = payload_of(data)
+        message = preauthentication(len(payload)) + payload
+        return sealed(payload, [vectors.sign_payload("sealer", payload), vectors.key("sealer").sign(message, ec.ECDSA(hashes.SHA256()))])
+
+    return replace(base().saying(stream="dual"), envelope=edit)
+
+
+def mirrored() -> Any:
+    def edit(data: bytes) -> bytes:
+        payload = payload_of(data)
+        one = vectors.sign_payload("sealer", payload)
+        r, s = decode_dss_signature(one)
+        return sealed(payload, [one, encode_dss_signature(r, N_P256 - s)])
+
+    return replace(base().saying(stream="dual"), envelope=edit)
+
+
+def again(members: list[Any]) -> None:
+    members.append({**members[1], "sha256": "0" * 64})
+
+
+def two_digests(statement: Any) -> Any:
+    [subject] = statement["subject"]
+    return statement | {"subject": [subject | {"digest": subject["digest"] | {"sha512": "0" * 128}}]}
+
+
+def stranger_of(size: int) -> Any:
+    """A seal so large, of zeros: it is asked who signed it before it is held."""
+
+    def edit(data: bytes) -> bytes:
+        told = json.loads(data)
+        head, tail = (
+            b'{"payload":"',
+            b'","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"%b"}]}' % told["signatures"][0]["sig"].encode(),
+        )
+        return head + b"A" * (size // 3 * 4) + tail
+
+    return envelope(edit)
+
+
+def mixed(words: str) -> Any:
+    """The genuine seal, and the members of a bundle of an image with other words."""
+    world = World()
+    other = world.parts({vectors.APP: world.signed(world.image(words))}, trust=[vectors.public("sealer")])
+    genuine = base().signed()
+    return replace(other, envelope=lambda _: genuine)
+
+
 CASES.vector("BND-001", "the first member is no seal", "tar-first-member")
 CASES.add("BND-001", "the seal is not there", Code.FORMAT_TAR, lambda: replace(base(), records=lambda records: records[1:]))
 CASES.add("BND-001", "the seal comes second", Code.FORMAT_TAR, lambda: replace(base(), records=lambda r: [r[1], r[0], *r[2:]]))
@@ -136,76 +209,3 @@ CASES.vector("BND-039", "a signature that is left out", "lookup-found-missing")
 CASES.vector("BND-039", "a bundle that leans on another", "seal-base")
 CASES.vector("BND-040", "a script", "member-name-script")
 CASES.vector("BND-040", "something that could be run", "tar-mode")
-
-
-def listed_twice() -> Any:
-    parts, data = base(), base().signed()
-    return parts.listing(
-        [*parts.members, vectors.Member(vectors.Kind.EVIDENCE, len(data), vectors.Digest.of(data), seal.SEAL)], {seal.SEAL: data}
-    )
-
-
-def respelt() -> Any:
-    genuine = base()
-
-    def edit(data: bytes) -> bytes:
-        told = json.loads(payload_of(data))
-        return sealed(json.dumps(told, sort_keys=True).encode(), [base64.b64decode(json.loads(data)["signatures"][0]["sig"])])
-
-    return replace(genuine, envelope=edit)
-
-
-def mac(payload: bytes) -> bytes:
-    return hmac.digest(vectors.public("sealer"), preauthentication(len(payload)) + payload, hashlib.sha256)
-
-
-def twice_by_one() -> Any:
-    """Two signatures that differ, by the one key."""
-
-    def edit(data: bytes) -> bytes:
-        payload = payload_of(data)
-        message = preauthentication(len(payload)) + payload
-        return sealed(payload, [vectors.sign_payload("sealer", payload), vectors.key("sealer").sign(message, ec.ECDSA(hashes.SHA256()))])
-
-    return replace(base().saying(stream="dual"), envelope=edit)
-
-
-def mirrored() -> Any:
-    def edit(data: bytes) -> bytes:
-        payload = payload_of(data)
-        one = vectors.sign_payload("sealer", payload)
-        r, s = decode_dss_signature(one)
-        return sealed(payload, [one, encode_dss_signature(r, N_P256 - s)])
-
-    return replace(base().saying(stream="dual"), envelope=edit)
-
-
-def again(members: list[Any]) -> None:
-    members.append({**members[1], "sha256": "0" * 64})
-
-
-def two_digests(statement: Any) -> Any:
-    [subject] = statement["subject"]
-    return statement | {"subject": [subject | {"digest": subject["digest"] | {"sha512": "0" * 128}}]}
-
-
-def stranger_of(size: int) -> Any:
-    """A seal so large, of zeros: it is asked who signed it before it is held."""
-
-    def edit(data: bytes) -> bytes:
-        told = json.loads(data)
-        head, tail = (
-            b'{"payload":"',
-            b'","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"%b"}]}' % told["signatures"][0]["sig"].encode(),
-        )
-        return head + b"A" * (size // 3 * 4) + tail
-
-    return envelope(edit)
-
-
-def mixed(words: str) -> Any:
-    """The genuine seal, and the members of a bundle of an image with other words."""
-    world = World()
-    other = world.parts({vectors.APP: world.signed(world.image(words))}, trust=[vectors.public("sealer")])
-    genuine = base().signed()
-    return replace(other, envelope=lambda _: genuine)

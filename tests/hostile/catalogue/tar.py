@@ -139,7 +139,9 @@ def kind(number: str, words: str, flag: bytes, link: str = "", **fields: Any) ->
 kind("030", "a symbolic link to an absolute path", tarfile.SYMTYPE, "/etc/passwd")
 kind("031", "a symbolic link that leads out", tarfile.SYMTYPE, "../../../../etc/passwd")
 hostile(
-    "032", "a folder that is a symbolic link, then a file in it", head("blobs", tarfile.SYMTYPE, linkname="/tmp") + member("blobs/HOSTILE")
+    "032",
+    "a folder that is a symbolic link, then a file in it",
+    head("blobs", tarfile.SYMTYPE, linkname="/HOSTILE") + member("blobs/HOSTILE"),
 )
 hostile("033", "index.json is a symbolic link inside", head(FIRST, tarfile.SYMTYPE, linkname=LAYER))
 hostile("034", "two symbolic links in a circle", head("a", tarfile.SYMTYPE, linkname="b") + head("b", tarfile.SYMTYPE, linkname="a"))
