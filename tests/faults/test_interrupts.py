@@ -1,0 +1,142 @@
+"""Ctrl-C, the system's signals, and kill -9 on the way out: nothing half-done has a name, and the same command goes on."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundler.content.registry.server.wire import Request
+from tests.support.nursery import Nursery
+from tests.support.station import Crossing, Watched, ran, run, spawned, tags_of
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Gate:
+    """Holds the first request that ``when`` is true of, until the test has done what it wants."""
+
+    def __init__(self, server: Watched, when: Callable[[Request], bool]) -> None:
+        self._when = when
+        self.reached, self.open = threading.Event(), threading.Event()
+        server.before = self
+
+    def __call__(self, request: Request) -> None:
+        if self._when(request) and not self.reached.is_set():
+            self.reached.set()
+            self.open.wait(30)
+
+
+def is_blob(request: Request) -> bool:
+    return "/blobs/" in request.path
+
+
+def leftovers(folder: Path, name: str) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith((name, ".oci-bundler"))]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("cache", [False, True], ids=["plain", "with a cache"])
+def test_an_interrupted_export_ends_with_130_and_leaves_nothing(number: signal.Signals, cache: bool, crossing: Crossing):
+    image = crossing.signed_image()
+    words = ["export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json"]
+    words += ["--cache", crossing.folder / "cache"] if cache else []
+    gate = Gate(crossing.here, is_blob)
+    process = spawned(*words)
+    assert gate.reached.wait(60)
+    process.send_signal(number)
+    done = ran(process)
+    gate.open.set()
+    assert (done.exit, done.code) == (130, "interrupted")
+    assert set(done.json["error"]) == {"code", "exit", "what", "found", "wanted", "next"}
+    assert leftovers(crossing.folder, "b") == []
+    assert run(*words).exit == 0
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("phase", ["asking", "blobs", "manifests", "tag"])
+def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: signal.Signals, crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    phases: dict[str, Callable[[Request], bool]] = {
+        "asking": lambda request: request.method == "GET" and request.path.endswith("/v1"),
+        "blobs": lambda request: request.method == "PUT" and "/uploads/" in request.path,
+        "manifests": lambda request: request.method == "PUT" and "/manifests/sha256:" in request.path,
+        "tag": lambda request: request.method == "PUT" and request.path.endswith("/manifests/v1"),
+    }
+    gate = Gate(crossing.there, phases[phase])
+    process = spawned("import", bundle, crossing.there.host, "--trust", crossing.trust)
+    assert gate.reached.wait(60)
+    process.send_signal(number)
+    done = ran(process)
+    crossing.there.before = lambda _: None
+    gate.open.set()
+    assert done.exit == 130
+    assert "interrupted" in done.err
+    assert "Traceback" not in done.err
+    if phase != "tag":
+        assert "v1" not in crossing.arrived(image).tags()
+    assert crossing.import_(bundle).exit == 0
+    assert tags_of(crossing.arrived(image))["v1"] == image.root.digest
+
+
+def test_a_signal_that_is_ignored_stays_ignored(crossing: Crossing):
+    """As under nohup."""
+    image = crossing.signed_image()
+    words = ["export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"]]
+    gate = Gate(crossing.here, is_blob)
+    process = spawned(*words, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert gate.reached.wait(60)
+    process.send_signal(signal.SIGHUP)
+    gate.open.set()
+    assert ran(process).exit == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_export_killed_at_every_request_never_leaves_half_a_bundle_and_gives_the_same_bytes_in_the_end(tmp_path: Path):
+    with Crossing(tmp_path) as crossing, Nursery.opened(SOURCE_DATE_EPOCH="1767225600") as nursery:
+        root = crossing.sign(crossing.content.index("words", ["linux/amd64"]))
+        crossing.attach(root)
+        image = crossing.push(root)
+        words = ["export", image.reference, "--key", crossing.keys["exporter"], "--cache", tmp_path / "cache"]
+        assert run(*words, "-o", tmp_path / "whole", env={"SOURCE_DATE_EPOCH": "1767225600"}).exit == 0
+        whole = (tmp_path / "whole").read_bytes()
+        for at in range(1, 500):
+            out = tmp_path / f"out-{at}"
+            out.mkdir()
+            cache = ["--cache", out / "cache"] if at % 2 else []
+            seen: list[str] = []
+            victim = nursery.bear(*words[:4], *cache, "-o", out / "b")
+
+            def kill(request: Request, seen: list[str] = seen, victim: int = victim, at: int = at) -> None:
+                seen.append(request.path)
+                if len(seen) == at:
+                    os.kill(victim, signal.SIGKILL)
+
+            crossing.here.before = kill
+            ended = nursery.let_run()
+            crossing.here.before = lambda _: None
+            if ended == 0:
+                break
+            assert ended == -signal.SIGKILL
+            assert not (out / "b").exists()
+            assert [name for name in leftovers(out, "b") if not name.startswith(".oci-bundler-")] == []
+            assert nursery.run(*words[:4], *cache, "-o", out / "b") == 0
+            assert (out / "b").read_bytes() == whole
+        assert len(seen) > 20
+
+
+def test_two_imports_at_once_both_end_well(crossing: Crossing):
+    """F-056: the same images, and others of the same repository, at the same time."""
+    root = crossing.sign(crossing.content.index())
+    crossing.attach(root)
+    image = crossing.push(root)
+    one = crossing.export(image, to="one")
+    two = crossing.export(crossing.push(root, "team/app:v2"), to="two")
+    processes = [spawned("import", bundle, crossing.there.host, "--trust", crossing.trust) for bundle in (one, two, one)]
+    assert [ran(process).exit for process in processes] == [0, 0, 0]
+    named = tags_of(crossing.arrived(image))
+    assert (named["v1"], named["v2"]) == (root.digest, root.digest)
