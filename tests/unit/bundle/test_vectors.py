@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,16 @@ def test_every_reason_of_the_specification_has_a_vector():
     }
     assert codes == {code for code in codes if Code(code)}
     assert codes <= {json.loads(path.read_text())["code"] for path in REFUSED}
+
+
+def test_the_example_of_the_specification_is_a_vector():
+    text = (ROOT / "docs/spec/bundle-v1.md").read_text()
+    example = json.loads(text[text.index('{"_type"') : text.index("```\n\n## 2 ")])
+    with opened(VECTORS / "valid/sealing-key.oci.tar.zst") as archive:
+        payload = archive.envelope.payload().decode()
+    for hexadecimal in re.findall(r"[0-9a-f]{64}", payload):
+        payload = payload.replace(hexadecimal, hexadecimal[:4] + "\u2026")
+    assert json.loads(payload) == example
 
 
 @pytest.mark.skipif(".".join(map(str, zstandard.ZSTD_VERSION)) != ZSTD, reason=f"the vectors are compressed by zstd {ZSTD}")
