@@ -114,7 +114,7 @@ class Upload:
         self._need = need
         self._blob = blob
         self._chunks = chunks
-        self._furthest = 0
+        self._arrived = 0
 
     def whole(self) -> None:
         """In one request. Raises NotWholeError where that is what the registry minds."""
@@ -129,9 +129,8 @@ class Upload:
         while held < self._blob.size:
             length = min(size, self._blob.size - held)
             arrived = self._piece(held, length, tries)
-            if arrived > self._furthest:  # what was there before earns no more tries
-                tries.moved(arrived - self._furthest)
-                self._furthest = arrived
+            tries.moved(arrived - self._arrived)  # in all tries together: what was lost and sent again is no progress
+            self._arrived = arrived
             if arrived != held + length:
                 self._feed = Feed(self._chunks(), self._blob)
                 self._feed.skip(arrived)

@@ -181,10 +181,10 @@ def test_any_field_at_all_is_read_or_refused(text: str):
 
 @pytest.mark.parametrize("unit", ["a ", 'a="', "a=b,", "<a>;", "; rel=", "\t", ',"', "=", "\\", '<a>;a="'])
 def test_a_long_field_takes_no_long_time(unit: str):
-    began = time.monotonic()
+    began = time.process_time()
     read_or_refused(unit * (60_000 // len(unit)))
     read_or_refused("a" + unit * (60_000 // len(unit)) + '"')
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
