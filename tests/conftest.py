@@ -1,6 +1,7 @@
 """Tests see nothing of the machine they run on: not its user's trust, logins, proxies, colours or file modes."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -20,6 +21,8 @@ hypothesis.settings.load_profile("tests")
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("home")
+    # What a shell starts in the background ignores SIGINT, and so would all that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     mask = os.umask(0o022)  # a trust folder that others may write is refused, and some users' masks allow it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
