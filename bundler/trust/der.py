@@ -53,11 +53,11 @@ class Element:
     def parse(cls, raw: bytes, tag: int | None = None) -> "Element":
         """The one element, of ``tag`` if given, that ``raw`` consists of. Raises FormatError (``format.der``)."""
         element, end = _element(raw, 0)
-        _need(end == len(raw), "bytes follow the end", found=f"{len(raw) - end} bytes")
+        _need(end == len(raw), "bytes follow the end", found=len(raw) - end)
         return element if tag is None else element.expect(tag)
 
     def expect(self, tag: int) -> "Element":
-        _need(self.tag == tag, "another type is wanted", found=f"tag {self.tag:#04x}", wanted=f"tag {tag:#04x}")
+        _need(self.tag == tag, "an element with another tag", found=self.tag, wanted=tag)
         return self
 
     def items(self) -> "Items":
@@ -71,7 +71,7 @@ class Element:
 
     def integer(self) -> int:
         content = self.expect(INTEGER).content
-        _need(0 < len(content) <= MAX_INTEGER, "an integer is empty or too long", found=f"{len(content)} bytes")
+        _need(0 < len(content) <= MAX_INTEGER, "an integer is of no byte or of too many", found=len(content))
         _need(len(content) == 1 or not _is_padded(content), "an integer is not of the least length")
         return int.from_bytes(content, "big", signed=True)
 
@@ -91,7 +91,7 @@ class Element:
     def time(self) -> datetime:
         """A GeneralizedTime; what is below a microsecond is cut off."""
         content = self.expect(GENERALIZED_TIME).content
-        _need(_TIME.fullmatch(content) is not None, "a time is not of the form YYYYMMDDhhmmss[.f]Z", found=ascii(content[:40]))
+        _need(_TIME.fullmatch(content) is not None, "a time is not of the form YYYYMMDDhhmmss[.f]Z", found=content[:40])
         seconds, _, fraction = content[:-1].decode("ascii").partition(".")
         try:
             time = datetime.strptime(seconds, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
@@ -108,7 +108,7 @@ class Items:
 
     def take(self, tag: int) -> Element:
         """The next one, which must be of ``tag``."""
-        _need(bool(self._rest), "an element is not there", wanted=f"tag {tag:#04x}")
+        _need(bool(self._rest), "an element is not there: the one with the tag", wanted=tag)
         return self._rest.pop().expect(tag)
 
     def maybe(self, tag: int) -> Element | None:
@@ -122,7 +122,7 @@ class Items:
 
     def end(self) -> None:
         """Nothing is left."""
-        _need(not self._rest, "an element more than the type has", found=f"{len(self._rest)} more")
+        _need(not self._rest, "elements more than the type has", found=len(self._rest))
 
 
 def _element(raw: bytes, at: int) -> tuple[Element, int]:
@@ -133,13 +133,13 @@ def _element(raw: bytes, at: int) -> tuple[Element, int]:
     if length & 0x80:
         count = length & 0x7F
         encoded = raw[start : start + count]
-        _need(0 < count <= 4, "a length is indefinite or of more than four bytes", found=f"{count} bytes")
+        _need(0 < count <= 4, "a length is indefinite or of more than four bytes", found=count)
         _need(len(encoded) == count, "a length is cut")
         start += count
         length = int.from_bytes(encoded, "big")
         _need(encoded[0] != 0 and length >= 0x80, "a length is not of the least length")
     end = start + length
-    _need(end <= len(raw), "an element is cut", found=f"{len(raw) - start} bytes", wanted=f"{length} bytes")
+    _need(end <= len(raw), "an element is cut, its bytes are", found=len(raw) - start, wanted=length)
     return Element(tag, raw[start:end], raw[at:end]), end
 
 
@@ -147,6 +147,7 @@ def _is_padded(content: bytes) -> bool:
     return (content[0] == 0x00 and content[1] < 0x80) or (content[0] == 0xFF and content[1] >= 0x80)
 
 
-def _need(holds: bool, what: str, *, found: str | None = None, wanted: str | None = None) -> None:
+def _need(holds: bool, what: str, *, found: object = None, wanted: object = None) -> None:
+    """Nothing is spelled out unless it fails: a timestamp has a hundred elements."""
     if not holds:
         raise FormatError(f"DER is not well-formed: {what}", code=Code.FORMAT_DER, found=found, wanted=wanted)
