@@ -224,8 +224,8 @@ class Token:
         named = [c for c in (*trusted, *self.certificates) if self.signer.names(c)]
         need(bool(named), Code.TSA_UNKNOWN, "a timestamp by a certificate that is neither in it nor in the root")
         signer = next((c for c in named if all(digest.is_of(c) for digest in digests)), named[0])
-        by = signer.parsed.issuer
-        meant = [a for a in authorities if chains or signer in a.certificates or any(c.parsed.subject == by for c in a.certificates)]
+        # By who issued it and not by a name alone: an authority that is trusted no more may have had the same.
+        meant = [a for a in authorities if chains or signer in a.certificates or any(map(signer.is_issued_by, a.certificates))]
         need(bool(meant), Code.TSA_UNKNOWN, "a timestamp by another authority", found=signer.issuer)
         return signer, meant
 

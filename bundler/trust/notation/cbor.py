@@ -60,7 +60,7 @@ class _Reader:
                 return self._map(number, depth)
             case 6:
                 return Tagged(number, self.value(depth - 1))
-        if number not in _SIMPLE or head & 0x1F != number:
+        if number not in _SIMPLE:  # and so in its one byte: two are for numbers from 32, and those of floats are longer
             _refuse("a float or a simple value that is not accepted")
         return _SIMPLE[number]
 

@@ -129,11 +129,25 @@ def a_timestamp_of_another_authority_with_its_certificate(w: World) -> Trial:
     return stamped(w, tsa=strange, embedded=[strange.certificate])
 
 
-@refused("A-3", Code.X509_CHAIN)
+@refused("A-3", Code.TIME_THRESHOLD)
 def a_timestamp_of_an_authority_that_merely_has_the_name(w: World) -> Trial:
-    """CVE-2025-52556's relatives: names match, keys do not."""
+    """Names match, keys do not."""
     strange = OTHER.tsa_of(common="strange")
     return stamped(w, tsa=strange, embedded=[strange.certificate])
+
+
+@proved("A-9")
+def a_timestamp_of_a_namesake_beside_another(w: World) -> Trial:
+    strange = OTHER.tsa_of(common="strange")
+    signed = w.signed()
+    return Trial(signed.item([], [signed.stamp(tsa=strange, embedded=[strange.certificate]), signed.stamp()]), needed=NEEDED)
+
+
+@refused("B-7", Code.X509_CHAIN)
+def a_timestamp_of_the_authority_itself_after_its_certificates_end_beside_another(w: World) -> Trial:
+    ended = w.tsa_of(window=(AT - YEAR, AT - MINUTE), common="ended")
+    signed = w.signed()
+    return Trial(signed.item([], [signed.stamp(tsa=ended, embedded=[ended.certificate]), signed.stamp()]), needed=NEEDED)
 
 
 @proved("A-3")
