@@ -216,14 +216,14 @@ def _serving(name: str, folder: Path, arguments: Callable[[int], list[str]], *, 
     folder.mkdir(parents=True, exist_ok=True)
     path = program(name)
     for last_try in (False, False, True):  # another process may take the port between our look and the peer's
-        port = _free_port()
+        port = free_port()
         with (folder / "log").open("wb") as log:
             environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "OTEL_TRACES_EXPORTER": "none"}
             process = subprocess.Popen(
                 [path, *arguments(port)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
             )
         try:
-            if _answers(port, process):
+            if answers(port, process):
                 yield Registry(name, f"{LOOPBACK}:{port}", referrers)
                 return
         finally:
@@ -233,19 +233,21 @@ def _serving(name: str, folder: Path, arguments: Callable[[int], list[str]], *, 
             raise PeerError(f"{name} did not start\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+def answers(port: int, process: subprocess.Popen[bytes], path: str = "/v2/") -> bool:
+    """Whether the process comes to answer ``GET PATH`` with 200 before it ends."""
     give_up = time.monotonic() + READY_WITHIN
     while process.poll() is None and time.monotonic() < give_up:
         try:
             with closing(http.client.HTTPConnection(LOOPBACK, port, timeout=5)) as connection:
-                connection.request("GET", "/v2/")
+                connection.request("GET", path)
                 return connection.getresponse().status == 200
         except OSError:
             time.sleep(0.05)

@@ -110,6 +110,7 @@ def _send(registry: real.Registry, peers: real.Peers, keys: real.Keys, folder: P
     sbom = json.loads(attached.stdout)["digest"]
     real.sign_old(peers, f"{app}@{sbom}", keys)
     real.sign_new(peers, f"{app}@{sbom}", keys)
+    peers.cosign("attach", "sbom", "--type", "spdx", "--input-format", "json", "--sbom", predicate, f"{app}@{children[1]}")
     real.notation_sign(peers, f"{app}@{index}", envelope="jws")
     real.notation_sign(peers, f"{app}@{children[1]}", envelope="cose")
 
@@ -152,7 +153,8 @@ def test_export_finds_all_that_the_tools_have_put_there(sent: Sent):
     assert forms.count(("referrer", sent.children[0])) == 3  # the SBOM instead of notation's
     assert forms.count(("referrer", sent.children[1])) == 3
     assert forms.count(("sig", sent.sbom)) == forms.count(("referrer", sent.sbom)) == 1
-    assert len(forms) == 17
+    assert forms.count(("sbom", sent.children[1])) == 1
+    assert len(forms) == 18
     assert [found["kind"] for found in docker["found"]] == ["sig"]
     assert [found["kind"] for found in chart["found"]] == ["referrer"]
     assert all(image["checked"] for image in sent.exported["images"])
@@ -202,6 +204,11 @@ def test_oras_discovers_what_was_attached(crossed: Crossed, peers: real.Peers):
     assert found[crossed.sent.sbom]["artifactType"] == SBOM
     [signature] = found[crossed.sent.sbom]["referrers"]
     assert signature["artifactType"] == BUNDLE
+
+
+def test_cosign_downloads_the_sbom_that_it_attached(crossed: Crossed, peers: real.Peers):
+    there = peers.cosign("download", "sbom", crossed.at("team/app", crossed.sent.children[1])).stdout
+    assert there == (crossed.sent.station.folder / "sbom.spdx.json").read_text()
 
 
 def test_notation_verifies(crossed: Crossed, notation: real.Peers):
