@@ -189,6 +189,7 @@ def beside(**material: Any) -> dict[str, Any]:
         pytest.param(bundle(message(IMAGE), media_type=1), id="a media type that is no string"),  # type: ignore[arg-type]
         pytest.param(bundle(message(IMAGE)) | {"verificationMaterial": []}, id="material that is a list"),
         pytest.param(bundle(message(IMAGE)) | {"MediaType": V01}, id="mediaType in another case"),
+        pytest.param(bundle(message(IMAGE)) | {"DsseEnvelope": {}}, id="another content in another case"),
         pytest.param(bundle({"messageSignature": {}}), id="no signature"),
         pytest.param(bundle({"messageSignature": {"signature": "!"}}), id="a signature that is no base64"),
         pytest.param(bundle({"messageSignature": "x"}), id="a message that is no object"),
@@ -211,6 +212,13 @@ def beside(**material: Any) -> dict[str, Any]:
 def test_what_is_no_bundle(value: Any):
     value = json.dumps(value).encode() if isinstance(value, dict) else value
     assert code(value) is Code.BUNDLE_MALFORMED
+
+
+@pytest.mark.parametrize("key", [{}, {"hint": None}, {"hint": ""}])
+def test_a_key_without_a_hint_is_a_key(key: dict[str, Any]):
+    offer = read(beside(publicKey=key))
+    assert offer.material.by_key
+    assert not offer.material.hint
 
 
 def test_limits_are_met_exactly():
