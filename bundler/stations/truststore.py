@@ -108,9 +108,9 @@ def find(given: Path | None, environ: Mapping[str, str]) -> Path | None:
         return given
     if environ.get("OCI_BUNDLER_TRUST"):
         return Path(environ["OCI_BUNDLER_TRUST"])
-    home = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else None)
-    places = [Path(home, "oci-bundler", "trust")] if home else []
-    return next((p for p in (*places, Path("/etc/oci-bundler/trust")) if os.path.lexists(p)), None)
+    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+    places = [Path(base, "oci-bundler", "trust") for base in (home, "/etc")]
+    return next((place for place in places if place.is_absolute() and os.path.lexists(place)), None)  # no other is the same everywhere
 
 
 def load(given: Path | None, environ: Mapping[str, str]) -> Trust:
@@ -136,9 +136,9 @@ def read(path: Path) -> Trust:
 
 def init(path: Path) -> Trust:
     """Make an empty trust folder, which admits nothing. Raises ConflictError (``output.exists``) if something is there."""
-    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
     with disk(f"{path} cannot be made"):
+        if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+            raise ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
         (path / "keys").mkdir(mode=0o700)
@@ -293,7 +293,7 @@ def _put(folder: Path, name: str, data: bytes) -> None:
             sync_folder((folder / parent).parent)
     if not os.path.lexists(path):
         write_whole(path, data, mode=0o600)
-    elif not name.startswith("keys/") and _Folder(folder).read(name) != data:
+    elif _Folder(folder).read(name) != data:
         raise ConflictError(f"{path} exists, and is another", code=Code.OUTPUT_EXISTS, next="remove it, or choose another name")
 
 
@@ -348,7 +348,8 @@ class _Folder:
         folder = self._path / "keys"
         if b"sha256:" not in raw or not folder.is_dir():
             return frozenset()
-        return frozenset(f"keys/{path.name}" for path in folder.iterdir() if path.suffix == ".pub")
+        with disk(f"{folder} cannot be read"):
+            return frozenset(f"keys/{path.name}" for path in folder.iterdir() if path.suffix == ".pub")
 
     def _lstat(self, name: PurePosixPath) -> os.stat_result:
         path = self._path / name
