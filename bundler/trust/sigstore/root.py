@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from bundler.errors import BundlerError, Code, FormatError
+from bundler.errors import BundlerError, Code, FormatError, TrustError
 from bundler.trust.need import need
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.window import Window
@@ -35,7 +35,7 @@ class Log:
     """A transparency log: its name, its key, and since when and until when that key vouches."""
 
     name: str
-    """Its address without the scheme."""
+    """Its address without the scheme, or its host alone where its id is by that."""
     id: bytes
     """What log entries name it by: the SHA-256 of its SPKI, or of what a signed note hashes."""
     key: LogKey = field(repr=False, compare=False)
@@ -130,10 +130,13 @@ def _authority(message: Message) -> Authority:
 
 def _log(message: Message) -> Log:
     public = message.message("publicKey")
-    name = message.text("baseUrl").partition("://")[2].rstrip("/")
+    address = message.text("baseUrl").partition("://")[2].rstrip("/")
     key = _log_key(public.bytes("rawBytes"))
     log_id = message.message("logId").bytes("keyId")
-    need(log_id in _ids(key, name), Code.ROOT_LOG_ID, "a log's id is not that of its key", found=log_id.hex())
+    names = (address, address.partition("/")[0].partition(":")[0])  # Rekor 2 behind a port signs by its host alone
+    name = next((name for name in names if log_id in _ids(key, name)), None)
+    if name is None:
+        raise TrustError("a log's id is not that of its key", code=Code.ROOT_LOG_ID, found=log_id.hex())
     return Log(name=name, id=log_id, key=key, window=_window(public))
 
 
