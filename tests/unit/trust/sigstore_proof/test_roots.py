@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bundler.errors import BundlerError, Code
 from bundler.trust.sigstore.root import TrustedRoot
 from tests.support.trials import WORLD
 from tests.support.vectors import vectors
-from tests.support.world import b64, canonical, log_json, spki
+from tests.support.world import b64, canonical, log_json, note_id, spki
 
 
 def root(edit: Any) -> TrustedRoot:
@@ -91,6 +91,7 @@ def changed(path: str, new: Any) -> Any:
         (changed("publicKey/rawBytes", b64(spki(WORLD.key("k", ec.SECP256K1())))), "curve"),
         (changed("publicKey/rawBytes", b64(spki(WORLD.rsa_key("short", 1024)))), "RSA"),
         (changed("publicKey/rawBytes", b64(b"0*0\x05\x06\x03+ep\x03!\0" + b"\1" + b"\0" * 31)), "small order"),
+        (changed("publicKey/rawBytes", b64(spki(mldsa.MLDSA44PrivateKey.from_seed_bytes(b"\7" * 32)))), "MLDSA44"),
         (changed("publicKey", None), "publicKey"),
         (changed("baseUrl", None), "baseUrl"),
         (changed("logId", None), "logId"),
@@ -104,6 +105,21 @@ def test_a_log_that_cannot_be_used_is_left_out_and_the_others_stay(edit: Any, wh
     assert [log.name for log in found.logs] == ["tiles.world.example"]
     assert len(found.left_out) == 1
     assert why in found.left_out[0]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://tiles.world.example:3000", "https://tiles.world.example/log", "http://tiles.world.example:80/log/"]
+)
+def test_a_log_whose_id_is_by_its_host_goes_by_its_host(address: str):
+    """Rekor 2 behind a port or a path: its checkpoints' origin is the host, and so cosign makes its id."""
+    found = root(lambda value: value["tlogs"][1].update(baseUrl=address))
+    assert [log.name for log in found.logs] == ["rekor.world.example", "tiles.world.example"]
+
+
+def test_a_log_whose_id_is_by_its_whole_address_goes_by_that():
+    address = "tiles.world.example:3000/log"
+    log = log_json(f"http://{address}", WORLD.tiles, note_id(address, WORLD.tiles))
+    assert [log.name for log in root(lambda value: value | {"tlogs": [log]}).logs] == [address]
 
 
 def test_the_same_log_twice_is_no_log():
