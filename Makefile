@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+FILES ?= bundler/trust bundler/bundle
+READERS ?=
+SECONDS ?= 30
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -41,6 +44,15 @@ interop: $(VENV)/dev ## the tests against cosign, notation, oras, skopeo and rea
 	tests/interop/tools/build || test -z "$$CI"
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/interop
 
+faults: $(VENV)/dev ## every k-th write, fsync, rename, read, send and receive of a crossing fails in turn; prints how many
+	OCI_BUNDLER_FAULTS=all $(PYTEST) --quiet -s $(PYTEST_ARGS) tests/faults/test_injected.py
+
+mutants: $(VENV)/dev ## every check of FILES (folders or files) removed or turned round in turn; prints those that no test misses
+	$(BIN)/python scripts/mutants $(FILES)
+
+fuzz: $(VENV)/fuzz ## coverage-guided fuzzing of each reader, SECONDS each
+	PYTHONPATH=. $(VENV)/fuzz/bin/python scripts/fuzz --seconds $(SECONDS) $(READERS)
+
 vectors: $(VENV)/dev ## makes the bundle vectors anew: a difference in them is a change of the format
 	$(BIN)/python scripts/vectors
 
@@ -49,7 +61,7 @@ bench: $(VENV)/dev ## the measured times and memory, beside the goals
 
 requirements: $(VENV)/dev ## pins the newest versions of everything, with hashes
 	$(PIP) install uv==$(UV)
-	cd requirements && for name in run build dev; do \
+	cd requirements && for name in run build dev fuzz; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
 	    --custom-compile-command 'make requirements' --output-file $$name.txt $$name.in || exit 1; done
 
@@ -71,4 +83,9 @@ $(VENV)/dev: $(VENV)/installed requirements/dev.txt
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help install demo test unit check format interop vectors bench requirements clean
+$(VENV)/fuzz: $(VENV)/requirements requirements/fuzz.txt
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt -r requirements/fuzz.txt
+	@touch $@
+
+.PHONY: help install demo test unit check format interop faults mutants fuzz vectors bench requirements clean

@@ -1,0 +1,125 @@
+"""Every k-th write, fsync, rename, read, send and receive of export, verify and import fails in turn.
+
+security.md F-001 to -006, -020 to -026, -043 and -046.
+After each: no wrong verdict, nothing half-visible, no file left by a run that could clean up, and the same command again
+completes. ``make test`` takes k = 1, 2, 4, 8, …; ``make faults`` takes every one until a run ends without the fault, and
+prints how many there were.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.faults import KINDS, Ended, Fault, Injector
+from tests.support.station import Crossing, Image, faults, tags_of
+
+ALL = os.environ.get("OCI_BUNDLER_FAULTS") == "all"
+EPOCH = {"SOURCE_DATE_EPOCH": "1704067200"}
+pytestmark = [pytest.mark.timeout(1800 if ALL else 300)]
+EVERY = [(kind, how) for kind, hows in KINDS.items() for how in hows]
+
+
+@dataclass
+class Place:
+    """Two registries with an image, its bundle, and the process that fails."""
+
+    crossing: Crossing
+    image: Image
+    bundle: Path
+    injector: Injector
+    injected: int = 0
+    fired: bool = True
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def until_it_does_not_come(self, kind: str, how: str) -> Iterator[Fault]:
+        at, self.fired = 1, True
+        while self.fired:
+            yield Fault(kind, how, at)
+            at = at + 1 if ALL else at * 2
+
+    def run(self, fault: Fault, *words: object) -> Ended:
+        ended = self.injector.run(fault, *words)
+        self.fired = ended.fired
+        self.injected += ended.fired
+        assert "Traceback" not in ended.err, (fault, ended)
+        if not ended.fired:
+            assert ended.exit == 0, (fault, ended)
+        if fault.how == "short":
+            assert ended.exit == 0, (fault, ended)  # F-026: fewer bytes than asked for are no error
+        return ended
+
+    def again(self, *words: object) -> None:
+        ended = self.injector.run(None, *words)
+        assert ended.exit == 0, (words, ended)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("faults")
+    with Crossing(folder) as crossing, Injector.opened(folder, **EPOCH) as injector:
+        image = crossing.push(crossing.sign(crossing.content.index("words", ["linux/amd64"])))
+        place = Place(crossing, image, folder / "good.oci.tar.zst", injector)
+        place.again("export", image.reference, "-o", place.bundle, "--key", crossing.keys["exporter"])
+        yield place
+        if ALL:
+            print(f"\n{place.injected} faults injected")  # noqa: T201 - by ``pytest -s``, as make faults runs it
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+@pytest.mark.parametrize(("kind", "how"), EVERY)
+def test_an_export_that_fails_anywhere_leaves_a_whole_bundle_or_none(place: Place, kind: str, how: str):
+    for fault in place.until_it_does_not_come(kind, how):
+        folder = place.crossing.folder / f"out-{next(place.numbers)}"
+        folder.mkdir()
+        bundle = folder / "app.oci.tar.zst"
+        words = ("export", place.image.reference, "-o", bundle, "--key", place.crossing.keys["exporter"], "--replace")
+        ended = place.run(fault, *words)
+        assert ended.exit in ({-9} if how == "kill" and ended.fired else {0, 4, 7} | ({2} if kind == "read" else set())), (fault, ended)
+        if bundle.exists():
+            assert bundle.read_bytes() == place.bundle.read_bytes(), fault
+        if ended.exit == 0:
+            assert left(folder) == {f"app.oci.tar.zst{end}" for end in ("", ".sha256", ".sha256.sig")}, (fault, ended)
+        elif how == "kill":
+            assert all(name.startswith((".oci-bundler-", "app.oci.tar.zst")) for name in left(folder)), fault
+        else:
+            assert not any(name.startswith(".") for name in left(folder)), (fault, left(folder))
+        if ended.exit:
+            place.again(*words)
+            assert bundle.read_bytes() == place.bundle.read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "how"), EVERY)
+def test_an_import_that_fails_anywhere_leaves_nothing_half_visible_and_the_next_completes(place: Place, kind: str, how: str):
+    for fault in place.until_it_does_not_come(kind, how):
+        prefix = f"in-{next(place.numbers)}"
+        words = ("import", place.bundle, f"{place.crossing.there.host}/{prefix}", "--trust", place.crossing.trust, "-j", "2")
+        ended = place.run(fault, *words)
+        assert ended.exit in ({-9} if how == "kill" and ended.fired else {0, 4, 7} | ({2} if kind == "read" else set())), (fault, ended)
+        repository = place.crossing.arrived(place.image, prefix)
+        assert faults(repository) == [], fault
+        if ended.exit:
+            if "v1" in tags_of(repository):
+                assert repository.document(f"{place.image.root.digest.tag}.sig") is not None, fault
+            place.again(*words)
+        assert tags_of(repository)["v1"] == place.image.root.digest
+        assert faults(repository) == []
+
+
+@pytest.mark.parametrize("how", KINDS["read"])
+def test_a_verdict_on_a_medium_that_cannot_be_read_is_none(place: Place, how: str):
+    before = place.bundle.read_bytes()
+    for fault in place.until_it_does_not_come("read", how):
+        words = ("verify", place.bundle, "--trust", place.crossing.trust)
+        ended = place.run(fault, *words)
+        # where a file ends anyway, that it seems to end is no fault, and the verdict is the true one
+        wanted = {"kill": {-9}, "short": {0}, "cut": {0, 2, 4, 7}, "error": {2, 7}}[how] if ended.fired else {0}
+        assert ended.exit in wanted, (fault, ended)
+        assert place.bundle.read_bytes() == before
+    place.again(*words)
