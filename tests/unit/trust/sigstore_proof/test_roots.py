@@ -118,8 +118,8 @@ def test_a_log_whose_id_is_by_its_host_goes_by_its_host(address: str):
 
 def test_a_log_whose_id_is_by_its_whole_address_goes_by_that():
     address = "tiles.world.example:3000/log"
-    log = log_json(f"http://{address}", WORLD.tiles, note_id(address, WORLD.tiles))
-    assert [log.name for log in root(lambda value: value | {"tlogs": [log]}).logs] == [address]
+    tiles = log_json(f"http://{address}", WORLD.tiles, note_id(address, WORLD.tiles))
+    assert [log.name for log in root(lambda value: value | {"tlogs": [tiles]}).logs] == [address]
 
 
 def test_the_same_log_twice_is_no_log():
