@@ -4,7 +4,6 @@ The clock has no part in it: a chain is judged at times that someone vouched for
 anchor too, must be valid at each of them.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,11 +81,6 @@ class Certificate:
             subject=parsed.subject.rfc4514_string(),
             issuer=parsed.issuer.rfc4514_string(),
         )
-
-    @property
-    def fingerprint(self) -> str:
-        """``sha256:`` and the hex digest of its DER."""
-        return f"sha256:{hashlib.sha256(self.der).hexdigest()}"
 
     def extension(self, kind: type[E]) -> "x509.Extension[E] | None":
         """The extension of this kind, if it has one."""

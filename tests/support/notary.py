@@ -41,7 +41,7 @@ def root_of(
     *,
     window: tuple[datetime, datetime] = FOREVER,
     path_length: int | None = None,
-    constraints: tuple[bool, bool] = (True, True),
+    constraints: tuple[bool, bool] | None = (True, True),
     key_usage: tuple[x509.KeyUsage, bool] | None = (CA_USAGE, True),
     key: Private | None = None,
     **signing: Any,
@@ -56,7 +56,7 @@ def issuer_of(
     *,
     window: tuple[datetime, datetime] = FOREVER,
     path_length: int | None = None,
-    constraints: tuple[bool, bool] = (True, True),
+    constraints: tuple[bool, bool] | None = (True, True),
     key_usage: tuple[x509.KeyUsage, bool] | None = (CA_USAGE, True),
     subject: x509.Name | None = None,
     more: Iterable[tuple[x509.ExtensionType, bool]] = (),
@@ -66,9 +66,9 @@ def issuer_of(
     return issue(subject or name(who), WORLD.key(who), root, window=window, extensions=extensions, **signing)
 
 
-def _ca(path_length: int | None, constraints: tuple[bool, bool], key_usage: tuple[x509.KeyUsage, bool] | None) -> list[Any]:
-    ca, critical = constraints
-    return [(x509.BasicConstraints(ca=ca, path_length=path_length if ca else None), critical), *([key_usage] if key_usage else [])]
+def _ca(path_length: int | None, constraints: tuple[bool, bool] | None, key_usage: tuple[x509.KeyUsage, bool] | None) -> list[Any]:
+    extensions = [(x509.BasicConstraints(constraints[0], path_length if constraints[0] else None), constraints[1])] if constraints else []
+    return [*extensions, *([key_usage] if key_usage else [])]
 
 
 def leaf_of(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -111,8 +111,9 @@ class Envelope:
         try:
             if isinstance(key, rsa.RSAPublicKey):
                 key.verify(self.signature, self.signed, padding.PSS(padding.MGF1(by), padding.PSS.DIGEST_LENGTH), by)
-            elif isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify(_der(self.signature, key), self.signed, ec.ECDSA(by))
+            else:  # Algorithm.of knows no third kind
+                curve = cast(ec.EllipticCurvePublicKey, key)
+                curve.verify(_der(self.signature, curve), self.signed, ec.ECDSA(by))
         except InvalidSignature as error:
             raise TrustError(
                 "the signature of an envelope does not verify", code=Code.SIGNATURE_INVALID, wanted=f"one by {leaf.subject}"

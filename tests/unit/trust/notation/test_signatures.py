@@ -359,6 +359,12 @@ def an_issuer_that_is_no_ca() -> Trial:
 
 
 @case("N-7", Code.X509_PROFILE)
+def an_issuer_that_does_not_say_what_it_is() -> Trial:
+    issuer = issuer_of(ROOT, constraints=None)
+    return chained(leaf_of(issuer), issuer, ROOT)
+
+
+@case("N-7", Code.X509_PROFILE)
 def an_issuer_that_says_so_without_weight() -> Trial:
     issuer = issuer_of(ROOT, constraints=(True, False))
     return chained(leaf_of(issuer), issuer, ROOT)

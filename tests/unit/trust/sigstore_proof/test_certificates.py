@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from bundler.errors import Code
+from bundler.errors import Code, FormatError
+from bundler.trust.der import SEQUENCE, Element
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Needed
+from bundler.trust.x509 import Certificate
 from tests.support import cms
 from tests.support.trials import WORLD, Case, Cases, Trial
 from tests.support.world import (
@@ -511,3 +513,21 @@ def test_every_claim_has_its_name():
     assert identity.claims["github_workflow_repository"] == "claim 5"
     assert identity.claims["source_repository_uri"] == "claim 12"
     assert identity.claims["build_trigger"] == "claim 20"
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_certificates_number_is_positive(number: int):
+    """RFC 5280, section 4.1.2.2; what the library warns of today, it will refuse tomorrow."""
+    outer = Element.parse(WORLD.leaf().der).items()
+    inner = outer.take(SEQUENCE).items()
+    version, _, *rest = inner.rest()
+    unlike = cms.seq(cms.seq(version.raw, cms.integer(number), *(item.raw for item in rest)), *(item.raw for item in outer.rest()))
+    with pytest.raises(FormatError, match="serial number"):
+        Certificate.parse(unlike)
+
+
+@pytest.mark.parametrize("raw", [b"\0" * 65537, WORLD.leaf().der + b"\0", WORLD.leaf().der[:-1], b""], ids=["long", "more", "cut", "none"])
+def test_what_is_no_certificate_is_refused(raw: bytes):
+    with pytest.raises(FormatError) as refusal:
+        Certificate.parse(raw)
+    assert refusal.value.code in (Code.X509_MALFORMED, Code.FORMAT_DER)

@@ -10,10 +10,12 @@ from cryptography import x509
 
 from bundler.errors import Code, UsageError
 from bundler.oci import mediatype
-from bundler.oci.manifest import Document
+from bundler.oci.manifest import Document, Manifest
 from bundler.trust.judge import judge
 from bundler.trust.notation.convert import convert, label
+from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.notation.store import StoreType
+from bundler.trust.offer import Layer
 from bundler.trust.policy import Policy, render_root, render_rule, render_store
 from bundler.trust.sigstore.steps import Needed
 from bundler.trust.verdict import Outcome, Verdict
@@ -831,3 +833,26 @@ def test_a_converted_policy_reads_as_it_was_meant():
     image = Scene.of_image()
     notation(image, stamp={})
     assert judged(image, Policy.parse(text.encode(), FILES)).passed
+
+
+def test_a_hint_helps_whoever_it_names(image: Scene):
+    """Of a bundle by a key that no longer verifies: identities and stores are named by no hint, a logged key by its own."""
+    signed = WORLD.signed(image.root.raw, pinned=True)
+    hint = {"publicKey": {"hint": signed.public.hint}}
+    content = {"messageSignature": {"signature": b64(WORLD.signed(b"another").signature)}}
+    image.add({"mediaType": mediatype.SIGSTORE_BUNDLE_V03, "verificationMaterial": hint, **content})
+    others = (SIGNER, '{ store = "release", subject = "*" }')
+    logged = '{ key = "keys/leaf.pub", root = "world" }'
+    assert reasons(judged(image, trust(*others, logged, rest="threshold = 1"))) == ["policy.threshold", "signature.invalid"]
+    stranger = '{ key = "keys/p256.pub", root = "world" }'
+    assert "key.unknown" in reasons(judged(image, trust(*others, stranger, rest="threshold = 1")))
+
+
+def test_a_notation_signature_is_offered_as_every_other(image: Scene):
+    made = notary.Signing(payload=notation_payload(image)).jws()
+    document = image.content.notation(image.root, made)
+    assert isinstance(document.content, Manifest)
+    offer = NotationSignature.read(Layer(document.content.layers[0], made, document, image.root))
+    assert offer.signed.whole == offer.envelope.signed
+    assert offer.signature == offer.envelope.signature
+    assert (offer.form, offer.material.by_key, len(offer.material.certificates)) == ("notation", False, 3)
