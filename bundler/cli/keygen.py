@@ -1,11 +1,12 @@
 """``keygen``: a key pair in two files."""
 
+import functools
 from pathlib import Path
 
 import click
 
 from bundler.cli import options
-from bundler.cli.terminal import Terminal
+from bundler.cli.terminal import Terminal, escaped
 
 
 @click.command("keygen")
@@ -26,6 +27,7 @@ def command(*, out: Terminal, name: Path, kind: str, no_password: bool, password
     """
     from bundler.stations.signer import keygen
 
-    pair = keygen(name, kind=kind, passphrase=None if no_password else password(f"{name}.key", new=True))
+    pair = keygen(name, kind=kind, password=None if no_password else functools.partial(password, new=True))
     value = {"key": str(pair.key), "public": str(pair.public), "fingerprint": pair.fingerprint}
-    return out.answer(value, [f"{pair.fingerprint}", f"private  {pair.key}  (keep it, and keep it secret)", f"public   {pair.public}"])
+    private, public = escaped(str(pair.key)), escaped(str(pair.public))
+    return out.answer(value, [pair.fingerprint, f"private  {private}  (keep it, and keep it secret)", f"public   {public}"])

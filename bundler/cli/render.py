@@ -90,6 +90,9 @@ def _image(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
         by = [signer for signer in verdict.signers if (signer.kind, signer.id) == (kind, who)]
         forms, nodes = ", ".join(sorted({signer.form for signer in by})), len({signer.node for signer in by})
         yield _line("", f"signed by {kind} {who} ({forms}; {_count(nodes, 'manifest')})")
+        yield from (_line("", f"  {how}") for how in _proofs(verdict.checks, who))
+    for attested in dict.fromkeys(check.detail for check in verdict.checks if _is_met(check)):
+        yield _line("", f"required and there: {attested}")
     counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
     yield _line("", f"{_count(len(verdict.checks), 'check')}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
     if image.destination:
@@ -105,6 +108,17 @@ def _image(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
             yield _check(out, check)
     for remark in image.remarks:
         yield _line("", f"note: {remark}")
+
+
+def _proofs(checks: Iterable[Check], who: str) -> list[str]:
+    """When and under which root or store the signatures of ``who`` are proved, where they are by more than a key."""
+    said = (check.detail for check in checks if check.outcome is Outcome.PASSED and ", under the " in check.detail)
+    return list(dict.fromkeys(detail.rpartition(f"{who}, ")[2] for detail in said if f"{who}, " in detail))
+
+
+def _is_met(check: Check) -> bool:
+    """Whether it is about an attestation that the rule asks for, and that is there."""
+    return check.name == "attestation" and check.outcome is Outcome.PASSED and check.spec == RULE
 
 
 def _row(out: Terminal, image: ImageReport) -> str:

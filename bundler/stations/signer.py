@@ -1,5 +1,6 @@
 """Private keys: made, kept in PKCS#8 files, opened, used. The only place that ever holds one."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,18 +60,26 @@ class KeyPair:
     fingerprint: str
 
 
-def keygen(name: Path, *, kind: str, passphrase: bytes | None) -> KeyPair:
-    """Make ``NAME.key`` (PKCS#8, 0600) and ``NAME.pub``. Raises ConflictError (``output.exists``) if either is there."""
+def keygen(name: Path, *, kind: str, password: Password | None) -> KeyPair:
+    """Make ``NAME.key`` (PKCS#8, 0600) and ``NAME.pub``; encrypted, but where there is no ``password``.
+
+    Raises ConflictError (``output.exists``) if either is there, UsageError, TransportError (``disk.io``, ``disk.full``).
+    """
+    if name.name in ("", ".."):
+        raise UsageError("the key has no name", found=ascii(str(name)), wanted="NAME, for NAME.key and NAME.pub")
     private, public = (name.with_name(name.name + suffix) for suffix in (".key", ".pub"))
     for path in (private, public):
-        if path.exists() or path.is_symlink():
+        if os.path.lexists(path):
             raise ConflictError(f"{path} exists", code=Code.OUTPUT_EXISTS, next="choose another name; a key is never overwritten")
     key = _MAKE[kind]()
     pem = _public_pem(key)
-    encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    write_whole(private, secret, mode=0o600)
-    write_whole(public, pem, mode=0o644)
+    encryption = serialization.BestAvailableEncryption(password(str(private))) if password else serialization.NoEncryption()
+    write_whole(private, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption), mode=0o600)
+    try:
+        write_whole(public, pem, mode=0o644)
+    except BaseException:  # both or none
+        private.unlink(missing_ok=True)
+        raise
     return KeyPair(key=private, public=public, fingerprint=PublicKey.parse(pem, role="image").fingerprint)
 
 
