@@ -71,13 +71,9 @@ class Envelope:
 
 def sealed(payload: bytes, signatures: Iterable[bytes]) -> bytes:
     """The envelope of a payload and what was signed of it."""
-    return strictjson.dumps(
-        {
-            "payload": base64.b64encode(payload).decode(),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"sig": base64.b64encode(signature).decode()} for signature in signatures],
-        }
-    )
+    listed = [{"sig": base64.b64encode(signature).decode()} for signature in signatures]
+    around = strictjson.dumps({"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": listed})
+    return b"".join((_HEAD, base64.b64encode(payload), around[len(_HEAD) :]))  # a payload may be large: it is copied once
 
 
 def preauthentication(size: int) -> bytes:

@@ -3,7 +3,7 @@
 The writer asks :func:`compose` what to write; the reader, what should have been written, and takes nothing else.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -24,6 +24,8 @@ PREFERRED = "linux/amd64"  # what manifest.json shows of an image of many platfo
 
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
+
+_RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE, Kind.BLOB)
 
 T = TypeVar("T", Member, Lookup, Foreign)
 
@@ -152,9 +154,9 @@ def compose(
     return Layout(
         members=(
             *(Member(kind, len(derived[name]), Digest.of(derived[name]), name) for kind, name in DERIVED.items()),
-            *needs.first(),
+            *needs.members(blobs=False),
             *sorted(trust, key=lambda member: member.path),
-            *needs.blobs(),
+            *needs.members(blobs=True),
         ),
         lookups=tuple(index.lookups.values()),
         left_out=tuple(needs.left_out.values()),
@@ -229,13 +231,10 @@ def _is_attestation(child: Descriptor) -> bool:
 class _Needs:
     """What documents need, once each: in the order in which it is met first, of the first kind that fits it anywhere."""
 
-    _RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE)
-
     def __init__(self, absent: Collection[Digest]) -> None:
         self._absent = absent
         self._sizes: dict[Digest, int] = {}
-        self._first: dict[Digest, int] = {}
-        self._blobs: dict[Digest, None] = {}
+        self._kinds: dict[Digest, Kind] = {}
         self.left_out: dict[Digest, Foreign] = {}
 
     def add(self, walked: Walk) -> None:
@@ -245,35 +244,32 @@ class _Needs:
             self._document(document, is_evidence=True)
 
     @property
-    def kept(self) -> set[Digest]:
+    def kept(self) -> Set[Digest]:
         """What is not left out."""
-        return self._first.keys() | self._blobs.keys()
+        return self._kinds.keys()
 
-    def first(self) -> Iterator[Member]:
-        """Documents, configs and evidence."""
-        return (Member(self._RANK[rank], self._sizes[digest], digest) for digest, rank in self._first.items())
-
-    def blobs(self) -> Iterator[Member]:
-        return (Member(Kind.BLOB, self._sizes[digest], digest) for digest in self._blobs if digest not in self._first)
+    def members(self, *, blobs: bool) -> Iterator[Member]:
+        """The blobs, or else the documents, configs and evidence."""
+        return (Member(kind, self._sizes[digest], digest) for digest, kind in self._kinds.items() if (kind is Kind.BLOB) is blobs)
 
     def _document(self, document: Document, *, is_evidence: bool) -> None:
-        self._need(document.descriptor, 0)
+        self._need(document.descriptor, Kind.DOCUMENT)
         if not isinstance(document.content, Manifest):
             return
-        self._need(document.content.config, 1)
+        self._need(document.content.config, Kind.CONFIG)
         for layer in document.content.layers:
             if layer.foreign and layer.digest in self._absent:
                 self._size(layer)
                 self.left_out.setdefault(layer.digest, Foreign(layer.digest, layer.media_type, layer.size))
-            elif is_evidence and layer.size <= MAX_PAYLOAD:
-                self._need(layer, 2)
             else:
-                self._size(layer)
-                self._blobs.setdefault(layer.digest)
+                self._need(layer, Kind.EVIDENCE if is_evidence and layer.size <= MAX_PAYLOAD else Kind.BLOB)
 
-    def _need(self, content: Descriptor, rank: int) -> None:
+    def _need(self, content: Descriptor, kind: Kind) -> None:
         self._size(content)
-        self._first[content.digest] = min(rank, self._first.get(content.digest, rank))
+        before = self._kinds.get(content.digest, kind)
+        if before is Kind.BLOB and kind is not Kind.BLOB:
+            del self._kinds[content.digest]  # its place is here, among what comes before the layers
+        self._kinds[content.digest] = min(before, kind, key=_RANK.index)
 
     def _size(self, content: Descriptor) -> None:
         _check_digest(content.digest)
