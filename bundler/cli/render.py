@@ -1,6 +1,6 @@
 """Verdicts in words: the answer first, then a row an image, who signed it, and for each refusal what to do next."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from bundler.cli.terminal import Terminal, escaped, sized
 from bundler.errors import Code
@@ -118,7 +118,7 @@ def _proofs(checks: Iterable[Check], who: str) -> list[str]:
 
 def _is_met(check: Check) -> bool:
     """Whether it is about an attestation that the rule asks for, and that is there."""
-    return check.name == "attestation" and check.outcome is Outcome.PASSED and check.spec == RULE
+    return check.name == "attestation" and check.outcome is Outcome.PASSED and check.spec == "trust.toml"
 
 
 def _row(out: Terminal, image: ImageReport) -> str:
