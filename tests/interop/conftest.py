@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundler.content.registry.server import Server
+from tests.interop import daemons
 from tests.interop import peers as real
 from tests.interop.images import Layout
 from tests.interop.tools import pins
@@ -64,6 +65,20 @@ def registry(request: pytest.FixtureRequest) -> real.Registry:
     """Each of the registries in turn."""
     running: real.Registry = request.getfixturevalue(request.param)
     return running
+
+
+@pytest.fixture(scope="session")
+def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Its socket."""
+    with daemons.containerd(tmp_path_factory.mktemp("containerd")) as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Its socket."""
+    with daemons.dockerd(tmp_path_factory.mktemp("dockerd")) as socket:
+        yield socket
 
 
 @pytest.fixture

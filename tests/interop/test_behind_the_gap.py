@@ -57,6 +57,23 @@ def test_the_old_name_leads_to_what_was_imported(mirror: dict[str, str], reposit
     assert ran.returncode == 0, ran.stderr
 
 
+def test_containerd_finds_what_was_imported_under_the_old_name(
+    mirror: dict[str, str], embedded: real.Registry, repository: str, containerd: Path, tmp_path: Path
+):
+    hosts = tmp_path / "certs.d/registry.example"
+    hosts.mkdir(parents=True)
+    [told] = [block for block in PAGE.blocks("toml") if "override_path" in block]
+    (hosts / "hosts.toml").write_text(told.replace(f"https://{THERE}", f"http://{embedded.host}"))
+    words = ["--address", str(containerd), "content", "fetch", "--hosts-dir", str(hosts.parent), f"registry.example/{repository}:1.0"]
+    ran = subprocess.run([real.program("ctr"), *words], env=mirror, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert embedded.manifest(f"mirror/registry.example/{repository}", "1.0")["config"]["digest"] in _content(containerd)
+
+
+def _content(containerd: Path) -> str:
+    return subprocess.run(["ctr", "--address", str(containerd), "content", "ls", "-q"], capture_output=True, text=True, check=True).stdout
+
+
 def test_what_was_not_imported_is_looked_for_nowhere_else(mirror: dict[str, str], embedded: real.Registry, repository: str):
     words = ["inspect", f"docker://registry.example/{repository}:2.0"]
     ran = subprocess.run([real.program("skopeo"), *words], env=mirror, capture_output=True, text=True, timeout=120, check=False)

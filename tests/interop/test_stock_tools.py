@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,14 +22,6 @@ WORKING = [row for heading in ("The bundle as it is", "The plain tar", "The extr
 COMMANDS = [row for row in WORKING if row["command"].startswith("`")]
 FAILING = TABLES["What does not work"]
 REF = "registry.example/team/app:1.0"
-CONTAINERD = """
-version = 2
-root = "{0}/root"
-state = "{0}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
-[grpc]
-address = "{0}/containerd.sock"
-"""
 
 
 @dataclass(frozen=True)
@@ -131,63 +121,6 @@ def _environment(folder: Path, registry: real.Registry) -> dict[str, str]:
         "REF": REF,
         "REG": named,
     }
-
-
-@pytest.fixture(scope="session")
-def containerd(desk: Desk) -> Iterator[Path]:
-    """A containerd of its own; gives its socket."""
-    folder = desk.folder / "containerd"
-    folder.mkdir()
-    (folder / "config.toml").write_text(CONTAINERD.format(folder))
-    with Daemon("containerd", ["--config", str(folder / "config.toml")], folder, folder / "containerd.sock") as socket:
-        yield socket
-
-
-@pytest.fixture(scope="session")
-def dockerd(desk: Desk) -> Iterator[Path]:
-    """A dockerd of its own, which needs no network; gives its socket."""
-    folder = desk.folder / "dockerd"
-    folder.mkdir()
-    places = (
-        "--data-root",
-        folder / "data",
-        "--exec-root",
-        folder / "exec",
-        "--pidfile",
-        folder / "pid",
-        "--host",
-        f"unix://{folder}/sock",
-    )
-    flags = [*map(str, places), "--iptables=false", "--bridge=none", "--storage-driver=vfs"]
-    with Daemon("dockerd", flags, folder, folder / "sock") as socket:
-        yield socket
-
-
-class Daemon:
-    """A program that serves a socket while the block runs; where this machine does not let it, the test is skipped and says why."""
-
-    def __init__(self, name: str, flags: list[str], folder: Path, socket: Path) -> None:
-        self.name, self.flags, self.log, self.socket = name, flags, folder / "log", socket
-
-    def __enter__(self) -> Path:
-        path = shutil.which(self.name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-        if path is None:
-            pytest.skip(f"{self.name} is not here")
-        if os.geteuid() != 0:
-            pytest.skip(f"{self.name} needs root")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen([path, *self.flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        give_up = time.monotonic() + real.READY_WITHIN
-        while not self.socket.exists() and self.process.poll() is None and time.monotonic() < give_up:
-            time.sleep(0.05)
-        if not self.socket.exists():
-            self.__exit__()
-            pytest.skip(f"{self.name} cannot run here: {self.log.read_text(errors='replace')[-300:]}")
-        return self.socket
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
 
 
 def _ready(desk: Desk, request: pytest.FixtureRequest, tool: str) -> Desk:
