@@ -53,7 +53,7 @@ def whole(path: Path, *, replace: bool = False, mode: int = 0o666) -> Iterator[B
                 file.flush()
                 os.fsync(file.fileno())
             _name(temporary, path, replace=replace)
-            sync_folder(path.parent)
+            _sync_name(path, replaced=replace)
         finally:
             with suppress(OSError):
                 os.unlink(temporary)
@@ -122,6 +122,16 @@ def _name(temporary: Path, path: Path, *, replace: bool) -> None:
         if os.path.lexists(path):
             raise _exists(path) from None
         os.replace(temporary, path)
+
+
+def _sync_name(path: Path, *, replaced: bool) -> None:
+    """Make the name survive. Where that fails there is no file, so that the run can be repeated; but for one that took another's place."""
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        if not replaced:
+            os.unlink(path)
+        raise
 
 
 def _exists(path: Path) -> ConflictError:
