@@ -1,0 +1,174 @@
+"""Some images of a bundle, proved, as a layout: without a byte of the others."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundler.content.layout import Layout
+from bundler.oci.digest import Digest
+from tests.support.layouts import LAYER, Content, write_layout
+from tests.support.station import STRANGER, Crossing, Image, Ran, run
+
+
+def extract(crossing: Crossing, bundle: Path, *references: str, to: str = "out") -> Ran:
+    return crossing.run("extract", bundle, *references, "--to", f"oci:{crossing.folder / to}", "--json")
+
+
+def two(crossing: Crossing) -> tuple[Image, Image, Path]:
+    """Each with a layer that does not compress, and is larger than what small members share a frame of."""
+    images = []
+    for name in ("one", "two"):
+        layer = crossing.content.blob(os.urandom(3 << 20), LAYER)
+        root = crossing.sign(crossing.content.image(name, layers=[layer]))
+        crossing.attach(root)
+        images.append(crossing.push(root, f"team/{name}:v1"))
+    one, other = images
+    return one, other, crossing.export(one, other)
+
+
+def test_an_image_is_extracted_with_its_evidence_under_its_name(crossing: Crossing):
+    one, other, bundle = two(crossing)
+    ran = extract(crossing, bundle, one.reference)
+    assert ran.exit == 0
+    assert [image["reference"] for image in ran.json["images"]] == [one.reference]
+    assert ran.json["content"] is None
+    with Layout(crossing.folder / "out") as layout:
+        entry = layout.find(one.reference)
+        assert entry is not None
+        assert entry.descriptor.digest == one.root.digest
+        assert layout.find(f"{crossing.here.host}/team/one:{one.root.digest.tag}.sig")
+        assert len(layout.referrers(one.root.digest)) == 1
+    assert crossing.run("verify", f"oci:{crossing.folder / 'out'}:{one.reference}").exit == 0
+    names = sorted(path.name for path in (crossing.folder / "out/blobs/sha256").iterdir())
+    assert not any(blob.digest.encoded in names for blob in other.root.blobs)
+
+
+def test_nothing_of_the_other_images_layers_is_read(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    one, other, bundle = two(crossing)
+    read: list[tuple[int, int]] = []
+    pread = os.pread
+
+    def noted(file: int, count: int, offset: int) -> bytes:
+        read.append((offset, offset + count))
+        return pread(file, count, offset)
+
+    monkeypatch.setattr(os, "pread", noted)
+    assert extract(crossing, bundle, one.reference).exit == 0
+    data = bundle.read_bytes()
+    for image, wanted in ((one, True), (other, False)):
+        at = data.index(crossing.content.blobs[image.root.blobs[1].digest][1000:1040])
+        assert any(first <= at < last for first, last in read) is wanted
+
+
+def test_damage_elsewhere_is_no_matter_and_damage_here_is(crossing: Crossing):
+    one, other, bundle = two(crossing)
+    data = bytearray(bundle.read_bytes())
+    data[data.index(crossing.content.blobs[other.root.blobs[1].digest][1000:1040])] ^= 1
+    bundle.write_bytes(data)
+    assert crossing.run("verify", bundle).exit == 4
+    assert extract(crossing, bundle, one.reference).exit == 0
+    damaged = extract(crossing, bundle, other.reference, to="other")
+    assert damaged.exit == 4
+    with Layout(crossing.folder / "other") as layout:
+        assert layout.find(other.reference) is None
+
+
+NAMES: dict[str, Callable[[Image], str]] = {
+    "by its name": lambda image: image.reference,
+    "by name and digest": lambda image: f"{image.reference}@{image.root.digest}",
+    "by digest": lambda image: f"{image.reference.rpartition(':')[0]}@{image.root.digest}",
+}
+
+
+@pytest.mark.parametrize("how", NAMES)
+def test_an_image_is_meant(how: str, crossing: Crossing):
+    image = crossing.signed_image()
+    assert extract(crossing, crossing.export(image), NAMES[how](image)).exit == 0
+
+
+def test_several_are_extracted_together(crossing: Crossing):
+    one, other, bundle = two(crossing)
+    ran = extract(crossing, bundle, one.reference, other.reference)
+    assert [image["reference"] for image in ran.json["images"]] == [one.reference, other.reference]
+    words = crossing.run("extract", bundle, one.reference, other.reference, "--to", f"oci:{crossing.folder / 'again'}")
+    assert words.first == f"PASSED: 2 images verified and extracted to oci:{crossing.folder / 'again'}"
+
+
+def test_a_second_extraction_adds_to_the_layout(crossing: Crossing):
+    one, other, bundle = two(crossing)
+    assert extract(crossing, bundle, one.reference).exit == 0
+    assert extract(crossing, bundle, other.reference).exit == 0
+    assert extract(crossing, bundle, one.reference).exit == 0
+    with Layout(crossing.folder / "out") as layout:
+        assert {one.reference, other.reference} <= set(layout.names())
+
+
+@pytest.mark.parametrize("reference", ["registry.example/none:v1", "{name}:other", "{name}:v1@{digest}"])
+def test_what_the_bundle_does_not_carry_is_missing(reference: str, crossing: Crossing):
+    image = crossing.signed_image()
+    text = reference.format(name=image.reference.rpartition(":")[0], digest=Digest.of(b"other"))
+    ran = extract(crossing, crossing.export(image), text)
+    assert (ran.exit, ran.code) == (6, "image.missing")
+    assert image.reference in ran.json["error"]["found"]
+    assert not (crossing.folder / "out").exists()
+
+
+def test_what_does_not_pass_is_not_extracted(crossing: Crossing):
+    good, bad = crossing.signed_image("team/good:v1", words="good"), crossing.signed_image("team/bad:v1", key=STRANGER, words="bad")
+    bundle = crossing.export(good, bad)
+    ran = extract(crossing, bundle, good.reference, bad.reference)
+    assert (ran.exit, ran.json["images"][1]["reasons"][0]) == (5, "policy.threshold")
+    assert not (crossing.folder / "out").exists()
+    assert extract(crossing, bundle, good.reference).exit == 0
+
+
+def test_a_seal_by_a_stranger_opens_nothing(crossing: Crossing):
+    image = crossing.signed_image()
+    run("export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["stranger"])
+    ran = extract(crossing, crossing.folder / "b", image.reference)
+    assert (ran.exit, ran.json["seal"]["reasons"]) == (5, ["seal.signature"])
+    assert not (crossing.folder / "out").exists()
+
+
+def test_a_name_that_the_layout_has_for_something_else_is_a_conflict(crossing: Crossing):
+    image = crossing.signed_image()
+    content = Content()
+    folder = write_layout(crossing.folder / "out", content, {image.reference: content.image("other")})
+    before = (folder / "index.json").read_bytes()
+    ran = extract(crossing, crossing.export(image), image.reference)
+    assert (ran.exit, ran.code) == (8, "name.conflict")
+    assert (folder / "index.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["out", "oci:", "oci-archive:x", "docker://x"])
+def test_a_target_that_is_no_layout_is_refused(target: str, crossing: Crossing):
+    image = crossing.signed_image()
+    assert crossing.run("extract", crossing.export(image), image.reference, "--to", target).exit == 2
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(crossing: Crossing):
+    image = crossing.signed_image()
+    (crossing.folder / "out").mkdir()
+    (crossing.folder / "out/mine").write_text("mine")
+    ran = extract(crossing, crossing.export(image), image.reference)
+    assert ran.exit in {3, 8}
+    assert [path.name for path in (crossing.folder / "out").iterdir()] == ["mine"]
+
+
+def test_braces_in_a_folders_name_are_braces(crossing: Crossing):
+    image = crossing.signed_image()
+    ran = crossing.run("extract", crossing.export(image), image.reference, "--to", f"oci:{crossing.folder}/{{x}}{{images}}")
+    assert ran.exit == 0
+    assert ran.first.endswith("{x}{images}")
+
+
+def test_an_image_without_a_tag_is_extracted_by_its_digest(crossing: Crossing):
+    root = crossing.sign(crossing.content.index())
+    crossing.push(root)
+    reference = f"{crossing.here.host}/team/app@{root.digest}"
+    assert extract(crossing, crossing.export(reference), reference).exit == 0
+    listed = json.loads((crossing.folder / "out/index.json").read_bytes())["manifests"]
+    assert str(root.digest) in [entry["digest"] for entry in listed]

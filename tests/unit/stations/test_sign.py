@@ -1,0 +1,152 @@
+"""Signing images where they lie: in both of cosign's forms, beside what is there, and good for this project's own judge."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bundler.oci import mediatype
+from bundler.oci.manifest import Document, Manifest
+from tests.support import signing
+from tests.support.layouts import write_layout
+from tests.support.signing import Key
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, run, tags_of, write_key, write_trust
+
+KINDS = ["p256", "p384", "p521", "rsa2048", "rsa3072", "ed25519"]
+
+
+def sign(crossing: Crossing, image: Image, *flags: object, key: str = "release") -> Ran:
+    return run("sign", image.reference, "--key", crossing.keys[key], "--json", *flags)
+
+
+def sig_of(crossing: Crossing, image: Image, subject: Document) -> Manifest:
+    found = crossing.here.repository(image.path).document(f"{subject.digest.tag}.sig")
+    assert found is not None
+    assert isinstance(found.content, Manifest)
+    return found.content
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["sig", "bundle"])
+def test_what_is_signed_passes(form: str, kind: str, crossing: Crossing):
+    key = Key.of(kind)
+    write_key(crossing.folder / "any.key", key)
+    trust = write_trust(crossing.folder / "any", rules=[signing.rule(key, scope="**", name="signed" if form == "sig" else "any")])
+    image = crossing.push(crossing.content.image())
+    ran = run("sign", image.reference, "--key", crossing.folder / "any.key", "--form", form, "--json")
+    assert ran.exit == 0, ran.err
+    verdict = run("verify", f"docker://{image.reference}", "--trust", trust, "--json")
+    assert verdict.exit == 0, verdict.out
+    assert [signer["form"] for signer in verdict.json["images"][0]["signers"]] == [form]
+
+
+def test_both_forms_are_made_unless_one_is_chosen_and_what_was_pushed_is_said(crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    said = sign(crossing, image).json
+    repository = crossing.here.repository(image.path)
+    tagged = tags_of(repository)[f"{image.root.digest.tag}.sig"]
+    [referrer] = repository.referrers(image.root.digest).listed
+    assert said == {
+        "signed": [{"reference": image.reference, "digest": str(image.root.digest), "pushed": [str(tagged), str(referrer.digest)]}]
+    }
+    assert referrer.artifact_type == mediatype.SIGSTORE_BUNDLE_V03
+    assert referrer.annotations["dev.sigstore.bundle.predicateType"] == "https://sigstore.dev/cosign/sign/v1"
+
+
+def test_a_registry_without_an_api_gets_the_fallback_index(tmp_path: Path):
+    with Crossing(tmp_path, referrers_here=False) as crossing:
+        image = crossing.push(crossing.content.image())
+        assert sign(crossing, image).exit == 0
+        assert crossing.run("verify", f"docker://{image.reference}").exit == 0
+        assert image.root.digest.tag in crossing.here.repository(image.path).tags()
+
+
+def test_an_index_is_signed_alone_or_with_all_that_is_below_it(crossing: Crossing):
+    image = crossing.push(crossing.content.nested())
+    assert [one["digest"] for one in sign(crossing, image).json["signed"]] == [str(image.root.digest)]
+    below = sign(crossing, image, "--recursive").json["signed"]
+    assert {one["digest"] for one in below} == {str(document.digest) for document in crossing.content.below(image.root)}
+    trust = write_trust(crossing.folder / "both", rules=[signing.rule(RELEASE, scope="**", node="both")])
+    assert run("verify", f"docker://{image.reference}", "--trust", trust).exit == 0
+
+
+def test_a_signature_is_added_beside_those_there(crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    sign(crossing, image)
+    sign(crossing, image, key="stranger")
+    layers = sig_of(crossing, image, image.root).layers
+    assert len(layers) == 2
+    rule = signing.rule(RELEASE, STRANGER, scope="**", threshold=2)
+    trust = write_trust(crossing.folder / "both", rules=[rule])
+    for _ in range(2):
+        verdict = run("verify", f"docker://{image.reference}", "--trust", trust, "--json")
+        assert verdict.exit == 0
+        assert {signer["form"] for signer in verdict.json["images"][0]["signers"]} == {"sig", "bundle"}
+
+
+def test_the_same_key_signing_again_adds_nothing(crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    first = sign(crossing, image).json
+    before = tags_of(crossing.here.repository(image.path))
+    assert sign(crossing, image).json == first
+    assert tags_of(crossing.here.repository(image.path)) == before
+
+
+def test_annotations_are_said_in_what_is_signed(crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    assert sign(crossing, image, "--annotation", "build=42", "--annotation", "note=a=b").exit == 0
+    [layer] = sig_of(crossing, image, image.root).layers
+    payload = json.loads(b"".join(crossing.here.repository(image.path).chunks(layer)))
+    assert payload["optional"] == {"build": "42", "note": "a=b"}
+    assert payload["critical"]["identity"]["docker-reference"] == image.reference.rpartition(":")[0]
+
+
+def test_an_image_is_signed_under_another_name(crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    assert sign(crossing, image, "--as", "registry.example/app:v1", "--form", "sig").exit == 0
+    trust = write_trust(crossing.folder / "named", rules=[signing.rule(RELEASE, scope="**", name="signed")])
+    where = f"docker://{image.reference}"
+    assert run("verify", where, "--trust", trust, "--as", "registry.example/app:v1").exit == 0
+    assert run("verify", where, "--trust", trust, "--json").json["images"][0]["reasons"][0] == "policy.name"
+
+
+def test_a_layout_is_signed(crossing: Crossing):
+    name = "registry.example/app:v1"
+    folder = write_layout(crossing.folder / "layout", crossing.content, {name: crossing.content.index()})
+    ran = run("sign", f"oci:{folder}:{name}", "--key", crossing.keys["release"], "--recursive", "--json")
+    assert ran.exit == 0, ran.err
+    trust = write_trust(crossing.folder / "both", rules=[signing.rule(RELEASE, scope="**", node="both")], seals=[signing.seal(EXPORTER)])
+    assert run("verify", f"oci:{folder}:{name}", "--trust", trust).exit == 0
+    assert run("export", f"oci:{folder}:{name}", "-o", crossing.folder / "b", "--key", crossing.keys["exporter"]).exit == 0
+    assert run("verify", crossing.folder / "b", "--trust", trust).exit == 0
+
+
+def test_an_archive_cannot_be_signed(crossing: Crossing):
+    bundle = crossing.export(crossing.signed_image())
+    assert run("sign", f"oci-archive:{bundle}", "--key", crossing.keys["release"], "--json").exit == 2
+
+
+def test_an_image_that_is_not_there_is_missing(crossing: Crossing):
+    ran = run("sign", f"{crossing.here.host}/none:v1", "--key", crossing.keys["release"], "--json")
+    assert (ran.exit, ran.code) == (6, "image.missing")
+
+
+@pytest.mark.parametrize("flags", [["--form", "x"], ["--form", ""], ["--form", "sig,,"], ["--annotation", "x"], ["--annotation", "=x"]])
+def test_flags_that_cannot_be_are_refused(flags: list[str], crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    assert sign(crossing, image, *flags).exit == 2
+    assert crossing.here.repository(image.path).tags() == ["v1"]
+
+
+def test_a_name_for_several_images_is_refused(crossing: Crossing):
+    words = ["sign", "registry.example/a", "registry.example/b", "--as", "registry.example/c:1", "--key", crossing.keys["release"]]
+    assert run(*words).exit == 2
+
+
+def test_something_else_in_the_place_of_signatures_is_said_and_left(crossing: Crossing):
+    image = crossing.push(crossing.content.image())
+    other = crossing.push(crossing.content.index("other"), f"team/app:{image.root.digest.tag}.sig", evidence=False)
+    ran = sign(crossing, image, "--form", "sig")
+    assert ran.exit == 0
+    assert "was left as it is" in ran.err
+    assert tags_of(crossing.here.repository(image.path))[f"{image.root.digest.tag}.sig"] == other.root.digest
