@@ -2,14 +2,16 @@
 
 import json
 import shutil
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bundler.trust.simplesigning import CERTIFICATE, LOG_ENTRY
 from tests.support import notary, signing, station
-from tests.support.station import Ran
+from tests.support.station import Crossing, Image, Ran
 from tests.support.world import IDENTITY, ISSUER, World, canonical
 
 WORLD = World()
@@ -24,6 +26,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.trust = folder, folder / "trust"
         self.root, self.ca, self.key = folder / "root.json", folder / "ca.pem", folder / "a.pub"
+        folder.mkdir()
         self.root.write_bytes(ROOT)
         self.ca.write_bytes(notary.ROOT.pem)
         self.key.write_bytes(signing.P256.pem)
@@ -41,7 +44,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+    return Desk(tmp_path / "desk")
 
 
 # --- what is written ---
@@ -222,3 +225,44 @@ def test_what_is_half_said_or_too_much_changes_nothing(desk: Desk, words: tuple[
     assert ran.exit == 2, ran.out
     assert "wanted:" in ran.err
     assert desk.toml() == "version = 1\nserial = 1\n"
+
+
+# --- what verify says, and what travels ---
+
+
+def _keyless(crossing: Crossing, trust: Desk) -> Image:
+    """An image with a ``.sig`` by an identity, logged; the trust knows who."""
+    root = crossing.content.image("words")
+    signed = WORLD.signed(signing.payload(root))
+    beside = {CERTIFICATE: signed.leaf.pem.decode(), LOG_ENTRY: signed.annotation().decode()}
+    crossing.content.sig(root.digest, (signed.message, signed.signature), annotations=beside)
+    assert trust.add(*WHO, "--root", trust.root, "--root-name", "ours").exit == 0
+    return crossing.push(root)
+
+
+def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(crossing: Crossing, desk: Desk):
+    image = _keyless(crossing, desk)
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust)
+    assert said.exit == 0, said.err
+    rows = said.out.splitlines()
+    row = rows.index(f"            signed by identity {IDENTITY} (issuer {ISSUER}) (sig; 1 manifest)")
+    log = WORLD.REKOR
+    assert rows[row + 1] == f"              proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
+
+
+def test_verify_says_which_required_attestations_are_there(crossing: Crossing, desk: Desk):
+    root = crossing.content.image("words")
+    crossing.content.att(root.digest, signing.att(root))
+    image = crossing.push(root)
+    assert desk.add("--image", "**", "--key", desk.key, "--threshold", "0", "--attestation", "spdx").exit == 0
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust)
+    assert "            required and there: https://spdx.dev/Document by a signer of the rule\n" in said.out
+
+
+def test_the_root_that_judged_travels_as_evidence(crossing: Crossing, desk: Desk):
+    image = _keyless(crossing, desk)
+    bundle = crossing.export(image, flags=["--trust", desk.trust])
+    said = station.run("inspect", bundle, "--json").json
+    assert desk.list()["digest"] in json.dumps(said)
+    listed = subprocess.run(["tar", "--zstd", "-tf", bundle], check=True, capture_output=True, text=True).stdout
+    assert f"oci-bundler/evidence/{sha256(ROOT).hexdigest()}.json\n" in listed
