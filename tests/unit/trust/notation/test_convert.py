@@ -125,6 +125,7 @@ def test_timestamps_are_asked_for_always_and_that_is_said():
         document(statement(registryScopes=None)),
         document(statement(registryScopes=[])),
         document(statement(registryScopes=[7])),
+        document(statement(registryScopes={"registry.example/app": 1})),
         document(statement(registryScopes=["*", "registry.example/app"])),
         document(statement(registryScopes=["registry.example/*"])),
         document(statement(registryScopes=["registry.example/app:v1"])),
@@ -158,7 +159,7 @@ def test_timestamps_are_asked_for_always_and_that_is_said():
         document(statement(trustedIdentities=[SUBJECT, SUBJECT])),
         document(statement(trustedIdentities=[SUBJECT, "x509.subject: O=Notary,ST=WA,C=US"])),
     ],
-    ids=range(44),
+    ids=range(45),
 )
 def test_what_notation_would_refuse_is_refused(raw: bytes):
     """N-8."""

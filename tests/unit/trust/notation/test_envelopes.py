@@ -91,6 +91,7 @@ def test_a_jws_that_is_none(raw: bytes, code: Code):
         (SIGNING.cose()[1:], Code.ENVELOPE_MALFORMED),
         (SIGNING.cose(tag=17), Code.ENVELOPE_MALFORMED),
         (SIGNING.cose(unprotected={33: b"one"}), Code.ENVELOPE_MALFORMED),
+        (SIGNING.cose(unprotected={33: None}), Code.ENVELOPE_MALFORMED),
         (SIGNING.cose(unprotected={f"{PREFIX}timestampSignature": "text"}), Code.ENVELOPE_MALFORMED),
         (Signing(certificates=["text"]).cose(), Code.ENVELOPE_MALFORMED),
         (SIGNING.cose(protected=b""), Code.FORMAT_CBOR),

@@ -156,7 +156,7 @@ def a_signature_by_another_key() -> Trial:
 
 @case("N-3", Code.SIGNATURE_INVALID)
 def a_signature_that_is_too_long() -> Trial:
-    return Trial(Signing(break_signature=lambda raw: raw[:32] + b"\0" + raw[32:] + b"\0"))
+    return Trial(Signing(break_signature=lambda raw: raw[:32] + b"\0" + raw[32:]))
 
 
 @case("N-3", Code.SIGNATURE_INVALID)
