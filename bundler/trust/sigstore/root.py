@@ -41,6 +41,11 @@ class Log:
     key: LogKey = field(repr=False, compare=False)
     window: Window
 
+    @property
+    def origins(self) -> tuple[str, str]:
+        """What its checkpoints may begin with: its name, or the host alone, by which Rekor 2 goes behind a port."""
+        return self.name, _host(self.name)
+
     def hints(self, name: str) -> set[bytes]:
         """What may stand before a signature by this key, under ``name``, in a signed note."""
         return {full[:4] for full in _ids(self.key, name)}
@@ -133,11 +138,15 @@ def _log(message: Message) -> Log:
     address = message.text("baseUrl").partition("://")[2].rstrip("/")
     key = _log_key(public.bytes("rawBytes"))
     log_id = message.message("logId").bytes("keyId")
-    names = (address, address.partition("/")[0].partition(":")[0])  # Rekor 2 behind a port signs by its host alone
+    names = (address, _host(address))
     name = next((name for name in names if log_id in _ids(key, name)), None)
     if name is None:
         raise TrustError("a log's id is not that of its key", code=Code.ROOT_LOG_ID, found=log_id.hex())
     return Log(name=name, id=log_id, key=key, window=_window(public))
+
+
+def _host(address: str) -> str:
+    return address.partition("/")[0].partition(":")[0]
 
 
 def _window(message: Message) -> Window:
