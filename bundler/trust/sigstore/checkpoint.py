@@ -72,13 +72,13 @@ class Checkpoint:
     def check(self, log: Log, *, by_origin: bool) -> None:
         """``log`` has signed it: a line under the origin's name and with its key's hint is there and verifies.
 
-        With ``by_origin`` the origin must be the log's name (Rekor 2); without, the log may go by an inner name of its own
+        With ``by_origin`` the origin must be one of the log's (Rekor 2); without, the log may go by an inner name of its own
         in front of the tree's (Rekor 1). Lines of others, witnesses as well, are passed over.
 
         Raises TrustError (``checkpoint.origin``, ``checkpoint.signature``, ``checkpoint.no-log-signature``).
         """
         need(
-            self.origin == log.name or not by_origin,
+            self.origin in log.origins or not by_origin,
             Code.CHECKPOINT_ORIGIN,
             "a checkpoint of another log",
             found=ascii(self.origin),

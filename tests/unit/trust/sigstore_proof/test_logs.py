@@ -789,6 +789,15 @@ def a_new_log_with_an_ecdsa_key(w: World) -> Trial:
     return Trial(signed.item([signed.tile(key=key)], [signed.stamp()]), root)
 
 
+@proved("U-5")
+def a_new_log_with_an_ecdsa_key_behind_a_port(w: World) -> Trial:
+    """cosign-notation-measured.md, 13: the origin is the host of the address."""
+    key = w.key("ecdsa tiles")
+    root = w.root(lambda value: value | {"tlogs": [log_json(f"http://{World.TILES}:3000/", key)]})
+    signed = w.signed()
+    return Trial(signed.item([signed.tile(key=key)], [signed.stamp()]), root)
+
+
 @proved("C-4")
 def a_new_log_whose_ed25519_key_is_named_by_its_spki(w: World) -> Trial:
     root = w.root(lambda value: value | {"tlogs": [log_json(f"https://{World.TILES}", w.tiles)]})
