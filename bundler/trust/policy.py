@@ -420,13 +420,17 @@ def _identity_signer(table: "_Table", known: _Known) -> SignerEntry:
     )
 
 
+_NOBODY = ("", "somebody@anywhere.invalid", "https://anywhere.invalid/anything")
+"""No identity, and two that nobody can have (RFC 2606): who takes one of these takes everybody."""
+
+
 def _pattern(table: "_Table") -> re.Pattern[str]:
     text = table.text("identity_regexp")
     try:
         pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise table.error("identity_regexp", found=f"{text}: {error}", wanted="a regular expression") from error
-    if pattern.fullmatch("") or pattern.fullmatch("anybody@example.com"):
+    if any(pattern.fullmatch(nobody) for nobody in _NOBODY):
         raise table.error("identity_regexp", found=text, wanted="one that does not match anybody")
     return pattern
 
