@@ -15,6 +15,7 @@ from bundler.content.registry.client import Registry
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.http import Access
 from bundler.content.registry.proxies import Proxies
+from bundler.content.registry.tls import certs_folders
 from bundler.content.store import Sink, Source
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError, translated
 from bundler.oci.manifest import Document
@@ -138,6 +139,7 @@ class Places:
             ca_file=reach.ca_file,
             jobs=reach.jobs,
             proxies=Proxies.from_environ(os.environ),
+            certs_folders=certs_folders(os.environ),
         )
         self._registries: dict[str, Registry] = {}
         self._layouts: dict[tuple[str, str], Layout] = {}
