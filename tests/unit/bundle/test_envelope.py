@@ -111,6 +111,12 @@ def test_what_is_no_envelope_is_refused(raw: bytes, code: Code):
         assert refused.value.code == code
 
 
+def test_an_envelope_that_ends_in_its_payload_is_told_from_json_that_is_none():
+    with pytest.raises(FormatError, match="it does not begin with its payload") as refused:
+        Envelope.read(lambda: iter((b'{"payload":"AAAA',)))
+    assert refused.value.code == Code.FORMAT_SEAL
+
+
 def test_padding_in_the_middle_is_seen_wherever_the_pieces_end():
     with pytest.raises(FormatError, match="base64 of another spelling"):
         read(sealed(b"abcd", [b"x"]).replace(b"YWJjZA==", b"YQ==YWJj"), piece=1)
