@@ -112,7 +112,7 @@ class Archive:
         compressed, content = next(found.sizes(0, 1))
         if content > FRAME or compressed > longest(content):
             raise FormatError(f"{what} begins with a frame that is too long", found=f"{compressed} bytes for {content}")
-        first = decompress(self.read(0, compressed), content, what=SEAL)
+        first = next(decompress(self.read(0, compressed), content, what=SEAL), b"")
         self.seal_size, self.mtime = tar.read_header(first[: tar.BLOCK], SEAL)
         if self.seal_size > MAX_ENVELOPE:
             raise FormatError(
@@ -138,24 +138,32 @@ class Archive:
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes of the file. Raises IntegrityError (``content.truncated``), TransportError (``disk.io``)."""
-        with disk(f"{self._what} cannot be read"):
-            data = os.pread(self._file, count, offset)
-            while 0 < len(data) < count and (more := os.pread(self._file, count - len(data), offset + len(data))):
-                data += more
-        if len(data) < count:
-            raise IntegrityError(
-                f"{self._what} has become shorter",
-                code=Code.CONTENT_TRUNCATED,
-                found=f"{offset + len(data)} bytes",
-                wanted=f"{offset + count} bytes",
-            )
-        return data
+        data = bytearray(count)
+        self._fill(memoryview(data), offset)
+        return bytes(data)
 
     def frames(self, run: Run, offset: int, sizes: Iterable[int], *, what: str) -> Iterator[bytes]:
         """The content of a run's frames, which begin at ``offset`` in the file and have these compressed sizes there."""
+        memory = bytearray(longest(min(run.size, FRAME)))  # one for all: to get it costs as much as to decompress
         for frame, compressed in zip(run.frames, sizes, strict=True):
-            yield decompress(self.read(offset, compressed), run.content(frame), what=what)
+            data = memoryview(memory)[:compressed]
+            self._fill(data, offset)
+            yield from decompress(data, run.content(frame), what=what)
             offset += compressed
+
+    def _fill(self, data: memoryview, offset: int) -> None:
+        """Read bytes of the file until ``data`` is full. Raises as :meth:`read`."""
+        done = 0
+        with disk(f"{self._what} cannot be read"):
+            while done < len(data) and (more := os.preadv(self._file, [data[done:]], offset + done)):
+                done += more
+        if done < len(data):
+            raise IntegrityError(
+                f"{self._what} has become shorter",
+                code=Code.CONTENT_TRUNCATED,
+                found=f"{offset + done} bytes",
+                wanted=f"{offset + len(data)} bytes",
+            )
 
     def _envelope(self) -> Iterator[bytes]:
         run = next(runs(tar.record(self.seal_size), (), 0))
@@ -228,9 +236,7 @@ class Content:
 
     def chunks(self, what: Digest | str) -> Iterator[bytes]:
         """A member in pieces, which end only if they were all of it. Raises as :meth:`read`, but for its size."""
-        pieces = self._pieces(self._record(what))
-        cut = (piece[at : at + CHUNK] for piece in pieces for at in range(0, len(piece), CHUNK))
-        return verified(self.member(what).blob, cut)
+        return verified(self.member(what).blob, self._pieces(self._record(what)))
 
     def document(self, digest: Digest, media_type: str | None = None) -> Document:
         """A manifest or index that is stated to be of that media type. Raises as :meth:`read` and :meth:`Document.parse`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import zstandard
 
+from bundler.content.stream import CHUNK
 from bundler.errors import Code, FormatError, IntegrityError, translated
 
 GROUP = 1 << 20  # small members of one image share a frame; reading one of them decodes no more than this
@@ -86,19 +87,24 @@ def longest(size: int) -> int:
     return size + (size >> 8) + 1024
 
 
-def decompress(frame: bytes, size: int, *, what: str) -> bytes:
-    """The ``size`` bytes that ``frame`` holds, of which ``what`` is to be found there.
+def decompress(frame: bytes | memoryview, size: int, *, what: str) -> Iterator[bytes]:
+    """The ``size`` bytes that ``frame`` holds, in pieces; ``what`` is to be found there.
 
     Raises FormatError (``format.bundle``) for a frame that the format does not allow, IntegrityError (``content.frame``) for one
     that does not decompress.
     """
     at, window = _check_frame_header(frame, size, what)
     _check_blocks(frame, at, size, longest=min(window, _MAX_BLOCK), what=what)
-    with translated(zstandard.ZstdError, to=IntegrityError, what=f"the frame of {what} is damaged", code=Code.CONTENT_FRAME):
-        content = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, max_output_size=size, allow_extra_data=False)
-    if len(content) != size:
-        raise IntegrityError(f"the frame of {what} is damaged", code=Code.CONTENT_FRAME, found=f"{len(content)} bytes", wanted=size)
-    return content
+    left = size
+    with (
+        translated(zstandard.ZstdError, to=IntegrityError, what=f"the frame of {what} is damaged", code=Code.CONTENT_FRAME),
+        zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(frame) as reader,
+    ):
+        while piece := reader.read(CHUNK):  # small, so that each has the memory of the one before
+            left -= len(piece)
+            yield piece
+    if left:
+        raise IntegrityError(f"the frame of {what} is damaged", code=Code.CONTENT_FRAME, found=f"{size - left} bytes", wanted=size)
 
 
 def beginning(data: bytes, size: int) -> bytes:
@@ -185,7 +191,7 @@ def _compresses(content: bytes) -> bool:
     return len(zstandard.ZstdCompressor(level=1).compress(sample)) < len(sample) - len(sample) // 16
 
 
-def _check_frame_header(frame: bytes, size: int, what: str) -> tuple[int, int]:
+def _check_frame_header(frame: bytes | memoryview, size: int, what: str) -> tuple[int, int]:
     """Where the blocks begin, and the window (RFC 8878, section 3.1.1.1)."""
     if frame[:4] != MAGIC or len(frame) < 6:
         raise FormatError(f"there is no frame where {what} should be", found=frame[:4].hex(" "), wanted=MAGIC.hex(" "))
@@ -210,7 +216,7 @@ def _check_frame_header(frame: bytes, size: int, what: str) -> tuple[int, int]:
     return at + length, window
 
 
-def _check_blocks(frame: bytes, at: int, size: int, *, longest: int, what: str) -> None:
+def _check_blocks(frame: bytes | memoryview, at: int, size: int, *, longest: int, what: str) -> None:
     """The blocks and the checksum end exactly where the frame does, none longer than may be (RFC 8878, section 3.1.1.2)."""
     for _ in range(64 + size // 256):
         block = int.from_bytes(frame[at : at + 3], "little")

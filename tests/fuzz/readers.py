@@ -96,7 +96,7 @@ def envelope(data: bytes) -> None:
 
 def frame(data: bytes) -> None:
     """The first bytes say how much is wanted."""
-    frames.decompress(data[3:], int.from_bytes(data[:3], "little") % (1 << 20), what="x")
+    b"".join(frames.decompress(data[3:], int.from_bytes(data[:3], "little") % (1 << 20), what="x"))
 
 
 def table(data: bytes) -> None:
