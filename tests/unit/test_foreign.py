@@ -121,6 +121,7 @@ def test_folders_and_files_of_no_layout_are_passed_over(case: Case):
     more = {"manifest.json": b"[]", "repositories": b"{}", "oci-bundler/seal.json": b"{}", "../evil": b"x", "/etc/passwd": b"x"}
     more |= {"blobs/sha256/short": b"x", "blobs/md5/" + "0" * 32: b"x", "INDEX.JSON": b"{}", "index.json.": b"{}", "index.json:x": b"{}"}
     more |= {"blobs//sha256/" + "0" * 64: b"x", "blobs/sha256/" + "A" * 64: b"x", "blobs/sha256/" + "0" * 64 + "/x": b"x"}
+    more |= {"blobs/sha256/" + "0" * 63: b"x", "blobs/sha512/" + "0" * 64: b"x"}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name in ("blobs", "blobs/sha256", "./"):
