@@ -1,7 +1,7 @@
 """An image between places: its documents, where its evidence belongs, and the type that only a passed verdict opens."""
 
 import codecs
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from bundler.bundle.seal import LeftOut, Lookup
@@ -81,29 +81,47 @@ class Carried:
             else:
                 yield Evidence(subject, form, document, layer, None, is_text=_is_text(verified(layer, chunks(layer))))
 
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An image that may enter. There is none without a verdict that passed on these very documents."""
-
-    carried: Carried
-    verdict: Verdict
-
-    def __post_init__(self) -> None:
-        if not self.verdict.passed or self.verdict.digest != self.carried.root or self.verdict.reference != self.carried.reference:
-            raise TrustError(f"{self.carried.reference} was not admitted", code=Code.POLICY_THRESHOLD)
-
-    @property
-    def evidence(self) -> list[Document]:
-        """The evidence that may enter beside it, each piece with what is below it; in the order found."""
-        waiting = [d for d in self.carried.evidence if d.digest in self.verdict.admitted]
+    def among(self, admitted: Set[Digest]) -> list[Document]:
+        """The ``admitted`` evidence, each piece with what is below it; in the order found."""
+        waiting = [document for document in self.evidence if document.digest in admitted]
         kept: set[Digest] = set()
         while waiting:
             document = waiting.pop()
             if document.digest not in kept:
                 kept.add(document.digest)
-                waiting += [self.carried.documents[c.digest] for c in document.children if c.digest in self.carried.documents]
-        return [document for document in self.carried.evidence if document.digest in kept]
+                waiting += [self.documents[child.digest] for child in document.children if child.digest in self.documents]
+        return [document for document in self.evidence if document.digest in kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An image that may enter. There is none without a verdict that passed.
+
+    What it is made of is not kept, since ten thousand may be admitted at once, but read again when it is wanted: by the digests
+    that were judged, so that it is the same or nothing.
+    """
+
+    verdict: Verdict
+    read: Callable[[], Carried]
+
+    def __post_init__(self) -> None:
+        if not self.verdict.passed:
+            raise TrustError(f"{self.reference} was not admitted", code=Code.POLICY_THRESHOLD)
+
+    @property
+    def reference(self) -> Reference:
+        return self.verdict.reference
+
+    @property
+    def root(self) -> Digest:
+        return self.verdict.digest
+
+    def carried(self) -> Carried:
+        """The image, and all that was found about it. Raises IntegrityError, FormatError, TransportError."""
+        carried = self.read()
+        if (carried.reference, carried.root) != (self.reference, self.root):
+            raise TrustError(f"{carried.reference} is not what was admitted", code=Code.POLICY_THRESHOLD, wanted=self.reference)
+        return carried
 
 
 def _is_signature(document: Document) -> bool:

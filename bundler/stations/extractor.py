@@ -33,9 +33,9 @@ def extract(
     _check_carried(wanted, content.seal.images)
     with Layout(folder, create=True) as layout:
         _check_free(layout, proved.admitted)
-        with progress("extracted", sum({b.digest: b.size for i in proved.admitted for b in i.carried.blobs}.values())) as report:
+        with progress("extracted", sum(blob.size for image in proved.admitted for blob in image.carried().blobs)) as report:
             placer = Placer(lambda blob: content.chunks(blob.digest), jobs=jobs, report=report)
-            remarks = {image.carried.reference: _placed(placer, image, layout) for image in proved.admitted}
+            remarks = {image.reference: _placed(placer, image, layout) for image in proved.admitted}
     return proved.report.after({reference: (None, said) for reference, said in remarks.items()})
 
 
@@ -60,15 +60,15 @@ def _check_carried(wanted: Collection[Reference], images: Sequence[ImageEntry]) 
 def _check_free(layout: Layout, images: Sequence[Admitted]) -> None:
     taken = []
     for image in images:
-        reference, root = image.carried.reference, image.carried.root
-        there = layout.repository(reference).document(reference.tag) if reference.tag else None
-        taken += [f"{reference} is {there.digest}"] if there is not None and there.digest != root else []
+        tag = image.reference.tag
+        there = layout.repository(image.reference).document(tag) if tag else None
+        taken += [f"{image.reference} is {there.digest}"] if there is not None and there.digest != image.root else []
     if taken:
         raise ConflictError("names in the layout are taken", found="; ".join(taken), next="choose another folder")
 
 
 def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:
-    repository = layout.repository(image.carried.reference)
-    placed = placer.place(image, repository, path=image.carried.reference.path)
+    repository = layout.repository(image.reference)
+    placed = placer.place(image, repository, path=image.reference.path)
     placer.name(image, repository)
     return tuple(placed.remarks)

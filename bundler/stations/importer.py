@@ -86,7 +86,7 @@ class Target:
     @property
     def is_there(self) -> bool:
         """Whether the name is on the image already."""
-        return self.there == str(self.image.carried.root)
+        return self.there == str(self.image.root)
 
 
 Repositories = Callable[[Reference], Sink]
@@ -129,10 +129,10 @@ def import_admitted(
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
     placed: tuple[Placed, ...] = ()
     if not dry_run:
-        with progress("imported", sum({b.digest: b.size for t in targets for b in t.image.carried.blobs}.values())) as report:
+        with progress("imported", sum(member.size for member in content.seal.members)) as report:
             placed = fill(targets, lambda blob: content.chunks(blob.digest), opened, jobs=jobs, report=report)
     remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
-    went = {t.image.carried.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
+    went = {t.image.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
     return Imported(
         report=proved.report.after(went),
         sent=sum(one.sent for one in placed),
@@ -149,7 +149,7 @@ def plan(
     Raises ConflictError (``name.conflict``) that lists all conflicts together, unless ``overwrite``; two references of the
     bundle that end at one name with different digests are one always.
     """
-    targets = [Target(image, destination.of(image.carried.reference)) for image in images]
+    targets = [Target(image, destination.of(image.reference)) for image in images]
     _refuse(_collisions(targets), next="send them apart with --map FROM=TO")
     asked = side_by_side(lambda target: _asked(target, repositories), targets, jobs=jobs)
     seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
@@ -198,8 +198,8 @@ def _collisions(targets: Sequence[Target]) -> list[str]:
     clashes = []
     for target in targets:
         other = first.setdefault(target.destination, target)
-        if other.image.carried.root != target.image.carried.root:
-            clashes.append(f"{target.image.carried.reference} and {other.image.carried.reference} both become {target.destination}")
+        if other.image.root != target.image.root:
+            clashes.append(f"{target.image.reference} and {other.image.reference} both become {target.destination}")
     return clashes
 
 

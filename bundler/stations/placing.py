@@ -13,7 +13,7 @@ from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
-from bundler.stations.carried import Admitted
+from bundler.stations.carried import Admitted, Carried
 from bundler.stations.joining import list_referrers, tagged
 from bundler.trust.evidence import Form
 
@@ -50,9 +50,8 @@ class Placer:
         Raises TransportError (``registry.sparse-index`` where the registry refuses an index of which children were left
         out), IntegrityError if the medium now gives other bytes than were verified.
         """
-        placed = Placed()
-        carried = image.carried
-        evidence = image.evidence
+        placed, carried = Placed(), image.carried()
+        evidence = carried.among(image.verdict.admitted)
         own = [carried.documents[digest] for digest in carried.own]
         blobs = {b.digest: b for d in (*own, *evidence) for b in d.blobs if b.digest not in carried.absent}
         for sent in side_by_side(lambda blob: self._blob(blob, sink, path), blobs.values(), jobs=self._jobs):
@@ -60,15 +59,15 @@ class Placer:
             placed.blobs += sent is not None
             placed.there += sent is None
         for document in parts_first(own):
-            self._put(document, image, sink)
-        placed.remarks += self._evidence(image, evidence, sink)
+            self._put(document, carried, sink)
+        placed.remarks += self._evidence(evidence, carried, sink)
         return placed
 
     def name(self, image: Admitted, sink: Sink) -> None:
         """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest. Raises as :meth:`place`."""
-        tag = image.carried.reference.tag
-        if tag is not None:
-            self._put(image.carried.documents[image.carried.root], image, sink, tag=tag)
+        if image.reference.tag is not None:
+            carried = image.carried()
+            self._put(carried.documents[image.root], carried, sink, tag=image.reference.tag)
 
     def _blob(self, blob: Descriptor, sink: Sink, path: str) -> int | None:
         """Bytes sent, or None if the blob was there already."""
@@ -89,9 +88,9 @@ class Placer:
             self._report(len(chunk))
             yield chunk
 
-    def _put(self, document: Document, image: Admitted, sink: Sink, *, tag: str | None = None) -> None:
+    def _put(self, document: Document, carried: Carried, sink: Sink, *, tag: str | None = None) -> None:
         """Put a document, and once more with what the registry has lost of it (registries collect garbage)."""
-        sparse = any(child.digest not in image.carried.documents for child in document.children)
+        sparse = any(child.digest not in carried.documents for child in document.children)
         try:
             sink.put_document(document, tag=tag)
         except IncompleteError as error:
@@ -103,7 +102,7 @@ class Placer:
             raise
         else:
             return
-        self._send_again(document, image, sink)
+        self._send_again(document, carried, sink)
         try:
             sink.put_document(document, tag=tag)
         except IncompleteError as error:
@@ -114,27 +113,27 @@ class Placer:
                 next="look at the registry's own log and storage, then run the same command again",
             ) from error
 
-    def _send_again(self, document: Document, image: Admitted, sink: Sink) -> None:
+    def _send_again(self, document: Document, carried: Carried, sink: Sink) -> None:
         """What is below the document and not there; all of its blobs where the registry says that it has them, for it has not."""
         for child in document.children:
             if sink.document(child.digest) is None:
-                self._put(image.carried.documents[child.digest], image, sink)
-        blobs = [blob for blob in document.blobs if blob.digest not in image.carried.absent]
+                self._put(carried.documents[child.digest], carried, sink)
+        blobs = [blob for blob in document.blobs if blob.digest not in carried.absent]
         for blob in [blob for blob in blobs if not sink.has(blob)] or blobs:
             self._send(blob, sink)
 
-    def _evidence(self, image: Admitted, evidence: list[Document], sink: Sink) -> Iterator[str]:
+    def _evidence(self, evidence: list[Document], carried: Carried, sink: Sink) -> Iterator[str]:
         """Put it, so that it is found by its tag or by its subject; gives what is to be said about that."""
         admitted = {document.digest for document in evidence}
         referring: dict[Digest, list[Document]] = {}
         for document in parts_first(evidence):
-            self._put(document, image, sink)
+            self._put(document, carried, sink)
             if document.subject is not None:
                 referring.setdefault(document.subject.digest, []).append(document)
-        for lookup in image.carried.lookups:
+        for lookup in carried.lookups:
             for found in lookup.found:
                 if found.form != Form.REFERRER and found.digest in admitted:
-                    yield from tagged(image.carried.documents[found.digest], lookup.manifest, Form(found.form), sink).remarks
+                    yield from tagged(carried.documents[found.digest], lookup.manifest, Form(found.form), sink).remarks
         for subject, documents in referring.items():
             yield from list_referrers(sink, subject, documents)
 

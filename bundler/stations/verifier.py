@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bundler.bundle.archive import Archive, Content
 from bundler.bundle.seal import ImageEntry, Seal, time
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
 from bundler.stations.carried import Admitted, Carried
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
 from bundler.stations.survey import Survey
@@ -116,17 +118,21 @@ def _facts(content: Content) -> BundleFacts:
 
 
 def _judged_all(report: Report, content: Content, images: Sequence[ImageEntry], trust: Trust, *, at: datetime) -> Proved:
-    judged = [_judged(content, entry, trust, at=at) for entry in images]
-    return Proved(
-        report=replace(report, images=tuple(image for _, image in judged)),
-        admitted=tuple(Admitted(carried, image.verdict) for carried, image in judged if image.verdict.passed),
-        content=content,
-    )
+    """Judge image after image, and keep of each no more than the verdict."""
+    absent = frozenset(foreign.digest for foreign in content.seal.left_out)
+    judged: list[ImageReport] = []
+    admitted: list[Admitted] = []
+    for entry in images:
+        read = partial(_carried, content, entry, absent)
+        image = _image_report(read(), lambda blob: content.chunks(blob.digest), trust, at=at)
+        judged.append(image)
+        admitted += [Admitted(image.verdict, read)] if image.verdict.passed else []
+    return Proved(report=replace(report, images=tuple(judged)), admitted=tuple(admitted), content=content)
 
 
-def _judged(content: Content, entry: ImageEntry, trust: Trust, *, at: datetime) -> tuple[Carried, ImageReport]:
+def _carried(content: Content, entry: ImageEntry, absent: frozenset[Digest]) -> Carried:
     walked = content.walk(entry)
-    carried = Carried(
+    return Carried(
         reference=entry.reference,
         root=entry.digest,
         documents={document.digest: document for document in walked.documents},
@@ -134,9 +140,8 @@ def _judged(content: Content, entry: ImageEntry, trust: Trust, *, at: datetime) 
         lookups=walked.lookups,
         platforms=entry.platforms,
         left_out=entry.left_out,
-        absent=frozenset(foreign.digest for foreign in content.seal.left_out),
+        absent=absent,
     )
-    return carried, _image_report(carried, lambda blob: content.chunks(blob.digest), trust, at=at)
 
 
 def _image_report(carried: Carried, chunks: Chunks, trust: Trust, *, at: datetime) -> ImageReport:
