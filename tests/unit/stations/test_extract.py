@@ -49,13 +49,13 @@ def test_an_image_is_extracted_with_its_evidence_under_its_name(crossing: Crossi
 def test_nothing_of_the_other_images_layers_is_read(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
     one, other, bundle = two(crossing)
     read: list[tuple[int, int]] = []
-    pread = os.pread
+    preadv = os.preadv
 
-    def noted(file: int, count: int, offset: int) -> bytes:
-        read.append((offset, offset + count))
-        return pread(file, count, offset)
+    def noted(file: int, buffers: list[memoryview], offset: int) -> int:
+        read.append((offset, offset + sum(map(len, buffers))))
+        return preadv(file, buffers, offset)
 
-    monkeypatch.setattr(os, "pread", noted)
+    monkeypatch.setattr(os, "preadv", noted)
     assert extract(crossing, bundle, one.reference).exit == 0
     data = bundle.read_bytes()
     for image, wanted in ((one, True), (other, False)):
