@@ -21,8 +21,9 @@ hypothesis.settings.load_profile("tests")
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("home")
-    # What a shell starts in the background ignores SIGINT, and so would all that the tests start and interrupt.
+    # What a shell starts in the background ignores SIGINT, and under nohup SIGHUP; so would all that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     mask = os.umask(0o022)  # a trust folder that others may write is refused, and some users' masks allow it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))

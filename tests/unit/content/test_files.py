@@ -226,7 +226,7 @@ def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(TransportError, match="out cannot be written") as raised:
         write_whole(tmp_path / "out", b"new")
     assert raised.value.code is Code.DISK_IO
-    assert contents(tmp_path) == ({"out": b"new"} if folders else {})
+    assert contents(tmp_path) == {}  # a name that a power cut may take is no name
 
 
 @pytest.mark.parametrize("call", ["link", "replace"])
