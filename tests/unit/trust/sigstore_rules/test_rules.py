@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from bundler.errors import Code, UsageError
+from bundler.errors import Code, TrustError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document, Manifest
 from bundler.trust.judge import judge
@@ -857,3 +857,5 @@ def test_a_notation_signature_is_offered_as_every_other(image: Scene):
     assert offer.signed.whole == offer.envelope.signed
     assert offer.signature == offer.envelope.signature
     assert (offer.form, offer.material.by_key, len(offer.material.certificates)) == ("notation", False, 3)
+    with pytest.raises(TrustError):
+        NotationSignature.read(Layer(document.content.layers[0], made, Scene.of_index().root, image.root))
