@@ -42,7 +42,7 @@ format: $(VENV)/dev ## the formatting that check asks for
 
 interop: $(VENV)/dev ## the tests against cosign, notation, oras, skopeo and real registries; builds those written in Go
 	tests/interop/tools/build || test -z "$$CI"
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/interop
+	$(PYTEST) $(PARALLEL) --dist loadgroup $(PYTEST_ARGS) tests/interop
 
 faults: $(VENV)/dev ## every k-th write, fsync, rename, read, send and receive of a crossing fails in turn; prints how many
 	OCI_BUNDLER_FAULTS=all $(PYTEST) --quiet -s $(PYTEST_ARGS) tests/faults/test_injected.py

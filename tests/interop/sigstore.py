@@ -4,10 +4,12 @@ All keys are made for one run. cosign is told of it by a signing configuration a
 """
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -274,8 +276,16 @@ def timestamp_server(folder: Path) -> Iterator[str]:
         chain = [f"--certificate-chain-path={folder}/chain.pem", "--disable-ntp-monitoring"]
         return ["serve", f"--host={real.LOOPBACK}", f"--port={port}", *signer, *chain]
 
-    with _serving("timestamp-server", folder, arguments, asked="/ping") as url:
+    with _alone(), _serving("timestamp-server", folder, arguments, asked="/ping") as url:
         yield url
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for the machine's other timestamp servers: their metrics have one port, which nothing can change."""
+    with (Path(tempfile.gettempdir()) / "oci-bundler-timestamp-server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _stamping(key: Private, root: Issued) -> list[Any]:

@@ -15,10 +15,12 @@ from tests.interop.sigstore import IDENTITY, Sigstore
 from tests.interop.station import Station
 from tests.support.world import World, canonical
 
+pytestmark = pytest.mark.xdist_group("timestamp-server")  # its metrics have one port, so a machine has room for one
+
 SPDX = "https://spdx.dev/Document"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def private(peers: real.Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigstore]:
     with sigstore.running(peers, tmp_path_factory.mktemp("sigstore") / "private") as running:
         yield running

@@ -15,6 +15,8 @@ from tests.interop.station import Station
 from tests.support import notary
 from tests.support.signing import P256
 
+pytestmark = pytest.mark.xdist_group("timestamp-server")  # its metrics have one port, so a machine has room for one
+
 NAME = "held.test"
 SUBJECT = f"CN={NAME},O=Notary,L=Seattle,ST=WA,C=US"
 FLAGS = ("--insecure-registry", "--force-referrers-tag=false")
