@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from bundler.errors import Code, FormatError
@@ -67,8 +68,8 @@ class Crl:
     def is_by(self, issuer: Certificate) -> bool:
         usage = issuer.extension(x509.KeyUsage)
         named = self.parsed.issuer == issuer.parsed.subject and usage is not None and usage.value.crl_sign
-        key = issuer.parsed.public_key()
-        return named and isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and self.parsed.is_signature_valid(key)
+        # A key of a kind that signs no lists is no reason to stop: the library finds that it has not signed this one.
+        return named and self.parsed.is_signature_valid(cast(rsa.RSAPublicKey, issuer.parsed.public_key()))
 
     def revokes(self, certificate: Certificate, signed: datetime | None) -> bool:
         """Whether it had been revoked at a time that somebody vouches for; without one, whether it is."""
