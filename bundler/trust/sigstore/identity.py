@@ -42,6 +42,7 @@ CLAIMS: Mapping[str, str] = MappingProxyType(
         f"{_ARC}23": "deployment_environment",
     }
 )
+_READ = frozenset({_ISSUER_V1, _ISSUER_V2, *CLAIMS})
 _RAW = frozenset(f"{_ARC}{n}" for n in range(1, 7))
 
 
@@ -58,7 +59,8 @@ class Identity:
     @classmethod
     def of(cls, certificate: Certificate) -> "Identity":
         """Raises TrustError (``identity.san``, ``identity.issuer``) and FormatError (``format.der``)."""
-        texts = {e.oid.dotted_string: _text(e.oid.dotted_string, e.value.value) for e in certificate.extensions if _is_claim(e)}
+        read = {extension.oid.dotted_string: extension.value for extension in certificate.extensions}
+        texts = {number: _text(number, read[number].public_bytes()) for number in _READ & read.keys()}
         issuers = {texts[name] for name in (_ISSUER_V1, _ISSUER_V2) if name in texts}
         found = " and ".join(sorted(issuers)) or "none"
         need(len(issuers) == 1, Code.IDENTITY_ISSUER, "a certificate without one OIDC issuer", found=found)
@@ -69,10 +71,6 @@ class Identity:
 
     def __str__(self) -> str:
         return f"{', '.join(self.names)} (issuer {self.issuer})"
-
-
-def _is_claim(extension: "x509.Extension[x509.ExtensionType]") -> bool:
-    return extension.oid.dotted_string in (_ISSUER_V1, _ISSUER_V2, *CLAIMS)
 
 
 def _text(number: str, value: bytes) -> str:
