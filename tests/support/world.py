@@ -75,11 +75,11 @@ def name(common: str, *more: tuple[ObjectIdentifier, str]) -> x509.Name:
 
 
 def sign(key: Private, data: bytes, by: hashes.HashAlgorithm | None = None) -> bytes:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(data)
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), by or hashes.SHA256())
-    return key.sign(data, ec.ECDSA(by or hashes.SHA256(), deterministic_signing=True))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(data, ec.ECDSA(by or hashes.SHA256(), deterministic_signing=True))
+    return key.sign(data)
 
 
 def usage(**true: bool) -> x509.KeyUsage:

@@ -77,7 +77,6 @@ class LoggedKey:
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
         """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``."""
-        need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)
         proof = prove_by_key(Item.of(offer, by_key=True), self.key, self.root.trusted, self.needed)
         certificates = offer.material.certificates
         beside = ((Code.CERTIFICATE_NOT_CHECKED, "certificate beside a signature by a pinned key"),) if certificates else ()

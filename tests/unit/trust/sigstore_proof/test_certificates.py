@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from bundler.errors import Code, FormatError
+from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.der import SEQUENCE, Element
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
@@ -522,7 +522,7 @@ def test_a_certificates_number_is_positive(number: int):
     inner = outer.take(SEQUENCE).items()
     version, _, *rest = inner.rest()
     unlike = cms.seq(cms.seq(version.raw, cms.integer(number), *(item.raw for item in rest)), *(item.raw for item in outer.rest()))
-    with pytest.raises(FormatError, match="serial number"):
+    with pytest.raises(FormatError, match="not positive"):
         Certificate.parse(unlike)
 
 
@@ -531,3 +531,15 @@ def test_what_is_no_certificate_is_refused(raw: bytes):
     with pytest.raises(FormatError) as refusal:
         Certificate.parse(raw)
     assert refusal.value.code in (Code.X509_MALFORMED, Code.FORMAT_DER)
+
+
+def test_a_certificate_over_its_limit_is_not_read():
+    with pytest.raises(FormatError, match="over its limit"):
+        Certificate.parse(b"\0" * 65537)
+
+
+@pytest.mark.parametrize(("claims", "found"), [({}, "none"), ({"1": "https://a", "8": "https://b"}, "https://a and https://b")])
+def test_a_certificate_without_one_issuer_says_which_it_has(claims: dict[str, str], found: str):
+    with pytest.raises(TrustError) as refusal:
+        Identity.of(WORLD.leaf(claims=claims).ours)
+    assert refusal.value.found == found

@@ -1,13 +1,14 @@
 """Log entries: about this signature, key and content; promised, proved, and when."""
 
 import base64
+import hashlib
 import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from bundler.errors import Code, TrustError
@@ -91,7 +92,9 @@ def an_entry_with_a_digest_in_upper_case(w: World) -> Item:
 
 @refused("T-6", Code.TLOG_BODY)
 def an_entry_with_sha1(w: World) -> Item:
-    return body_with(w, "spec/data/hash/algorithm", "sha1")
+    """A digest that fits, and that others could make fit."""
+    weak = {"algorithm": "sha1", "value": hashlib.sha1(b"an artifact", usedforsecurity=False).hexdigest()}
+    return body_with(w, "spec/data/hash", weak)
 
 
 @refused("T-6", Code.TLOG_BODY)
@@ -738,6 +741,11 @@ def a_dsse_entry_of_the_new_log_beside_a_signature_in_no_envelope(w: World) -> I
     return tiled(w, signed, w.attested(PAYLOAD).dsse_2())
 
 
+@refused("U-2", Code.TLOG_KIND)
+def an_entry_of_the_new_log_by_a_key_that_it_has_no_name_for(w: World) -> Item:
+    return tiled(w, w.signed(leaf=w.leaf(key=mldsa.MLDSA44PrivateKey.from_seed_bytes(b"\7" * 32))))
+
+
 @refused("U-1", Code.TIME_THRESHOLD)
 def an_entry_of_the_new_log_without_timestamp(w: World) -> Item:
     signed = w.signed()
@@ -1020,6 +1028,14 @@ def test_what_counted_for_nothing_is_said():
         signed.item([signed.entry(), signed.entry(key=strange.rekor)], [signed.stamp(tsa=strange.tsa_of(common="strange"))])
     ).prove()
     assert [remark.code for remark in proof.remarks] == [Code.TSA_UNKNOWN, Code.TLOG_UNKNOWN_LOG]
+
+
+@pytest.mark.parametrize(("entries", "found"), [(0, "none"), (1, World.REKOR)])
+def test_too_few_logs_are_named(entries: int, found: str):
+    signed = WORLD.signed()
+    with pytest.raises(TrustError) as refusal:
+        Trial(signed.item([signed.entry()] * entries, [signed.stamp()]), needed=Needed(log=2)).prove()
+    assert (refusal.value.found, refusal.value.wanted) == (found, "2")
 
 
 def test_the_order_of_entries_changes_nothing():
