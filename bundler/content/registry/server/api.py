@@ -178,8 +178,11 @@ class _Call:
             return False
 
     def status(self) -> Answer:
-        """end-13"""
-        return Answer(204, _location(self._upload()))
+        """end-13. What a cut connection still brings is waited for, so that the client goes on where this says."""
+        upload = self._upload()
+        if upload.busy.acquire(timeout=BUSY):
+            upload.busy.release()
+        return Answer(204, _location(upload))
 
     def append(self) -> Answer:
         """end-5"""

@@ -207,6 +207,23 @@ def test_two_requests_do_not_mix_in_one_upload(client: Client, server: Server, m
     assert client.ask("PUT", f"{where}?digest={Digest.of(b'first second')}", b"").status == 201
 
 
+def test_how_much_is_there_is_said_once_the_piece_under_way_has_ended(client: Client):
+    where, go_on, sent = client.upload(REPO), threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"first "
+        sent.set()
+        go_on.wait(10)
+        yield b"second"
+
+    sender = threading.Thread(target=client.ask, args=("PATCH", where, slowly()))
+    sender.start()
+    sent.wait(10)
+    threading.Timer(0.2, go_on.set).start()
+    assert client.get(where).headers["range"] == "0-11"
+    sender.join()
+
+
 def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path):
     program = (
         "import resource, signal, sys; from pathlib import Path; from bundler.content.registry.server import Server\n"
