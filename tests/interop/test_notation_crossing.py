@@ -1,6 +1,7 @@
 """What notation signs, in JWS and in COSE, admitted by the station's own stores, and verified by notation behind the gap."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,7 @@ def test_notations_own_policy_is_taken_over_and_judges_alike(desk: Desk, form: F
 @pytest.mark.parametrize("form", ["jws", "cose"])
 def test_timestamps_of_a_store_cross(desk: Desk, form: Form, embedded: real.Registry, stamps: tuple[str, Path]):
     url, root = stamps
+    time.sleep(1.1)  # a stamp is exact to a second, and all of that has to lie in the new certificate's validity
     desk.sign(form, f"--timestamp-url={url}", f"--timestamp-root-cert={root}")
     desk.trusts("--store", "stamps", "--store-type", "tsa", "--certificate", root)
     store = ("--store", "release", "--store-type", "ca", "--certificate", desk.certificate)

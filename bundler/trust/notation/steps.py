@@ -58,7 +58,8 @@ def prove(envelope: Envelope, store: Store, subject: Subject, *, tsa: Store | No
     time, accuracy, by = _time(envelope, tsa, at)
     for certificate in envelope.chain:
         valid = _lies_within(time or at, accuracy, certificate.window)
-        need(valid, Code.X509_VALIDITY, f"{certificate.subject} is not valid then", found=spelled(time or at), wanted=certificate.window)
+        found = spelled(time or at) + (f", exact to {accuracy.total_seconds():g} s" if accuracy else "")
+        need(valid, Code.X509_VALIDITY, f"{certificate.subject} is not valid then", found=found, wanted=certificate.window)
     check_revocation(envelope.chain, store.crls, at=at, signed=time)
     return Proof(envelope.chain[0].subject, anchor, time, by)
 
