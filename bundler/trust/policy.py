@@ -510,7 +510,7 @@ def _file(files: Mapping[str, bytes], name: str) -> bytes:
 
 
 def _checked_name(name: str) -> str:
-    if not _is_fingerprint(name) and any(part in ("", ".", "..") for part in name.split("/")):
+    if any(part in ("", ".", "..") for part in name.split("/")):
         raise UsageError(
             "trust names a key that does not lie in its folder",
             code=Code.TRUST_KEY,

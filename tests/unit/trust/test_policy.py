@@ -259,6 +259,18 @@ def test_predicate_types_that_are_no_uri_but_are_found_are_taken():
     assert policy(rule(P256, attestations=["cosign.sigstore.dev/attestation/v1", "urn:example:a", SLSA]))
 
 
+def test_what_is_asked_of_an_attestation_is_told():
+    where = {"builder.id": "https://builder.example", "level": 3}
+    (asked,) = policy(rule(P256, attestations=[SPDX, {"type": SLSA, "node": "platforms", "where": where}])).rules
+    told = f"{SLSA} (node platforms, by {P256.fingerprint}, builder.id = 'https://builder.example', level = 3)"
+    assert list(map(str, asked.attestations)) == [SPDX, told]
+
+
+def test_attestations_are_a_list():
+    error = refused(toml(rule(P256, attestations=SPDX)))
+    assert (error.code, error.found, error.wanted) == (Code.TRUST_FORM, repr(SPDX), "a list")
+
+
 def test_signers_are_limited():
     keys = [Key.of("p256", 100 + number) for number in range(MAX_SIGNERS + 1)]
     assert policy(rule(*keys[:-1], threshold=MAX_SIGNERS))

@@ -624,6 +624,7 @@ def test_an_envelope_elsewhere_than_in_a_notation_manifest_is_none(image: Scene)
         (f'{{ issuer = "{ISSUER}", identity_regexp = "a*", root = "world" }}', "identity_regexp"),
         (f'{{ issuer = "{ISSUER}", identity_regexp = ".+@.+", root = "world" }}', "identity_regexp"),
         (f'{{ issuer = "{ISSUER}", identity_regexp = "https://.+", root = "world" }}', "identity_regexp"),
+        (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", colour = "red" }}', "colour"),
         (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", claims = {{ colour = "red" }} }}', "colour"),
         (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", claims = {{ build_trigger = 7 }} }}', "build_trigger"),
         (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", claims = 7 }}', "claims"),
