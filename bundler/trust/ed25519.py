@@ -13,6 +13,9 @@ _DOM2 = b"SigEd25519 no Ed25519 collisions\x01\x00"  # RFC 8032, section 5.1: pr
 
 _Point = tuple[int, int, int, int]  # X, Y, Z, T: x = X/Z, y = Y/Z, xy = T/Z
 _IDENTITY: _Point = (0, 1, 1, 0)
+_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202
+_Y = 46316835694926478169428394003475163141307993866256225615783033603165251855960
+_BASE: _Point = (_X, _Y, 1, _X * _Y % _P)
 
 
 def is_sound(point: bytes) -> bool:
@@ -89,13 +92,3 @@ def _sum_of_multiples(number: int, point: _Point, other_number: int, other_point
         choice = (number >> bit & 1) | (other_number >> bit & 1) << 1
         total = _add(total, choices[choice]) if choice else total
     return total
-
-
-def _base() -> _Point:
-    point = _decode((4 * pow(5, -1, _P) % _P).to_bytes(32, "little"))
-    if point is None:
-        raise ArithmeticError("the base point of Ed25519 does not decode")
-    return point
-
-
-_BASE = _base()
