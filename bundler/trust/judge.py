@@ -133,14 +133,10 @@ class _Case:
 
     def _nodes(self, root: Digest, which: Node) -> tuple[Digest, ...]:
         """The manifests that must be signed for ``root``; never none."""
+        if which is Node.REFERENCE:
+            return (root,)
         below = tuple(d.digest for d in self._below(root) if isinstance(d.content, Manifest) and self._could_run(d))
-        match which:
-            case Node.REFERENCE:
-                return (root,)
-            case Node.PLATFORMS:
-                return below or (root,)
-            case Node.BOTH:
-                return (root, *below)
+        return (root, *below) if which is Node.BOTH else below or (root,)
 
     def _asked_nodes(self) -> frozenset[Digest]:
         """All manifests that anything is asked of."""

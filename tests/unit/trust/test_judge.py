@@ -134,6 +134,17 @@ def test_sig_001_nothing_signed_is_missing(image: Scene):
     assert reasons(image.judge(RULE)) == ["policy.threshold", "signature.missing"]
 
 
+def test_checks_are_told_as_data(image: Scene):
+    told = {"name": "threshold", "subject": str(image.root.digest), "spec": "trust.toml"}
+    (check, _) = image.judge(RULE).checks
+    detail = "signed by 0, wanted 1 of the rule's 1 signers"
+    assert check.to_json() == told | {"outcome": "failed", "code": "policy.threshold", "detail": detail}
+    image.content.sig(image.root.digest, signed(image.root))
+    (check, _) = image.judge(RULE).checks
+    detail = "signed by 1, wanted 1 of the rule's 1 signers"
+    assert check.to_json() == told | {"outcome": "passed", "code": None, "detail": detail}
+
+
 def test_a_rule_is_asked_for_first(image: Scene):
     image.content.sig(image.root.digest, signed(image.root))
     verdict = image.judge(policy(rule(P256, scope="other.example/**")))
