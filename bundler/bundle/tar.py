@@ -53,7 +53,7 @@ def read_header(block: bytes, name: str) -> tuple[int, int]:
 
     Raises FormatError (``format.tar``).
     """
-    if len(block) == BLOCK and _OCTAL.fullmatch(block[_SIZE]) and _OCTAL.fullmatch(block[_TIME]):
+    if _OCTAL.fullmatch(block[_SIZE]) and _OCTAL.fullmatch(block[_TIME]):
         size, mtime = int(block[_SIZE][:11], 8), int(block[_TIME][:11], 8)
         if block == header(name, size, mtime=mtime):
             return size, mtime
