@@ -159,6 +159,21 @@ def test_two_sizes_of_one_digest_are_refused(size: int):  # MAN-006
     assert refused.value.code == Code.CONTENT_SIZE
 
 
+@pytest.mark.parametrize(
+    ("layers", "code"),
+    [
+        ([(Digest.of(b"base"), 4), (Digest.of(b"base"), 5)], Code.CONTENT_SIZE),  # MAN-006
+        ([(Digest.of(b"base", algorithm="sha512"), 4)], Code.FORMAT_DIGEST),
+    ],
+)
+def test_what_is_left_out_is_described_as_well_as_what_is_carried(layers: list[tuple[Digest, int]], code: Code):
+    content = Content()
+    image = content.image(layers=[Descriptor(FOREIGN_LAYER, digest, size) for digest, size in layers])
+    with pytest.raises(BundlerError) as refused:
+        Bundle.of(content, {APP: image}, absent=[layers[0][0]])
+    assert refused.value.code == code
+
+
 def test_a_child_of_another_size_than_its_index_says_is_refused():
     content = Content()
     listed = replace(content.image().descriptor, size=1).to_json()
@@ -243,6 +258,29 @@ def test_evidence_that_refers_to_itself_in_a_circle_ends():
     known = documents_of(content)
     made = compose([entry(Reference.parse(APP), image, known)], lookups, known)
     assert len([member for member in made.members if member.kind is Kind.DOCUMENT]) == 3
+
+
+def test_what_is_there_already_can_be_found_at_the_last_level():
+    content = Content()
+    image = deep_evidence(content, MAX_DEPTH)
+    last = list(content.documents)[-1]
+    lookups = [
+        replace(lookup, found=(Found(image.digest, "referrer"),)) if lookup.manifest == last else lookup
+        for lookup in lookups_in(content, REPOSITORY)
+    ]
+    known = documents_of(content)
+    walked = walk(entry(Reference.parse(APP), image, known), looked_up(lookups), known)
+    assert len(walked.evidence) == MAX_DEPTH
+
+
+def test_evidence_that_leads_back_to_the_image_is_asked_about_once():
+    content = Content()
+    image = content.image()
+    index = content.index(children=[image], artifact_type=SBOM, subject=image)
+    known = documents_of(content)
+    walked = walk(entry(Reference.parse(APP), image, known), looked_up(lookups_in(content, REPOSITORY)), known)
+    assert [document.digest for document in walked.documents] == [image.digest, index.digest]
+    assert [lookup.manifest for lookup in walked.lookups] == [image.digest, index.digest]
 
 
 # --- images, platforms, what is left out ---

@@ -375,6 +375,8 @@ def test_a_field_that_is_not_known_is_named(raw: bytes):
         (document(lambda m: m.update(mode=493)), "members has members that are not known: found mode"),
         (document(lambda m: m.update(kind="script")), "a kind that is not known: found script, wanted layout, index, docker"),
         (payload(images=[], lookups=[]), "it has no image"),
+        (payload(stream=5), "stream in the predicate is no text: found 5"),
+        (payload(created="2024-01-01T00:00:00+00:00"), "created is no time: found 2024-01-01T00:00:00+00:00, wanted YYYY-MM-DDTHH:MM:SSZ"),
     ],
 )
 def test_a_refusal_says_what_was_found(raw: bytes, words: str):
@@ -400,7 +402,14 @@ def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "told",
-    [{"created": datetime(2024, 1, 1)}, {"expires": datetime(2024, 1, 1, microsecond=1, tzinfo=UTC)}, {"stream": "a/b"}, {"sequence": -1}],  # noqa: DTZ001
+    [
+        {"created": datetime(2024, 1, 1)},  # noqa: DTZ001
+        {"expires": datetime(2024, 1, 1, microsecond=1, tzinfo=UTC)},
+        {"stream": "a/b"},
+        {"sequence": -1},
+        {"lookups": (Lookup(APP, digest("image"), ABSENT | {"dns": "absent"}),)},
+        {"lookups": (Lookup(APP, digest("image"), {"sig": "absent"}),)},
+    ],
 )
 def test_a_writer_cannot_make_what_a_reader_refuses(told: dict[str, Any]):
     with pytest.raises(FormatError) as caught:
