@@ -116,7 +116,7 @@ def _described(subject: Descriptor | None) -> str:
 
 
 def _layer(piece: Evidence, subject: Document) -> Layer:
-    if piece.layer is None or piece.payload is None:
+    if piece.layer is None or piece.payload is None:  # same without part 1: where there is no layer, there is no payload either
         raise TrustError("a signature is too large to be judged", code=Code.LIMIT_EVIDENCE, wanted=f"at most {MAX_EVIDENCE} bytes")
     return Layer(piece.layer, piece.payload, piece.document, subject)
 
@@ -147,8 +147,7 @@ def _unmet(piece: Evidence, rule: Rule, offer: Offer, errors: dict[Code, str]) -
         if code is not Code.BUNDLE_MATERIAL or len(errors) == 1:
             yield _failed(piece, "signature", code, detail if len(everybody) == 1 else f"{detail} (of {len(everybody)} signers)")
     hint = offer.material.hint
-    by_key = offer.material.by_key and any(entry.kind == "key" for entry in everybody)
-    if Code.SIGNATURE_INVALID in errors and by_key and not (hint and any(entry.is_named_by(hint) for entry in everybody)):
+    if Code.SIGNATURE_INVALID in errors and offer.material.by_key and not (hint and any(entry.is_named_by(hint) for entry in everybody)):
         # Which of the two it is, a signature without a known hint does not tell, so both are said.
         says = f", found the hint {hint[:80]!a}" if hint else ""
         yield _failed(piece, "key", Code.KEY_UNKNOWN, f"made by a key that the rule does not pin, or altered since{says}")

@@ -78,6 +78,13 @@ def test_a_key_that_is_no_point_verifies_nothing():
     assert not verifies_prehashed(PUBLIC[:31], SIGNATURE, PREHASH)
 
 
+def test_a_key_of_minus_zero_is_no_point_either():
+    """RFC 8032, section 5.1.3, step 4. Read as the identity, it would have signed every message."""
+    nonce = 12345
+    signature = points._encode(points._times(nonce, points._BASE)) + nonce.to_bytes(32, "little")
+    assert not verifies_prehashed(bytes.fromhex(NOT_CANONICAL["order 1, x as -0"]), signature, PREHASH)
+
+
 @pytest.mark.parametrize("commitment", [bytes.fromhex(text) for text in SMALL_ORDER.values()][:1])
 def test_a_commitment_of_small_order_does_not_verify_though_the_equation_holds(commitment: bytes):
     """Its signer has chosen the nonce 0, and so given the key away."""

@@ -134,6 +134,20 @@ def test_sig_001_nothing_signed_is_missing(image: Scene):
     assert reasons(image.judge(RULE)) == ["policy.threshold", "signature.missing"]
 
 
+def test_a_signature_of_no_layer_is_none(image: Scene):
+    """Notation's media type says nothing where there is nothing of it."""
+    image.content.manifest(image.content.blob(b"{}", mediatype.EMPTY), [], artifact_type=mediatype.NOTATION, subject=image.root)
+    verdict = image.judge(RULE)
+    assert reasons(verdict) == ["policy.threshold", "signature.missing"]
+    assert codes(verdict, Outcome.UNSIGNED) == {"evidence.unsigned"}
+
+
+def test_of_what_is_no_signature_the_type_is_told(image: Scene):
+    image.content.artifact(b"{}", "application/vnd.example.kind", layer_type="application/vnd.example.layer", subject=image.root)
+    (check,) = [check for check in image.judge(RULE).checks if check.outcome is Outcome.UNSIGNED]
+    assert check.detail == "application/vnd.example.layer, which holds no signature"
+
+
 def test_checks_are_told_as_data(image: Scene):
     told = {"name": "threshold", "subject": str(image.root.digest), "spec": "trust.toml"}
     (check, _) = image.judge(RULE).checks
@@ -350,6 +364,25 @@ def test_bypasses_9_54_an_attestation_that_does_not_hold(image: Scene, made: Any
     verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
     assert reasons(verdict)[0] == "policy.attestation"
     assert code in reasons(verdict)
+
+
+def test_an_attestation_with_signers_of_its_own_comes_from_none_of_the_rules(image: Scene):
+    asked = policy(rule(P256, attestations=[{"type": SLSA, "signer": rule(OTHER)["signer"]}]))
+    image.content.sig(image.root.digest, signed(image.root))
+    image.content.att(image.root.digest, att(image.root, P256, SLSA))
+    assert reasons(image.judge(asked)) == ["policy.attestation"]
+    image.content.att(image.root.digest, att(image.root, OTHER, SLSA))
+    assert image.judge(asked).passed
+
+
+def test_what_one_attestation_must_say_is_not_asked_of_others(image: Scene):
+    asked = policy(rule(P256, attestations=[{"type": SLSA, "where": {"level": 3}}, SPDX]))
+    image.content.sig(image.root.digest, signed(image.root))
+    says = json.dumps(envelope(statement(image.root, SLSA, predicate={"level": 3}), P256)).encode()
+    image.content.att(image.root.digest, says, att(image.root))
+    verdict = image.judge(asked)
+    assert verdict.passed
+    assert codes(verdict) == set()
 
 
 def test_what_annotations_say_of_an_attestation_is_not_asked(image: Scene):

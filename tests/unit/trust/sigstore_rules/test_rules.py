@@ -538,7 +538,9 @@ def test_annotations_must_stand_in_what_was_signed(image: Scene, form: str):
 def test_an_annotation_is_not_asked_of_attestations(image: Scene):
     signed_with(image, "sig", build="7")
     keyless_bundle(image, SLSA)
-    assert judged(image, trust(SIGNER, rest=f'attestations = ["{SLSA}"]\nannotations = {{ build = "7" }}')).passed
+    verdict = judged(image, trust(SIGNER, rest=f'attestations = ["{SLSA}"]\nannotations = {{ build = "7" }}'))
+    assert verdict.passed
+    assert codes(verdict) == set()
 
 
 # Notation
