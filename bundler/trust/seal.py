@@ -44,7 +44,7 @@ def may_seal(opened: OpenedSeal, stream: str, repositories: Iterable[str]) -> Ma
     seals = [seal for seal in opened.met if seal.stream == stream]
     if not seals:
         theirs = ", ".join(sorted({seal.stream for seal in opened.met})) or "none"
-        return {Code.SEAL_STREAM: f"its keys may not seal this stream: found {ascii(stream)[1:81]}, wanted {theirs}"}
+        return {Code.SEAL_STREAM: f"its keys may not seal this stream: found {ascii(stream)[1:-1][:80]}, wanted {theirs}"}
     scopes = [scope for seal in seals for scope in seal.scopes]
     outside = sorted({name for name in repositories if not any(scope.covers(name) for scope in scopes)})
     if outside:

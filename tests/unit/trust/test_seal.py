@@ -93,6 +93,11 @@ def test_another_stream_may_not(stream: str):
     assert found[Code.SEAL_STREAM].endswith("wanted default")
 
 
+def test_who_opened_nothing_may_seal_nothing():
+    found = may_seal(opened(OTHER, seals=[seal(EXPORTER)]), "default", [])
+    assert found == {Code.SEAL_STREAM: "its keys may not seal this stream: found default, wanted none"}
+
+
 def test_a_stream_of_an_entry_that_was_not_met_may_not():
     got = opened(
         EXPORTER, seals=[seal(EXPORTER, stream="mine"), seal(OTHER, stream="theirs"), seal(EXPORTER, OTHER, threshold=2, stream="ours")]
