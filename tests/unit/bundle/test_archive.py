@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bundler.bundle import archive as module
+from bundler.bundle import tar
 from bundler.bundle.archive import MAX_FAULTS, Content, opened, write
-from bundler.bundle.frames import FRAME, GROUP, Table, table
-from bundler.bundle.seal import Member, Seal
+from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Table, longest, table
+from bundler.bundle.seal import Kind, Member, Seal
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, TrustError, UsageError
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_DOCUMENT
 from tests.support import layouts
 from tests.support.bundles import CREATED, KEY, Bundle, checked, content_of, key, sign
 from tests.support.layouts import PLAIN_LAYER
@@ -214,9 +216,10 @@ def test_documents_are_parsed_as_what_they_are_stated_to_be(small: Bundle, path:
 
 def test_a_large_member_is_not_read_whole(path: Path):
     content = layouts.Content()
-    large = content.blob(bytes((16 << 20) + 1), PLAIN_LAYER)
-    Bundle.of(content, {APP: content.image(layers=[large])}).write(path)
+    most, large = content.blob(bytes(16 << 20), PLAIN_LAYER), content.blob(bytes((16 << 20) + 1), PLAIN_LAYER)
+    Bundle.of(content, {APP: content.image(layers=[most, large])}).write(path)
     with content_of(path) as read:
+        assert len(read.read(most.digest)) == most.size
         with pytest.raises(FormatError) as refused:
             read.read(large.digest)
         assert refused.value.code == Code.LIMIT_EVIDENCE
@@ -224,6 +227,15 @@ def test_a_large_member_is_not_read_whole(path: Path):
             read.document(large.digest)
         assert refused.value.code == Code.LIMIT_DOCUMENT
         assert sum(map(len, read.chunks(large.digest))) == large.size
+
+
+def test_a_document_of_four_mebibytes_is_read(path: Path):
+    content = layouts.Content()
+    bare = content.image(annotations={"padding": ""})
+    image = content.image(annotations={"padding": "x" * (MAX_DOCUMENT - len(bare.raw))})
+    Bundle.of(content, {APP: image}).write(path)
+    with content_of(path) as read:
+        assert len(read.document(image.digest).raw) == MAX_DOCUMENT
 
 
 @pytest.mark.parametrize("what", [Digest.of(b"other"), Digest.of(b"payload", algorithm="sha512"), "oci-bundler/seal.json", "../x"])
@@ -549,7 +561,7 @@ def with_table(path: Path, edit: Callable[[list[tuple[int, int]]], object]) -> N
     path.write_bytes(raw[: found.start] + table(sizes))
 
 
-@pytest.mark.parametrize("sizes", [(0xFFFFFFFF, 512), (512, 0xFFFFFFFF), (FRAME + 100_000, FRAME)])
+@pytest.mark.parametrize("sizes", [(0xFFFFFFFF, 512), (512, 0xFFFFFFFF), (FRAME + 100_000, FRAME), (longest(512) + 1, 512)])
 def test_a_first_frame_that_is_too_long_is_not_read(small: Bundle, path: Path, sizes: tuple[int, int]):  # SP-21
     small.write(path)
     with_table(path, lambda table: table.__setitem__(0, sizes))
@@ -568,12 +580,35 @@ def test_the_other_frames_of_a_seal_are_not_believed_either(path: Path, edit: Ca
         assert archive.envelope
 
 
+@pytest.mark.parametrize("frame", [0, 1])
+def test_a_frame_of_a_seal_that_is_as_long_as_it_may_be_is_read(path: Path, frame: int):
+    """And only then found to end elsewhere."""
+    content = layouts.Content()
+    bundle = Bundle.of(content, {APP: content.image(layers=[content.blob(noise(2 * FRAME), PLAIN_LAYER)])})
+    bundle.write(path, payload=noise(FRAME).hex().encode())
+    with_table(path, lambda table: table.__setitem__(frame, (longest(table[frame][1]), table[frame][1])))
+    with pytest.raises(FormatError, match="not made of blocks that end with it"), opened(path) as archive:
+        assert archive.envelope
+
+
 def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
     small.write(path)
-    monkeypatch.setattr(module, "MAX_ENVELOPE", 100)
+    with opened(path) as archive:
+        size = archive.seal_size
+    monkeypatch.setattr(module, "MAX_ENVELOPE", size)
+    with opened(path) as archive:
+        assert archive.envelope
+    monkeypatch.setattr(module, "MAX_ENVELOPE", size - 1)
     with pytest.raises(FormatError) as refused, opened(path):
         pass
     assert refused.value.code == Code.LIMIT_SEAL
+
+
+def test_a_bundle_holds_as_much_as_its_frames_can():
+    most = MAX_FRAMES * FRAME - 2 * tar.BLOCK - tar.BLOCK
+    assert list(module._starts(1, [Member(Kind.BLOB, most, Digest.of(b""))])) == [0, 2 * tar.BLOCK]
+    with pytest.raises(FormatError, match="more than a bundle can hold"):
+        module._starts(1, [Member(Kind.BLOB, most + 1, Digest.of(b""))])
 
 
 def test_what_the_documents_contradict_is_refused(small: Bundle, path: Path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.bundle import envelope as module
-from bundler.bundle.envelope import MAX_SEAL, MAX_SIGNATURES, Envelope, preauthentication, sealed
+from bundler.bundle.envelope import MAX_SEAL, MAX_SIGNATURE, MAX_SIGNATURES, Envelope, preauthentication, sealed
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci.digest import Digest
 
@@ -109,6 +109,18 @@ def test_what_is_no_envelope_is_refused(raw: bytes, code: Code):
         with pytest.raises(FormatError) as refused:
             read(raw, piece=piece)
         assert refused.value.code == code
+
+
+def test_signatures_as_many_and_as_long_as_they_may_be_are_read():
+    signatures = tuple(bytes([number]) * MAX_SIGNATURE for number in range(MAX_SIGNATURES))
+    assert read(sealed(PAYLOAD, signatures)).signatures == signatures
+
+
+@pytest.mark.parametrize(("more", "code"), [(0, Code.FORMAT_JSON), (1, Code.LIMIT_SEAL)])
+def test_no_more_is_kept_of_what_follows_the_payload_than_signatures_take(more: int, code: Code):
+    with pytest.raises(FormatError) as refused:
+        read(b'{"payload":"' + b'"'.ljust(module._MAX_TAIL + more))
+    assert refused.value.code == code
 
 
 def test_an_envelope_that_ends_in_its_payload_is_told_from_json_that_is_none():

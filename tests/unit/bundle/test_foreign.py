@@ -377,6 +377,13 @@ def test_a_bomb_is_stopped(case: Case, compress: Callable[[bytes], bytes]):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
 
 
+def test_what_unpacks_to_64_mib_is_no_bomb_and_a_byte_more_is_one(case: Case):
+    data = tar_of(case.members).ljust(64 << 20, b"\0")
+    with open_archive(case.archive(zstandard.compress(data))) as layout:
+        case.check(layout)
+    assert refused(case.archive(zstandard.compress(data + b"\0"))) == (3, Code.LIMIT_ARCHIVE)
+
+
 def test_a_window_beyond_every_decoder_is_refused(case: Case):
     parameters = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True)
     compressor = zstandard.ZstdCompressor(compression_params=parameters)

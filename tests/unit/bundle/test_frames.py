@@ -260,6 +260,7 @@ def test_a_table_that_is_not_well_formed_is_refused_before_it_is_read(data: byte
         pytest.param([*SIZES, (0, 0)], "fill the file", id="too many"),
         pytest.param([(0, 0)] * 100, "does not fit the seal", id="frames of nothing (STK-008)"),
         pytest.param([(longest(len(TEXT)) + 1, len(TEXT)), *SIZES[1:]], "does not fit the seal", id="longer than its content can be"),
+        pytest.param([(longest(len(TEXT)), len(TEXT)), *SIZES[1:]], "fill the file", id="as long as its content can be"),
         pytest.param([(0xFFFFFFFF, len(TEXT)), *SIZES[1:]], "does not fit the seal", id="4 GiB (STK-023)"),
     ],
 )
