@@ -158,9 +158,9 @@ def test_an_archive_cannot_be_written_to(case: Case):
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_hole_of_ten_gibibytes_is_no_burden(case: Case, tmp_path: Path, form: int):
-    """GNU tar writes its size in binary; in pax, which has a record for it, the header says 0."""
-    path, size = tmp_path / "large.tar", 10 << 30
+def test_a_hole_of_eight_gibibytes_is_no_burden(case: Case, tmp_path: Path, form: int):
+    """From that size on, GNU tar writes it in binary; in pax, which has a record for it, the header says 0."""
+    path, size = tmp_path / "large.tar", 8 << 30
     large = tarfile.TarInfo(f"blobs/sha256/{Digest.of(b'large').encoded}")
     large.size = size
     header = large.tobuf(form)
@@ -238,6 +238,7 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
         "an end that goes on": (bytes(BLOCK) + plain, *tar),
         "a negative size": (patched(plain, size.start, b"\xff" * 12), *tar),  # TAR-090
         "a size of 2^63": (patched(plain, size.start, b"\x80" + (1 << 63).to_bytes(11, "big")), *tar),
+        "a size of 2^62": (patched(plain, size.start, b"\x80" + (1 << 62).to_bytes(11, "big")), *tar),
         "a size of 2^80": (patched(plain, size.start, b"\x80" + (1 << 80).to_bytes(11, "big")), *tar),
         "a size with 0o": (patched(plain, size.start, b"0o000000003\0"), *tar),  # TAR-093
         "a size with _": (patched(plain, size.start, b"0000000_003\0"), *tar),  # TAR-094
@@ -285,9 +286,15 @@ def test_a_name_that_a_pax_header_gives_counts(case: Case):
         case.check(layout)
 
 
-def test_a_comment_for_all_members_is_no_matter(case: Case):
-    with open_archive(case.archive(pax((b"comment", b"0" * 40), type=b"g") + tar_of(case.members))) as layout:
+@pytest.mark.parametrize("length", [40, (64 << 10) - len(b"65536 comment=\n")])
+def test_a_comment_for_all_members_is_no_matter(case: Case, length: int):
+    with open_archive(case.archive(pax((b"comment", b"0" * length), type=b"g") + tar_of(case.members))) as layout:
         case.check(layout)
+
+
+def test_a_comment_of_more_than_64_kib_is_refused(case: Case):
+    header = pax((b"comment", b"0" * ((64 << 10) - len(b"65536 comment=\n") + 1)))
+    assert refused(case.archive(header + tar_of(case.members))) == (3, Code.FORMAT_TAR)
 
 
 def test_an_extension_without_a_member_is_refused(case: Case):

@@ -70,6 +70,11 @@ def test_a_seal_that_is_larger_than_a_frame_has_frames_of_its_own():
     assert (list(group.frames), list(end.frames)) == ([2], [3])
 
 
+def test_a_group_is_filled_to_a_mebibyte():
+    _, full, rest, _ = runs(1024, [(GROUP - 512, False), (512, False), (512, False)], 1024)
+    assert (full.records, full.size, rest.records) == (2, GROUP, 1)
+
+
 # --- frames ---
 
 
@@ -113,6 +118,7 @@ SIZE = struct.pack("<I", len(CONTENT))
 
 def test_a_frame_made_by_hand_is_read():
     assert whole(hand_made(CONTENT), len(CONTENT)) == CONTENT
+    assert whole(hand_made(CONTENT, head=b"\x84\x68" + SIZE), len(CONTENT)) == CONTENT  # a window of 8 MiB
     assert whole(hand_made(CONTENT, blocks=raw(CONTENT[:9]) + raw(CONTENT[9:], last=True)), len(CONTENT)) == CONTENT
 
 
@@ -138,6 +144,8 @@ def test_a_frame_made_by_hand_is_read():
         pytest.param(hand_made(CONTENT, blocks=raw(CONTENT)), "not made of blocks", id="no last block (ZST-016)"),
         pytest.param(hand_made(CONTENT)[:-1], "not made of blocks", id="a byte short (ZST-013)"),
         pytest.param(hand_made(CONTENT)[:100], "not made of blocks", id="cut in a block (ZST-014)"),
+        pytest.param(hand_made(CONTENT)[:6], "another header", id="cut in the header (ZST-017)"),
+        pytest.param(hand_made(CONTENT)[:12], "found 12 bytes, wanted 528", id="cut before a block (ZST-014)"),
         pytest.param(hand_made(CONTENT)[:11], "found 11 bytes, wanted 13", id="cut in the size of a block (ZST-014)"),
         pytest.param(hand_made(CONTENT, checksum=b""), "not made of blocks", id="no checksum where one is announced (ZST-030)"),
         pytest.param(hand_made(CONTENT) + b"\0", "not made of blocks", id="a byte more (ZST-019)"),
@@ -234,6 +242,7 @@ def test_a_file_without_a_table_has_none():
     "data",
     [
         pytest.param(b"".join(FRAMES) + table([]), id="no frames (STK-004)"),
+        pytest.param(table([]), id="no frames, and nothing else"),
         pytest.param(FILE[:-9] + struct.pack("<I", 1 << 27) + FILE[-5:], id="2^27 frames (STK-003)"),
         pytest.param(FILE[:-9] + struct.pack("<I", MAX_FRAMES + 1) + FILE[-5:], id="more than the format has"),
         pytest.param(FILE[:-9] + b"\xff" * 4 + FILE[-5:], id="2^32 - 1 frames"),
@@ -248,6 +257,21 @@ def test_a_table_that_is_not_well_formed_is_refused_before_it_is_read(data: byte
     with pytest.raises(FormatError) as refused:
         Table.find(read_from(data), len(data))
     assert refused.value.code == Code.FORMAT_BUNDLE
+
+
+@pytest.mark.parametrize(("count", "fits"), [(1, True), (MAX_FRAMES, True), (MAX_FRAMES + 1, False)])
+def test_a_file_may_be_a_table_of_as_many_frames_as_the_format_has(count: int, fits: bool):
+    size = 8 + count * 8 + 9
+
+    def read(offset: int, length: int) -> bytes:
+        whole = {0: struct.pack("<4sI", b"\x5e\x2a\x4d\x18", size - 8), size - 9: struct.pack("<IB4s", count, 0, b"\xb1\xea\x92\x8f")}
+        return whole[offset][:length]
+
+    if fits:
+        assert Table.find(read, size) == Table(read, 0, count)
+    else:
+        with pytest.raises(FormatError, match="not well-formed"):
+            Table.find(read, size)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,10 @@ def test_the_predicate_has_every_field_and_null_where_there_is_nothing():
 def test_every_field_that_may_be_null_may_be_something():
     full = replace(SEAL, station="hall 7, \u00e4", base=digest("base"), requires_trust=3, sequence=(1 << 53) - 1)
     assert Seal.parse(full.statement()) == full
+    least = replace(full, station="7", requires_trust=1, sequence=0)
+    assert Seal.parse(least.statement()) == least
+    most = replace(full, station="7" * 255, requires_trust=(1 << 53) - 1)
+    assert Seal.parse(most.statement()) == most
 
 
 def test_a_member_has_a_name_only_where_its_digest_does_not_give_it():

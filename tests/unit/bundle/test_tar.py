@@ -30,6 +30,11 @@ def test_a_header_is_the_one_that_tarfile_writes(name: str, size: int, mtime: in
     assert tar.header(name, size, mtime=mtime) == by_tarfile(name, size, mtime)
 
 
+@pytest.mark.parametrize(("name", "mtime"), [("x", 0), ("x" * 100, (1 << 33) - 1)])
+def test_the_least_and_the_most_that_a_header_holds_is_written(name: str, mtime: int):
+    assert tar.header(name, 1, mtime=mtime) == by_tarfile(name, 1, mtime)
+
+
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, BORDER - 1, BORDER, BORDER + 1, 9 << 30])
 def test_both_sides_of_eight_gigabytes_are_read_back_by_tarfile(size: int):
     header = tar.header(NAME, size, mtime=1700000000)
