@@ -294,8 +294,6 @@ class _Listing:
     def add(self, walked: Walk) -> None:
         documents = {document.digest: document for document in walked.documents}
         for lookup in walked.lookups:
-            if (lookup.repository, lookup.manifest) in self.lookups:
-                continue
             self.lookups[lookup.repository, lookup.manifest] = lookup
             for found in lookup.found:
                 if found.form == "referrer":
