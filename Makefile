@@ -47,6 +47,12 @@ interop: $(VENV)/dev ## the tests against cosign, notation, oras, skopeo and rea
 faults: $(VENV)/dev ## every k-th write, fsync, rename, read, send and receive of a crossing fails in turn; prints how many
 	OCI_BUNDLER_FAULTS=all $(PYTEST) --quiet -s $(PYTEST_ARGS) tests/faults/test_injected.py
 
+coverage: $(VENV)/dev ## branch coverage of trust and bundle by their unit tests, which is to be whole
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --quiet -m "not slow" $(PYTEST_ARGS) tests/unit/trust tests/unit/bundle
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='bundler/trust/*,bundler/bundle/*' --fail-under=100
+
 mutants: $(VENV)/dev ## every check of FILES (folders or files) removed or turned round in turn; prints those that no test misses
 	$(BIN)/python scripts/mutants $(FILES)
 
@@ -88,4 +94,4 @@ $(VENV)/fuzz: $(VENV)/requirements requirements/fuzz.txt
 	$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt -r requirements/fuzz.txt
 	@touch $@
 
-.PHONY: help install demo test unit check format interop faults mutants fuzz vectors bench requirements clean
+.PHONY: help install demo test unit check format interop faults coverage mutants fuzz vectors bench requirements clean
