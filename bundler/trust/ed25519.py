@@ -36,7 +36,7 @@ def verifies_prehashed(public: bytes, signature: bytes, prehash: bytes) -> bool:
         return False
     commitment, scalar = signature[:32], int.from_bytes(signature[32:], "little")
     point = _decode(public)
-    if point is None or scalar >= _L:
+    if point is None or scalar >= _L:  # same past limit 1: L is 0, for which nobody finds a commitment
         return False
     challenge = int.from_bytes(hashlib.sha512(_DOM2 + commitment + public + prehash).digest(), "little") % _L
     return _encode(_sum_of_multiples(scalar, _BASE, challenge, _negated(point))) == commitment
