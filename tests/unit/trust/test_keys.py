@@ -93,6 +93,10 @@ def test_trs_004_to_007_rsa_keys_that_are_too_small_or_too_large(size: int, rule
     assert "bits" in str(refused(pem(spki(numbers.public_key())))), rule
 
 
+def test_trs_007_an_rsa_key_of_8192_bits_is_taken():
+    assert PublicKey.parse(pem(spki(rsa.RSAPublicNumbers(65537, (1 << 8192) - 159).public_key())), role="seal")
+
+
 def test_trs_004_an_rsa_key_of_512_bits_does_not_even_load():
     modulus = ((1 << 512) - 569).to_bytes(64, "big")
     numbers = b"\x30\x48\x02\x41\x00" + modulus + b"\x02\x03\x01\x00\x01"
@@ -314,3 +318,9 @@ def test_a_seal_is_verified_by_its_sha256_alone(kind: str):
     assert key.parsed("seal").verify(key.sign(b"data"), known)
     with pytest.raises(ValueError, match="SHA-256"):
         Key.of("ed25519").public.verify(b"", known)
+
+
+def test_a_key_file_has_at_most_16_kib():
+    most = P256.pem.ljust(16 << 10, b"\n")
+    assert PublicKey.parse(most, role="image") == P256.public
+    assert "too large" in str(refused(most + b"\n"))

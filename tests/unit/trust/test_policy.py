@@ -128,6 +128,12 @@ def test_a_file_that_is_not_understood_is_refused(raw: bytes | str):
     assert refused(raw).code is Code.TRUST_FORM
 
 
+def test_pol_021_a_file_has_at_most_a_mebibyte():
+    raw = toml() + b"\n#"
+    assert Policy.parse(raw.ljust(MAX_FILE, b"x"), {}).serial == 1
+    assert refused(raw.ljust(MAX_FILE + 1, b"x")).found == str(MAX_FILE + 1)
+
+
 # --- seals ---
 
 

@@ -48,6 +48,14 @@ def test_a_media_type_decides_the_reader():
 def test_an_envelope_over_its_limit_is_not_read(form: str):
     """G-5."""
     assert refused(b" " * (MAX_ENVELOPE + 1), form) is Code.LIMIT_EVIDENCE
+    assert refused(b" " * MAX_ENVELOPE, form) in (Code.FORMAT_JSON, Code.FORMAT_CBOR)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_envelope_has_at_most_ten_certificates(form: str):
+    assert len(Signing(chain=(notary.LEAF, *[notary.ISSUER] * 9)).envelope(form).chain) == 10
+    with pytest.raises(BundlerError, match="no or too many certificates"):
+        Signing(chain=(notary.LEAF, *[notary.ISSUER] * 10)).envelope(form)
 
 
 def test_a_jws_has_its_four_members_and_no_other():

@@ -606,6 +606,12 @@ def a_leaf_that_was_valid_when_the_authority_signed() -> Trial:
     return Trial(Signing(chain=chain, scheme=AUTHORITY), AUTHORITY_STORE, at=AT + YEAR)
 
 
+@case("N-13", None)
+def a_leaf_that_became_valid_when_the_authority_signed() -> Trial:
+    chain = (leaf_of(ISSUER, window=(AT, AT + YEAR)), ISSUER, ROOT)
+    return Trial(Signing(chain=chain, scheme=AUTHORITY), AUTHORITY_STORE, at=AT)
+
+
 @case("N-13", Code.X509_VALIDITY)
 def a_leaf_that_was_not_valid_when_the_authority_signed() -> Trial:
     chain = (leaf_of(ISSUER, window=(AT - YEAR, AT - SECOND)), ISSUER, ROOT)
@@ -699,6 +705,8 @@ def test_a_subject_over_its_limit_is_not_read():
     """CVE-2023-25656."""
     with pytest.raises(BundlerError, match="at most 4096"):
         Subject.parse("CN=" + "a" * 4094)
+    with pytest.raises(BundlerError, match="attributes as CN="):  # read, and found longer than X.520 has it
+        Subject.parse("CN=" + "a" * 4093)
 
 
 def test_a_subject_may_have_escapes():

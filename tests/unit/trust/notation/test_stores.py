@@ -129,6 +129,8 @@ def test_a_proved_time_saves_nothing_that_was_lost_nobody_knows_when():
 def test_a_list_over_its_limit_is_not_read():
     with pytest.raises(BundlerError, match="over its limit"):
         Crl.parse(b"\0" * ((32 << 20) + 1))
+    with pytest.raises(BundlerError, match="not well-formed"):
+        Crl.parse(b"\0" * (32 << 20))
 
 
 def test_a_list_whose_time_is_over_still_revokes():
@@ -197,6 +199,7 @@ def test_a_store_takes_self_signed_authorities(kind: StoreType):
 
 def test_a_store_takes_several_certificates_of_one_file():
     assert len(Store.parse("s", StoreType.CA, [ROOT.pem + ISSUER.pem]).certificates) == 2
+    assert len(Store.parse("s", StoreType.CA, [ROOT.pem * 1000]).certificates) == 1000
 
 
 @pytest.mark.parametrize(
