@@ -1,10 +1,10 @@
-"""Bytes on their way: iterators that cannot end on other bytes, and the two places where threads live."""
+"""Bytes on their way: iterators that cannot end on other bytes, the two places where threads live, and how these take turns."""
 
 import hashlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
@@ -116,6 +116,16 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Ge
             yield flying.popleft().result()
 
 
+class Turns:
+    """Locks by key. Who asks for the same key waits; by chance also who asks for another one, so nobody may hold two."""
+
+    def __init__(self, count: int = 256) -> None:
+        self._locks = [threading.Lock() for _ in range(count)]
+
+    def of(self, key: Hashable) -> threading.Lock:
+        return self._locks[hash(key) % len(self._locks)]
+
+
 def _labour(work: Callable[[T], R], asked: queue.SimpleQueue[tuple[T, Future[R]] | None]) -> None:
     while (task := asked.get()) is not None:
         item, result = task
@@ -139,10 +149,15 @@ def _stopped(threads: Sequence[threading.Thread], stop: Callable[[], None]) -> I
     interrupted = False
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
-        interrupted = True
+    except BaseException as error:
+        interrupted = _is_interrupt(error)
         raise
     finally:
         stop()
         for thread in () if interrupted else threads:
             thread.join()
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether ``error`` is one, or comes of one: a stage of a pipeline is closed where the interrupt came in another."""
+    return isinstance(error, KeyboardInterrupt | SystemExit) or (error.__context__ is not None and _is_interrupt(error.__context__))

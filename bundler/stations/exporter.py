@@ -152,9 +152,7 @@ def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order,
     cut off leaves no file under any of the three names, or with ``replace`` what was there.
     """
     check_free(path, replace=replace)
-    payload = made.seal.statement()
-    message = preauthentication(len(payload)) + payload
-    envelope = sealed(payload, [signer.sign(message) for signer in signers])
+    envelope, identity = _sealed(made.seal, signers)
     with progress("carried", made.size) as report:
         written = archive.write(
             path,
@@ -167,7 +165,7 @@ def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order,
             report=report,
         )
     _write_beside(path, written, signers[0], replace=replace)
-    return Exported(path, made, written, Digest.of(payload))
+    return Exported(path, made, written, identity)
 
 
 def planned(path: Path, made: Plan) -> Exported:
@@ -186,6 +184,13 @@ def previous(text: str) -> Digest:
             return Digest.parse(text)
     with archive.opened(Path(text)) as bundle:
         return bundle.envelope.identity
+
+
+def _sealed(seal: Seal, signers: Sequence[KeySigner]) -> tuple[bytes, Digest]:
+    """The envelope, and the identity of the bundle. What else it takes to make them is large, and gone before the bundle is written."""
+    payload = seal.statement()
+    message = preauthentication(len(payload)) + payload
+    return sealed(payload, [signer.sign(message) for signer in signers]), Digest.of(payload)
 
 
 def _judged(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:

@@ -11,7 +11,7 @@ from bundler.errors import Code, ConflictError, IncompleteError
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
 from bundler.stations.places import reference_of
-from bundler.stations.placing import Placer
+from bundler.stations.placing import Place, Placer
 from bundler.stations.report import Progress, Report
 from bundler.stations.truststore import Trust
 from bundler.stations.verifier import prove_some
@@ -68,7 +68,7 @@ def _check_free(layout: Layout, images: Sequence[Admitted]) -> None:
 
 
 def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:
-    repository = layout.repository(image.reference)
-    placed = placer.place(image, repository, path=image.reference.path)
-    placer.name(image, repository)
+    place = Place(image, layout.repository(image.reference), image.reference.path)
+    [placed] = placer.place([place])
+    placer.name(place)
     return tuple(placed.remarks)

@@ -8,7 +8,7 @@ from bundler.content.stream import side_by_side
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, UsageError
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
-from bundler.stations.placing import Chunks, Placed, Placer
+from bundler.stations.placing import Chunks, Place, Placed, Placer
 from bundler.stations.report import Progress, Report
 from bundler.stations.verifier import Proved
 
@@ -164,10 +164,11 @@ def fill(
 ) -> tuple[Placed, ...]:
     """Push every image's parts and evidence, then put all the tags. Raises as :meth:`Placer.place`."""
     placer = Placer(chunks, jobs=jobs, report=report)
-    placed = tuple(placer.place(target.image, repositories(target.destination), path=target.destination.path) for target in targets)
-    for target in targets:
-        if not target.is_there:
-            placer.name(target.image, repositories(target.destination))
+    places = [Place(target.image, repositories(target.destination), target.destination.path) for target in targets]
+    placed = tuple(placer.place(places))
+    unnamed = (place for target, place in zip(targets, places, strict=True) if not target.is_there)
+    for _ in side_by_side(placer.name, unnamed, jobs=jobs):
+        pass
     return placed
 
 

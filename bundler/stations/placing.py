@@ -4,11 +4,12 @@ Whatever is cut off leaves nothing half-visible: a manifest is put only when all
 referrers only when they are, and an image's own tag last of all, by :meth:`Placer.name`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
 from bundler.content.store import Sink
-from bundler.content.stream import side_by_side, verified
+from bundler.content.stream import Turns, side_by_side, verified
 from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -21,6 +22,16 @@ Chunks = Callable[[Descriptor], Iterator[bytes]]
 Report = Callable[[int], None]
 
 _SPARSE_REFUSALS = ("400 ", "404 ", "405 ", "412 ", "422 ")  # registries do not agree on how to refuse an index without its children
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An image, and where it goes."""
+
+    image: Admitted
+    sink: Sink
+    path: str
+    """Of the repository that ``sink`` is."""
 
 
 @dataclass(slots=True)
@@ -43,42 +54,50 @@ class Placer:
         self._jobs = jobs
         self._report = report
         self._homes: dict[Digest, str] = {}
+        self._turns = Turns()
 
-    def place(self, image: Admitted, sink: Sink, *, path: str) -> Placed:
-        """Everything of ``image`` that was admitted, but not its own tag, into ``sink``, which is the repository ``path``.
+    def place(self, places: Iterable[Place]) -> Generator[Placed, None, None]:
+        """Everything of each image that was admitted, but not its own tag, several at a time; what was done for each, in their order.
 
         Raises TransportError (``registry.sparse-index`` where the registry refuses an index of which children were left
         out), IntegrityError if the medium now gives other bytes than were verified.
         """
-        placed, carried = Placed(), image.carried()
-        evidence = carried.among(image.verdict.admitted)
-        own = [carried.documents[digest] for digest in carried.own]
-        blobs = {b.digest: b for d in (*own, *evidence) for b in d.blobs if b.digest not in carried.absent}
-        for sent in side_by_side(lambda blob: self._blob(blob, sink, path), blobs.values(), jobs=self._jobs):
-            placed.sent += sent or 0
-            placed.blobs += sent is not None
-            placed.there += sent is None
-        for document in parts_first(own):
-            self._put(document, carried, sink)
-        placed.remarks += self._evidence(evidence, carried, sink)
-        return placed
+        with (
+            closing(side_by_side(self._blob, _parts(places), jobs=self._jobs)) as blobs,
+            closing(_with_all_blobs(blobs)) as ready,
+            closing(side_by_side(self._documents, ready, jobs=self._jobs)) as placed,
+        ):
+            yield from placed
 
-    def name(self, image: Admitted, sink: Sink) -> None:
+    def name(self, place: Place) -> None:
         """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest. Raises as :meth:`place`."""
+        image = place.image
         if image.reference.tag is not None:
             carried = image.carried()
-            self._put(carried.documents[image.root], carried, sink, tag=image.reference.tag)
+            self._put(carried.documents[image.root], carried, place.sink, tag=image.reference.tag)
 
-    def _blob(self, blob: Descriptor, sink: Sink, path: str) -> int | None:
-        """Bytes sent, or None if the blob was there already."""
-        home = self._homes.get(blob.digest)
-        there = sink.has(blob) or (home is not None and home != path and sink.mount(blob, home))
-        if there:
-            self._report(blob.size)
-        else:
-            self._send(blob, sink)
-        self._homes.setdefault(blob.digest, path)
-        return None if there else blob.size
+    def _blob(self, part: "_Part") -> "tuple[_Part, bool]":
+        """The part, and whether it was sent; False where it was there already. Whoever needs the same blob waits, and mounts it."""
+        blob, place = part.blob, part.whole.place
+        if blob is None:
+            return part, False
+        with self._turns.of(blob.digest):
+            home = self._homes.get(blob.digest)
+            there = place.sink.has(blob) or (home is not None and home != place.path and place.sink.mount(blob, home))
+            if there:
+                self._report(blob.size)
+            else:
+                self._send(blob, place.sink)
+            self._homes.setdefault(blob.digest, place.path)
+        return part, not there
+
+    def _documents(self, whole: "_Whole") -> Placed:
+        """What an image's blobs, which are there, belong to: its documents, then its evidence."""
+        carried, sink = whole.carried, whole.place.sink
+        for document in parts_first(whole.own):
+            self._put(document, carried, sink)
+        whole.placed.remarks += self._evidence(whole.evidence, carried, whole.place)
+        return whole.placed
 
     def _send(self, blob: Descriptor, sink: Sink) -> None:
         sink.put(blob, lambda: self._counted(blob))
@@ -122,8 +141,9 @@ class Placer:
         for blob in [blob for blob in blobs if not sink.has(blob)] or blobs:
             self._send(blob, sink)
 
-    def _evidence(self, evidence: list[Document], carried: Carried, sink: Sink) -> Iterator[str]:
+    def _evidence(self, evidence: list[Document], carried: Carried, place: Place) -> Iterator[str]:
         """Put it, so that it is found by its tag or by its subject; gives what is to be said about that."""
+        sink = place.sink
         admitted = {document.digest for document in evidence}
         referring: dict[Digest, list[Document]] = {}
         for document in parts_first(evidence):
@@ -133,9 +153,54 @@ class Placer:
         for lookup in carried.lookups:
             for found in lookup.found:
                 if found.form != Form.REFERRER and found.digest in admitted:
-                    yield from tagged(carried.documents[found.digest], lookup.manifest, Form(found.form), sink).remarks
+                    with self._alone(lookup.manifest, place):
+                        yield from tagged(carried.documents[found.digest], lookup.manifest, Form(found.form), sink).remarks
         for subject, documents in referring.items():
-            yield from list_referrers(sink, subject, documents)
+            with self._alone(subject, place):
+                yield from list_referrers(sink, subject, documents)
+
+    def _alone(self, subject: Digest, place: Place) -> AbstractContextManager[object]:
+        """While the names of evidence about ``subject`` are written, an image that shares it must not come between."""
+        return self._turns.of((subject, place.path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An image that is being placed."""
+
+    place: Place
+    carried: Carried
+    own: list[Document]
+    evidence: list[Document]
+    placed: Placed = field(default_factory=Placed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of its blobs; None comes after the last."""
+
+    whole: _Whole
+    blob: Descriptor | None
+
+
+def _parts(places: Iterable[Place]) -> Iterator[_Part]:
+    for place in places:
+        carried = place.image.carried()
+        own = [carried.documents[digest] for digest in carried.own]
+        whole = _Whole(place, carried, own, carried.among(place.image.verdict.admitted))
+        blobs = {b.digest: b for d in (*own, *whole.evidence) for b in d.blobs if b.digest not in carried.absent}
+        yield from (_Part(whole, blob) for blob in (*blobs.values(), None))
+
+
+def _with_all_blobs(done: Iterable[tuple[_Part, bool]]) -> Generator[_Whole, None, None]:
+    """Each image once all of its blobs are there, while those of the next ones are on their way."""
+    for part, sent in done:
+        if part.blob is None:
+            yield part.whole
+        else:
+            part.whole.placed.sent += part.blob.size if sent else 0
+            part.whole.placed.blobs += sent
+            part.whole.placed.there += not sent
 
 
 def parts_first(documents: Iterable[Document]) -> list[Document]:

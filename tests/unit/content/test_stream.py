@@ -6,13 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.content.stream import ahead, gathered, side_by_side, verified
+from bundler.content.stream import Turns, ahead, gathered, side_by_side, verified
 from bundler.errors import BundlerError, Code, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -316,6 +317,28 @@ def test_streams_go_through_streams():
         return gathered(described(data), ahead([data[:500], data[500:]]))
 
     assert [len(data) for data in side_by_side(work, range(50), jobs=4)] == [1000] * 50
+
+
+def test_an_interrupt_in_one_stage_does_not_wait_for_another_stage():
+    go_on = threading.Event()
+    stage = side_by_side(lambda wait: wait and go_on.wait(PATIENCE), [False, True], jobs=2)
+    began = time.monotonic()
+    assert next(stage) is False
+    with pytest.raises(KeyboardInterrupt), closing(stage):
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < PATIENCE / 2
+    go_on.set()
+
+
+# Turns
+
+
+@given(st.lists(st.text(max_size=2)), st.integers(1, 9))
+def test_who_asks_for_the_same_key_gets_the_same_lock(keys: list[str], count: int):
+    turns = Turns(count)
+    locks = [turns.of(key) for key in keys]
+    assert locks == [turns.of(key) for key in keys]
+    assert len(set(map(id, locks))) <= count
 
 
 # A person's Ctrl-C, in a process of its own

@@ -1,6 +1,7 @@
 """Filling a registry: asked before it is written, what was verified and nothing else, and what others put there stays."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,15 @@ def test_a_blob_is_mounted_from_a_sibling_repository(crossing: Crossing):
     assert crossing.import_(crossing.export(one, two)).exit == 0
     assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 4
     assert faults(crossing.arrived(two)) == []
+
+
+def test_what_many_images_share_is_sent_once_though_they_are_placed_side_by_side(crossing: Crossing):
+    one = crossing.signed_image("shared/app0:v1")
+    others = [crossing.push(one.root, f"shared/app{number}:v1") for number in range(1, 9)]
+    crossing.there.before = lambda request: time.sleep(0.05) if request.method == "POST" else None
+    assert crossing.import_(crossing.export(one, *others), "-j", "8").exit == 0
+    assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 4
+    assert [faults(crossing.arrived(image)) for image in others] == [[]] * 8
 
 
 # --- dry run ---
@@ -470,6 +480,21 @@ def test_another_writer_between_reading_and_writing_does_not_lose_ours(flat: Cro
     after = flat.arrived(image).document(root.digest.tag)
     assert after is not None
     assert {child.digest for child in after.children} == {other.digest, ours.digest}
+
+
+def test_images_that_share_a_subject_do_not_write_its_list_at_the_same_time(flat: Crossing):
+    root = flat.sign(flat.content.image())
+    ours = flat.attach(root)
+    images = [flat.push(root, f"team/app:v{number}") for number in range(4)]
+    bundle = flat.export(*images)
+    names = (f"/manifests/{root.digest.tag}", f"/manifests/{root.digest.tag}.sig")
+    flat.there.after = lambda request, _: time.sleep(0.1) if request.method == "GET" and request.path.endswith(names) else None
+    assert flat.import_(bundle, "-j", "8").exit == 0
+    written = [line.rpartition("/manifests/")[2] for line in flat.there.changes]
+    assert sorted(name for name in written if name.startswith(root.digest.tag)) == [root.digest.tag, f"{root.digest.tag}.sig"]
+    after = flat.arrived(images[0]).document(root.digest.tag)
+    assert after is not None
+    assert [child.digest for child in after.children] == [ours.digest]
 
 
 # --- a registry with habits ---

@@ -30,6 +30,7 @@ from typing import BinaryIO
 
 from bundler import strictjson
 from bundler.content.files import disk, read_small, sync_folder, write_whole
+from bundler.content.stream import Turns
 from bundler.errors import Code, FormatError, TransportError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -40,7 +41,6 @@ FORGOTTEN = 3_600  # seconds without a byte after which an upload gives way to a
 _MARKER = "registry.json"
 _FORM = {"version": 1}
 _HOST = "localhost"  # names are judged by the one grammar of references, which wants a host
-_STRIPES = 64  # two repositories that share a lock wait for each other, no more
 
 
 class MismatchError(Exception):
@@ -70,7 +70,7 @@ class Storage:
         self.folder = folder
         self._uploads: dict[str, Upload] = {}
         self._uploads_lock = threading.Lock()
-        self._locks = [threading.Lock() for _ in range(_STRIPES)]
+        self._turns = Turns(64)
         with disk(f"the registry {folder} cannot be opened"):
             _look_at(folder, read_only=read_only)
             self._lock = _locked(folder, read_only=read_only)
@@ -90,7 +90,7 @@ class Storage:
     def repository(self, name: str) -> "Repository":
         """Raises FormatError (``format.reference``) for what is no name."""
         path = Reference(_HOST, name).path
-        return Repository(self, path, self._locks[hash(path) % _STRIPES])
+        return Repository(self, path, self._turns.of(path))
 
     def names(self) -> list[str]:
         """All repositories that ever had content, sorted."""
