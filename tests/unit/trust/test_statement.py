@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bundler.errors import BundlerError, Code
+from bundler.errors import BundlerError, Code, TrustError
 from bundler.oci.manifest import Document
 from bundler.trust.statement import MAX_DIGESTS, MAX_SUBJECTS, Statement
 from tests.support.layouts import Content
@@ -120,6 +120,13 @@ def test_e_6_a_statement_about_the_image(digests: list[dict[str, str]]):
 )
 def test_e_6_a_statement_about_something_else(digests: list[dict[str, str]]):
     assert code(about(*digests)) is Code.INTOTO_SUBJECT
+
+
+@pytest.mark.parametrize(("others", "told"), [(1, ""), (3, " and 2 more")])
+def test_of_something_else_the_first_is_told_and_how_many_there_are(others: int, told: str):
+    with pytest.raises(TrustError) as refused:
+        Statement.parse(about(*[{"sha256": ELSEWHERE}] * others)).check_about(IMAGE)
+    assert refused.value.found == f"sha256:{ELSEWHERE}{told}"
 
 
 def test_a_subject_is_known_by_its_digest_and_never_by_its_name():

@@ -416,6 +416,11 @@ def a_good_certificate_timestamp_beside_an_unknown_one(w: World) -> Item:
     return w.signed(leaf=w.leaf(scts=[{"key": w.key("unknown log")}, {}])).item()
 
 
+@proved("G-5")
+def as_many_certificate_timestamps_as_the_limit(w: World) -> Item:
+    return w.signed(leaf=w.leaf(scts=[{}] * 32)).item()
+
+
 @refused("G-5", Code.LIMIT_SIGNATURE)
 def more_certificate_timestamps_than_the_limit(w: World) -> Item:
     return w.signed(leaf=w.leaf(scts=[{}] * 33)).item()
@@ -536,6 +541,9 @@ def test_what_is_no_certificate_is_refused(raw: bytes):
 def test_a_certificate_over_its_limit_is_not_read():
     with pytest.raises(FormatError, match="over its limit"):
         Certificate.parse(b"\0" * 65537)
+    with pytest.raises(FormatError) as refusal:
+        Certificate.parse(b"\0" * 65536)
+    assert "over its limit" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(("claims", "found"), [({}, "none"), ({"1": "https://a", "8": "https://b"}, "https://a and https://b")])

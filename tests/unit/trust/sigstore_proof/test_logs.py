@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from bundler.errors import Code, TrustError
 from bundler.trust.sigstore import merkle
+from bundler.trust.sigstore.checkpoint import Checkpoint
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Needed
 from tests.support.trials import WORLD, Case, Cases, Trial
@@ -341,6 +342,22 @@ def a_promise_for_a_year_that_no_calendar_has(w: World) -> Item:
     later = {"integratedTime": 10**15}
     entry = signed.entry(promised=lambda value: value | later)
     return signed.item([entry | {"integratedTime": "1000000000000000"}])
+
+
+@refused("T-3", Code.TLOG_SET)
+def a_promise_for_the_first_second_of_the_year_10000(w: World) -> Item:
+    return promised_at(w, 253402300800)
+
+
+@refused("T-3", Code.X509_CHAIN)
+def a_promise_for_the_last_second_of_the_year_9999(w: World) -> Item:
+    return promised_at(w, 253402300799)
+
+
+def promised_at(w: World, seconds: int) -> Item:
+    signed = w.signed()
+    entry = signed.entry(promised=lambda value: value | {"integratedTime": seconds})
+    return signed.item([entry | {"integratedTime": str(seconds)}])
 
 
 @refused("T-3", Code.TLOG_KEY_WINDOW)
@@ -1090,3 +1107,11 @@ def test_a_note_id_is_what_the_prod_log_of_2025_has():
         )
     )
     assert root.left_out == ()
+
+
+def test_a_checkpoint_of_64_kib_is_read():
+    head, tail = f"log.example\n1\n{b64(bytes(32))}\n", f"\n\n\u2014 log.example {b64(b'12345')}\n"
+    most = "x" * (65536 - len(head) - len(tail))
+    assert Checkpoint.parse(head + most + tail).origin == "log.example"
+    with pytest.raises(TrustError, match="over its limit"):
+        Checkpoint.parse(head + most + "x" + tail)

@@ -191,6 +191,11 @@ def a_timestamp_with_more_certificates_than_the_limit(w: World) -> Trial:
     return stamped(w, embedded=[w.tsa.certificate] * 17)
 
 
+@proved("G-5")
+def a_timestamp_with_as_many_certificates_as_the_limit(w: World) -> Trial:
+    return stamped(w, embedded=[w.tsa.certificate] * 16)
+
+
 @refused("A-3", Code.TSA_ATTRIBUTES)
 def a_timestamp_that_says_it_is_by_another_certificate(w: World) -> Trial:
     return stamped(w, essence=[(cms.ESS_V2, cms.ess(OTHER.tsa.certificate, version=2))])
@@ -642,6 +647,10 @@ def test_a_timestamp_ends_in_its_verdict(case: Case):
             {"accuracy": cms.seq(cms.integer(2), cms.integer(30, 0x80), cms.integer(4, 0x81))},
             timedelta(seconds=2, milliseconds=30, microseconds=4),
         ),
+        (
+            {"accuracy": cms.seq(cms.integer(86400), cms.integer(999, 0x80), cms.integer(999, 0x81))},
+            timedelta(days=1, milliseconds=999, microseconds=999),
+        ),
         ({"accuracy": cms.seq(cms.integer(5, 0x81))}, timedelta(microseconds=5)),
         ({"accuracy": cms.seq()}, timedelta(0)),
     ],
@@ -663,7 +672,9 @@ def test_a_bare_token_is_read_where_a_format_has_one():
     stamp = Token.parse(token).verified((b"bytes",), WORLD.root().timestamp_authorities)
     assert (stamp.time, stamp.authority.name) == (AT, "https://tsa.world.example")
     assert [c.subject for c in stamp.chain] == [WORLD.tsa.ours.subject, WORLD.tsa_ca.ours.subject]
-    for raw, code in ((cms.response(token), Code.FORMAT_DER), (cms.seq(b"\0" * 65536), Code.TSA_MALFORMED)):
+    most = cms.seq(b"\0" * 65532)
+    assert len(most) == 64 << 10
+    for raw, code in ((cms.response(token), Code.FORMAT_DER), (most, Code.FORMAT_DER), (cms.seq(b"\0" * 65533), Code.TSA_MALFORMED)):
         with pytest.raises(BundlerError) as refusal:
             Token.parse(raw)
         assert refusal.value.code is code

@@ -366,6 +366,11 @@ def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene):
     assert reasons(judged(without, Policy.parse(text.encode(), {"roots/bare.json": canonical(bare)}))) == ["policy.threshold", "x509.chain"]
 
 
+def test_a_chain_in_an_annotation_has_at_most_eight_certificates(image: Scene):
+    keyless_sig(image, **{CHAIN: (WORLD.intermediate.pem + WORLD.ca.pem * 6).decode()})
+    assert judged(image, trust(SIGNER)).passed
+
+
 def test_a_keyless_payload_about_another_image_is_refused(image: Scene):
     keyless_sig(image, made=payload(notary.OTHER_DIGEST))
     assert reasons(judged(image, trust(SIGNER))) == ["policy.threshold", "payload.digest"]
