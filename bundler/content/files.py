@@ -59,6 +59,16 @@ def whole(path: Path, *, replace: bool = False, mode: int = 0o666) -> Iterator[B
                 os.unlink(temporary)
 
 
+def write_at(file: BinaryIO, data: bytes, offset: int) -> None:
+    """All of ``data`` at ``offset`` of a file that :func:`whole` gives, from any thread and in any order. Raises OSError."""
+    done = 0
+    while done < len(data):
+        done += os.pwrite(file.fileno(), memoryview(data)[done:], offset + done)
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):  # so the disk begins to write now, and the sync at the end has little left to wait for
+            os.posix_fadvise(file.fileno(), offset, len(data), os.POSIX_FADV_DONTNEED)
+
+
 def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0o666) -> None:
     """``data`` as the file ``path``, whole or not at all; raises as :func:`whole`."""
     with whole(path, replace=replace, mode=mode) as file:

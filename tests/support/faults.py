@@ -137,12 +137,19 @@ class Saboteur:
         return call
 
     def _reads(self) -> None:
-        pread, read = os.pread, os.read
+        pread, preadv, read = os.pread, os.preadv, os.read
+
+        def spoiled(file: int, views: list[memoryview], offset: int) -> int:
+            return preadv(file, [view[: self.fewer(len(view))] for view in views] if self.strikes("read") else views, offset)
+
+        os.preadv = spoiled
         os.pread = lambda file, size, offset: pread(file, self.fewer(size) if self.strikes("read") else size, offset)
         os.read = lambda file, size: read(file, self.fewer(size) if self.strikes("read") else size)
 
     def _files(self) -> None:
         saboteur = self
+        pwrite = os.pwrite
+        os.pwrite = lambda file, data, offset: pwrite(file, data[: self.fewer(len(data))] if self.strikes("write") else data, offset)
 
         class Raw(io.FileIO):
             def write(self, data: Any) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.files import disk, read_small, sync_folder, whole, write_whole
+from bundler.content.files import disk, read_small, sync_folder, whole, write_at, write_whole
 from bundler.errors import Code, ConflictError, IntegrityError, TransportError, UsageError
 
 ROOT = Path(__file__).parents[3]
@@ -93,6 +93,18 @@ def test_the_file_is_synced_then_named_then_its_folder_is_synced(tmp_path: Path,
     steps.clear()
     write_whole(tmp_path / "out", b"123456", replace=True)
     assert steps[:3] == ["sync file of 6", "replace", "sync folder"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_a_file_may_be_written_in_any_order_and_by_as_little_as_the_system_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+):
+    genuine = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: genuine(descriptor, data[:at_once], offset))
+    with whole(tmp_path / "out") as file:
+        for data, offset in ((b"world", 6), (b"hello ", 0), (b"", 3), (b"!", 11)):
+            write_at(file, data, offset)
+    assert contents(tmp_path) == {"out": b"hello world!"}
 
 
 @pytest.mark.parametrize("error", [IntegrityError("x"), KeyboardInterrupt(), SystemExit(1), ZeroDivisionError(), GeneratorExit()])
@@ -267,6 +279,13 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, pieces: list[int
     assert (raised.value.code, raised.value.exit) == (Code.DISK_FULL, 7)
     assert "file system that takes" in str(raised.value.next)
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_is_told_wherever_in_the_file_it_is_noticed(tmp_path: Path):
+    with full_disk(), pytest.raises(TransportError, match="out cannot be written") as raised, whole(tmp_path / "out") as file:
+        write_at(file, bytes(18_000), 1)
+    assert raised.value.code is Code.DISK_FULL
+    assert contents(tmp_path) == {}
 
 
 def test_a_full_disk_does_not_hide_an_error_that_came_before(tmp_path: Path):
