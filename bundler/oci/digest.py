@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from dataclasses import dataclass
 
 from bundler.errors import Code, FormatError
@@ -30,7 +31,7 @@ class Digest:
     def parse(cls, text: str) -> "Digest":
         """Raises FormatError (``format.digest``)."""
         algorithm, _, encoded = text.partition(":")
-        return cls(algorithm, encoded)
+        return cls(sys.intern(algorithm), encoded)  # a seal may name a hundred thousand
 
     @classmethod
     def of(cls, data: bytes, *, algorithm: str = "sha256") -> "Digest":
