@@ -449,7 +449,7 @@ def test_no_file_stays_open(small: Bundle, path: Path, tmp_path: Path):
     for refused in ("other", "."):
         with pytest.raises(BundlerError), opened(tmp_path / refused):
             pass
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # what tests before this one left may have been closed
 
 
 def test_a_file_can_be_read_only(small: Bundle, path: Path):

@@ -431,4 +431,4 @@ def test_no_file_stays_open(case: Case):
             open_archive(case.archive(data)).close()
         except BundlerError:
             continue
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # what tests before this one left may have been closed
