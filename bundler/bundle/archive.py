@@ -63,6 +63,7 @@ def write(
     FormatError (``format.tar``), and as :func:`whole`. Whatever is raised, there is no file then.
     """
     plan = tuple(runs(tar.record(len(envelope)), _records(members), len(tar.END)))
+    bytearray(4 * FRAME)  # what glibc has seen freed, it keeps from then on, and need not get anew, page by page, for each frame
     sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
 
     def placed(frames: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
