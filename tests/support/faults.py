@@ -178,7 +178,7 @@ class Saboteur:
 
     def _sockets(self) -> None:
         saboteur = self
-        genuine = socket.socket.sendall, socket.socket.recv_into, socket.socket.recv
+        genuine = socket.socket.sendall, socket.socket.recv_into, socket.socket.send
 
         def sendall(sock: socket.socket, data: Any, *flags: int) -> None:
             if saboteur.strikes("send"):
@@ -187,6 +187,13 @@ class Saboteur:
                 raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
             genuine[0](sock, data, *flags)
 
+        def send(sock: socket.socket, data: Any, *flags: int) -> int:
+            if saboteur.strikes("send"):
+                genuine[2](sock, memoryview(data)[: len(data) // 2], *flags)
+                sock.shutdown(socket.SHUT_RDWR)
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+            return genuine[2](sock, data, *flags)
+
         def recv_into(sock: socket.socket, view: Any, *rest: int) -> int:
             if saboteur.strikes("receive"):
                 size = saboteur.fewer(len(view)) if saboteur.fault.how == "cut" else 1
@@ -194,6 +201,7 @@ class Saboteur:
             return genuine[1](sock, view, *rest)
 
         socket.socket.sendall = sendall  # type: ignore[assignment,method-assign]
+        socket.socket.send = send  # type: ignore[assignment,method-assign]
         socket.socket.recv_into = recv_into  # type: ignore[assignment,method-assign]
 
 

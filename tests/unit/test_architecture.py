@@ -43,6 +43,7 @@ DOORS = {
     "socket": (REGISTRY,),
     "socketserver": (REGISTRY,),
     "ssl": (REGISTRY,),
+    "select": (REGISTRY,),
     "urllib.request": (REGISTRY,),
     "subprocess": ("content/registry/credentials.py",),
     "threading": THREADS,

@@ -9,6 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -85,9 +86,7 @@ class Transport:
         try:
             with spoken_with(url.origin):
                 wire.send(self._head(method, url, headers, body) + (first if len(first) < 16 << 10 else b""))
-                if len(first) >= 16 << 10:
-                    wire.send(first)
-            sent = self._send_rest(wire, url.origin, pieces)
+            sent = self._send_rest(wire, url.origin, chain((first,) if len(first) >= 16 << 10 else (), pieces))
             with spoken_with(url.origin):
                 wire.allow(wait or self._access.patience.answer, idle=wait)
                 head = wire.head()
@@ -119,11 +118,10 @@ class Transport:
     def _send_rest(wire: Wire, origin: Origin, pieces: Iterator[bytes]) -> bool:
         """Whether all was sent; False where an answer came before, which says why the rest is not wanted."""
         for piece in pieces:
-            if not wire.quiet():
-                return False
             try:
                 with spoken_with(origin):
-                    wire.send(piece)
+                    if not wire.send_while_quiet(piece):
+                        return False
             except PassingError:
                 if wire.quiet():
                     raise

@@ -1,5 +1,6 @@
 """A connection on which no wait is endless, and the answers that come over it, read strictly and only as far as asked."""
 
+import select
 import socket
 import ssl
 import time
@@ -110,6 +111,18 @@ class Wire:
         self._sock.settimeout(self._patience.idle)
         self._sock.sendall(data)
 
+    def send_while_quiet(self, data: bytes) -> bool:
+        """Send as long as nothing comes back; whether all was sent. A peer that takes no more may have answered why."""
+        left = memoryview(data)
+        while left:
+            if not self.quiet():
+                return False
+            try:
+                left = left[self._sock.send(left) :]
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self._wait_for_either()
+        return True
+
     def allow(self, seconds: float, *, idle: float | None = None) -> None:
         """From now on everything that is read must come within so many seconds."""
         self._until = time.monotonic() + seconds
@@ -133,6 +146,13 @@ class Wire:
         except OSError:
             return False
         return False
+
+    def _wait_for_either(self) -> None:
+        """Until there is something to read, or more can be sent."""
+        either = select.poll()
+        either.register(self._sock, select.POLLIN | select.POLLOUT)
+        if not either.poll(self._patience.idle * 1000):
+            raise TimeoutError("nothing is taken any more")
 
     def line(self, limit: int) -> bytes:
         """The next line without its end. Raises MalformedError above ``limit`` bytes, ConnectionError if the connection ends first."""
