@@ -89,7 +89,7 @@ class Repository:
         document = Document.parse(raw, media_type=stated, digest=name if isinstance(name, Digest) else None)
         said = head.one("docker-content-digest")
         if isinstance(name, str) and said is not None and said != _digest_like(said, raw):
-            raise self._session.breach(f"a manifest comes with the digest {ascii(said)[1:161]}", wanted=document.digest)
+            raise self._session.breach(f"a manifest comes with the digest {said[:160]!a}", wanted=document.digest)
         return document
 
     def referrers(self, subject: Digest) -> Referrers:
@@ -145,7 +145,7 @@ class Repository:
                 raise self._not_stored(answer, document, need)
             said = answer.head.one("docker-content-digest")
             if said is not None and said != _digest_like(said, document.raw):
-                raise self._session.breach(f"a manifest was stored as {ascii(said)[1:161]}", wanted=document.digest)
+                raise self._session.breach(f"a manifest was stored as {said[:160]!a}", wanted=document.digest)
             return document.subject is not None and answer.head.one("oci-subject") == str(document.subject.digest)
 
         headers = {"Content-Type": document.descriptor.media_type}

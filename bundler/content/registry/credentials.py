@@ -219,7 +219,7 @@ def _helper_name(name: Any, source: str) -> str:
 
 
 def _refuse(source: str, what: str) -> NoReturn:
-    raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=ascii(what)[1:200])
+    raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=ascii(what[:200])[1:-1])
 
 
 def _helped(helper: str, server: str, environ: Mapping[str, str]) -> Login | None:

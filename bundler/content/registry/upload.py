@@ -197,7 +197,7 @@ class Upload:
             raise TransportError(
                 f"{self._session.host} stored a blob under another digest",
                 code=Code.REGISTRY_PROTOCOL,
-                found=ascii(said)[1:161],
+                found=ascii(said[:160]),
                 wanted=self._blob.digest,
             )
 
