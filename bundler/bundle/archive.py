@@ -63,7 +63,7 @@ def write(
     FormatError (``format.tar``), and as :func:`whole`. Whatever is raised, there is no file then.
     """
     plan = tuple(runs(tar.record(len(envelope)), _records(members), len(tar.END)))
-    bytearray(4 * FRAME)  # what glibc has seen freed, it keeps from then on, and need not get anew, page by page, for each frame
+    bytearray(4 * FRAME)  # same without: glibc keeps what it has seen freed, and need not get it anew, page by page, for each frame
     sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
 
     def placed(frames: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
@@ -231,7 +231,7 @@ class Content:
 
     def has(self, digest: Digest) -> bool:
         """Whether that content is a member."""
-        return digest.algorithm == "sha256" and digest.encoded in self._records
+        return digest.encoded in self._records
 
     def member(self, what: Digest | str) -> Member:
         """The member of that digest or name. Raises IntegrityError (``content.missing``)."""
