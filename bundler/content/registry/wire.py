@@ -113,14 +113,16 @@ class Wire:
 
     def send_while_quiet(self, data: bytes) -> bool:
         """Send as long as nothing comes back; whether all was sent. A peer that takes no more may have answered why."""
-        left = memoryview(data)
+        left, until = memoryview(data), time.monotonic() + self._patience.idle
         while left:
             if not self.quiet():
                 return False
             try:
                 left = left[self._sock.send(left) :]
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                self._wait_for_either()
+            except ssl.SSLWantReadError:
+                self._wait_for(select.POLLIN, until=until)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._wait_for(select.POLLIN | select.POLLOUT, until=until)
         return True
 
     def allow(self, seconds: float, *, idle: float | None = None) -> None:
@@ -147,12 +149,13 @@ class Wire:
             return False
         return False
 
-    def _wait_for_either(self) -> None:
-        """Until there is something to read, or more can be sent."""
-        either = select.poll()
-        either.register(self._sock, select.POLLIN | select.POLLOUT)
-        if not either.poll(self._patience.idle * 1000):
-            raise TimeoutError("nothing is taken any more")
+    def _wait_for(self, events: int, *, until: float) -> None:
+        """Until one of the events of poll(2). Raises TimeoutError where that is too late."""
+        poll = select.poll()
+        poll.register(self._sock, events)
+        left = until - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimeoutError("what is sent is not taken")
 
     def line(self, limit: int) -> bytes:
         """The next line without its end. Raises MalformedError above ``limit`` bytes, ConnectionError if the connection ends first."""

@@ -7,6 +7,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -345,6 +346,26 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
     heard.set()
     assert "507 DENIED: full" in str(error)
     assert handed_out < 64 << 20
+
+
+@pytest.mark.parametrize("taken", [0, 1 << 10])
+def test_a_registry_that_takes_nothing_more_is_not_waited_for(server: HostileRegistry, reach: Reach, taken: int):
+    """REG-013: neither where it stops at once, nor where it takes a little from time to time."""
+    done = threading.Event()
+
+    def sluggish(exchange: Exchange) -> None:
+        with suppress(OSError):
+            while not done.wait(0.1):
+                exchange.sock.recv(taken)
+
+    big = Descriptor("application/octet-stream", BLOB.digest, 1 << 40)
+    server.always("POST", UPLOADS, began()).always("PUT", PUT, sluggish).always("HEAD", AT, there(None))
+    server.always("PATCH", SESSION, sluggish).always("GET", SESSION, GONE)
+    repository, start = reach(server, patience=Patience(connect=10, idle=0.5, answer=20, commit=20, window=10)), time.monotonic()
+    error = fails(lambda: repository.put(big, lambda: iter(lambda: bytes(1 << 22), None)))
+    done.set()
+    assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
+    assert time.monotonic() - start < 30
 
 
 def test_what_a_registry_said_before_it_hung_up_is_heard(server: HostileRegistry, reach: Reach):
