@@ -82,11 +82,12 @@ class Transport:
         """
         pieces = iter(() if body is None else (body,) if isinstance(body, bytes) else body)
         first = next(pieces, b"")  # an empty body is whole when the head is sent: so it is asked for before
+        small = first if len(first) < 16 << 10 else b""  # goes in one packet with the head
         wire = self._ready(url.origin)
         try:
             with spoken_with(url.origin):
-                wire.send(self._head(method, url, headers, body) + (first if len(first) < 16 << 10 else b""))
-            sent = self._send_rest(wire, url.origin, chain((first,) if len(first) >= 16 << 10 else (), pieces))
+                wire.send(self._head(method, url, headers, body) + small)
+            sent = self._send_rest(wire, url.origin, chain((first[len(small) :],), pieces))
             with spoken_with(url.origin):
                 wire.allow(wait or self._access.patience.answer, idle=wait)
                 head = wire.head()
