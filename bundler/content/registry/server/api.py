@@ -179,10 +179,10 @@ class _Call:
 
     def status(self) -> Answer:
         """end-13. What a cut connection still brings is waited for, so that the client goes on where this says."""
-        upload = self._upload()
-        if upload.busy.acquire(timeout=BUSY):
-            upload.busy.release()
-        return Answer(204, _location(upload))
+        busy = self._upload().busy
+        if busy.acquire(timeout=BUSY):
+            busy.release()
+        return Answer(204, _location(self._upload()))
 
     def append(self) -> Answer:
         """end-5"""

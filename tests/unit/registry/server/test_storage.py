@@ -22,6 +22,7 @@ from tests.support.layouts import Content, write_layout
 
 REPO = "team/app"
 DATA = b"some layer"
+WHOLE = Digest.of(b"first second")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -185,43 +186,47 @@ def test_too_many_uploads_are_429_until_old_ones_are_forgotten(client: Client, f
     assert len(list((folder / "uploads").iterdir())) == 1
 
 
-def test_two_requests_do_not_mix_in_one_upload(client: Client, server: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(api, "BUSY", 0.2)
-    where, go_on, sent = client.upload(REPO), threading.Event(), threading.Event()
+@contextmanager
+def half_sent(client: Client, monkeypatch: pytest.MonkeyPatch, method: str, where: str) -> Iterator[threading.Event]:
+    """A request of which ``first`` has arrived; ``second`` comes once the event is set. Nobody waits for it in between."""
+    go_on = threading.Event()
 
     def slowly() -> Iterator[bytes]:
         yield b"first "
-        sent.set()
         go_on.wait(10)
         yield b"second"
 
-    sender = threading.Thread(target=client.ask, args=("PATCH", where, slowly()))
+    sender = threading.Thread(target=client.ask, args=(method, where, slowly()))
     sender.start()
-    sent.wait(10)
-    while client.get(where).headers["range"] == "0-0":
-        pass
-    refused = client.ask("PATCH", where, b"other")
-    assert (refused.status, refused.code) == (416, "BLOB_UPLOAD_INVALID")
-    go_on.set()
-    sender.join()
-    assert client.ask("PUT", f"{where}?digest={Digest.of(b'first second')}", b"").status == 201
+    with monkeypatch.context() as patched:
+        patched.setattr(api, "BUSY", 0)
+        while client.get(where.partition("?")[0]).headers["range"] != "0-5":
+            pass
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+        sender.join()
 
 
-def test_how_much_is_there_is_said_once_the_piece_under_way_has_ended(client: Client):
-    where, go_on, sent = client.upload(REPO), threading.Event(), threading.Event()
+def test_two_requests_do_not_mix_in_one_upload(client: Client, monkeypatch: pytest.MonkeyPatch):
+    where = client.upload(REPO)
+    with half_sent(client, monkeypatch, "PATCH", where):
+        monkeypatch.setattr(api, "BUSY", 0.2)
+        refused = client.ask("PATCH", where, b"other")
+        assert (refused.status, refused.code) == (416, "BLOB_UPLOAD_INVALID")
+    assert client.ask("PUT", f"{where}?digest={WHOLE}", b"").status == 201
 
-    def slowly() -> Iterator[bytes]:
-        yield b"first "
-        sent.set()
-        go_on.wait(10)
-        yield b"second"
 
-    sender = threading.Thread(target=client.ask, args=("PATCH", where, slowly()))
-    sender.start()
-    sent.wait(10)
-    threading.Timer(0.2, go_on.set).start()
-    assert client.get(where).headers["range"] == "0-11"
-    sender.join()
+@pytest.mark.parametrize(("method", "query", "told"), [("PATCH", "", (204, "0-11")), ("PUT", f"?digest={WHOLE}", (404, None))])
+def test_what_is_there_is_said_once_the_request_under_way_has_ended(
+    client: Client, monkeypatch: pytest.MonkeyPatch, method: str, query: str, told: tuple[int, str | None]
+):
+    where = client.upload(REPO)
+    with half_sent(client, monkeypatch, method, where + query) as go_on:
+        threading.Timer(0.2, go_on.set).start()
+        said = client.get(where)
+        assert (said.status, said.headers.get("range")) == told
 
 
 def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path):
