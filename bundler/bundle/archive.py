@@ -75,7 +75,8 @@ def write(
             yield at, size, frame
             at += len(frame)
 
-    def put(at: int, size: int, frame: bytes) -> None:
+    def put(one: tuple[int, int, bytes]) -> None:
+        at, size, frame = one
         write_at(file, frame, at)
         report(size)
 
@@ -84,14 +85,14 @@ def write(
         closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=max(1, jobs // 2))) as contents,
         closing(_frames(plan, contents)) as frames,
         closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=jobs)) as compressed,
-        closing(side_by_side(lambda one: put(*one), placed(compressed), jobs=min(jobs, _WRITERS))) as written,
+        closing(side_by_side(put, placed(compressed), jobs=min(jobs, _WRITERS))) as written,
     ):
         for _ in written:
             pass
-        seek_table = table(sizes)
+        seek_table, end = table(sizes), sum(size for size, _ in sizes)
         hasher.update(seek_table)
-        write_at(file, seek_table, sum(size for size, _ in sizes))
-    return Written(sum(size for size, _ in sizes) + len(seek_table), Digest("sha256", hasher.hexdigest()))
+        write_at(file, seek_table, end)
+    return Written(end + len(seek_table), Digest("sha256", hasher.hexdigest()))
 
 
 @contextmanager
