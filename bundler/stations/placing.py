@@ -96,7 +96,7 @@ class Placer:
         carried, sink = whole.carried, whole.place.sink
         for document in parts_first(whole.own):
             self._put(document, carried, sink)
-        whole.placed.remarks += self._evidence(whole.evidence, carried, whole.place)
+        whole.placed.remarks += self._evidence(whole)
         return whole.placed
 
     def _send(self, blob: Descriptor, sink: Sink) -> None:
@@ -141,12 +141,12 @@ class Placer:
         for blob in [blob for blob in blobs if not sink.has(blob)] or blobs:
             self._send(blob, sink)
 
-    def _evidence(self, evidence: list[Document], carried: Carried, place: Place) -> Iterator[str]:
+    def _evidence(self, whole: "_Whole") -> Iterator[str]:
         """Put it, so that it is found by its tag or by its subject; gives what is to be said about that."""
-        sink = place.sink
-        admitted = {document.digest for document in evidence}
+        carried, place, sink = whole.carried, whole.place, whole.place.sink
+        admitted = {document.digest for document in whole.evidence}
         referring: dict[Digest, list[Document]] = {}
-        for document in parts_first(evidence):
+        for document in parts_first(whole.evidence):
             self._put(document, carried, sink)
             if document.subject is not None:
                 referring.setdefault(document.subject.digest, []).append(document)
