@@ -178,30 +178,26 @@ class Saboteur:
 
     def _sockets(self) -> None:
         saboteur = self
-        genuine = socket.socket.sendall, socket.socket.recv_into, socket.socket.send
+        recv_into_ = socket.socket.recv_into
 
-        def sendall(sock: socket.socket, data: Any, *flags: int) -> None:
-            if saboteur.strikes("send"):
-                genuine[0](sock, memoryview(data)[: len(data) // 2], *flags)
-                sock.shutdown(socket.SHUT_RDWR)
-                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-            genuine[0](sock, data, *flags)
+        def spoiled(genuine: Callable[..., Any]) -> Callable[..., Any]:
+            def send(sock: socket.socket, data: Any, *flags: int) -> Any:
+                if saboteur.strikes("send"):
+                    genuine(sock, memoryview(data)[: len(data) // 2], *flags)
+                    sock.shutdown(socket.SHUT_RDWR)
+                    raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+                return genuine(sock, data, *flags)
 
-        def send(sock: socket.socket, data: Any, *flags: int) -> int:
-            if saboteur.strikes("send"):
-                genuine[2](sock, memoryview(data)[: len(data) // 2], *flags)
-                sock.shutdown(socket.SHUT_RDWR)
-                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-            return genuine[2](sock, data, *flags)
+            return send
 
         def recv_into(sock: socket.socket, view: Any, *rest: int) -> int:
             if saboteur.strikes("receive"):
                 size = saboteur.fewer(len(view)) if saboteur.fault.how == "cut" else 1
-                return genuine[1](sock, memoryview(view)[:size], *rest) if size else 0
-            return genuine[1](sock, view, *rest)
+                return recv_into_(sock, memoryview(view)[:size], *rest) if size else 0
+            return recv_into_(sock, view, *rest)
 
-        socket.socket.sendall = sendall  # type: ignore[assignment,method-assign]
-        socket.socket.send = send  # type: ignore[assignment,method-assign]
+        socket.socket.sendall = spoiled(socket.socket.sendall)  # type: ignore[method-assign]
+        socket.socket.send = spoiled(socket.socket.send)  # type: ignore[method-assign]
         socket.socket.recv_into = recv_into  # type: ignore[assignment,method-assign]
 
 
