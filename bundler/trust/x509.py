@@ -147,7 +147,7 @@ def _check_serial(der: bytes) -> None:
     fields.maybe(context(0))
     number = fields.take(INTEGER).integer()
     if number <= 0:
-        raise FormatError("a certificate's serial number is not positive", code=Code.X509_MALFORMED, found=number)
+        raise FormatError("a certificate's serial number", code=Code.X509_MALFORMED, found=number, wanted="1 or more")
 
 
 def accepted_key(spki: bytes) -> PublicKey:

@@ -352,9 +352,20 @@ def verify_attestation_new(peers: Peers, reference: str, public: Path, *, type_:
 # --- notation, with a certificate ---
 
 
+def notation_certificate(peers: Peers, name: str) -> Path:
+    """A key with a self-signed certificate that signs by default, and that certificate, in the store ``name``."""
+    while True:
+        peers.notation("cert", "generate-test", "--default", name)
+        made = peers.home / "config/notation/truststore/x509/ca" / name / f"{name}.crt"
+        serial = peers.run("openssl", "x509", "-in", made, "-noout", "-serial").stdout.strip()
+        if int(serial.removeprefix("serial="), 16) > 0:
+            return made
+        shutil.rmtree(peers.home / "config/notation")  # it draws one of 200 serials, and one of them is 0, which we refuse
+
+
 def notation_identity(peers: Peers, name: str = "peers.test") -> None:
-    """A key with a self-signed certificate that signs by default, and a policy that trusts it for every repository."""
-    peers.notation("cert", "generate-test", "--default", name)
+    """A ``notation_certificate``, and a policy that trusts it for every repository."""
+    notation_certificate(peers, name)
     trust = {
         "version": "1.0",
         "trustPolicies": [

@@ -43,15 +43,12 @@ class Desk:
     repository: str
     digest: str
     exporter: Path
+    certificate: Path
 
     @property
     def configuration(self) -> Path:
         """notation's, with its policy and its stores."""
         return self.peers.home / "config" / "notation"
-
-    @property
-    def certificate(self) -> Path:
-        return self.configuration / "truststore" / "x509" / "ca" / NAME / f"{NAME}.crt"
 
     def notation_trusts(self, *stores: str, **more: Any) -> None:
         """The policy of notation itself."""
@@ -91,14 +88,14 @@ def desk(layout: Layout, olareg: real.Registry, repository: str, tmp_path: Path)
     home = tmp_path / "home"
     home.mkdir()
     peers = real.Peers(home)
-    peers.notation("cert", "generate-test", "--default", NAME)
+    certificate = real.notation_certificate(peers, NAME)
     layout.named("v1", layout.image(repository))
     digest = real.push(peers, layout.folder, "v1", olareg.reference(repository, "v1"))
     station = Station(tmp_path)
     exporter = station.keygen("exporter")
     station.run("trust", "init", "trust")
     station.run("trust", "add", "trust", "--seal", "default", "--scope", "**", "--key", exporter.with_suffix(".pub"))
-    made = Desk(peers, station, olareg, repository, digest, exporter)
+    made = Desk(peers, station, olareg, repository, digest, exporter, certificate)
     made.notation_trusts()
     return made
 

@@ -527,7 +527,7 @@ def test_a_certificates_number_is_positive(number: int):
     inner = outer.take(SEQUENCE).items()
     version, _, *rest = inner.rest()
     unlike = cms.seq(cms.seq(version.raw, cms.integer(number), *(item.raw for item in rest)), *(item.raw for item in outer.rest()))
-    with pytest.raises(FormatError, match="not positive"):
+    with pytest.raises(FormatError, match=r"serial number: found -?[01], wanted 1 or more"):
         Certificate.parse(unlike)
 
 
