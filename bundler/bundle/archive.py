@@ -20,7 +20,7 @@ from bundler.bundle import layout, tar
 from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
 from bundler.bundle.frames import FRAME, GROUP, MAGIC, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
-from bundler.content.files import disk, whole, write_at
+from bundler.content.files import disk, whole, write_direct
 from bundler.content.stream import CHUNK, ahead, gathered, side_by_side, verified
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
 from bundler.oci.digest import Digest
@@ -32,7 +32,6 @@ Report = Callable[[int], None]
 """Told how many bytes were passed, from any thread."""
 
 _AHEAD = 8  # chunks of a blob fetched before its turn: with 4 jobs, 4 blobs of 2 MiB hide what a registry takes to answer
-_WRITERS = 2  # while one waits for the disk, the other fills what the disk takes next
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +65,25 @@ def write(
     bytearray(4 * FRAME)  # same without: glibc keeps what it has seen freed, and need not get it anew, page by page, for each frame
     sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
 
-    def placed(frames: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-        """Each frame, and where it goes: they are hashed in this order, while those before are written."""
-        at = 0
-        for size, frame in frames:
-            sizes.append((len(frame), size))
-            hasher.update(frame)
-            yield at, size, frame
-            at += len(frame)
-
-    def put(one: tuple[int, int, bytes]) -> None:
-        at, size, frame = one
-        write_at(file, frame, at)
-        report(size)
-
     with (
         whole(path, replace=replace) as file,
         closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=max(1, jobs // 2))) as contents,
         closing(_frames(plan, contents)) as frames,
-        closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=jobs)) as compressed,
-        closing(side_by_side(put, placed(compressed), jobs=min(jobs, _WRITERS))) as written,
+        closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=max(1, jobs // 2))) as compressed,
     ):
-        for _ in written:
-            pass
-        seek_table, end = table(sizes), sum(size for size, _ in sizes)
-        hasher.update(seek_table)
-        write_at(file, seek_table, end)
-    return Written(end + len(seek_table), Digest("sha256", hasher.hexdigest()))
+
+        def pieces() -> Iterator[bytes]:
+            for size, frame in compressed:
+                sizes.append((len(frame), size))
+                hasher.update(frame)
+                yield frame
+                report(size)
+            seek_table = table(sizes)
+            hasher.update(seek_table)
+            yield seek_table
+
+        size = write_direct(file, pieces())
+    return Written(size, Digest("sha256", hasher.hexdigest()))
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """Files that appear whole or not at all."""
 
 import errno
+import fcntl
+import mmap
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from bundler.content.stream import side_by_side
 from bundler.errors import Code, ConflictError, TransportError, UsageError
 
 _NO_ROOM = {
@@ -16,6 +20,8 @@ _NO_ROOM = {
     errno.EDQUOT: "make room or have the quota raised, and run it again",
     errno.EFBIG: "write to a file system that takes files as large as this (FAT ends at 4 GiB)",
 }
+_BLOCK = 2 << 20  # what a disk takes at once; a whole number of its own blocks
+_WRITERS = 2  # while one waits for the disk, the other fills what the disk takes next
 _NOT_SUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -59,14 +65,61 @@ def whole(path: Path, *, replace: bool = False, mode: int = 0o666) -> Iterator[B
                 os.unlink(temporary)
 
 
-def write_at(file: BinaryIO, data: bytes, offset: int) -> None:
-    """All of ``data`` at ``offset`` of a file that :func:`whole` gives, from any thread and in any order. Raises OSError."""
-    done = 0
-    while done < len(data):
-        done += os.pwrite(file.fileno(), memoryview(data)[done:], offset + done)
-    if hasattr(os, "posix_fadvise"):
-        with suppress(OSError):  # so the disk begins to write now, and the sync at the end has little left to wait for
-            os.posix_fadvise(file.fileno(), offset, len(data), os.POSIX_FADV_DONTNEED)
+def write_direct(file: BinaryIO, pieces: Iterable[bytes]) -> int:
+    """``pieces``, one after the other, into a file that :func:`whole` gives; returns their bytes.
+
+    Past the page cache where the file system can do that: memory for all of a large file costs more than the disk, and who
+    reads the file afterwards reads what the medium holds. Raises OSError, and what ``pieces`` raises.
+    """
+    _set_direct(file, wanted=True)
+    free = deque(mmap.mmap(-1, _BLOCK) for _ in range(2 * _WRITERS))  # as many as there are in flight; aligned, as direct writes need it
+
+    def put(block: tuple[int, mmap.mmap, int]) -> int:
+        at, memory, length = block
+        with memoryview(memory) as view:
+            _write_at(file, view[:length], at)
+        free.append(memory)
+        return length
+
+    with closing(side_by_side(put, _blocks(pieces, free), jobs=_WRITERS)) as written:
+        return sum(written)
+
+
+def _blocks(pieces: Iterable[bytes], free: "deque[mmap.mmap]") -> Iterator[tuple[int, mmap.mmap, int]]:
+    """Where each block goes, what it is, and how much of it: all of it, but of the last."""
+    at, memory, filled = 0, free.popleft(), 0
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            part = rest[: _BLOCK - filled]
+            memory[filled : filled + len(part)] = part
+            filled, rest = filled + len(part), rest[len(part) :]
+            if filled == _BLOCK:
+                yield at, memory, filled
+                at, memory, filled = at + filled, free.popleft(), 0
+    yield at, memory, filled
+
+
+def _write_at(file: BinaryIO, data: memoryview, offset: int) -> None:
+    direct = True
+    while data:
+        try:
+            done = os.pwrite(file.fileno(), data, offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not direct:
+                raise
+            direct = _set_direct(file, wanted=False)  # no whole blocks of the disk: the end, or what is left of a write that was short
+            continue
+        data, offset = data[done:], offset + done
+
+
+def _set_direct(file: BinaryIO, *, wanted: bool) -> bool:
+    """Turn direct writes on, where the file system has them, or off. Returns ``wanted``."""
+    flag = getattr(os, "O_DIRECT", 0)
+    with suppress(OSError):
+        flags = fcntl.fcntl(file, fcntl.F_GETFL)
+        fcntl.fcntl(file, fcntl.F_SETFL, flags | flag if wanted else flags & ~flag)
+    return wanted
 
 
 def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0o666) -> None:

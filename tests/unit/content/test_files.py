@@ -1,19 +1,21 @@
 """Files that appear whole or not at all (security.md R-27 to R-30, FS-001 to -013, F-020 to -025)."""
 
 import errno
+import fcntl
 import os
 import resource
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bundler.content.files import disk, read_small, sync_folder, whole, write_at, write_whole
+from bundler.content.files import disk, read_small, sync_folder, whole, write_direct, write_whole
 from bundler.errors import Code, ConflictError, IntegrityError, TransportError, UsageError
 
 ROOT = Path(__file__).parents[3]
@@ -95,16 +97,103 @@ def test_the_file_is_synced_then_named_then_its_folder_is_synced(tmp_path: Path,
     assert steps[:3] == ["sync file of 6", "replace", "sync folder"]
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 100])
-def test_a_file_may_be_written_in_any_order_and_by_as_little_as_the_system_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
-):
+# Written past the page cache
+
+MIB = 1 << 20
+PIECES = [b"", b"a" * 5, b"b" * (3 * MIB), b"c" * (4 * MIB - 6), b"d", b"e" * 4096, b""]
+"""Their blocks end within pieces and between them."""
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> int:
+    with whole(path) as file:
+        return write_direct(file, pieces)
+
+
+@pytest.mark.parametrize("pieces", [[], [b""], [b"a"], [b"a" * 2 * MIB], [b"a" * 4096, b"b" * (2 * MIB - 4096)], PIECES])
+def test_pieces_are_written_one_after_the_other(tmp_path: Path, pieces: list[bytes]):
+    assert write_pieces(tmp_path / "out", pieces) == sum(map(len, pieces))
+    assert contents(tmp_path) == {"out": b"".join(pieces)}
+
+
+@pytest.mark.parametrize("at_once", [4096, 1 << 20, 300_001])
+def test_a_system_that_takes_little_at_once_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int):
     genuine = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: genuine(descriptor, data[:at_once], offset))
-    with whole(tmp_path / "out") as file:
-        for data, offset in ((b"world", 6), (b"hello ", 0), (b"", 3), (b"!", 11)):
-            write_at(file, data, offset)
-    assert contents(tmp_path) == {"out": b"hello world!"}
+    assert write_pieces(tmp_path / "out", PIECES) == sum(map(len, PIECES))
+    assert contents(tmp_path) == {"out": b"".join(PIECES)}
+
+
+def is_direct(descriptor: int) -> bool:
+    return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT)
+
+
+def test_all_but_the_end_goes_past_the_page_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    try:
+        os.close(os.open(tmp_path / "probe", os.O_WRONLY | os.O_CREAT | os.O_DIRECT))
+    except OSError:
+        pytest.skip("the file system of the temporary folder has no direct writes")
+    (tmp_path / "probe").unlink()
+    seen, genuine = list[tuple[int, int, bool]](), os.pwrite
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        direct, done = is_direct(descriptor), genuine(descriptor, data, offset)
+        seen.append((offset, done, direct))
+        return done
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    write_pieces(tmp_path / "out", [b"a" * 6 * MIB, b"end"])
+    assert sorted(seen) == [(at * MIB, 2 * MIB, True) for at in (0, 2, 4)] + [(6 * MIB, 3, False)]
+
+
+def test_a_file_system_without_direct_writes_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    genuine = fcntl.fcntl
+
+    def without(descriptor: Any, command: int, argument: int = 0) -> int:
+        if command == fcntl.F_SETFL and argument & os.O_DIRECT:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return genuine(descriptor, command, argument)
+
+    monkeypatch.setattr(fcntl, "fcntl", without)
+    write_pieces(tmp_path / "out", PIECES)
+    assert contents(tmp_path) == {"out": b"".join(PIECES)}
+
+
+def test_a_disk_with_other_blocks_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    genuine = os.pwrite
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        if is_direct(descriptor):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return genuine(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    write_pieces(tmp_path / "out", PIECES)
+    assert contents(tmp_path) == {"out": b"".join(PIECES)}
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int):
+    def pwrite(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(TransportError, match=os.strerror(number)) as raised:
+        write_pieces(tmp_path / "out", PIECES)
+    assert raised.value.code is Code.DISK_IO
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_the_pieces_leaves_nothing(tmp_path: Path):
+    def broken() -> Iterator[bytes]:
+        yield b"a" * 5 * MIB
+        raise IntegrityError("other bytes")
+
+    with pytest.raises(IntegrityError, match="other bytes"):
+        write_pieces(tmp_path / "out", broken())
+    assert names(tmp_path) == []
+
+
+# What goes wrong meanwhile
 
 
 @pytest.mark.parametrize("error", [IntegrityError("x"), KeyboardInterrupt(), SystemExit(1), ZeroDivisionError(), GeneratorExit()])
@@ -282,8 +371,8 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, pieces: list[int
 
 
 def test_a_full_disk_is_told_wherever_in_the_file_it_is_noticed(tmp_path: Path):
-    with full_disk(), pytest.raises(TransportError, match="out cannot be written") as raised, whole(tmp_path / "out") as file:
-        write_at(file, bytes(18_000), 1)
+    with full_disk(), pytest.raises(TransportError, match="out cannot be written") as raised:
+        write_pieces(tmp_path / "out", [bytes(4_096), bytes(14_000)])
     assert raised.value.code is Code.DISK_FULL
     assert contents(tmp_path) == {}
 
