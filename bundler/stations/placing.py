@@ -15,7 +15,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted, Carried
-from bundler.stations.joining import list_referrers, tagged
+from bundler.stations.joining import Tagged, list_referrers, tagged
 from bundler.trust.evidence import Form
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
@@ -145,19 +145,33 @@ class Placer:
         """Put it, so that it is found by its tag or by its subject; gives what is to be said about that."""
         carried, place, sink = whole.carried, whole.place, whole.place.sink
         admitted = {document.digest for document in whole.evidence}
-        referring: dict[Digest, list[Document]] = {}
-        for document in parts_first(whole.evidence):
-            self._put(document, carried, sink)
-            if document.subject is not None:
-                referring.setdefault(document.subject.digest, []).append(document)
+        tags: dict[Digest, list[tuple[Digest, Form]]] = {}
         for lookup in carried.lookups:
             for found in lookup.found:
                 if found.form != Form.REFERRER and found.digest in admitted:
-                    with self._alone(lookup.manifest, place):
-                        yield from tagged(carried.documents[found.digest], lookup.manifest, Form(found.form), sink).remarks
+                    tags.setdefault(found.digest, []).append((lookup.manifest, Form(found.form)))
+        referring: dict[Digest, list[Document]] = {}
+        for document in parts_first(whole.evidence):
+            named = [self._tag(document, subject, form, whole) for subject, form in tags.get(document.digest, ())]
+            if document.digest not in {tag.names for tag in named}:
+                self._put(document, carried, sink)
+            for tag in named:
+                yield from tag.remarks
+            if document.subject is not None:
+                referring.setdefault(document.subject.digest, []).append(document)
         for subject, documents in referring.items():
             with self._alone(subject, place):
                 yield from list_referrers(sink, subject, documents)
+
+    def _tag(self, document: Document, subject: Digest, form: Form, whole: "_Whole") -> Tagged:
+        """Put cosign's tag, and with it the document; first the document alone where the registry has lost of it what it said to have."""
+        sink = whole.place.sink
+        with self._alone(subject, whole.place):
+            try:
+                return tagged(document, subject, form, sink)
+            except IncompleteError:
+                self._put(document, whole.carried, sink)
+                return tagged(document, subject, form, sink)
 
     def _alone(self, subject: Digest, place: Place) -> AbstractContextManager[object]:
         """While the names of evidence about ``subject`` are written, an image that shares it must not come between."""

@@ -500,15 +500,18 @@ def test_images_that_share_a_subject_do_not_write_its_list_at_the_same_time(flat
 # --- a registry with habits ---
 
 
-def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossing: Crossing):
+@pytest.mark.parametrize("of", ["image", "signature"])
+def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossing: Crossing, of: str):
     """Registries collect garbage, and a blob that was there a moment ago is not."""
     image = crossing.signed_image()
     bundle = crossing.export(image)
-    layer = image.root.blobs[1]
+    tag = f"{image.root.digest.tag}.sig"
+    name, document = (image.root.digest, image.root) if of == "image" else (tag, crossing.content.tags[tag])
+    layer = document.blobs[1]
     lost: list[bool] = []
 
     def collect(request: Request) -> None:
-        if request.method == "PUT" and request.path.endswith(f"/manifests/{image.root.digest}") and not lost:
+        if request.method == "PUT" and request.path.endswith(f"/manifests/{name}") and not lost:
             lost.append(True)
             crossing.there.forget(crossing.arrived(image).name, layer.digest)
 
