@@ -1,28 +1,32 @@
-"""Blobs kept on the way out, by digest, so that an export that was cut goes on where it stopped."""
+"""Blobs kept on the way out, by digest: small ones, so that each is asked for once in a run, and in a folder all, so that an
+export that was cut goes on where it stopped."""
 
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundler.content.files import disk, whole
 from bundler.content.store import Referrers, Source
-from bundler.content.stream import CHUNK, verified
+from bundler.content.stream import CHUNK, gathered, verified
 from bundler.errors import IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 
+_SMALL = 16 << 10  # a config is read for its platform and a signature to be judged, before both are carried
+_MOST = 2048  # of them, so 32 MiB and mostly far less
 _TEMPORARY = ".oci-bundler-*.tmp"  # as bundler.content.files names what is not whole yet
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder that blobs are kept in, or none."""
+    """A folder that blobs are kept in, or none, and memory for small ones."""
 
     blobs: Path | None
+    small: dict[Digest, bytes] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -50,7 +54,33 @@ class Cache:
 
     def before(self, source: Source) -> Source:
         """``source``, whose blobs are kept here and taken from here. Manifests are always asked for anew."""
-        return source if self.blobs is None else _Cached(source, self.blobs)
+        return _Remembered(source if self.blobs is None else _Cached(source, self.blobs), self.small)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    source: Source
+    small: dict[Digest, bytes]
+
+    def document(self, name: str | Digest) -> Document | None:
+        return self.source.document(name)
+
+    def referrers(self, subject: Digest) -> Referrers:
+        return self.source.referrers(subject)
+
+    def has(self, blob: Descriptor) -> bool:
+        return self.source.has(blob)
+
+    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
+        if blob.size > _SMALL:
+            yield from self.source.chunks(blob)
+            return
+        data = self.small.get(blob.digest)
+        if data is None:
+            data = gathered(blob, self.source.chunks(blob))
+            if len(self.small) < _MOST:
+                self.small[blob.digest] = data
+        yield data
 
 
 @dataclass(frozen=True, slots=True)

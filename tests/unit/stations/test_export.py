@@ -633,6 +633,18 @@ def test_a_dry_run_says_what_and_how_big_and_writes_nothing(crossing: Crossing):
     assert not [line for line in crossing.here.asked if line.startswith("GET") and line.rpartition("/")[2] in layers]
 
 
+@pytest.mark.parametrize("room", [4, 1, 0])
+def test_a_small_blob_is_asked_for_once_as_long_as_there_is_room(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, room: int):
+    """Configs are read for their platform and signatures to be judged, before both are carried."""
+    monkeypatch.setattr("bundler.stations.cache._MOST", room)
+    image = crossing.signed_image()
+    crossing.here.asked.clear()
+    assert export(crossing, image.reference, "--trust", crossing.trust).exit == 0
+    asked = [line for line in crossing.here.asked if line.startswith("GET") and "/blobs/" in line]
+    assert (len(asked) == len(set(asked))) == (room > 1)
+    assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
+
+
 # --- cut off ---
 
 
