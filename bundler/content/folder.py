@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from bundler.content.files import disk, sync_folder, whole, write_whole
+from bundler.content.files import disk, sync_folder, whole, write_direct, write_whole
 from bundler.content.stream import CHUNK
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, UsageError
 from bundler.oci.digest import Digest
@@ -96,8 +96,7 @@ class Folder:
                     folder.mkdir(exist_ok=True)
                     sync_folder(folder.parent)
         with whole(path, replace=True) as file:
-            for chunk in chunks:
-                file.write(chunk)
+            write_direct(file, chunks)
 
     def replace(self, name: str, data: bytes) -> None:
         write_whole(self._folder / name, data, replace=True)
