@@ -27,7 +27,7 @@ def command(
 ) -> int:
     """Prove a bundle, every byte and every signature, or images where they lie, against this station's trust.
 
-    A FILE is a bundle. An IMAGE begins with docker://, oci: or oci-archive:. Nothing is written anywhere.
+    A FILE is a bundle. An IMAGE begins with docker://, oci: or oci-archive:, and its layers are not read. Nothing is written anywhere.
 
     \b
     oci-bundler verify release.oci.tar.zst
