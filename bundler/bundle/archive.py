@@ -64,12 +64,13 @@ def write(
     plan = tuple(runs(tar.record(len(envelope)), _records(members), len(tar.END)))
     bytearray(4 * FRAME)  # same without: glibc keeps what it has seen freed, and need not get it anew, page by page, for each frame
     sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
+    half = max(1, jobs // 2)
 
     with (
         whole(path, replace=replace) as file,
-        closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=max(1, jobs // 2))) as contents,
+        closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=half)) as contents,
         closing(_frames(plan, contents)) as frames,
-        closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=max(1, jobs // 2))) as compressed,
+        closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=half)) as compressed,
     ):
 
         def pieces() -> Iterator[bytes]:

@@ -108,18 +108,18 @@ def _write_at(file: BinaryIO, data: memoryview, offset: int) -> None:
         except OSError as error:
             if error.errno != errno.EINVAL or not direct:
                 raise
-            direct = _set_direct(file, wanted=False)  # no whole blocks of the disk: the end, or what is left of a write that was short
+            direct = False
+            _set_direct(file, wanted=False)  # no whole blocks of the disk: the end, or what is left of a write that was short
             continue
         data, offset = data[done:], offset + done
 
 
-def _set_direct(file: BinaryIO, *, wanted: bool) -> bool:
-    """Turn direct writes on, where the file system has them, or off. Returns ``wanted``."""
+def _set_direct(file: BinaryIO, *, wanted: bool) -> None:
+    """Turn direct writes on, where the file system has them, or off."""
     flag = getattr(os, "O_DIRECT", 0)
     with suppress(OSError):
         flags = fcntl.fcntl(file, fcntl.F_GETFL)
         fcntl.fcntl(file, fcntl.F_SETFL, flags | flag if wanted else flags & ~flag)
-    return wanted
 
 
 def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0o666) -> None:

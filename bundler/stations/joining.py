@@ -35,8 +35,8 @@ def tagged(ours: Document, subject: Digest, form: Form, sink: Sink) -> Tagged:
     """Put cosign's tag for ``form`` on ``ours``, or on what holds all that is there and all of ours.
 
     Layers are compared as whole descriptors: theirs within ours, ours is tagged; ours within theirs, theirs stays; else a
-    new manifest holds both. Where that cannot be, since one is no list of such layers, theirs stays too. Where the tag names
-    another than ours, ours is not there by its digest for that. The blobs of ours must be there.
+    new manifest holds both. Where that cannot be, since one is no list of such layers, theirs stays too. Where the tag
+    names another in the end, ours is not put at all. The blobs of ours must be there.
 
     Raises TransportError, FormatError (``limit.document`` where both together are more than a manifest may list).
     """
