@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.peers import READY_WITHIN
+from tests.interop.peers import READY_WITHIN, absent
 
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
@@ -51,7 +51,7 @@ def _serving(name: str, flags: list[str], folder: Path) -> Iterator[None]:
     """The daemon runs while the block does; where this machine does not let it, the test is skipped and says why."""
     path = shutil.which(name, path=PATH)
     if path is None:
-        pytest.skip(f"{name} is not here")
+        absent(f"{name} is not here; Debian packages it")
     if os.geteuid() != 0:
         pytest.skip(f"{name} needs root")
     with (folder / "log").open("wb") as log:

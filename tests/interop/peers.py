@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import pytest
 
@@ -36,10 +36,14 @@ class PeerError(AssertionError):
 def program(name: str) -> str:
     """The path of a peer; where it is missing, the test is skipped, or fails if this is CI."""
     path = str(pins.binary(name)) if name in pins.peers() else shutil.which(name)
-    if path and os.access(path, os.X_OK):
-        return path
-    get = "make interop builds it" if name in pins.peers() else "Debian packages it"
-    reason = f"{name} is not here; {get}"
+    if not (path and os.access(path, os.X_OK)):
+        get = "make interop builds it" if name in pins.peers() else "Debian packages it"
+        absent(f"{name} is not here; {get}")
+    return path
+
+
+def absent(reason: str) -> NoReturn:
+    """A peer is missing: the test is skipped, or fails if this is CI."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
