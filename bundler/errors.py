@@ -170,7 +170,7 @@ class Code(StrEnum):
     CARRIER_SUBJECT = "carrier.subject", "a referrer whose subject is another manifest"
     CARRIER_OTHER = "carrier.other", "evidence of a kind that is carried and not judged"
     EVIDENCE_UNSIGNED = "evidence.unsigned", "evidence that nobody has signed"
-    EVIDENCE_RUNNABLE = "evidence.runnable", "evidence that could be run as an image, and is not signed as one"
+    EVIDENCE_RUNNABLE = "evidence.runnable", "what was found as evidence, is not proven to be any, and is not signed as an image"
     TLOG_NOT_CHECKED = "tlog.not-checked", "a transparency log entry that the rule does not ask for"
     TIMESTAMP_NOT_CHECKED = "timestamp.not-checked", "a timestamp that the rule does not ask for"
     CERTIFICATE_NOT_CHECKED = "certificate.not-checked", "a certificate beside a signature by a pinned key"

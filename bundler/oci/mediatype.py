@@ -23,14 +23,6 @@ SIGSTORE_BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json"
 NOTATION = "application/vnd.cncf.notary.signature"
 
 SIGNED = (SIMPLE_SIGNING, DSSE, SIGSTORE_BUNDLE, NOTATION)  # prefixes of what holds a signature
-SBOMS = (
-    "text/spdx",
-    "application/spdx",
-    "application/vnd.cyclonedx",
-    "application/vnd.syft+json",
-)  # prefixes; cosign's SBOM_SPEC.md and what oras users attach
-
-TEXTS = (*SIGNED, *SBOMS, IN_TOTO)  # prefixes of what is evidence, and therefore text
 
 FOREIGN_LAYERS = frozenset(
     {

@@ -1,7 +1,6 @@
 """An image between places: its documents, where its evidence belongs, and the type that only a passed verdict opens."""
 
-import codecs
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from bundler.bundle.seal import LeftOut, Lookup
@@ -13,6 +12,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.proven import attestations, is_proven
 from bundler.trust.verdict import Verdict
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
@@ -53,11 +53,13 @@ class Carried:
         return tagged or any(_is_signature(document) for document in self.evidence)
 
     def image(self, chunks: Chunks) -> Image:
-        """What is judged. Of its own layers only those are read that say they are attestations, as BuildKit's do."""
-        own = (self.documents[digest] for digest in self.own)
-        stated = {b.digest: b for d in own for b in d.blobs if b.media_type.startswith(mediatype.TEXTS) and b.digest not in self.absent}
-        texts = frozenset(blob.digest for blob in stated.values() if _is_text(verified(blob, chunks(blob))))
-        return Image(reference=self.reference, root=self.root, documents=dict(self.documents), texts=texts)
+        """What is judged. Of its own layers only those are read that stand in its index as BuildKit's attestations do."""
+
+        def read(layer: Descriptor) -> bytes | None:
+            return None if layer.digest in self.absent else gathered(layer, chunks(layer))
+
+        stated = attestations(self.documents, self.root, read)
+        return Image(reference=self.reference, root=self.root, documents=dict(self.documents), attestations=stated)
 
     def evidences(self, chunks: Chunks) -> Iterator[Evidence]:
         """Every piece of evidence, read one at a time."""
@@ -71,15 +73,15 @@ class Carried:
     def _pieces(self, subject: Digest, form: Form, document: Document, chunks: Chunks) -> Iterator[Evidence]:
         layers = document.content.layers if isinstance(document.content, Manifest) else ()
         if not layers:
-            yield Evidence(subject, form, document, None, None, is_text=False)
+            yield Evidence(subject, form, document, None, None, is_proven=False)
         for layer in layers:
             if layer.digest in self.absent:
-                yield Evidence(subject, form, document, layer, None, is_text=False)
+                yield Evidence(subject, form, document, layer, None, is_proven=False)
             elif layer.size <= MAX_EVIDENCE:
                 payload = gathered(layer, chunks(layer))
-                yield Evidence(subject, form, document, layer, payload, is_text=_is_text((payload,)))
+                yield Evidence(subject, form, document, layer, payload, is_proven=is_proven((payload,)))
             else:
-                yield Evidence(subject, form, document, layer, None, is_text=_is_text(verified(layer, chunks(layer))))
+                yield Evidence(subject, form, document, layer, None, is_proven=is_proven(verified(layer, chunks(layer))))
 
     def among(self, admitted: Set[Digest]) -> list[Document]:
         """The ``admitted`` evidence, each piece with what is below it; in the order found."""
@@ -129,16 +131,3 @@ def _is_signature(document: Document) -> bool:
         return False
     kinds = (document.content.kind, *(layer.media_type for layer in document.content.layers))
     return any(kind.startswith(mediatype.SIGNED) for kind in kinds)
-
-
-def _is_text(chunks: Iterable[bytes]) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for chunk in chunks:
-            if b"\0" in chunk:  # valid UTF-8, and in every archive
-                return False
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True

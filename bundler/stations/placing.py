@@ -17,6 +17,7 @@ from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted, Carried
 from bundler.stations.joining import Tagged, list_referrers, tagged
 from bundler.trust.evidence import Form
+from bundler.trust.proven import is_about
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
 Report = Callable[[int], None]
@@ -148,8 +149,13 @@ class Placer:
         tags: dict[Digest, list[tuple[Digest, Form]]] = {}
         for lookup in carried.lookups:
             for found in lookup.found:
-                if found.form != Form.REFERRER and found.digest in admitted:
-                    tags.setdefault(found.digest, []).append((lookup.manifest, Form(found.form)))
+                form = Form(found.form)
+                if (
+                    form is not Form.REFERRER
+                    and found.digest in admitted
+                    and is_about(carried.documents[found.digest], lookup.manifest, form)
+                ):
+                    tags.setdefault(found.digest, []).append((lookup.manifest, form))
         referring: dict[Digest, list[Document]] = {}
         for document in parts_first(whole.evidence):
             named = [self._tag(document, subject, form, whole) for subject, form in tags.get(document.digest, ())]

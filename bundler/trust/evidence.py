@@ -29,8 +29,8 @@ class Image:
     root: Digest
     documents: dict[Digest, Document] = field(hash=False)
     """The root, all carried manifests and indexes below it, every evidence manifest and what is below those."""
-    texts: frozenset[Digest] = frozenset()
-    """Layers of its own manifests that were read and hold text, as BuildKit's attestations do; no other is taken for text."""
+    attestations: frozenset[Digest] = frozenset()
+    """Those of its own manifests that are proven to be BuildKit's attestations of a sibling (:func:`proven.attestations`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,5 @@ class Evidence:
     layer: Descriptor | None
     payload: bytes | None = field(repr=False)
     """The layer's bytes, already checked against its digest and size; None above MAX_EVIDENCE and where there is no layer."""
-    is_text: bool
-    """Whether the layer is UTF-8 text, as every signature, attestation and SBOM is, and no archive is."""
+    is_proven: bool
+    """Whether the layer's bytes are proven to be evidence (:func:`proven.is_proven`); whatever is not is treated as code."""

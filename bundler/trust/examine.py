@@ -100,14 +100,15 @@ def _reader(piece: Evidence) -> Callable[[Layer], Offer] | None:
 
 
 def _subject(image: Image, piece: Evidence) -> Document:
-    """The manifest that ``piece`` was found for, which a referrer must describe exactly (distribution-spec, "Listing Referrers")."""
+    """The manifest that ``piece`` was found for, which one with a subject, by whatever way it was found, must describe exactly
+    (distribution-spec, "Listing Referrers")."""
     subject = image.documents.get(piece.subject)
     if subject is None:
         raise TrustError("evidence about a manifest that is not carried", code=Code.CARRIER_SUBJECT, found=piece.subject)
-    if piece.form is Form.REFERRER:
-        said, wanted = piece.document.subject, subject.descriptor
+    said, wanted = piece.document.subject, subject.descriptor
+    if piece.form is Form.REFERRER or said is not None:
         same = said is not None and (said.digest, said.size, said.media_type) == (wanted.digest, wanted.size, wanted.media_type)
-        need(same, Code.CARRIER_SUBJECT, "a referrer to something else", found=_described(said), wanted=_described(wanted))
+        need(same, Code.CARRIER_SUBJECT, "evidence that refers to something else", found=_described(said), wanted=_described(wanted))
     return subject
 
 

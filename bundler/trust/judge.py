@@ -11,12 +11,12 @@ from datetime import datetime
 from itertools import chain
 
 from bundler.errors import Code
-from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
-from bundler.trust.evidence import Evidence, Form, Image
+from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Fact, Finding, examine
 from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
+from bundler.trust.proven import is_about, is_evidence
 from bundler.trust.verdict import Check, Outcome, Verdict
 
 MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
@@ -47,8 +47,8 @@ class _Heard:
     """The manifests of evidence."""
     about: frozenset[tuple[Digest, Digest]]
     """Which manifest has which evidence."""
-    texts: frozenset[Digest]
-    """Layers that hold text."""
+    proven: frozenset[Digest]
+    """Layers of evidence that are proven to be evidence."""
     crowded: tuple[Digest, ...]
     """Manifests about which more was found than is looked at."""
 
@@ -57,13 +57,13 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
     findings: list[Finding] = []
     carriers: dict[Digest, Document] = {}
     about: set[tuple[Digest, Digest]] = set()
-    texts: set[Digest] = set(image.texts)
+    proven: set[Digest] = set()
     counted: Counter[Digest] = Counter()
     for piece in evidence:
         counted[piece.subject] += 1
         carriers[piece.document.digest] = piece.document
-        texts |= {piece.layer.digest} if piece.layer and piece.is_text else set()
-        about |= {(piece.subject, piece.document.digest)} if _is_about(piece) else set()
+        proven |= {piece.layer.digest} if piece.layer and piece.is_proven else set()
+        about |= {(piece.subject, piece.document.digest)} if is_about(piece.document, piece.subject, piece.form) else set()
         if counted[piece.subject] <= MAX_PIECES:
             findings.append(examine(rule, image, piece, at=at))
     crowded = {subject for subject, number in counted.items() if number > MAX_PIECES}
@@ -71,15 +71,9 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
         findings=tuple(sorted((f for f in findings if f.subject not in crowded), key=lambda finding: finding.piece)),
         carriers=carriers,
         about=frozenset(about),
-        texts=frozenset(texts),
+        proven=frozenset(proven),
         crowded=tuple(sorted(crowded)),
     )
-
-
-def _is_about(piece: Evidence) -> bool:
-    """A tag says whose evidence it is; a referrer says so itself, and wherever it is pushed it will be that one's."""
-    subject = piece.document.subject
-    return piece.form is not Form.REFERRER or (subject is not None and subject.digest == piece.subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +99,13 @@ class _Case:
         )
 
     def _standing(self) -> frozenset[Digest]:
-        """The evidence that is evidence: all that could not be run, and what could be and passes as an image itself.
+        """The evidence that may enter: what is proven to be evidence, and what is not and passes as an image itself.
 
         That may rest on further evidence, so this is asked until nothing is added.
         """
-        runnable = {digest for digest, document in self.heard.carriers.items() if self._could_run(document)}
-        standing = self.heard.carriers.keys() - runnable
-        while passing := {d for d in runnable - standing if _all_passed(self._asked_of(d, self._facts(standing)))}:
+        code = self._code()
+        standing = self.heard.carriers.keys() - code
+        while passing := {d for d in code - standing if _all_passed(self._asked_of(d, self._facts(standing)))}:
             standing |= passing
         return frozenset(standing)
 
@@ -124,18 +118,15 @@ class _Case:
                     facts[finding.subject].append(fact)
         return facts
 
-    def _could_run(self, document: Document) -> bool:
-        """An index, or an image with a layer that is not known to be text of a signature, an attestation or an SBOM."""
-        if not isinstance(document.content, Manifest):
-            return True
-        texts = (layer.media_type.startswith(mediatype.TEXTS) and layer.digest in self.heard.texts for layer in document.content.layers)
-        return document.content.is_image and not all(texts)
+    def _code(self) -> frozenset[Digest]:
+        """What was found as evidence and is not proven to be any."""
+        return frozenset(digest for digest, document in self.heard.carriers.items() if not is_evidence(document, self.heard.proven))
 
     def _nodes(self, root: Digest, which: Node) -> tuple[Digest, ...]:
         """The manifests that must be signed for ``root``; never none."""
         if which is Node.REFERENCE:
             return (root,)
-        below = tuple(d.digest for d in self._below(root) if isinstance(d.content, Manifest) and self._could_run(d))
+        below = tuple(d.digest for d in self._below(root) if isinstance(d.content, Manifest) and d.digest not in self.image.attestations)
         return (root, *below) if which is Node.BOTH else below or (root,)
 
     def _asked_nodes(self) -> frozenset[Digest]:
@@ -197,11 +188,12 @@ class _Case:
         for subject in self.heard.crowded:
             yield _asked(subject, "evidence", Code.LIMIT_EVIDENCE, f"more than {MAX_PIECES} pieces of evidence, of which none is judged")
         yield from self._in_indexes()
-        for digest in sorted(digest for digest, document in self.heard.carriers.items() if self._could_run(document)):
+        for digest in sorted(self._code()):
             if digest in standing:
-                yield Check("evidence", Outcome.PASSED, None, "could be run, and is signed as an image itself", digest, _SPEC)
+                yield Check("evidence", Outcome.PASSED, None, "not proven to be evidence, and signed as an image itself", digest, _SPEC)
             else:
-                yield _asked(digest, "evidence", Code.EVIDENCE_RUNNABLE, "could be run as an image, and is not signed as one")
+                detail = "not proven to be evidence, so it is treated as code, and it is not signed as an image"
+                yield _asked(digest, "evidence", Code.EVIDENCE_RUNNABLE, detail)
         for check in dict.fromkeys(check for finding in self.heard.findings for check in finding.checks):
             yield self._with_its_own_signatures(check, facts)
 

@@ -160,8 +160,9 @@ class Content:
         images = [(self.image(words, platform), Platform.parse(platform)) for platform in PLATFORMS]
         listed = [image.descriptor.to_json() | {"platform": platform.to_json()} for image, platform in images]
         for image, _ in images:
-            statement = {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.2", "subject": []}
-            layer = self.blob(json.dumps(statement | {"predicate": {"for": str(image.digest)}}).encode(), "application/vnd.in-toto+json")
+            subject = {"name": "_", "digest": {image.digest.algorithm: image.digest.encoded}}
+            statement = {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.2", "predicate": {}}
+            layer = self.blob(json.dumps(statement | {"subject": [subject]}).encode(), "application/vnd.in-toto+json")
             config = {"architecture": "unknown", "os": "unknown", "rootfs": {"type": "layers", "diff_ids": [str(layer.digest)]}}
             beside = self.manifest(self.blob(json.dumps(config).encode(), mediatype.OCI_CONFIG), [layer])
             names = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}

@@ -29,6 +29,7 @@ from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey, Role
 from bundler.trust.policy import Policy
+from bundler.trust.proven import attestations, is_proven
 from bundler.trust.verdict import Check, Outcome, Verdict
 from tests.support.layouts import Content
 
@@ -272,16 +273,14 @@ class Scene:
         return [self._piece(subject, form, document, layer) for layer in layers or (None,)]
 
     def _piece(self, subject: Digest, form: Form, document: Document, layer: Descriptor | None) -> Evidence:
-        data = self.content.blobs[layer.digest] if layer else None
+        data = self.content.blobs.get(layer.digest) if layer else None
         kept = data if data is not None and len(data) <= MAX_EVIDENCE else None
-        return Evidence(subject, form, document, layer, kept, is_text=_is_text(data))
+        return Evidence(subject, form, document, layer, kept, is_proven=data is not None and is_proven((data,)))
 
     @property
     def image(self) -> Image:
-        below = [d for d in self.content.below(self.root) if isinstance(d.content, Manifest)]
-        layers = {layer.digest for d in below if isinstance(d.content, Manifest) for layer in d.content.layers}
-        texts = frozenset(digest for digest in layers if _is_text(self.content.blobs.get(digest)))
-        return Image(Reference.parse(self.name).carried, self.root.digest, dict(self.content.documents), texts)
+        stated = attestations(self.content.documents, self.root.digest, lambda layer: self.content.blobs.get(layer.digest))
+        return Image(Reference.parse(self.name).carried, self.root.digest, dict(self.content.documents), stated)
 
     def judge(self, policy: Policy, evidence: Iterable[Evidence] | None = None) -> Verdict:
         return judge(policy, self.image, self.evidence if evidence is None else evidence, at=AT)
@@ -290,13 +289,6 @@ class Scene:
         """A Sigstore bundle as a referrer."""
         raw = json.dumps(made).encode()
         return self.content.artifact(raw, mediatype.SIGSTORE_BUNDLE_V03, subject=subject or self.root, annotations=annotations)
-
-
-def _is_text(data: bytes | None) -> bool:
-    try:
-        return data is not None and "\0" not in data.decode()
-    except UnicodeDecodeError:
-        return False
 
 
 # --- what is seen ---

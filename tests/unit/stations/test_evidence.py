@@ -50,8 +50,11 @@ def bundle(content: Content, subject: Document) -> object:
     return content.bundle(subject, json.dumps(signing.bundle(signing.dsse(subject))).encode(), predicate_type=signing.SIGN)
 
 
+COSE = b"\xd2\x84\x43\xa1\x01\x26\xa0\x42{}\x41s"  # COSE_Sign1: the algorithm ES256, nothing unprotected, a payload, a signature
+
+
 def notation(content: Content, subject: Document) -> object:
-    return [content.notation(subject, b'{"payload":"e30"}'), content.notation(subject, b"\xd2\x84", cose=True)]
+    return [content.notation(subject, b'{"payload":"e30"}'), content.notation(subject, COSE, cose=True)]
 
 
 def others(content: Content, subject: Document) -> object:

@@ -31,19 +31,20 @@ def judged(fixtures: Path, fixture: str, *keys: str, threshold: int = 1, **rule:
     files = {f"keys/{key}": (fixtures / key).read_bytes() for key in keys}
     asked = toml({"scope": "**", "signer": [{"key": path} for path in files], "threshold": threshold, **rule})
     document = Document.parse((fixtures / fixture / "manifest.json").read_bytes())
-    carrier = Content().artifact()
-    evidence = [_piece(document.digest, carrier, path) for path in sorted((fixtures / fixture).glob("signature-*"))]
+    evidence = [_piece(document.digest, path) for path in sorted((fixtures / fixture).glob("signature-*"))]
     image = Image(Reference.parse(f"{REPOSITORY}:v1"), document.digest, {document.digest: document})
     return judge(Policy.parse(asked, files), image, evidence, at=AT)
 
 
-def _piece(subject: Digest, carrier: Document, path: Path) -> Evidence:
+def _piece(subject: Digest, path: Path) -> Evidence:
     _, _, told = path.read_bytes().partition(b"\n")
     value = json.loads(told)
     payload = base64.b64decode(value["payload"])
     described = Descriptor.of(payload, value["mimeType"])
     layer = Descriptor(described.media_type, described.digest, described.size, annotations=value["annotations"])
-    return Evidence(subject, Form.SIG, carrier, layer, payload, is_text=True)
+    content = Content()
+    carrier = content.manifest(content.blob(b"{}"), [layer])
+    return Evidence(subject, Form.SIG, carrier, layer, payload, is_proven=True)
 
 
 VALID = {

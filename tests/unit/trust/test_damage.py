@@ -12,6 +12,7 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.trust.evidence import Evidence, Form
 from bundler.trust.verdict import Outcome, Verdict
+from tests.support.layouts import Content
 from tests.support.signing import OTHER, P256, SPDX, V01, Scene, att, b64, bundle, dsse, envelope, message, policy, rule, signed, statement
 
 SIGNATURE = "dev.cosignproject.cosign/signature"
@@ -28,7 +29,7 @@ FORMS = {
     "old bundle": (mediatype.SIGSTORE_BUNDLE_V03, json.dumps(bundle(dsse(SUBJECT), media_type=V01, tlogEntries=[{}])).encode(), SIGNED),
     "attestation bundle": (mediatype.SIGSTORE_BUNDLE_V03, json.dumps(bundle(dsse(SUBJECT, predicate_type=SPDX))).encode(), ATTESTED),
 }
-CARRIER = SCENE.content.artifact(b"carrier")
+CONFIG = SCENE.content.blob(b"{}")
 
 
 def judged(form: str, payload: bytes, signature: str | None = None) -> Verdict:
@@ -36,7 +37,8 @@ def judged(form: str, payload: bytes, signature: str | None = None) -> Verdict:
     told = {SIGNATURE: b64(signed(SUBJECT)[1]) if signature is None else signature}
     described = Descriptor.of(payload, media_type)
     layer = Descriptor(described.media_type, described.digest, described.size, annotations=told if form == "sig" else {})
-    return SCENE.judge(asked, [Evidence(SUBJECT.digest, Form.SIG, CARRIER, layer, payload, is_text=True)])
+    carrier = Content().manifest(CONFIG, [described])
+    return SCENE.judge(asked, [Evidence(SUBJECT.digest, Form.SIG, carrier, layer, payload, is_proven=True)])
 
 
 def changes(data: bytes) -> Iterator[bytes]:
@@ -67,7 +69,7 @@ def test_evidence_that_is_damaged_fails_or_says_the_same(form: str):
         verdict = judged(form, changed)
         survived += verdict.passed
         assert verdict.signers == (signers if verdict.passed else ())
-        assert verdict.passed or any(check.outcome is Outcome.FAILED and check.subject == CARRIER.digest for check in verdict.checks)
+        assert verdict.passed or any(check.outcome is Outcome.FAILED and check.subject != SUBJECT.digest for check in verdict.checks)
     assert survived == 0 if form == "sig" else survived < len(whole) // 2
 
 

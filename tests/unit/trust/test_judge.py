@@ -666,7 +666,7 @@ def test_platforms_that_are_not_carried_are_not_asked_for(index: Scene):
     assert {check.subject for check in verdict.checks} == {index.root.digest}
 
 
-def test_buildkits_attestations_are_text_and_need_no_signature_of_their_own():
+def test_buildkits_attestations_are_statements_and_need_no_signature_of_their_own():
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
     for platform in scene.platforms[:2]:
@@ -703,7 +703,7 @@ def bare(scene: Scene) -> Image:
 
 
 def test_what_only_says_that_it_is_an_attestation_must_be_signed():
-    """Platform and annotations are not asked; what is no text could be run."""
+    """Its place in the index is not enough: each layer must be read and be a statement about its sibling."""
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
     for platform in scene.platforms[:2]:

@@ -1,4 +1,4 @@
-"""What enters beside an image, and what could be run instead (design.md 4, "What enters beside an admitted image")."""
+"""What enters beside an image: what is proven to be evidence, and nothing else without a signature of its own."""
 
 import json
 
@@ -10,7 +10,7 @@ from bundler.oci.manifest import Document
 from bundler.trust.evidence import Form
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import LAYER
-from tests.support.signing import P256, SPDX, Scene, att, bundle, codes, dsse, message, policy, rule, signed
+from tests.support.signing import P256, SPDX, Scene, att, bundle, codes, dsse, message, policy, rule, signed, statement
 
 RULE = policy(rule(P256))
 SBOM = b'{"spdxVersion": "SPDX-2.3"}'
@@ -45,10 +45,10 @@ def test_all_that_was_found_and_could_not_be_run_enters(scene: Scene):
         content.sbom(root.digest, SBOM),
         scene.add(bundle(dsse(root))),
         content.notation(root, b"{}"),
-        content.artifact(b"\0binary", "application/vnd.example.thing", subject=root),
+        content.artifact(b"Of a type that nobody knows.\n", "application/vnd.example.thing", subject=root),
         artifact(scene, [text(scene, "application/vnd.in-toto+json"), text(scene, "application/vnd.cyclonedx+json")]),
         artifact(scene, []),
-        artifact(scene, [content.blob(b"\0", LAYER)], config="application/vnd.example.config.v1+json"),
+        artifact(scene, [text(scene, LAYER, b"text, whatever its type says")], config="application/vnd.example.config.v1+json"),
     ]
     verdict = scene.judge(RULE)
     assert verdict.passed
@@ -76,7 +76,9 @@ def test_a_refused_image_brings_nothing(scene: Scene):
 RUNNABLE = {
     "an image": lambda scene: artifact(scene, [scene.content.layer("evil")]),
     "an image in docker's words": lambda scene: artifact(scene, [scene.content.layer("evil")], config=mediatype.DOCKER_CONFIG),
-    "text of an unknown type": lambda scene: artifact(scene, [text(scene, "text/plain")]),
+    "an image whose config is of another type": lambda scene: artifact(scene, [scene.content.layer("evil")], config="text/html"),
+    "an artifact that holds something binary": lambda scene: scene.content.artifact(b"\0", "application/vnd.x.y", subject=scene.root),
+    "a layer that is not carried": lambda scene: artifact(scene, [scene.content.image(foreign=True).blobs[-1]]),
     "a known type that holds no text": lambda scene: artifact(scene, [text(scene, "text/spdx", b"ustar\0")]),
     "one layer among many": lambda scene: artifact(
         scene, [text(scene, "text/spdx"), scene.content.layer("evil"), text(scene, "text/spdx")]
@@ -107,7 +109,7 @@ def test_it_does_not_enter_by_a_tag_either(scene: Scene, form: Form):
     assert evil.digest not in verdict.admitted
 
 
-def test_a_layer_that_nobody_has_read_is_no_text(scene: Scene):
+def test_a_layer_that_nobody_has_read_is_not_proven(scene: Scene):
     artifact(scene, [text(scene, "text/spdx"), text(scene, "application/vnd.cyclonedx+json", b"<bom/>")])
     whole = [piece for piece in scene.evidence if piece.form is Form.REFERRER]
     rest = [piece for piece in scene.evidence if piece.form is not Form.REFERRER]
@@ -190,6 +192,97 @@ def test_a_referrer_to_another_manifest_does_not_enter(scene: Scene):
     assert verdict.passed
     assert stray.digest not in verdict.admitted
     assert codes(verdict) == {"carrier.subject"}
+
+
+@pytest.mark.parametrize("form", [Form.SIG, Form.ATT, Form.SBOM])
+def test_what_was_found_by_a_tag_and_refers_to_another_manifest_does_not_enter(scene: Scene, form: Form):
+    """Pushed, it would be that one's; and no signature in it counts."""
+    evidence = scene.evidence
+    other = scene.content.image("another")
+    carrier = scene.content.artifact(json.dumps(bundle(message(scene.root))).encode(), mediatype.SIGSTORE_BUNDLE_V03, subject=other)
+    verdict = scene.judge(RULE, [*evidence, *scene.pieces(scene.root.digest, form, carrier)])
+    assert verdict.passed
+    assert carrier.digest not in verdict.admitted
+    assert codes(verdict) == {"carrier.subject"}
+    assert not scene.judge(RULE, scene.pieces(scene.root.digest, form, carrier)).passed
+
+
+def test_what_was_found_by_a_tag_and_refers_to_the_same_manifest_enters(scene: Scene):
+    carrier = scene.content.artifact(SBOM, "application/spdx+json", subject=scene.root)
+    scene.content.tags[f"{scene.root.digest.tag}.sbom"] = carrier
+    verdict = scene.judge(RULE)
+    assert carrier.digest in verdict.admitted
+    assert codes(verdict) == set()
+
+
+# --- which manifests below an index need no signature of their own ---
+
+
+def buildkit(scene: Scene, *, listed: dict[str, object] | None = None, layers: list[bytes] | None = None, again: bool = False) -> Verdict:
+    """An index of a signed platform and an attestation of it, of which ``listed`` and ``layers`` change what is said."""
+    image = scene.content.image("platform")
+    scene.content.sig(image.digest, signed(image))
+    payloads = [about(image)] if layers is None else layers
+    beside = scene.content.manifest(
+        scene.content.blob(b"{}"), [scene.content.blob(each, "application/vnd.in-toto+json") for each in payloads]
+    )
+    said = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
+    unknown = {"architecture": "unknown", "os": "unknown"}
+    told = beside.descriptor.to_json() | {"annotations": said, "platform": unknown} | (listed or {})
+    children = [image.descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}, told]
+    children += [beside.descriptor.to_json()] if again else []
+    scene.root = scene.content.document({"mediaType": mediatype.OCI_INDEX, "manifests": children})
+    return scene.judge(policy(rule(P256, node="platforms")))
+
+
+def about(document: Document) -> bytes:
+    return statement(document)
+
+
+def test_an_attestation_of_a_sibling_needs_no_signature(scene: Scene):
+    assert buildkit(scene).passed
+
+
+OTHERWISE = {
+    "of a platform that something runs on": {"listed": {"platform": {"architecture": "amd64", "os": "linux"}}},
+    "of no platform": {"listed": {"platform": None}},
+    "without the annotations": {"listed": {"annotations": {}}},
+    "of another type": {"listed": {"annotations": {"vnd.docker.reference.type": "other"}}},
+    "of nothing that stands beside it": {
+        "listed": {
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": "sha256:" + "0" * 64}
+        }
+    },
+    "listed once more as something else": {"again": True},
+    "without layers": {"layers": []},
+    "that holds JSON": {"layers": [b"{}"]},
+    "that holds text": {"layers": [b"text"]},
+    "that holds a tar": {"layers": [b"ustar\0"]},
+    "about another manifest": {"layers": [about(Scene.of_index().root)]},
+}
+
+
+@pytest.mark.parametrize("changed", OTHERWISE.values(), ids=OTHERWISE)
+def test_what_is_not_wholly_an_attestation_of_a_sibling_must_be_signed(scene: Scene, changed):
+    verdict = buildkit(scene, **changed)
+    assert not verdict.passed
+    assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
+
+
+def test_each_layer_of_an_attestation_must_be_a_statement(scene: Scene):
+    assert buildkit(scene, layers=[about(scene.content.image("platform"))] * 2).passed
+    assert not buildkit(scene, layers=[about(scene.content.image("platform")), b"text"]).passed
+
+
+@pytest.mark.parametrize("config", ["application/octet-stream", mediatype.EMPTY, "text/html", mediatype.OCI_CONFIG])
+def test_a_child_is_a_platform_whatever_its_config_is(scene: Scene, config: str):
+    """docker, containerd and podman run it."""
+    good = scene.content.image("good")
+    scene.content.sig(good.digest, signed(good))
+    evil = scene.content.manifest(scene.content.blob(b"{}", config), [scene.content.layer("evil")], media_type=mediatype.DOCKER_MANIFEST)
+    scene.root = scene.content.index(children=[evil, good])
+    verdict = scene.judge(policy(rule(P256, node="platforms")))
+    assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
 
 
 def test_what_is_below_an_index_that_enters_counts_as_there(scene: Scene):

@@ -103,7 +103,9 @@ def judged(root: bytes, *, identity: str = "mitr@redhat.com", issuer: str = "htt
     described = Descriptor.of(payload, value["mimeType"])
     layer = Descriptor(described.media_type, described.digest, described.size, annotations=value["annotations"])
     document = Document.parse((fixture / "manifest.json").read_bytes())
-    piece = Evidence(document.digest, Form.SIG, Content().artifact(), layer, payload, is_text=True)
+    content = Content()
+    carrier = content.manifest(content.blob(b"{}"), [layer])
+    piece = Evidence(document.digest, Form.SIG, carrier, layer, payload, is_proven=True)
     image = Image(Reference.parse("192.168.64.2:5000/cosign-signed/fulcio-rekor-1:latest"), document.digest, {document.digest: document})
     text = f"""version = 1
 serial = 1

@@ -1,0 +1,256 @@
+"""What is proven to be evidence. Everything else is treated as code, and needs a signature of its own.
+
+A list of what is known to run is never complete: runtimes run manifests whose config is of any type, and unpack text that is
+a tar as well. So the question is turned round. Evidence is a manifest of which every layer is carried and is shown, by its
+bytes, to be of a form that people read and nothing unpacks. What its manifest, its config and its layers call themselves
+plays no part.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+from bundler import strictjson
+from bundler.errors import BundlerError, FormatError
+from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from bundler.trust.evidence import MAX_EVIDENCE, Form
+from bundler.trust.notation import cbor
+from bundler.trust.notation.envelope import MAX_ENVELOPE
+from bundler.trust.statement import TYPES, Statement
+
+TAR_BLOCK = 512  # POSIX pax, "ustar Interchange Format": a header is one block
+_HEAD = 1536  # bytes that tell what unpacks: the last magic, that of erofs, stands at 1024
+
+# What begins with one of these, something unpacks. Only those that could begin a text or a COSE envelope stand here: gzip, xz,
+# lz4, wasm, ELF and the headers of zip hold control characters, zstd and compress hold bytes that are not UTF-8.
+_MAGIC = (
+    b"BZh",  # bzip2
+    b"hsqs",  # squashfs, and its older and byte-swapped forms
+    b"sqsh",
+    b"hsqt",
+    b"tqsh",
+    b"shsq",
+    b"qshs",
+    b"070701",  # cpio: new ASCII, with a checksum, old ASCII, and binary in both byte orders
+    b"070702",
+    b"070707",
+    b"\xc7\x71",
+    b"\x71\xc7",
+    b"!<arch>",  # ar, and so Debian's packages
+    b"!<thin>",
+    b"LZIP",
+    b"LRZI",
+    b"7z\xbc\xaf",
+    b"xar!",
+    b"-rom1fs-",
+)
+_EROFS_AT, _EROFS = 1024, b"\xe2\xe1\xf5\xe0"
+_CONTROLS = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\t\n\r")
+_COSE_SIGN1 = b"\xd2\x84"  # tag 18, an array of four (RFC 9052, section 4.2)
+_CHECKSUM = slice(148, 156)
+_OCTAL, _BASE64 = re.compile(rb"[0-7]+"), re.compile(rb"[A-Za-z0-9+/]+")
+_DIGITS64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+class Kind(StrEnum):
+    """As what a layer is proven."""
+
+    SIMPLE_SIGNING = "simple signing"
+    DSSE = "DSSE"
+    BUNDLE = "Sigstore bundle"
+    JWS = "Notation JWS"
+    COSE = "Notation COSE"
+    STATEMENT = "in-toto statement"
+    JSON = "JSON"
+    TEXT = "text"
+
+
+def is_proven(chunks: Iterable[bytes]) -> bool:
+    """Whether a layer that comes in these pieces is proven: text that nothing unpacks, or a COSE_Sign1 of at most 1 MiB.
+
+    What raises in ``chunks`` is raised here. Nothing is kept but the first bytes and what may be COSE; pieces that come after
+    the answer is known are not asked for.
+    """
+    pieces = iter(chunks)
+    head = b""
+    while len(head) < _HEAD and (piece := next(pieces, None)) is not None:
+        head += piece
+    if _unpacks(head):
+        return False
+    if head.startswith(_COSE_SIGN1):
+        return _is_cose(chain((head,), pieces))
+    return _is_text(chain((head,), pieces))
+
+
+def kind_of(payload: bytes) -> Kind | None:
+    """As what a layer of at most MAX_EVIDENCE bytes is proven, by its bytes alone; None for what is not."""
+    if not is_proven((payload,)):
+        return None
+    if payload.startswith(_COSE_SIGN1):
+        return Kind.COSE
+    try:
+        value = strictjson.loads(payload, limit=MAX_EVIDENCE, predicate=True)
+    except FormatError:
+        return Kind.TEXT
+    return _kind_of_json(value)
+
+
+def is_evidence(document: Document, proven: AbstractSet[Digest]) -> bool:
+    """Whether it is a manifest whose layers are all among the ``proven`` ones; one without layers is."""
+    return isinstance(document.content, Manifest) and all(layer.digest in proven for layer in document.content.layers)
+
+
+def is_about(document: Document, subject: Digest, form: Form) -> bool:
+    """Whether evidence that was found for ``subject`` belongs to it.
+
+    A tag says whose evidence it holds. A manifest with a subject says so itself: wherever it is pushed, it will be that
+    one's, so it belongs to no other, by whatever tag it was found.
+    """
+    if document.subject is None:
+        return form is not Form.REFERRER
+    return document.subject.digest == subject
+
+
+def attestations(documents: Mapping[Digest, Document], root: Digest, read: Callable[[Descriptor], bytes | None]) -> frozenset[Digest]:
+    """The manifests below ``root`` that are BuildKit's attestations, and so need no signature where each platform needs one.
+
+    Such a manifest stands in its index as of platform ``unknown/unknown``, as an attestation manifest of a sibling, wherever it
+    is listed; and every layer of it, of at most MAX_EVIDENCE bytes, is an in-toto statement about that sibling. (BuildKit,
+    ``docs/attestations/attestation-storage.md``.) ``read`` gives a layer, or None for one that is not carried.
+    """
+    listed: dict[Digest, set[Digest | None]] = {}
+    for parent in _indexes(documents, root):
+        siblings = {str(child.digest): child for child in parent.children}
+        for child in parent.children:
+            listed.setdefault(child.digest, set()).add(_attested(child, siblings))
+    return frozenset(
+        digest
+        for digest, about in listed.items()
+        if None not in about and all(_states(documents.get(digest), documents.get(each), read) for each in about if each)
+    )
+
+
+def _indexes(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Document]:
+    """The carried indexes from ``root`` down, once each."""
+    waiting, seen = [root], {root}
+    while waiting:
+        document = documents.get(waiting.pop())
+        if document is not None and document.children:
+            yield document
+            fresh = {child.digest for child in document.children} - seen
+            seen |= fresh
+            waiting += fresh
+
+
+def _attested(child: Descriptor, siblings: Mapping[str, Descriptor]) -> Digest | None:
+    """Which sibling it says that it is an attestation of; None where its index lists it as anything else."""
+    named = siblings.get(child.annotations.get(REFERENCE_DIGEST, ""))
+    if child.annotations.get(REFERENCE_TYPE) != "attestation-manifest" or child.platform != Platform("unknown", "unknown"):
+        return None
+    return named.digest if named is not None and REFERENCE_TYPE not in named.annotations else None
+
+
+def _states(attestation: Document | None, sibling: Document | None, read: Callable[[Descriptor], bytes | None]) -> bool:
+    """Whether each layer is a statement about the sibling. Without layers it states nothing."""
+    if sibling is None or attestation is None or not isinstance(attestation.content, Manifest):
+        return False
+    layers = attestation.content.layers
+    return bool(layers) and all(_is_statement(layer, sibling, read) for layer in layers)
+
+
+def _is_statement(layer: Descriptor, sibling: Document, read: Callable[[Descriptor], bytes | None]) -> bool:
+    payload = read(layer) if layer.size <= MAX_EVIDENCE else None
+    if payload is None or not is_proven((payload,)):
+        return False
+    try:
+        Statement.parse(payload).check_about(sibling)
+    except BundlerError:
+        return False
+    return True
+
+
+def _kind_of_json(value: Any) -> Kind:
+    match value:
+        case {"critical": {"identity": _, "image": _, "type": _}}:
+            return Kind.SIMPLE_SIGNING
+        case {"payloadType": _, "payload": _, "signatures": _}:
+            return Kind.DSSE
+        case {"mediaType": str(media_type)} if media_type.startswith(mediatype.SIGSTORE_BUNDLE):
+            return Kind.BUNDLE
+        case {"payload": _, "protected": _, "header": _, "signature": _}:
+            return Kind.JWS
+        case {"_type": str(of), "predicateType": _} if of in TYPES:
+            return Kind.STATEMENT
+    return Kind.JSON
+
+
+def _is_text(chunks: Iterable[bytes]) -> bool:
+    """UTF-8 without control characters but tab, line feed and carriage return."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for chunk in chunks:
+            if len(chunk.translate(None, _CONTROLS)) != len(chunk):
+                return False
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_cose(chunks: Iterable[bytes]) -> bool:
+    """A COSE_Sign1 of the shape that the Notary Project signs with, whatever it says."""
+    raw = bytearray()
+    for chunk in chunks:
+        raw += chunk
+        if len(raw) > MAX_ENVELOPE:
+            return False
+    try:
+        value = cbor.loads(bytes(raw))
+        match value:
+            case cbor.Tagged(tag=18, value=[bytes(protected), dict(), bytes(), bytes()]):
+                return isinstance(cbor.loads(protected), dict)
+    except FormatError:
+        return False
+    return False
+
+
+def _unpacks(head: bytes) -> bool:
+    return head.startswith(_MAGIC) or head[_EROFS_AT:].startswith(_EROFS) or _is_tar(head[:TAR_BLOCK])
+
+
+def _is_tar(block: bytes) -> bool:
+    """Whether a tar reader of any dialect takes the block for a header: its checksum fits, in one reading of its number.
+
+    The sum is of all bytes, with spaces for the checksum itself; old writers took bytes for signed. POSIX writes it in octal;
+    what may stand around the digits, readers do not agree about, so every run of digits is tried. GNU tar also reads numbers
+    in base 256 and, as some of its old versions wrote them, in base 64.
+    """
+    if len(block) < TAR_BLOCK:
+        return False
+    field = block[_CHECKSUM]
+    rest = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
+    unsigned = sum(rest)
+    sums = {unsigned, abs(unsigned - 256 * sum(byte > 127 for byte in rest))}
+    return not sums.isdisjoint(_readings(field))
+
+
+def _readings(field: bytes) -> Iterator[int]:
+    """What the field could say, whatever its sign."""
+    for digits in _OCTAL.findall(field.replace(b"_", b"")):  # Python's int() passes over underscores
+        yield from (int(digits[start:], 8) for start in range(len(digits)))
+    for digits in _BASE64.findall(field):
+        for start in range(len(digits)):
+            number = 0
+            for digit in digits[start:]:
+                number = number * 64 + _DIGITS64.index(digit)
+            yield number
+    yield int.from_bytes(field[1:], "big")
+    yield abs(int.from_bytes(field, "big", signed=True))

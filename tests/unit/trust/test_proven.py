@@ -1,0 +1,229 @@
+"""What is proven to be evidence, by its bytes alone."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+import zstandard
+
+from bundler.trust.proven import Kind, is_proven, kind_of
+from tests.support.layouts import tar_of
+from tests.support.signing import Scene, att, bundle, dsse, signed, statement
+
+ROOT = Scene.of_image().root
+COSE = b"\xd2\x84\x43\xa1\x01\x26\xa0\x42{}\x41s"
+TAR = tar_of({"evil": b"x"})
+JWS = b'{"payload":"e30","protected":"e30","header":{"x5c":[]},"signature":"AA"}'
+
+
+def is_one(data: bytes) -> bool:
+    return is_proven((data,))
+
+
+# --- what is ---
+
+EVIDENCE = {
+    "a simple signing payload": (signed(ROOT)[0], Kind.SIMPLE_SIGNING),
+    "a DSSE envelope": (att(ROOT), Kind.DSSE),
+    "a Sigstore bundle": (json.dumps(bundle(dsse(ROOT))).encode(), Kind.BUNDLE),
+    "a Notation JWS": (JWS, Kind.JWS),
+    "a Notation COSE": (COSE, Kind.COSE),
+    "a statement": (statement(ROOT), Kind.STATEMENT),
+    "a statement of another version": (b'{"_type":"https://x.example/S","predicateType":"x"}', Kind.JSON),
+    "SPDX in JSON": (b'{"spdxVersion":"SPDX-2.3"}', Kind.JSON),
+    "CycloneDX in JSON": (b'{"bomFormat":"CycloneDX"}', Kind.JSON),
+    "a list": (b"[1, 2]", Kind.JSON),
+    "an in-toto link": (b'{"signatures":[],"signed":{"_type":"link"}}', Kind.JSON),
+    "SPDX in tags and values": (b"SPDXVersion: SPDX-2.3\r\nDataLicense: CC0-1.0\r\n", Kind.TEXT),
+    "CycloneDX in XML": (b'<?xml version="1.0"?><bom xmlns="http://cyclonedx.org/schema/bom/1.5"/>', Kind.TEXT),
+    "text behind a byte order mark": (b"\xef\xbb\xbftext", Kind.TEXT),
+    "PGP clear text": (b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n\tapp\n", Kind.TEXT),
+    "words in many letters": ("Grüße, 世界, \U0001f512\n".encode(), Kind.TEXT),
+    "nothing": (b"", Kind.TEXT),
+    "a line for each object": (b"{}\n{}\n", Kind.TEXT),
+    "one block of spaces": (b" " * 512, Kind.TEXT),
+    "more than one block of digits": (b"0123456789" * 100, Kind.TEXT),
+}
+
+
+@pytest.mark.parametrize(("data", "kind"), EVIDENCE.values(), ids=EVIDENCE)
+def test_evidence_is_proven_whole_and_in_pieces(data: bytes, kind: Kind):
+    assert kind_of(data) is kind
+    assert is_proven(data[at : at + 1] for at in range(len(data)))
+
+
+# --- what is not ---
+
+
+def packed(module: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(module, b"x")
+    return buffer.getvalue()
+
+
+CODE = {
+    "gzip": gzip.compress(TAR),
+    "bzip2": bz2.compress(TAR),
+    "xz": lzma.compress(TAR),
+    "lzma": lzma.compress(TAR, format=lzma.FORMAT_ALONE),
+    "zstd": zstandard.compress(TAR),
+    "a zstd skippable frame": b"\x50\x2a\x4d\x18\x04\0\0\0text" + zstandard.compress(TAR),
+    "lz4": b"\x04\x22\x4d\x18",
+    "zip": packed("evil"),
+    "the head of a bzip2 in text": b"BZh91AY&SY",
+    "squashfs": b"hsqs and text",
+    "squashfs of the other byte order": b"sqsh and text",
+    "cpio": b"070701" + b"0" * 104,
+    "cpio with checksums": b"070702" + b"0" * 104,
+    "cpio of old": b"070707" + b"0" * 70,
+    "binary cpio that is UTF-8": b"\x71\xc7\x80text",
+    "ar": b"!<arch>\ntext",
+    "thin ar": b"!<thin>\ntext",
+    "lzip": b"LZIP\x01",
+    "wasm": b"\0asm\x01\0\0\0",
+    "ELF": b"\x7fELF",
+    "tar": TAR,
+    "NUL": b"text\0text",
+    "an escape": b"\x1b[2J",
+    "DEL in text": b"a\x7fb",
+    "DEL in JSON": b'{"a":"\x7f"}',
+    "a form feed": b"a\x0cb",
+    "Latin-1": b"Gr\xfc\xdfe",
+    "UTF-16": "text".encode("utf-16"),
+    "a surrogate": b"\xed\xa0\x80",
+    "a character that is cut": b"text\xc3",
+    "COSE that is cut": COSE[:-1],
+    "COSE and more": COSE + b"more",
+    "COSE under another tag": b"\xd1" + COSE[1:],
+    "COSE of five": b"\xd2\x85" + COSE[2:] + b"\x40",
+    "COSE whose header is not a map": b"\xd2\x84\x41\x01\xa0\x42{}\x41s",
+    "COSE whose header is not CBOR": b"\xd2\x84\x41\xff\xa0\x42{}\x41s",
+    "COSE without a payload": b"\xd2\x84\x43\xa1\x01\x26\xa0\xf6\x41s",
+    "CBOR of another kind": b"\xd2\x84\x01\x02\x03\x04",
+    "COSE over its limit": b"\xd2\x84\x43\xa1\x01\x26\xa0\x5a\x00\x10\x00\x00" + b" " * (1 << 20) + b"\x41s",
+}
+
+
+@pytest.mark.parametrize("data", CODE.values(), ids=CODE)
+def test_all_else_is_not_proven_whole_or_in_pieces(data: bytes):
+    assert not is_one(data)
+    assert kind_of(data) is None
+    assert not is_proven(data[at : at + 7] for at in range(0, len(data), 7))
+
+
+def test_a_control_character_far_behind_is_found():
+    assert is_one(b"text\n" * 100_000)
+    assert not is_one(b"text\n" * 100_000 + b"\0")
+
+
+def test_what_unpacks_is_not_read_to_its_end():
+    def pieces() -> Iterator[bytes]:
+        yield TAR * 2
+        raise AssertionError("the rest was asked for")
+
+    assert not is_proven(pieces())
+
+
+def test_erofs_is_found_at_its_place():
+    superblock = b"\xe2\xe1\xf5\xe0"
+    envelope = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0" + b" " * 1014 + superblock + b" " * 982 + b"\x41s"
+    assert not is_one(envelope)
+    assert is_one(envelope.replace(superblock, b"    "))
+
+
+# --- a tar that is text as well ---
+
+
+def header(checksum: bytes, *, size: bytes = b"00000000000 ", fill: bytes = b"x") -> bytes:
+    """A header of the oldest form whose fields are full, so that it has no NUL, but for the checksum's."""
+    made = b"name" * 25 + b"0000755 " + b"0000000 " * 2 + size + b"00000000000 "
+    return (made + checksum + b"0x" + fill * 400)[:512]
+
+
+def total(block: bytes) -> int:
+    return sum(block[:148] + b" " * 8 + block[156:])
+
+
+def signed_total(block: bytes) -> int:
+    return sum(byte - 256 if byte > 127 else byte for byte in block[:148] + b" " * 8 + block[156:])
+
+
+BLANK = b" " * 8
+SPELLINGS = {
+    "six digits and a space": lambda number: b"%06o " % number + b" ",
+    "seven digits and a space": lambda number: b"%07o " % number,
+    "eight digits": lambda number: b"%08o" % number,
+    "spaces first": lambda number: b"%8o" % number,
+    "spaces behind": lambda number: b"%-8o" % number,
+    "tab first": lambda number: b"\t%06o " % number,
+    "a letter behind": lambda number: b"%06oz " % number,
+    "a letter first": lambda number: b"z%06o " % number,
+    "a digit that is not octal first": lambda number: b"9%06o " % number,
+    "a plus": lambda number: b"+%06o " % number,
+    "Python's octal": lambda number: b"0o%06o" % number,
+    "Python's underscore": lambda number: b"%03o_%03o " % (number >> 9, number & 0x1FF),
+    "something else before it": lambda number: b"1 %06o" % number,
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt(spell):
+    block = header(spell(total(header(BLANK))))
+    assert b"\0" not in block
+    assert not is_one(block)
+    assert not is_one(block + b"text" * 1000)
+    assert is_one(header(spell(total(header(BLANK)) + 1)))
+
+
+def test_a_checksum_of_signed_bytes_is_one_too():
+    blank = header(BLANK, fill="é".encode())
+    assert not is_one(header(b"%06o  " % total(blank), fill="é".encode()))
+    assert not is_one(header(b"%06o  " % signed_total(blank), fill="é".encode()))
+    assert is_one(header(b"%06o  " % (total(blank) - 256), fill="é".encode()))
+
+
+def test_a_checksum_in_base_64_is_one_too():
+    """As GNU tar 1.13.6 to 1.13.11 wrote large numbers."""
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    number = total(header(BLANK))
+    spelt = "".join(digits[number >> shift & 63] for shift in (12, 6, 0)).encode()
+    assert not is_one(header(b"+" + spelt + b"    "))
+
+
+@pytest.mark.parametrize("first", [0x80, 0x00])
+def test_a_checksum_in_base_256_is_one_in_what_may_be_binary(first: int):
+    """Text cannot hold it; a COSE envelope could."""
+
+    def envelope(checksum: bytes) -> bytes:
+        inside = (b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0".ljust(148) + checksum).ljust(2010)
+        return inside + b"\x41s"
+
+    number = total(envelope(BLANK)[:512])
+    assert not is_one(envelope(bytes([first]) + number.to_bytes(7, "big")))
+    assert is_one(envelope(bytes([first]) + (number + 1).to_bytes(7, "big")))
+
+
+def test_a_negative_checksum_in_base_256_is_one_too():
+    inside = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0".ljust(156, b"\x80").ljust(400, b"\x80").ljust(2010)
+    blank = inside[:148] + BLANK + inside[156:] + b"\x41s"
+    number = signed_total(blank[:512])
+    assert number < 0
+    assert is_one(blank)
+    assert not is_one(blank.replace(BLANK, number.to_bytes(8, "big", signed=True), 1))
+
+
+def test_less_than_a_block_is_not_a_tar_header():
+    assert is_one(header(b"%06o  " % total(header(BLANK)))[:511])
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["ustar", "GNU", "pax"])
+@pytest.mark.parametrize("name", ["evil", "e" * 100, "folder/" * 20 + "evil"], ids=["short", "full", "long"])
+def test_what_tarfile_writes_is_not_proven(form: int, name: str):
+    assert not is_one(tar_of({name: b"x"}, format=form))
