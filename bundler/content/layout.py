@@ -115,11 +115,10 @@ class Layout:
 
     def image(self, asked: str | None) -> Entry:
         """What a person means by the REF of ``oci:DIR:REF``: a name, ``@N`` for the entry of that number from 0, ``@DIGEST``,
-        ``NAME@DIGEST``; without one, the only image there is.
+        ``NAME@DIGEST``; without one, the only image there is. Whether NAME is DIGEST is for the caller to see.
 
         Raises UsageError (``usage.reference``) without REF where there are several or none, IncompleteError
-        (``image.missing``), IntegrityError (``image.moved``) where NAME is another digest, FormatError (``format.layout``)
-        where a name means two things.
+        (``image.missing``), FormatError (``format.layout``) where a name means two things.
         """
         if asked is None:
             return self._only()
@@ -128,13 +127,10 @@ class Layout:
             return self._numbered(int(digest))
         if at and not name:
             return self._by_digest(_digest(digest))
+        _ = _digest(digest) if at else None
         entry = self.find(asked) or (self.find(name) if at else None)
         if entry is None:
             raise IncompleteError(f"{asked!a} is not in the layout", code=Code.IMAGE_MISSING, found=_told(self.names()))
-        if at and asked not in entry.names and entry.descriptor.digest != _digest(digest):
-            raise IntegrityError(
-                f"{name} is not what its name says now", code=Code.IMAGE_MOVED, found=entry.descriptor.digest, wanted=digest
-            )
         return entry
 
     def find(self, name: str) -> Entry | None:

@@ -18,6 +18,7 @@ from bundler.errors import Code, ConflictError, FormatError, TrustError, UsageEr
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
+from bundler.stations.places import refuse_evidence
 from bundler.stations.report import ImageReport, Progress
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import Survey
@@ -99,9 +100,11 @@ def plan(
     """Judge the images if there is trust, and lay out the bundle.
 
     Raises TrustError (``signature.missing`` for an image that nothing signed is about, unless ``allow_unsigned``; what
-    the policy says where one does not pass), FormatError, IntegrityError, and what the sources raise.
+    the policy says where one does not pass), UsageError (``usage.reference``) for a name that is one for evidence, FormatError,
+    IntegrityError, and what the sources raise.
     """
     for survey in surveys:
+        refuse_evidence(survey.carried.reference)
         if not survey.carried.is_signed and not allow_unsigned:
             raise TrustError(
                 f"nothing signed was found about {survey.carried.reference}",

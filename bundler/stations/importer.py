@@ -146,8 +146,8 @@ def plan(
 ) -> tuple[Target, ...]:
     """Ask before writing: where each image goes and what lies there.
 
-    Raises ConflictError (``name.conflict``) that lists all conflicts together, unless ``overwrite``; two references of the
-    bundle that end at one name with different digests are one always.
+    Raises ConflictError (``name.conflict``) that lists all conflicts together, unless ``overwrite``; two repositories of the
+    bundle that end at one are one always, for each was judged by its own rule, and their evidence would mix.
     """
     targets = [Target(image, destination.of(image.reference)) for image in images]
     _refuse(_collisions(targets), next="send them apart with --map FROM=TO")
@@ -195,13 +195,14 @@ def _asked(target: Target, repositories: Repositories) -> str | None:
 
 
 def _collisions(targets: Sequence[Target]) -> list[str]:
-    first: dict[Reference, Target] = {}
-    clashes = []
+    first: dict[str, str] = {}
+    clashes: dict[str, None] = {}
     for target in targets:
-        other = first.setdefault(target.destination, target)
-        if other.image.root != target.image.root:
-            clashes.append(f"{target.image.reference} and {other.image.reference} both become {target.destination}")
-    return clashes
+        repository, goes = target.image.reference.repository, target.destination.repository
+        other = first.setdefault(goes, repository)
+        if other != repository:
+            clashes.setdefault(f"{repository} and {other} both become {goes}")
+    return list(clashes)
 
 
 def _refuse(conflicts: list[str], *, next: str) -> None:  # noqa: A002 - as in BundlerError

@@ -18,6 +18,7 @@ from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.tls import certs_folders
 from bundler.content.store import Sink, Source
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError, translated
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.stations.reach import Reach
@@ -63,6 +64,8 @@ class Located:
     source: Source
     sink: Sink | None
     """Where it can be signed; None where nothing can be written."""
+    listed: str | None = None
+    """The full reference that a layout lists it under."""
 
 
 def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: BinaryIO) -> tuple[Wanted, ...]:
@@ -78,13 +81,38 @@ def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None,
         raise UsageError("there is nothing to export", wanted="IMAGE, or --images FILE with a reference in it")
     for image in listed:
         image.check()
+        if image.name is not None or not image.is_local:
+            refuse_evidence(reference_of(image.name) if image.name else image.reference)
     return tuple(dict.fromkeys(listed))
+
+
+def refuse_evidence(reference: Reference) -> None:
+    """Raises UsageError (``usage.reference``) for a name that readers look for evidence about another manifest under."""
+    if reference.names_evidence:
+        raise UsageError(
+            f"{reference} is not the name of an image",
+            code=Code.USAGE_REFERENCE,
+            found="a tag of the form ALGORITHM-HEX, under which evidence about another manifest is looked for",
+            wanted="another tag",
+            next="export the image that it is about, and its evidence goes with it; or name this one otherwise with --as",
+        )
 
 
 def reference_of(text: str) -> Reference:
     """A reference that a person wrote. Raises UsageError (``usage.reference``)."""
     with translated(FormatError, to=UsageError, what=f"{text!a} is no reference", code=Code.USAGE_REFERENCE):
         return Reference.parse(text)
+
+
+def _check_digest(name: str, root: Document) -> None:
+    """A name that says a digest is the name of those bytes and of no others, wherever they lie."""
+    _, at, text = name.rpartition("@")
+    if not at or text.isdecimal():  # oci:DIR:@N is a number
+        return
+    with translated(FormatError, to=UsageError, what=f"{name!a} is not a reference", code=Code.USAGE_REFERENCE):
+        digest = Digest.parse(text)
+    if digest.same_kind_of(root.raw) != digest:
+        raise IntegrityError(f"{name} is another digest now", code=Code.IMAGE_MOVED, found=root.digest, wanted=digest)
 
 
 def _list(file: str, stdin: BinaryIO) -> bytes:
@@ -159,10 +187,13 @@ class Places:
     def locate(self, image: Wanted, *, write: bool = False) -> Located:
         """Find an image; ``write`` where it will be signed.
 
-        Raises IncompleteError (``image.missing``), IntegrityError (``image.moved``) where ``REPO:TAG@DIGEST`` is another
-        digest now, UsageError, and what the place raises.
+        Raises IncompleteError (``image.missing``), IntegrityError (``image.moved``) where it was asked for, is listed or shall
+        go under a name with another digest, UsageError, and what the place raises.
         """
-        return self._in_layout(image) if image.is_local else self._at_registry(image, write=write)
+        located = self._in_layout(image) if image.is_local else self._at_registry(image, write=write)
+        for name in dict.fromkeys((image.text, *filter(None, (image.name, located.listed)), str(located.reference))):
+            _check_digest(name, located.root)
+        return located
 
     def repository(self, reference: Reference) -> Sink:
         """A repository at a registry, to write to."""
@@ -174,10 +205,6 @@ class Places:
         root = repository.document(reference.tag or reference.digest or "latest")
         if root is None:
             raise IncompleteError(f"{reference} is not there", code=Code.IMAGE_MISSING, next="look for it with its registry's own tools")
-        if reference.digest is not None and root.digest != reference.digest:
-            raise IntegrityError(
-                f"{reference} is not what its tag names now", code=Code.IMAGE_MOVED, found=root.digest, wanted=reference.digest
-            )
         name = reference_of(image.name) if image.name else reference
         return Located(name, root, repository, repository)
 
@@ -200,7 +227,8 @@ class Places:
         reference = reference_of(image.name) if image.name else entry.reference
         assert reference is not None
         repository = layout.repository(entry.reference)
-        return Located(reference, root, repository, repository if layout.writable else None)
+        listed = str(entry.reference) if entry.reference else None
+        return Located(reference, root, repository, repository if layout.writable else None, listed)
 
     def _layout(self, kind: str, path: str) -> Layout:
         if (kind, path) not in self._layouts:

@@ -126,7 +126,7 @@ def attestations(documents: Mapping[Digest, Document], root: Digest, read: Calla
     ``docs/attestations/attestation-storage.md``.) ``read`` gives a layer, or None for one that is not carried.
     """
     listed: dict[Digest, set[Digest | None]] = {}
-    for parent in _indexes(documents, root):
+    for parent in _carried(documents, root):
         siblings = {str(child.digest): child for child in parent.children}
         for child in parent.children:
             listed.setdefault(child.digest, set()).add(_attested(child, siblings))
@@ -137,12 +137,12 @@ def attestations(documents: Mapping[Digest, Document], root: Digest, read: Calla
     )
 
 
-def _indexes(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Document]:
-    """The carried indexes from ``root`` down, once each."""
+def _carried(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Document]:
+    """The carried documents from ``root`` down, once each; what is not an index has no children."""
     waiting, seen = [root], {root}
     while waiting:
         document = documents.get(waiting.pop())
-        if document is not None and document.children:
+        if document is not None:
             yield document
             fresh = {child.digest for child in document.children} - seen
             seen |= fresh

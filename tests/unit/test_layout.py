@@ -15,7 +15,7 @@ import pytest
 from bundler import strictjson
 from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
 from bundler.content.store import Sink
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError, UsageError
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -148,13 +148,6 @@ def test_what_is_no_digest_is_a_mistake_of_the_person(folder: Path, content: Con
     with pytest.raises(UsageError) as caught:
         layout.image(asked)
     assert caught.value.code == Code.USAGE_REFERENCE
-
-
-def test_a_name_that_moved_is_told(folder: Path, content: Content):
-    layout = Layout(write_layout(folder, content, {"v1": content.image()}))
-    with pytest.raises(IntegrityError) as caught:
-        layout.image(f"v1@{Digest.of(b'before')}")
-    assert (caught.value.code, caught.value.exit) == (Code.IMAGE_MOVED, 4)
 
 
 def test_a_name_that_means_two_things_is_refused(folder: Path, content: Content):

@@ -197,6 +197,48 @@ def test_a_tag_with_a_digest_must_be_that_digest_and_is_carried_as_the_tag(cross
     assert (moved.json["error"]["found"], moved.json["error"]["wanted"]) == (str(image.root.digest), str(other))
 
 
+DIGEST_SAID = {
+    "the layout's own name": ("registry.example/app@{other}", "", ()),
+    "its name with a tag": ("registry.example/app:v1@{other}", "", ()),
+    "what is asked for by name": ("registry.example/app:v1", "registry.example/app:v1@{other}", ()),
+    "what is asked for by a tag": ("v1", "v1@{other}", ("--as", "registry.example/app:v1")),
+    "the name to go under": ("v1", "v1", ("--as", "registry.example/app@{other}")),
+    "the name to go under, by another algorithm": ("v1", "v1", ("--as", "registry.example/app:v1@sha512:" + "0" * 128)),
+    "a name that is not gone under": ("registry.example/app@{other}", "", ("--as", "registry.example/app:v1")),
+}
+
+
+@pytest.mark.parametrize("place", ["oci", "oci-archive"])
+@pytest.mark.parametrize(("listed", "asked", "flags"), DIGEST_SAID.values(), ids=DIGEST_SAID)
+def test_a_digest_in_a_name_is_compared_wherever_the_image_lies(crossing: Crossing, place: str, listed: str, asked: str, flags: tuple[str]):
+    root, other = crossing.sign(crossing.content.image()), crossing.content.image("other")
+    said = [word.format(other=other.digest) for word in (listed, asked, *flags)]
+    folder = write_layout(crossing.folder / "layout", crossing.content, {said[0]: root})
+    archive = crossing.folder / "layout.tar"
+    archive.write_bytes(tar_of({str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}))
+    where = f"{place}:{folder if place == 'oci' else archive}" + (f":{said[1]}" if asked else "")
+    for ended in (export(crossing, where, *said[2:]), crossing.run("verify", where, *said[2:], "--json")):
+        assert (ended.exit, ended.code) == (4, "image.moved")
+        assert ended.json["error"]["found"] == str(root.digest)
+
+
+EVIDENCE_NAMES = ["sha256-" + "a" * 64, "sha256-" + "a" * 64 + ".sig", "sha256-" + "b" * 64 + ".other"]
+
+
+@pytest.mark.parametrize("tag", EVIDENCE_NAMES)
+def test_nothing_is_carried_under_a_name_for_evidence(crossing: Crossing, tag: str):
+    """Readers would take it for what vouches for another manifest."""
+    image = crossing.push(crossing.sign(crossing.content.image()), f"team/app:{tag}")
+    good = crossing.signed_image()
+    folder = write_layout(crossing.folder / "layout", crossing.content, {f"registry.example/app:{tag}": image.root})
+    crossing.here.asked.clear()
+    for words in ([image.reference], [good.reference, "--as", f"registry.example/app:{tag}"], [f"oci:{folder}:registry.example/app:{tag}"]):
+        ended = export(crossing, *words)
+        assert (ended.exit, ended.code) == (2, "usage.reference")
+        assert "--as" in ended.json["error"]["next"]
+    assert crossing.here.asked == []
+
+
 def test_a_list_gives_references_and_names_to_carry(crossing: Crossing):
     one, two = crossing.signed_image("team/one:v1", words="one"), crossing.signed_image("team/two:v1", words="two")
     listed = crossing.folder / "list"
@@ -378,7 +420,7 @@ def test_a_foreign_layer_among_evidence_keeps_nothing_from_being_judged(crossing
     assert ran_.exit == 0, ran_.err
     assert crossing.arrived(image).document(odd.digest) is None
     checks = ran_.json["images"][0]["checks"]
-    assert [check["code"] for check in checks if check["subject"] == str(odd.digest)] == ["evidence.unsigned", "evidence.runnable"]
+    assert [check["code"] for check in checks if check["subject"] == str(odd.digest)] == ["evidence.runnable", "evidence.unsigned"]
 
 
 # --- sources on disk ---

@@ -12,7 +12,7 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from tests.support import signing
-from tests.support.layouts import Content, push
+from tests.support.layouts import Content, push, write_layout
 from tests.support.station import RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of
 
 
@@ -133,22 +133,36 @@ def test_a_name_that_holds_what_nobody_can_read_is_a_conflict_too(crossing: Cros
     assert (import_(crossing, image).exit, crossing.there.changes) == (8, [])
 
 
-def test_two_references_that_end_at_one_name_are_a_conflict_whatever_is_there(crossing: Crossing):
-    one, two = crossing.signed_image("one/app:v1", words="one"), crossing.signed_image("two/app:v1", words="two")
+@pytest.mark.parametrize("tag", ["v1", "v2"])
+def test_two_repositories_that_end_at_one_are_a_conflict_whatever_is_there(tag: str, crossing: Crossing):
+    one, two = crossing.signed_image("one/app:v1", words="one"), crossing.signed_image(f"two/app:{tag}", words="two")
     host = crossing.here.host
     ran = crossing.import_(crossing.export(one, two), "--json", "--map", f"{host}/one=x", "--map", f"{host}/two=x", "--replace")
     assert (ran.exit, ran.code) == (8, "name.conflict")
-    assert "both become" in ran.json["error"]["found"]
-    assert not crossing.there.changes
+    assert ran.json["error"]["found"] == f"{host}/two/app and {host}/one/app both become {crossing.there.host}/x/app"
+    assert not crossing.there.asked
 
 
-def test_two_references_to_one_image_may_end_at_one_name(crossing: Crossing):
+def test_two_repositories_of_one_image_may_not_end_at_one_either(crossing: Crossing):
+    """What each of them has as evidence was judged by the rule of its own."""
     one = crossing.signed_image("one/app:v1")
     two = crossing.push(one.root, "two/app:v1")
     host = crossing.here.host
     ran = crossing.import_(crossing.export(one, two), "--json", "--map", f"{host}/one=x", "--map", f"{host}/two=x")
-    assert ran.exit == 0, ran.err
-    assert tags_of(crossing.there.repository("x/app"))["v1"] == one.root.digest
+    assert (ran.exit, ran.code) == (8, "name.conflict")
+
+
+def test_a_host_with_a_port_and_one_with_a_hyphen_do_not_become_one_repository(crossing: Crossing):
+    """``HOST:PORT`` is written ``HOST-PORT`` at the destination, which another host may be called."""
+    dashed = f"{crossing.here.host.replace(':', '-')}/team/app:v2"
+    one = crossing.signed_image("team/app:v1")
+    other = write_layout(crossing.folder / "layout", crossing.content, {"v2": one.root, **crossing.content.tags})
+    images = crossing.folder / "images"
+    images.write_text(f"oci:{other}:v2 {dashed}\n")
+    ran = crossing.import_(crossing.export(one, flags=["--images", images]), "--json")
+    assert (ran.exit, ran.code) == (8, "name.conflict")
+    assert all(name in ran.json["error"]["found"] for name in (f"{crossing.here.host}/team/app", dashed.removesuffix(":v2")))
+    assert not crossing.there.asked
 
 
 def test_what_is_there_already_is_sent_no_second_time(crossing: Crossing):

@@ -6,8 +6,10 @@ import pytest
 
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
-from bundler.trust.evidence import Form
+from bundler.trust.evidence import MAX_EVIDENCE, Form
+from bundler.trust.proven import attestations
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import LAYER
 from tests.support.signing import P256, SPDX, Scene, att, bundle, codes, dsse, message, policy, rule, signed, statement
@@ -218,7 +220,14 @@ def test_what_was_found_by_a_tag_and_refers_to_the_same_manifest_enters(scene: S
 # --- which manifests below an index need no signature of their own ---
 
 
-def buildkit(scene: Scene, *, listed: dict[str, object] | None = None, layers: list[bytes] | None = None, again: bool = False) -> Verdict:
+def buildkit(
+    scene: Scene,
+    *,
+    listed: dict[str, object] | None = None,
+    annotations: dict[str, str] | None = None,
+    layers: list[bytes] | None = None,
+    again: bool = False,
+) -> Verdict:
     """An index of a signed platform and an attestation of it, of which ``listed`` and ``layers`` change what is said."""
     image = scene.content.image("platform")
     scene.content.sig(image.digest, signed(image))
@@ -228,7 +237,7 @@ def buildkit(scene: Scene, *, listed: dict[str, object] | None = None, layers: l
     )
     said = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
     unknown = {"architecture": "unknown", "os": "unknown"}
-    told = beside.descriptor.to_json() | {"annotations": said, "platform": unknown} | (listed or {})
+    told = beside.descriptor.to_json() | {"annotations": said | (annotations or {}), "platform": unknown} | (listed or {})
     children = [image.descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}, told]
     children += [beside.descriptor.to_json()] if again else []
     scene.root = scene.content.document({"mediaType": mediatype.OCI_INDEX, "manifests": children})
@@ -247,17 +256,14 @@ OTHERWISE = {
     "of a platform that something runs on": {"listed": {"platform": {"architecture": "amd64", "os": "linux"}}},
     "of no platform": {"listed": {"platform": None}},
     "without the annotations": {"listed": {"annotations": {}}},
-    "of another type": {"listed": {"annotations": {"vnd.docker.reference.type": "other"}}},
-    "of nothing that stands beside it": {
-        "listed": {
-            "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": "sha256:" + "0" * 64}
-        }
-    },
+    "of another type": {"annotations": {"vnd.docker.reference.type": "other"}},
+    "of nothing that stands beside it": {"annotations": {"vnd.docker.reference.digest": "sha256:" + "0" * 64}},
     "listed once more as something else": {"again": True},
     "without layers": {"layers": []},
     "that holds JSON": {"layers": [b"{}"]},
     "that holds text": {"layers": [b"text"]},
     "that holds a tar": {"layers": [b"ustar\0"]},
+    "that holds what is not text": {"layers": [about(Scene.of_image().root).replace(b"app", b"a\x7fp")]},
     "about another manifest": {"layers": [about(Scene.of_index().root)]},
 }
 
@@ -267,6 +273,45 @@ def test_what_is_not_wholly_an_attestation_of_a_sibling_must_be_signed(scene: Sc
     verdict = buildkit(scene, **changed)
     assert not verdict.passed
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
+
+
+def test_an_attestation_of_an_attestation_must_be_signed(scene: Scene):
+    image = scene.content.image("platform")
+    scene.content.sig(image.digest, signed(image))
+    unknown = {"platform": {"architecture": "unknown", "os": "unknown"}}
+    children = [image.descriptor.to_json()]
+    of = image
+    for _ in range(2):
+        beside = scene.content.manifest(scene.content.blob(b"{}"), [scene.content.blob(about(of), "application/vnd.in-toto+json")])
+        said = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(of.digest)}
+        children.append(beside.descriptor.to_json() | {"annotations": said} | unknown)
+        of = beside
+    scene.root = scene.content.document({"mediaType": mediatype.OCI_INDEX, "manifests": children})
+    assert not scene.judge(policy(rule(P256, node="platforms"))).passed
+
+
+def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing():
+    scene = Scene.of_index()
+    scene.root = scene.content.with_buildkit()
+    documents = dict(scene.content.documents)
+    of, other = (documents[child.digest] for child in scene.root.children[2:])
+    read = scene.content.blobs.get
+
+    def found(without: Digest | None = None) -> frozenset[Digest]:
+        kept = {digest: document for digest, document in documents.items() if digest != without}
+        return attestations(kept, scene.root.digest, lambda layer: read(layer.digest))
+
+    assert found() == {of.digest, other.digest}
+    assert found(without=of.digest) == {other.digest}
+    assert found(without=scene.root.children[0].digest) == {other.digest}
+    assert attestations(documents, scene.root.digest, lambda _: None) == frozenset()
+    payload = about(documents[scene.root.children[0].digest])
+    for more, wanted in ((0, {of.digest}), (1, frozenset())):
+        large = payload + b" " * (MAX_EVIDENCE + more - len(payload))
+        layer = Descriptor("x/y", Digest.of(large), len(large))
+        beside = scene.content.manifest(scene.content.blob(b"{}"), [layer])
+        swapped = documents | {of.digest: Document(beside.raw, of.descriptor, beside.content)}
+        assert attestations(swapped, scene.root.digest, lambda _, large=large: large) == wanted
 
 
 def test_each_layer_of_an_attestation_must_be_a_statement(scene: Scene):
