@@ -32,6 +32,7 @@ Report = Callable[[int], None]
 """Told how many bytes were passed, from any thread."""
 
 _AHEAD = 8  # chunks of a blob fetched before its turn: with 4 jobs, 4 blobs of 2 MiB hide what a registry takes to answer
+_SMALL_DOCUMENT = 16 << 10  # bytes; the manifest of an image has one or two thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,8 @@ class Content:
         self._firsts = array("Q", (run.first for run in self._runs))
         self._records = {member.key: record for record, member in enumerate(seal.members, start=1)}
         self._group = lru_cache(maxsize=8)(self._decoded)
+        # What many images share is parsed once: a manifest takes ten times its size in memory, so few that are large are kept.
+        self._small, self._large = lru_cache(maxsize=64)(self._parsed), lru_cache(maxsize=4)(self._parsed)
 
     def has(self, digest: Digest) -> bool:
         """Whether that content is a member."""
@@ -252,7 +255,7 @@ class Content:
             raise FormatError(
                 f"{digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=member.size, wanted=f"at most {MAX_DOCUMENT}"
             )
-        return Document.parse(self.read(digest), media_type=media_type, digest=digest)
+        return (self._small if member.size <= _SMALL_DOCUMENT else self._large)(digest, media_type)
 
     def verify(self, *, jobs: int = 4, report: Report = lambda _: None) -> Checked:
         """Read every byte: all frames, headers, padding and digests. A bundle is whole if :meth:`check_derived` passes too.
@@ -282,6 +285,9 @@ class Content:
     @cached_property
     def _lookups(self) -> dict[tuple[str, Digest], Lookup]:
         return looked_up(self.seal.lookups)
+
+    def _parsed(self, digest: Digest, media_type: str | None) -> Document:
+        return Document.parse(self.read(digest), media_type=media_type, digest=digest)
 
     def _record(self, what: Digest | str) -> int:
         """The number of its record in the tar, where the seal's is 0."""

@@ -62,26 +62,37 @@ class Carried:
         return Image(reference=self.reference, root=self.root, documents=dict(self.documents), attestations=stated)
 
     def evidences(self, chunks: Chunks) -> Iterator[Evidence]:
-        """Every piece of evidence, read one at a time."""
+        """Every piece of evidence. Payloads are read one at a time and once each, in however many places they lie."""
+        places: dict[Digest, list[tuple[Digest, Form, Document, Descriptor, int]]] = {}
+        for subject, form, document in self._found():
+            layers = document.content.layers if isinstance(document.content, Manifest) else ()
+            if not layers:
+                yield Evidence(subject, form, document, None, None, is_proven=False)
+            for number, layer in enumerate(layers, start=1):
+                place = number if len(layers) > 1 else 0
+                places.setdefault(layer.digest, []).append((subject, form, document, layer, place))
+        for where in places.values():
+            payload, proven = self._read(where[0][3], chunks)
+            for subject, form, document, layer, place in where:
+                yield Evidence(subject, form, document, layer, payload, is_proven=proven, place=place)
+
+    def _found(self) -> Iterator[tuple[Digest, Form, Document]]:
+        """What was found for which manifest, and by which way first."""
         for lookup in self.lookups:
             once: dict[Digest, Form] = {}
             for found in lookup.found:
                 once.setdefault(found.digest, Form(found.form))
             for digest, form in once.items():
-                yield from self._pieces(lookup.manifest, form, self.documents[digest], chunks)
+                yield lookup.manifest, form, self.documents[digest]
 
-    def _pieces(self, subject: Digest, form: Form, document: Document, chunks: Chunks) -> Iterator[Evidence]:
-        layers = document.content.layers if isinstance(document.content, Manifest) else ()
-        if not layers:
-            yield Evidence(subject, form, document, None, None, is_proven=False)
-        for layer in layers:
-            if layer.digest in self.absent:
-                yield Evidence(subject, form, document, layer, None, is_proven=False)
-            elif layer.size <= MAX_EVIDENCE:
-                payload = gathered(layer, chunks(layer))
-                yield Evidence(subject, form, document, layer, payload, is_proven=is_proven((payload,)))
-            else:
-                yield Evidence(subject, form, document, layer, None, is_proven=is_proven(verified(layer, chunks(layer))))
+    def _read(self, layer: Descriptor, chunks: Chunks) -> tuple[bytes | None, bool]:
+        """The payload, if it may be judged, and whether it is proven to be evidence."""
+        if layer.digest in self.absent:
+            return None, False
+        if layer.size > MAX_EVIDENCE:
+            return None, is_proven(verified(layer, chunks(layer)))
+        payload = gathered(layer, chunks(layer))
+        return payload, is_proven((payload,))
 
     def among(self, admitted: Set[Digest]) -> list[Document]:
         """The ``admitted`` evidence, each piece with what is below it; in the order found."""

@@ -15,6 +15,7 @@ from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Pro
 from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
+from bundler.trust.policy import Naming
 from bundler.trust.seal import OpenedSeal, may_seal, open_seal
 
 CLOCKS_APART = timedelta(hours=24)  # two clocks that nobody has set for years are still closer than this
@@ -118,16 +119,31 @@ def _facts(content: Content) -> BundleFacts:
 
 
 def _judged_all(report: Report, content: Content, images: Sequence[ImageEntry], trust: Trust, *, at: datetime) -> Proved:
-    """Judge image after image, and keep of each no more than the verdict."""
+    """Judge image after image, and keep of each no more than the verdict. One under many names is judged once for each rule."""
     absent = frozenset(foreign.digest for foreign in content.seal.left_out)
     judged: list[ImageReport] = []
     admitted: list[Admitted] = []
+    known: dict[object, ImageReport] = {}
     for entry in images:
         read = partial(_carried, content, entry, absent)
-        image = _image_report(read(), lambda blob: content.chunks(blob.digest), trust, at=at)
+        sibling = (entry.reference.repository, entry.digest, entry.left_out)  # all of its names have the same lookups
+        image = known.get(sibling)
+        if image is None:
+            carried = read()
+            asked = _asked(carried, trust)
+            image = known.get(asked) or _image_report(carried, lambda blob: content.chunks(blob.digest), trust, at=at)
+            known |= {sibling: image, asked: image}
+        image = replace(image, platforms=entry.platforms, verdict=replace(image.verdict, reference=entry.reference))
         judged.append(image)
         admitted += [Admitted(image.verdict, read)] if image.verdict.passed else []
     return Proved(report=replace(report, images=tuple(judged)), admitted=tuple(admitted), content=content)
+
+
+def _asked(carried: Carried, trust: Trust) -> object:
+    """All that a verdict on the image follows from, beside trust and time; its repository only where that plays a part."""
+    rule = trust.policy.rule_for(carried.reference.repository)
+    named = carried.reference.repository if rule is None or rule.name is Naming.SIGNED else str(rule.scope)
+    return named, carried.root, carried.left_out, tuple((lookup.manifest, lookup.found) for lookup in carried.lookups)
 
 
 def _carried(content: Content, entry: ImageEntry, absent: frozenset[Digest]) -> Carried:

@@ -10,6 +10,7 @@ from bundler.trust.encodings import from_base64, to_base64
 from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
+from bundler.trust.once import once
 
 _OF_A_SIGNATURE = frozenset({"sig", "keyid"})
 _STANDARD = str.maketrans("-_", "+/")
@@ -24,13 +25,16 @@ class Envelope:
     signature: bytes
     keyid: str | None = None
     """A hint that nobody has signed."""
+    signed: Signed = field(init=False, repr=False, compare=False)
+    """What its signature is over."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signed", pae(self.payload_type, self.payload))  # one, which hashes large payloads once
 
     @classmethod
     def parse(cls, raw: bytes) -> "Envelope":
         """From at most MAX_EVIDENCE bytes of strict JSON. Raises as :meth:`of`."""
-        with _well_formed():
-            value = strictjson.loads(raw, limit=MAX_EVIDENCE)
-        return cls.of(value)
+        return _parsed(raw)
 
     @classmethod
     def of(cls, value: Any) -> "Envelope":
@@ -51,10 +55,12 @@ class Envelope:
         """The value of its JSON, without the keyid, which is nothing that anybody may rely on."""
         return {"payload": to_base64(self.payload), "payloadType": self.payload_type, "signatures": [{"sig": to_base64(self.signature)}]}
 
-    @property
-    def signed(self) -> Signed:
-        """What its signature is over."""
-        return pae(self.payload_type, self.payload)
+
+@once
+def _parsed(raw: bytes) -> Envelope:
+    with _well_formed():
+        value = strictjson.loads(raw, limit=MAX_EVIDENCE)
+    return Envelope.of(value)
 
 
 def pae(payload_type: str, payload: bytes) -> Signed:

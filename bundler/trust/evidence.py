@@ -49,3 +49,5 @@ class Evidence:
     """The layer's bytes, already checked against its digest and size; None above MAX_EVIDENCE and where there is no layer."""
     is_proven: bool
     """Whether the layer's bytes are proven to be evidence (:func:`proven.is_proven`); whatever is not is treated as code."""
+    place: int = 0
+    """Which layer of its manifest it is, from 1; 0 where there are not several."""

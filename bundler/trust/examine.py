@@ -11,7 +11,7 @@ from bundler.errors import Code, FormatError, TrustError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Document, Manifest
+from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.need import need
@@ -64,6 +64,24 @@ class Finding:
     facts: tuple[Fact, ...] = ()
     meant: bool = False
     """Whether it is meant as a signature, good or bad; what is known to be an attestation is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What it would take to judge a piece of evidence."""
+
+    verifications: int
+    read: tuple[tuple[Digest, int], ...]
+    """What each verification may be over: the payload and the manifest that it is about, with their sizes in bytes."""
+
+
+def effort(rule: Rule, image: Image, piece: Evidence) -> Effort:
+    """What :func:`examine` would take for it, at most."""
+    if _reader(piece) is None or piece.layer is None or piece.payload is None:
+        return Effort(0, ())
+    subject = image.documents.get(piece.subject)
+    about = ((subject.digest, subject.descriptor.size),) if subject else ()
+    return Effort(len(rule.everybody), ((piece.layer.digest, piece.layer.size), *about))
 
 
 def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
@@ -217,7 +235,7 @@ def _without_signature(piece: Evidence) -> Check:
 
 
 def _finding(piece: Evidence, checks: Iterable[Check], *, facts: tuple[Fact, ...] = (), meant: bool = False) -> Finding:
-    name = (str(piece.subject), str(piece.document.digest), str(piece.form), _place(piece))
+    name = (str(piece.subject), str(piece.document.digest), str(piece.form), piece.place)
     return Finding(name, piece.subject, tuple(checks), facts, meant)
 
 
@@ -226,11 +244,4 @@ def _failed(piece: Evidence, name: str, code: Code, detail: str) -> Check:
 
 
 def _check(piece: Evidence, name: str, outcome: Outcome, code: Code | None, detail: str, *, spec: str | None = None) -> Check:
-    place = _place(piece)
-    return Check(name, outcome, code, f"layer {place}: {detail}" if place else detail, piece.document.digest, spec)
-
-
-def _place(piece: Evidence) -> int:
-    """Which layer of its manifest it is, from 1; 0 where there are no several."""
-    layers = piece.document.content.layers if isinstance(piece.document.content, Manifest) else ()
-    return layers.index(piece.layer) + 1 if len(layers) > 1 and piece.layer in layers else 0
+    return Check(name, outcome, code, f"layer {piece.place}: {detail}" if piece.place else detail, piece.document.digest, spec)

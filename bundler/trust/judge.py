@@ -14,12 +14,14 @@ from bundler.errors import Code
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from bundler.trust.evidence import Evidence, Image
-from bundler.trust.examine import Fact, Finding, examine
+from bundler.trust.examine import Effort, Fact, Finding, effort, examine
 from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
 from bundler.trust.proven import is_about, is_evidence
 from bundler.trust.verdict import Check, Outcome, Verdict
 
 MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
+MAX_VERIFICATIONS = 4000  # of an image: each piece by each signer of the rule. The slowest keys take 1 ms, so this is 4 s
+MAX_REPEATED = 1 << 30  # bytes of an image that are signed and hashed, or verified, more than once: 2 s of the slowest keys
 
 _POLICY_CODES = (Code.POLICY_NO_MATCH, Code.POLICY_THRESHOLD, Code.POLICY_ATTESTATION, Code.POLICY_NAME)
 _SPEC = "trust.toml"
@@ -51,6 +53,8 @@ class _Heard:
     """Layers of evidence that are proven to be evidence."""
     crowded: tuple[Digest, ...]
     """Manifests about which more was found than is looked at."""
+    costly: str | None
+    """What of the image would take more than is spent on one; nothing is judged then."""
 
 
 def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime) -> _Heard:
@@ -59,21 +63,49 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
     about: set[tuple[Digest, Digest]] = set()
     proven: set[Digest] = set()
     counted: Counter[Digest] = Counter()
+    spent = _Spent()
     for piece in evidence:
         counted[piece.subject] += 1
         carriers[piece.document.digest] = piece.document
         proven |= {piece.layer.digest} if piece.layer and piece.is_proven else set()
         about |= {(piece.subject, piece.document.digest)} if is_about(piece.document, piece.subject, piece.form) else set()
         if counted[piece.subject] <= MAX_PIECES:
+            spent.on(effort(rule, image, piece))
+        if counted[piece.subject] <= MAX_PIECES and not spent.too_much:
             findings.append(examine(rule, image, piece, at=at))
     crowded = {subject for subject, number in counted.items() if number > MAX_PIECES}
+    judged = () if spent.too_much else (finding for finding in findings if finding.subject not in crowded)
     return _Heard(
-        findings=tuple(sorted((f for f in findings if f.subject not in crowded), key=lambda finding: finding.piece)),
+        findings=tuple(sorted(judged, key=lambda finding: finding.piece)),
         carriers=carriers,
         about=frozenset(about),
         proven=frozenset(proven),
         crowded=tuple(sorted(crowded)),
+        costly=spent.too_much,
     )
+
+
+class _Spent:
+    """What judging an image has taken so far. It is summed up before it is spent, so the order of evidence plays no part."""
+
+    def __init__(self) -> None:
+        self._verifications = 0
+        self._repeated = 0
+        self._read: set[Digest] = set()
+
+    def on(self, cost: Effort) -> None:
+        self._verifications += cost.verifications
+        self._repeated += sum(size * cost.verifications for _, size in cost.read)
+        self._repeated -= sum(size for digest, size in cost.read if cost.verifications and digest not in self._read)
+        self._read |= {digest for digest, _ in cost.read if cost.verifications}
+
+    @property
+    def too_much(self) -> str | None:
+        if self._verifications > MAX_VERIFICATIONS:
+            return f"more than {MAX_VERIFICATIONS} verifications, which is each piece of evidence by each signer of the rule"
+        if self._repeated > MAX_REPEATED:
+            return f"more than {MAX_REPEATED} bytes verified again, which is each payload by each signer of the rule wherever it lies"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +209,11 @@ class _Case:
             )
         else:
             yield _asked(node, "threshold", Code.POLICY_THRESHOLD, f"signed by {found}, wanted {enough}")
-            if node not in self.heard.crowded and not any(f.meant for f in self.heard.findings if f.subject == node):
+            if (
+                not self.heard.costly
+                and node not in self.heard.crowded
+                and not any(f.meant for f in self.heard.findings if f.subject == node)
+            ):
                 yield _asked(node, "signature", Code.SIGNATURE_MISSING, "no signature was found")
 
     def _counts(self, fact: Fact) -> bool:
@@ -187,6 +223,8 @@ class _Case:
         """What was looked at that the rule does not ask for by name."""
         for subject in self.heard.crowded:
             yield _asked(subject, "evidence", Code.LIMIT_EVIDENCE, f"more than {MAX_PIECES} pieces of evidence, of which none is judged")
+        if self.heard.costly:
+            yield _asked(self.image.root, "evidence", Code.LIMIT_EVIDENCE, f"to judge it would take {self.heard.costly}: none is judged")
         yield from self._in_indexes()
         for digest in sorted(self._code()):
             if digest in standing:

@@ -11,6 +11,7 @@ from bundler.errors import Code, FormatError, translated
 from bundler.oci.manifest import Document
 from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.need import need
+from bundler.trust.once import once
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 TYPES = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
@@ -36,18 +37,7 @@ class Statement:
     @classmethod
     def parse(cls, payload: bytes) -> "Statement":
         """From a payload whose signature was verified. Raises FormatError (``intoto.statement``)."""
-        with translated(FormatError, to=FormatError, what="an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT):
-            value = strictjson.loads(payload, limit=MAX_EVIDENCE, predicate=True)
-            match value:
-                case {"_type": str(kind), "subject": [_, *_] as subjects, "predicateType": str(predicate_type)} if predicate_type:
-                    strictjson.check_names(value, _MEMBERS)
-                    if kind not in TYPES:
-                        raise FormatError("a statement of another version", found=ascii(kind[:80]), wanted=" or ".join(TYPES))
-                    if len(subjects) > MAX_SUBJECTS:
-                        raise FormatError("a statement with too many subjects", found=len(subjects), wanted=f"at most {MAX_SUBJECTS}")
-                    digests, annotations = tuple(map(_digests, subjects)), tuple(map(_annotations, subjects))
-                    return cls(predicate_type, digests, annotations, value.get("predicate"))
-        raise FormatError("an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT, wanted="_type, subject, predicateType")
+        return _parsed(payload)
 
     def check_about(self, document: Document) -> Mapping[str, str]:
         """Go on if a subject is these very bytes: equal in one digest, and contradicted by none. Gives its annotations.
@@ -64,6 +54,22 @@ class Statement:
         (algorithm, encoded), *_ = self.subjects[0].items()
         more = f" and {len(self.subjects) - 1} more" if len(self.subjects) > 1 else ""
         return f"{algorithm}:{encoded}"[:160] + more
+
+
+@once
+def _parsed(payload: bytes) -> Statement:
+    with translated(FormatError, to=FormatError, what="an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT):
+        value = strictjson.loads(payload, limit=MAX_EVIDENCE, predicate=True)
+        match value:
+            case {"_type": str(kind), "subject": [_, *_] as subjects, "predicateType": str(predicate_type)} if predicate_type:
+                strictjson.check_names(value, _MEMBERS)
+                if kind not in TYPES:
+                    raise FormatError("a statement of another version", found=ascii(kind[:80]), wanted=" or ".join(TYPES))
+                if len(subjects) > MAX_SUBJECTS:
+                    raise FormatError("a statement with too many subjects", found=len(subjects), wanted=f"at most {MAX_SUBJECTS}")
+                digests, annotations = tuple(map(_digests, subjects)), tuple(map(_annotations, subjects))
+                return Statement(predicate_type, digests, annotations, value.get("predicate"))
+    raise FormatError("an in-toto statement is not well-formed", code=Code.INTOTO_STATEMENT, wanted="_type, subject, predicateType")
 
 
 def _is(subject: Mapping[str, str], ours: Mapping[str, str]) -> bool:

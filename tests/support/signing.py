@@ -270,12 +270,13 @@ class Scene:
 
     def pieces(self, subject: Digest, form: Form, document: Document) -> list[Evidence]:
         layers = document.content.layers if isinstance(document.content, Manifest) else ()
-        return [self._piece(subject, form, document, layer) for layer in layers or (None,)]
+        several = len(layers) > 1
+        return [self._piece(subject, form, document, layer, n if several else 0) for n, layer in enumerate(layers or (None,), start=1)]
 
-    def _piece(self, subject: Digest, form: Form, document: Document, layer: Descriptor | None) -> Evidence:
+    def _piece(self, subject: Digest, form: Form, document: Document, layer: Descriptor | None, place: int) -> Evidence:
         data = self.content.blobs.get(layer.digest) if layer else None
         kept = data if data is not None and len(data) <= MAX_EVIDENCE else None
-        return Evidence(subject, form, document, layer, kept, is_proven=data is not None and is_proven((data,)))
+        return Evidence(subject, form, document, layer, kept, is_proven=data is not None and is_proven((data,)), place=place)
 
     @property
     def image(self) -> Image:

@@ -14,6 +14,7 @@ from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed, Signer
 from bundler.trust.need import need
 from bundler.trust.offer import Claim, Layer, Material
+from bundler.trust.once import once
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.simplesigning import stated
 from bundler.trust.statement import PAYLOAD_TYPE, TYPES
@@ -56,14 +57,19 @@ class SigstoreBundle:
 
         Raises TrustError and FormatError (``bundle.…``, ``dsse.…``).
         """
-        with _well_formed():
-            bundle = Message.of(strictjson.loads(raw, limit=MAX_EVIDENCE), what="the bundle", code=Code.BUNDLE_MALFORMED)
-            strictjson.check_names(bundle.members, _MEMBERS)
-            media_type = bundle.text("mediaType")
-        found = ascii(media_type[:80])
-        need(media_type in _VERSIONS, Code.BUNDLE_MEDIA_TYPE, "a bundle of an unknown version", found=found, wanted="0.1, 0.2 or 0.3")
-        version = _VERSIONS[media_type]
-        return cls(version=version, content=_content(bundle), material=_material(bundle, version))
+        return _parsed(raw)
+
+
+@once
+def _parsed(raw: bytes) -> SigstoreBundle:
+    with _well_formed():
+        bundle = Message.of(strictjson.loads(raw, limit=MAX_EVIDENCE), what="the bundle", code=Code.BUNDLE_MALFORMED)
+        strictjson.check_names(bundle.members, _MEMBERS)
+        media_type = bundle.text("mediaType")
+    found = ascii(media_type[:80])
+    need(media_type in _VERSIONS, Code.BUNDLE_MEDIA_TYPE, "a bundle of an unknown version", found=found, wanted="0.1, 0.2 or 0.3")
+    version = _VERSIONS[media_type]
+    return SigstoreBundle(version=version, content=_content(bundle), material=_material(bundle, version))
 
 
 @dataclass(frozen=True, slots=True)

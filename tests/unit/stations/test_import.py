@@ -13,7 +13,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from tests.support import signing
 from tests.support.layouts import Content, push, write_layout
-from tests.support.station import RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of, write_trust
 
 
 def import_(crossing: Crossing, image: Image, *flags: object) -> Ran:
@@ -100,6 +100,44 @@ def test_a_digest_goes_without_a_tag_and_that_is_said(crossing: Crossing):
     assert f"now at {crossing.there.host}/{path}@{root.digest}, without a tag" in ran.out
     assert list(tags_of(crossing.there.repository(path))) == [f"{root.digest.tag}.sig"]
     assert crossing.there.repository(path).document(root.digest) == root
+
+
+# --- one image under many names ---
+
+
+def test_an_image_under_many_names_is_judged_by_the_rule_of_each(crossing: Crossing):
+    host = crossing.here.host
+    root = crossing.sign(crossing.content.image())
+    images = [crossing.push(root, name) for name in ("one/app:v1", "one/app:v2", "two/app:v1", "three/app:v1", "four/app:v1")]
+    named = signing.rule(RELEASE, scope=f"{host}/four/*", name="signed")
+    rules = [signing.rule(RELEASE, scope="*/*/*"), signing.rule(STRANGER, scope=f"{host}/two/*"), named]
+    write_trust(crossing.trust, rules=rules, seals=[signing.seal(EXPORTER)])
+    ran = crossing.run("verify", crossing.export(*images), "--json")
+    assert [(image["reference"], image["passed"], image["reasons"][:1]) for image in ran.json["images"]] == [
+        (images[0].reference, True, []),
+        (images[1].reference, True, []),
+        (images[2].reference, False, ["policy.threshold"]),
+        (images[3].reference, True, []),
+        (images[4].reference, False, ["policy.name"]),
+    ]
+
+
+def test_a_signature_that_names_one_repository_counts_in_that_one(crossing: Crossing):
+    host = crossing.here.host
+    root = crossing.content.image()
+    crossing.content.sig(root.digest, signing.signed(root, reference=f"{host}/one/app"))
+    images = [crossing.push(root, name) for name in ("one/app:v1", "two/app:v1")]
+    write_trust(crossing.trust, rules=[signing.rule(RELEASE, scope="*/*/*", name="signed")], seals=[signing.seal(EXPORTER)])
+    ran = crossing.run("verify", crossing.export(*images), "--json")
+    assert [(image["passed"], image["reasons"]) for image in ran.json["images"]] == [(True, []), (False, ["policy.name"])]
+
+
+def test_other_evidence_in_another_repository_is_another_verdict(crossing: Crossing):
+    root = crossing.content.image()
+    unsigned = crossing.push(root, "one/app:v1")
+    signed = crossing.push(crossing.sign(root), "two/app:v1")
+    ran = crossing.run("verify", crossing.export(unsigned, signed, flags=["--allow-unsigned"]), "--json")
+    assert [image["passed"] for image in ran.json["images"]] == [False, True]
 
 
 # --- conflicts ---

@@ -228,6 +228,12 @@ def test_a_negative_checksum_in_base_256_is_one_too():
     assert not is_one(blank.replace(BLANK, number.to_bytes(8, "big", signed=True), 1))
 
 
+def test_a_byte_of_127_has_one_sign():
+    inside = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0".ljust(156) + b"\x7f\x7f"
+    blank = inside.ljust(2010) + b"\x41s"
+    assert is_one(blank[:148] + b"%06o  " % (total(blank[:512]) - 512) + blank[156:])
+
+
 def test_less_than_a_block_is_not_a_tar_header():
     cut = header(BLANK)[:511]
     assert is_one(cut[:148] + b"%06o  " % total(cut) + cut[156:])

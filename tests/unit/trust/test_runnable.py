@@ -11,7 +11,7 @@ from bundler.oci.manifest import Document
 from bundler.trust.evidence import MAX_EVIDENCE, Form
 from bundler.trust.proven import attestations
 from bundler.trust.verdict import Outcome, Verdict
-from tests.support.layouts import LAYER
+from tests.support.layouts import LAYER, Content
 from tests.support.signing import P256, SPDX, Scene, att, bundle, codes, dsse, message, policy, rule, signed, statement
 
 RULE = policy(rule(P256))
@@ -263,7 +263,7 @@ OTHERWISE = {
     "that holds JSON": {"layers": [b"{}"]},
     "that holds text": {"layers": [b"text"]},
     "that holds a tar": {"layers": [b"ustar\0"]},
-    "that holds what is not text": {"layers": [about(Scene.of_image().root).replace(b"app", b"a\x7fp")]},
+    "that holds what is not text": {"layers": [about(Content().image("platform")).replace(b"app", b"a\x7fp")]},
     "about another manifest": {"layers": [about(Scene.of_index().root)]},
 }
 
@@ -305,6 +305,7 @@ def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing():
     assert found(without=of.digest) == {other.digest}
     assert found(without=scene.root.children[0].digest) == {other.digest}
     assert attestations(documents, scene.root.digest, lambda _: None) == frozenset()
+    assert attestations(documents | {of.digest: scene.root}, scene.root.digest, lambda layer: read(layer.digest)) == {other.digest}
     payload = about(documents[scene.root.children[0].digest])
     for more, wanted in ((0, {of.digest}), (1, frozenset())):
         large = payload + b" " * (MAX_EVIDENCE + more - len(payload))
