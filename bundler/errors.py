@@ -72,7 +72,7 @@ class Code(StrEnum):
     LIMIT_SEAL = "limit.seal", "a seal above 256 MiB"
     LIMIT_DOCUMENT = "limit.document", "a manifest, index or list above its limit"
     LIMIT_DEPTH = "limit.depth", "indexes or evidence nested deeper than the limit"
-    LIMIT_EVIDENCE = "limit.evidence", "an attestation or signature above its limit, carried but not judged"
+    LIMIT_EVIDENCE = "limit.evidence", "evidence above a limit, of its size or of what judging one image may take: carried, not judged"
     LIMIT_SIGNATURE = "limit.signature", "a signature with more certificates, entries, timestamps or subjects than the limit"
     LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
     LIMIT_ARCHIVE = "limit.archive", "an archive with more members, or far more bytes inside than outside, than the limit"
