@@ -21,7 +21,7 @@ from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
 from bundler.bundle.frames import FRAME, GROUP, MAGIC, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk, whole, write_direct
-from bundler.content.stream import CHUNK, ahead, gathered, side_by_side, verified
+from bundler.content.stream import CHUNK, ahead, side_by_side, verified
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
@@ -32,6 +32,7 @@ Report = Callable[[int], None]
 """Told how many bytes were passed, from any thread."""
 
 _AHEAD = 8  # chunks of a blob fetched before its turn: with 4 jobs, 4 blobs of 2 MiB hide what a registry takes to answer
+MAX_KEPT = 32 << 20  # bytes of the file's beginning in memory: the manifests and signatures of 10,000 small images take 20 MiB
 _SMALL_DOCUMENT = 16 << 10  # bytes; the manifest of an image has one or two thousand
 
 
@@ -112,7 +113,7 @@ class Archive:
     """A file that is a bundle as far as can be seen without its seal."""
 
     def __init__(self, file: int, size: int, *, what: str) -> None:
-        self._file, self._what = file, what
+        self._file, self._what, self._kept = file, what, bytearray()
         found = Table.find(self.read, size)
         if found is None:
             raise self._no_table(size)
@@ -150,6 +151,13 @@ class Archive:
         self._fill(memoryview(data), offset)
         return bytes(data)
 
+    def keep(self, until: int) -> None:
+        """Read the file's beginning up to there into memory, if it is at most MAX_KEPT, so that the medium gives it once."""
+        if len(self._kept) < until <= MAX_KEPT:
+            kept = bytearray(until)
+            self._fill(memoryview(kept), 0)
+            self._kept = kept
+
     def frames(self, run: Run, offset: int, sizes: Iterable[int], *, what: str) -> Iterator[bytes]:
         """The content of a run's frames, which begin at ``offset`` in the file and have these compressed sizes there."""
         memory = bytearray(longest(min(run.size, FRAME)))  # one for all: to get it costs as much as to decompress
@@ -162,6 +170,9 @@ class Archive:
     def _fill(self, data: memoryview, offset: int) -> None:
         """Read bytes of the file until ``data`` is full. Raises as :meth:`read`."""
         done = 0
+        if offset + len(data) <= len(self._kept):
+            data[:] = self._kept[offset : offset + len(data)]
+            return
         with disk(f"{self._what} cannot be read"):
             while done < len(data) and (more := os.preadv(self._file, [data[done:]], offset + done)):
                 done += more
@@ -221,6 +232,7 @@ class Content:
         self._offsets = archive.table.offsets(self._runs)
         self._firsts = array("Q", (run.first for run in self._runs))
         self._records = {member.key: record for record, member in enumerate(seal.members, start=1)}
+        self._whole = bytearray(1 + len(seal.members))  # of each record, whether it was read to its end and was as the seal says
         self._group = lru_cache(maxsize=8)(self._decoded)
         # What many images share is parsed once: a manifest takes ten times its size in memory, so few that are large are kept.
         self._small, self._large = lru_cache(maxsize=64)(self._parsed), lru_cache(maxsize=4)(self._parsed)
@@ -242,11 +254,12 @@ class Content:
         member = self.member(what)
         if member.size > layout.MAX_PAYLOAD:
             raise FormatError(f"{member.path} is too large to be read whole", code=Code.LIMIT_EVIDENCE, found=f"{member.size} bytes")
-        return gathered(member.blob, self._pieces(self._record(what)))
+        return b"".join(self.chunks(what))
 
     def chunks(self, what: Digest | str) -> Iterator[bytes]:
         """A member in pieces, which end only if they were all of it. Raises as :meth:`read`, but for its size."""
-        return verified(self.member(what).blob, self._pieces(self._record(what)))
+        record = self._record(what)
+        return self._marked(record, verified(self.member(what).blob, self._pieces(record)))
 
     def document(self, digest: Digest, media_type: str | None = None) -> Document:
         """A manifest or index that is stated to be of that media type. Raises as :meth:`read` and :meth:`Document.parse`."""
@@ -258,18 +271,27 @@ class Content:
         return (self._small if member.size <= _SMALL_DOCUMENT else self._large)(digest, media_type)
 
     def verify(self, *, jobs: int = 4, report: Report = lambda _: None) -> Checked:
-        """Read every byte: all frames, headers, padding and digests. A bundle is whole if :meth:`check_derived` passes too.
+        """Read every byte: all frames, headers, padding and digests, but for members that were read to their end and were whole.
 
-        Raises TransportError (``disk.io``); all else is among the faults.
+        A bundle is whole if :meth:`check_derived` passes too. Raises TransportError (``disk.io``); all else is among the faults.
         """
-        todo = sorted(self._runs[1:], key=lambda run: -run.size) if jobs > 1 else self._runs[1:]  # the longest must not be the last
-        faults, good, total = dict[int, BundlerError](), 1, self._archive.seal_size
-        for bad, fine, size in side_by_side(lambda run: self._verify(run, report), todo, jobs=jobs):
+        return self._checked(self._runs[1:], jobs=jobs, report=report)
+
+    def verify_documents(self, *, jobs: int = 4, report: Report = lambda _: None) -> Checked:
+        """The same of what lies before the blobs, and that is read into memory if it fits, so that it need not be read again."""
+        early = [run for run in self._runs[1:] if run.records and self.seal.members[run.first - 1].kind is not Kind.BLOB]
+        self._archive.keep(self._offsets[early[-1].frames.stop])
+        return self._checked(early, jobs=jobs, report=report)
+
+    def _checked(self, todo: Sequence[Run], *, jobs: int, report: Report) -> Checked:
+        faults = dict[int, BundlerError]()
+        for bad in side_by_side(lambda run: self._verify(run, report), _longest_first(todo) if jobs > 1 else todo, jobs=jobs):
             faults |= bad
-            good, total = good + fine, total + size
             if len(faults) >= MAX_FAULTS:
                 break
-        return Checked(good, total, tuple(faults[record] for record in sorted(faults))[:MAX_FAULTS])
+        good = [member for member, whole in zip(self.seal.members, self._whole[1:], strict=True) if whole]
+        total = self._archive.seal_size + sum(member.size for member in good)
+        return Checked(1 + len(good), total, tuple(faults[record] for record in sorted(faults))[:MAX_FAULTS])
 
     def check_derived(self) -> None:
         """Refuse members, lookups and derived documents that are not what images and documents make them.
@@ -312,25 +334,31 @@ class Content:
         sizes = (self._offsets[frame + 1] - self._offsets[frame] for frame in run.frames)
         return self._archive.frames(run, self._offsets[run.frame], sizes, what=what)
 
-    def _verify(self, run: Run, report: Report) -> tuple[dict[int, BundlerError], int, int]:
-        """What is wrong in a run, by record; how many members are not, and their size."""
-        faults, good, total = dict[int, BundlerError](), 0, 0
+    def _verify(self, run: Run, report: Report) -> dict[int, BundlerError]:
+        """What is wrong in a run, by record."""
+        faults = dict[int, BundlerError]()
+        todo = [record for record in range(run.first, run.first + run.records) if not self._whole[record]]
+        if run.records and not todo:
+            return faults
         try:
             group = None if run.size > GROUP else self._decoded(run)
         except (FormatError, IntegrityError) as error:
-            return {run.first: error}, 0, 0
+            return {run.first: error}
         if not run.records and group != tar.END:
             faults[run.first] = FormatError("the tar does not end with two blocks of zeros", code=Code.FORMAT_TAR)
-        for record in range(run.first, run.first + run.records):
-            member = self.seal.members[record - 1]
+        for record in todo:
+            content = verified(self.seal.members[record - 1].blob, self._inside(record, run, group))
             try:
-                for piece in verified(member.blob, self._inside(record, run, group)):
+                for piece in self._marked(record, content):
                     report(len(piece))
             except (FormatError, IntegrityError) as error:
                 faults[record] = error
-            else:
-                good, total = good + 1, total + member.size
-        return faults, good, total
+        return faults
+
+    def _marked(self, record: int, content: Iterable[bytes]) -> Iterator[bytes]:
+        """Verified content, and once it has ended, that it was whole."""
+        yield from content
+        self._whole[record] = True
 
     def _decoded(self, run: Run) -> bytes:
         """All of a group of small records, or of the end."""
@@ -374,6 +402,11 @@ class _Contents:
 
     def _record(self, name: str, size: int, content: Iterable[bytes]) -> Iterable[bytes]:
         return chain((tar.header(name, size, mtime=self._mtime),), content, (bytes(tar.padding(size)),))
+
+
+def _longest_first(plan: Iterable[Run]) -> Sequence[Run]:
+    """So that the longest is not the last, for which all others wait."""
+    return sorted(plan, key=lambda run: -run.size)
 
 
 def _records(members: Iterable[Member]) -> Iterator[tuple[int, bool]]:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bundler.bundle.archive import Archive, Content
-from bundler.bundle.seal import ImageEntry, Seal, time
-from bundler.errors import Code, FormatError, IntegrityError
+from bundler.bundle.seal import ImageEntry, Kind, Seal, time
+from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.stations.carried import Admitted, Carried
@@ -32,10 +32,17 @@ class Proved:
     """The images whose verdict passed. Empty unless the seal and, where it was read, the content passed too."""
     content: Content | None = None
     """What they are made of; None where the seal did not pass."""
+    fault: BundlerError | None = None
+    """What was found wrong before everything was read."""
 
 
 def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: Progress) -> Proved:
-    """Judge the seal, then every byte, then every image.
+    """Judge the seal, then every image, then every byte. Raises as :func:`prove_documents` and :func:`prove_rest`."""
+    return prove_rest(prove_documents(archive, trust, at=at, jobs=jobs), jobs=jobs, progress=progress)
+
+
+def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) -> Proved:
+    """Judge the seal and, from what lies before the layers, every image; what is admitted may enter once the rest is proven.
 
     Raises FormatError for what the format does not allow, and TransportError (``disk.io``). Damage is a finding.
     """
@@ -43,16 +50,33 @@ def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: 
     if content is None:
         return Proved(report)
     contradiction = _contradiction(content)
-    with progress("verified", sum(member.size for member in content.seal.members)) as passed:
+    fault = next(iter(content.verify_documents(jobs=jobs).faults), None) or contradiction
+    if fault is not None:
+        return Proved(report, content=content, fault=fault)
+    try:
+        return _judged_all(report, content, content.seal.images, trust, at=at)
+    except (FormatError, IntegrityError) as error:  # evidence that is too large to be judged lies among the layers
+        return Proved(report, content=content, fault=error)
+
+
+def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
+    """Every byte that was not read to its end before. A bundle that is damaged admits nothing.
+
+    Raises FormatError for what the format does not allow, and TransportError (``disk.io``).
+    """
+    content = proved.content
+    if content is None:
+        return proved
+    with progress("verified", sum(member.size for member in content.seal.members if member.kind is Kind.BLOB)) as passed:
         checked = content.verify(jobs=jobs, report=passed)
-    faults = checked.faults or tuple(filter(None, [contradiction]))
+    faults = checked.faults or tuple(filter(None, [proved.fault]))
     for fault in faults:
         if fault.exit == FormatError.exit:
             raise fault
-    report = replace(report, content=ContentReport(checked.members, checked.bytes, faults))
-    if faults:
-        return Proved(report, content=content)  # what an image needs may be among what is damaged, and no other may enter
-    return _judged_all(report, content, content.seal.images, trust, at=at)
+    report = replace(proved.report, content=ContentReport(checked.members, checked.bytes, faults))
+    if faults:  # what an image needs may be among what is damaged, and no other may enter
+        return Proved(replace(report, images=()), content=content)
+    return replace(proved, report=report)
 
 
 def prove_some(archive: Archive, trust: Trust, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:

@@ -162,7 +162,7 @@ reference("043", "a reference of two lines", R, "registry.example/app:1.0\nregis
 reference("044", "a reference that speaks to a terminal", Code.FORMAT_JSON, "registry.example/app:\x1b[31mred", folder=Code.FORMAT_JSON)
 reference("045", "no reference", Code.FORMAT_SEAL, "")
 reference("046", "a reference of 10,000 characters", R, "registry.example/app:" + "a" * 10_000)
-reference("047", "a reference with another digest", Code.FORMAT_SEAL, f"registry.example/app@{OTHER}", folder=Code.FORMAT_SEAL)
+reference("047", "a reference with another digest", Code.FORMAT_SEAL, f"registry.example/app@{OTHER}", folder=Code.IMAGE_MOVED)
 reference("048", "a reference with a query", R, "registry.example/app?x=1#y:1.0")
 reference("049", "a reference with a password", Code.FORMAT_DIGEST, "user:pass@registry.example/app:1.0")
 reference("050", "a reference with an escaped slash", R, "registry.example/app%2f..%2fadmin:1.0")
