@@ -46,6 +46,7 @@ EXITS = {
     "base": 6,
     "blob": 6,
     "image": 6,
+    "image.moved": 4,
 }  # all else is 5, or a failed check of an image, which comes to the same
 
 
@@ -90,7 +91,7 @@ class Case:
 
     @property
     def exit(self) -> int:
-        return EXITS.get(self.code.partition(".")[0], 5) if self.code else 0
+        return EXITS.get(self.code, EXITS.get(self.code.partition(".")[0], 5)) if self.code else 0
 
     def file(self) -> bytes:
         made = self.make()
