@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bundler.bundle import archive as module
 from bundler.bundle import tar
-from bundler.bundle.archive import MAX_FAULTS, Content, opened, write
+from bundler.bundle.archive import MAX_FAULTS, MAX_KEPT, Content, opened, write
 from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Table, longest, table
 from bundler.bundle.seal import Kind, Member, Seal
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, TrustError, UsageError
@@ -483,6 +483,83 @@ def test_reads_that_come_in_parts_are_put_together(made: Bundle, path: Path, mon
     monkeypatch.setattr(module.os, "preadv", lambda file, buffers, offset: preadv(file, [buffers[0][:50_000]], offset))
     with content_of(path) as content:
         assert content.verify().passed
+
+
+# --- reading once ---
+
+
+def read_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes of files are asked for from now on."""
+    asked: list[int] = []
+    preadv = os.preadv
+
+    def counted(file: int, buffers: list[memoryview], offset: int) -> int:
+        got = preadv(file, buffers, offset)
+        asked.append(got)
+        return got
+
+    monkeypatch.setattr(module.os, "preadv", counted)
+    return asked
+
+
+def test_documents_are_read_once_however_often_they_are_looked_at(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+    made.write(path)
+    blobs = [member for member in made.seal.members if member.kind is Kind.BLOB]
+    early = sum(member.size for member in made.seal.members if member.kind is not Kind.BLOB)
+    with content_of(path) as content:
+        found = content.verify_documents(jobs=2)
+        assert found.passed
+        assert found.members == 1 + len(made.seal.members) - len(blobs)
+        asked = read_of(monkeypatch)
+        content.check_derived()
+        for image in made.seal.images:
+            content.walk(image)
+        assert content.verify_documents(jobs=2) == found
+        assert sum(asked) == 0
+        assert early > 0
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_was_read_to_its_end_is_not_read_again_to_be_verified(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int):
+    made.write(path)
+    told: list[int] = []
+    with content_of(path) as content:
+        content.verify_documents()
+        asked = read_of(monkeypatch)
+        blobs = [member for member in made.seal.members if member.kind is Kind.BLOB]
+        for member in blobs:
+            assert sum(map(len, content.chunks(member.digest))) == member.size
+        whole = sum(asked)
+        found = content.verify(jobs=jobs, report=told.append)
+        assert (found.passed, found.members) == (True, 1 + len(made.seal.members))
+        assert sum(asked) - whole < 1000  # the two blocks of zeros at the end
+        assert whole <= path.stat().st_size * 1.02
+        assert told == []
+
+
+def test_what_was_not_read_to_its_end_is_verified(made: Bundle, path: Path):
+    made.write(path)
+    large = next(member for member in made.seal.members if member.size > GROUP)
+    spoilt_at(path, path.read_bytes().index(made.files[large.path][-40:]))
+    with content_of(path) as content:
+        content.verify_documents()
+        assert next(iter(content.chunks(large.digest)))
+        assert [fault.code for fault in content.verify().faults] == [Code.CONTENT_FRAME]
+        with pytest.raises(IntegrityError):
+            list(content.chunks(large.digest))
+        assert [fault.code for fault in content.verify().faults] == [Code.CONTENT_FRAME]
+
+
+def test_a_beginning_above_its_limit_is_read_each_time(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+    made.write(path)
+    with opened(path) as archive:
+        asked = read_of(monkeypatch)
+        archive.keep(MAX_KEPT + 1)
+        assert asked == []
+        archive.keep(100)
+        assert (archive.read(50, 50), sum(asked)) == (path.read_bytes()[50:100], 100)
+        archive.keep(50)
+        assert (archive.read(51, 50), sum(asked)) == (path.read_bytes()[51:101], 150)
 
 
 # --- faults ---
