@@ -9,13 +9,17 @@ from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
 from bundler.stations.reach import Reach
 
-FORMS = ("sig", "bundle")
-
 
 @click.command("sign")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--key", required=True, type=click.Path(path_type=Path), metavar="KEY", help="The private key.")
-@click.option("--form", "form", default="sig,bundle", show_default=True, metavar="sig,bundle", help="cosign's tag, its bundle, or both.")
+@click.option(
+    "--form",
+    default="auto",
+    show_default=True,
+    metavar="auto|sig|bundle|sig,bundle",
+    help="cosign's tag, a Sigstore bundle, or both; auto: the tag, and a bundle too where the image has one already.",
+)
 @click.option("--recursive", is_flag=True, help="Sign also every manifest below an index.")
 @click.option("--annotation", "annotations", multiple=True, metavar="K=V", help="Something to say in what is signed; repeatable.")
 @click.option("--as", "as_name", metavar="NAME", help="The reference that the one IMAGE is signed as.")
@@ -39,13 +43,13 @@ def command(
     \b
     oci-bundler sign registry.example/app:1.0 --key release.key --recursive
     """
-    from bundler.stations.imagesigner import Signed, sign
+    from bundler.stations.imagesigner import AUTO, FORMS, Signed, sign
     from bundler.stations.places import Places, Wanted
     from bundler.stations.signer import open_signer
 
     forms = tuple(dict.fromkeys(form.split(",")))
-    if not forms or not set(forms) <= set(FORMS):
-        raise UsageError("--form is not well-formed", found=ascii(form), wanted=f"one or both of {','.join(FORMS)}")
+    if forms != (AUTO,) and not set(forms) <= set(FORMS):
+        raise UsageError("--form is not well-formed", found=ascii(form), wanted=f"{AUTO}, or one or both of {','.join(FORMS)}")
     if as_name and len(images) > 1:
         raise UsageError("--as names one image", found=f"{len(images)} images")
     said = dict(_pair(text) for text in annotations)

@@ -1,4 +1,8 @@
-"""Signing images where they lie, in the two forms that cosign reads: its ``.sig`` tag and the Sigstore bundle."""
+"""Signing images where they lie, in the two forms that cosign reads: its ``.sig`` tag and the Sigstore bundle.
+
+A first bundle hides every ``.sig`` of its image: where there is one, cosign 3, Kyverno and others look at bundles alone, and
+take any of them for a signature. So ours is never the first, unless somebody asks for it.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,7 +25,11 @@ from bundler.trust import simplesigning
 from bundler.trust.evidence import Form
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE, build_signature_bundle
 
-FORMS = ("sig", "bundle")
+AUTO, SIG, BUNDLE = "auto", "sig", "bundle"
+FORMS = (SIG, BUNDLE)
+
+_ALONE = "signed in .sig alone: no Sigstore bundle refers to the image, and a first one would hide each .sig from cosign 3 and others"
+_BESIDE = "signed in .sig and in a Sigstore bundle: one refers to the image already, and where there is one, readers look at no .sig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ def sign(
 ) -> tuple[Signed, ...]:
     """Sign an image, and with ``recursive`` every manifest below it. Signatures that are there stay; the same again adds none.
 
+    ``forms`` are some of :data:`FORMS`, or ``auto`` alone: ``.sig``, and a bundle too only on a manifest that has one.
+
     Raises UsageError where nothing can be written, and what the place raises.
     """
     if image.sink is None:
@@ -66,13 +76,30 @@ class _Signing:
     annotations: Mapping[str, str]
 
     def sign(self, document: Document, forms: Sequence[str]) -> Signed:
-        put = [self._simple(document) if form == "sig" else self._bundle(document) for form in forms]
+        why: tuple[str, ...] = ()
+        if AUTO in forms:
+            forms, why = (FORMS, (_BESIDE,)) if self._has_bundle(document) else ((SIG,), (_ALONE,))
+        put = [self._simple(document) if form == SIG else self._bundle(document) for form in forms]
         return Signed(
             reference=self.reference,
             digest=document.digest,
             pushed=tuple(each.names for each in put),
-            remarks=tuple(remark for each in put for remark in each.remarks),
+            remarks=(*why, *(remark for each in put for remark in each.remarks)),
         )
+
+    def _has_bundle(self, document: Document) -> bool:
+        """Whether a Sigstore bundle refers to it, by the API or by the fallback list, whatever is in that bundle."""
+        listed = self.sink.referrers(document.digest).listed
+        fallback = self.sink.document(document.digest.tag)
+        return any(self._is_bundle(referrer) for referrer in (*listed, *(fallback.children if fallback else ())))
+
+    def _is_bundle(self, referrer: Descriptor) -> bool:
+        """By its artifact type; some registries and lists do not say it, and then its manifest does."""
+        kind = referrer.artifact_type
+        if kind is None:
+            there = self.sink.document(referrer.digest)
+            kind = there.content.kind if there else None
+        return (kind or "").startswith(mediatype.SIGSTORE_BUNDLE)
 
     def _simple(self, document: Document) -> Tagged:
         payload = simplesigning.payload(repository=self.reference.repository, digest=document.digest, annotations=self.annotations)
@@ -104,7 +131,8 @@ class _Signing:
             },
         }
         ours = self._put(manifest, {layer: bundle, empty: b"{}"})
-        self.sink.put_document(ours)
+        if self.sink.document(ours.digest) is None:
+            self.sink.put_document(ours)
         return Tagged(ours.digest, list_referrers(self.sink, document.digest, [ours]))
 
     def _put(self, manifest: Mapping[str, Any], blobs: Mapping[Descriptor, bytes]) -> Document:

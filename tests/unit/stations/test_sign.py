@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bundler.oci import mediatype
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import Document, Manifest
 from tests.support import signing
 from tests.support.layouts import write_layout
@@ -40,9 +41,9 @@ def test_what_is_signed_passes(form: str, kind: str, crossing: Crossing):
     assert [signer["form"] for signer in verdict.json["images"][0]["signers"]] == [form]
 
 
-def test_both_forms_are_made_unless_one_is_chosen_and_what_was_pushed_is_said(crossing: Crossing):
+def test_both_forms_are_made_where_they_are_asked_for_and_what_was_pushed_is_said(crossing: Crossing):
     image = crossing.push(crossing.content.image())
-    said = sign(crossing, image).json
+    said = sign(crossing, image, "--form", "sig,bundle").json
     repository = crossing.here.repository(image.path)
     tagged = tags_of(repository)[f"{image.root.digest.tag}.sig"]
     [referrer] = repository.referrers(image.root.digest).listed
@@ -53,10 +54,105 @@ def test_both_forms_are_made_unless_one_is_chosen_and_what_was_pushed_is_said(cr
     assert referrer.annotations["dev.sigstore.bundle.predicateType"] == "https://sigstore.dev/cosign/sign/v1"
 
 
+# --- which form, where nobody says it ---
+
+
+def bundles_of(crossing: Crossing, image: Image, subject: Document) -> list[Descriptor]:
+    listed = crossing.here.repository(image.path).referrers(subject.digest).listed
+    fallback = crossing.here.repository(image.path).document(subject.digest.tag)
+    return [each for each in (*listed, *(fallback.children if fallback else ())) if each.artifact_type == mediatype.SIGSTORE_BUNDLE_V03]
+
+
+@pytest.mark.parametrize("flags", [(), ("--form", "auto")], ids=["by default", "auto"])
+def test_a_first_bundle_is_never_made_unasked(crossing: Crossing, flags: tuple[str, ...]):
+    """It would hide the signatures of others from whoever looks at bundles first."""
+    image = crossing.push(crossing.content.image())
+    ran = sign(crossing, image, *flags)
+    assert len(sig_of(crossing, image, image.root).layers) == 1
+    assert bundles_of(crossing, image, image.root) == []
+    assert ran.json["signed"][0]["pushed"] == [str(tags_of(crossing.here.repository(image.path))[f"{image.root.digest.tag}.sig"])]
+    assert "signed in .sig alone" in ran.err
+
+
+OTHER_REFERRERS = {
+    "an SBOM": lambda crossing, root: crossing.content.artifact(b"{}", "application/spdx+json", subject=root),
+    "a Notation signature": lambda crossing, root: crossing.content.notation(root, b"{}"),
+}
+
+
+@pytest.mark.parametrize("attach", OTHER_REFERRERS.values(), ids=OTHER_REFERRERS)
+def test_another_referrer_is_not_a_bundle(crossing: Crossing, attach):
+    root = crossing.content.image()
+    attach(crossing, root)
+    image = crossing.push(root)
+    assert "signed in .sig alone" in sign(crossing, image).err
+
+
+BUNDLES = {
+    "a signature": lambda crossing, root: crossing.attach(root),
+    "an attestation": lambda crossing, root: crossing.content.bundle(
+        root, json.dumps(signing.bundle(signing.dsse(root, predicate_type=signing.SPDX))).encode(), predicate_type=signing.SPDX
+    ),
+    "of an older version": lambda crossing, root: crossing.content.artifact(
+        b"{}", "application/vnd.dev.sigstore.bundle+json;version=0.2", subject=root
+    ),
+}
+
+
+@pytest.mark.parametrize("api", [True, False], ids=["by the API", "by the fallback list"])
+@pytest.mark.parametrize("attach", BUNDLES.values(), ids=BUNDLES)
+def test_where_there_is_a_bundle_another_is_made_beside_the_tag(tmp_path: Path, api: bool, attach):
+    with Crossing(tmp_path, referrers_here=api) as crossing:
+        root = crossing.content.image()
+        attached = attach(crossing, root)
+        if not api:
+            crossing.content.fallback(root.digest, attached)
+        image = crossing.push(root)
+        ran = sign(crossing, image)
+        assert ran.exit == 0, ran.err
+        assert len(sig_of(crossing, image, root).layers) == 1
+        theirs = {attached.digest}
+        assert len({each.digest for each in bundles_of(crossing, image, root)} - theirs) == 1
+        assert "one refers to the image already" in ran.err
+
+
+def test_a_bundle_in_a_list_that_does_not_say_what_it_is_is_found(tmp_path: Path):
+    """Older clients left the artifact type out of the fallback list."""
+    with Crossing(tmp_path, referrers_here=False) as crossing:
+        root = crossing.content.image()
+        attached = crossing.attach(root)
+        listed = {"mediaType": mediatype.OCI_INDEX, "manifests": [attached.descriptor.to_json()]}
+        crossing.content.tags[root.digest.tag] = crossing.content.document(listed)
+        image = crossing.push(root)
+        assert "one refers to the image already" in sign(crossing, image).err
+
+
+def test_each_manifest_below_an_index_is_asked_by_itself(crossing: Crossing):
+    root = crossing.content.index()
+    first, second = (crossing.content.documents[child.digest] for child in root.children)
+    crossing.attach(first)
+    image = crossing.push(root)
+    signed = {one["digest"]: len(one["pushed"]) for one in sign(crossing, image, "--recursive").json["signed"]}
+    assert signed == {str(root.digest): 1, str(first.digest): 2, str(second.digest): 1}
+
+
+@pytest.mark.parametrize("bundled", [False, True], ids=["without a bundle", "with one"])
+def test_the_same_again_puts_nothing(crossing: Crossing, bundled: bool):
+    root = crossing.content.image()
+    if bundled:
+        crossing.attach(root, STRANGER)
+    image = crossing.push(root)
+    first = sign(crossing, image)
+    crossing.here.asked.clear()
+    second = sign(crossing, image)
+    assert first.json == second.json
+    assert not crossing.here.changes
+
+
 def test_a_registry_without_an_api_gets_the_fallback_index(tmp_path: Path):
     with Crossing(tmp_path, referrers_here=False) as crossing:
         image = crossing.push(crossing.content.image())
-        assert sign(crossing, image).exit == 0
+        assert sign(crossing, image, "--form", "bundle").exit == 0
         assert crossing.run("verify", f"docker://{image.reference}").exit == 0
         assert image.root.digest.tag in crossing.here.repository(image.path).tags()
 
@@ -72,8 +168,8 @@ def test_an_index_is_signed_alone_or_with_all_that_is_below_it(crossing: Crossin
 
 def test_a_signature_is_added_beside_those_there(crossing: Crossing):
     image = crossing.push(crossing.content.image())
-    sign(crossing, image)
-    sign(crossing, image, key="stranger")
+    sign(crossing, image, "--form", "sig,bundle")
+    sign(crossing, image, "--form", "sig,bundle", key="stranger")
     layers = sig_of(crossing, image, image.root).layers
     assert len(layers) == 2
     rule = signing.rule(RELEASE, STRANGER, scope="**", threshold=2)
