@@ -21,7 +21,7 @@ from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
 from bundler.bundle.frames import FRAME, GROUP, MAGIC, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk, whole, write_direct
-from bundler.content.stream import CHUNK, ahead, side_by_side, verified
+from bundler.content.stream import CHUNK, Turns, ahead, side_by_side, verified
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
@@ -233,9 +233,14 @@ class Content:
         self._firsts = array("Q", (run.first for run in self._runs))
         self._records = {member.key: record for record, member in enumerate(seal.members, start=1)}
         self._whole = bytearray(1 + len(seal.members))  # of each record, whether it was read to its end and was as the seal says
-        self._group = lru_cache(maxsize=8)(self._decoded)
+        self._group, self._turns = lru_cache(maxsize=8)(self._decoded), Turns()
         # What many images share is parsed once: a manifest takes ten times its size in memory, so few that are large are kept.
         self._small, self._large = lru_cache(maxsize=64)(self._parsed), lru_cache(maxsize=4)(self._parsed)
+
+    @property
+    def size_of_blobs(self) -> int:
+        """Bytes of what lies behind the documents and the evidence."""
+        return sum(member.size for member in self.seal.members if member.kind is Kind.BLOB)
 
     def has(self, digest: Digest) -> bool:
         """Whether that content is a member."""
@@ -322,7 +327,10 @@ class Content:
     def _pieces(self, record: int) -> Iterator[bytes]:
         """A member's content, not yet compared with its digest."""
         run = self._runs[bisect_right(self._firsts, record) - 1]
-        return self._inside(record, run, None if run.size > GROUP else self._group(run))
+        if run.size > GROUP:
+            return self._inside(record, run, None)
+        with self._turns.of(run.first):  # who wants another member of the group waits, and need not read it once more
+            return self._inside(record, run, self._group(run))
 
     def _inside(self, record: int, run: Run, group: bytes | None) -> Iterator[bytes]:
         """The same where its run is known and, if that is a group, decoded."""

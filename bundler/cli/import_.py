@@ -21,6 +21,7 @@ from bundler.stations.reach import Reach
 )
 @click.option("--replace", is_flag=True, help="Move tags that name something else at the destination.")
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
+@click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
 @click.option("--dry-run", is_flag=True, help="Verify and ask the destination; change nothing.")
 @options.network
 @options.terminal
@@ -34,9 +35,13 @@ def command(
     maps: tuple[str, ...],
     replace: bool,
     admit_passing: bool,
+    verify_first: bool,
     dry_run: bool,
 ) -> int:
-    """Prove a bundle as verify does, and only then fill REGISTRY with it: whole images, evidence first, tags last.
+    """Prove a bundle as verify does and fill REGISTRY with it: whole images, evidence first, tags last.
+
+    Signatures are judged first, then each layer is read once and hashed while it is sent. Nothing is named until the whole
+    bundle is proven: what a damaged one leaves at the registry is blobs that are what their digests say, and no manifest.
 
     registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
     change. Cut off, the same command goes on where it stopped.
@@ -51,8 +56,11 @@ def command(
     where = importer.Destination.parse(destination, maps)
     trust = truststore.load(trust_folder, os.environ)
     with opened(file) as archive, Places(reach, hosts=[where.registry]) as places:
-        proved = verifier.prove(archive, trust, at=now(), jobs=reach.jobs, progress=out.progress)
+        proved = verifier.prove_documents(archive, trust, at=now(), jobs=reach.jobs)
         report = proved.report
+        if verify_first or not proved.admitted or not (report.passed or admit_passing):
+            proved = verifier.prove_the_rest(proved, jobs=reach.jobs, progress=out.progress)
+            report = proved.report
         if not proved.admitted or not (report.passed or admit_passing):
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
         for rule in where.unused([image.verdict.reference for image in report.images]):

@@ -56,7 +56,7 @@ def cli() -> None:
     """Signed container images across an air gap.
 
     On the connected side `export` writes a sealed bundle. On the far side `import` proves every byte and every signature
-    against trust that the station has pinned itself, and only then fills the registry there.
+    against trust that the station has pinned itself, and fills the registry there.
     """
 
 

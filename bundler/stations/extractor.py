@@ -69,6 +69,6 @@ def _check_free(layout: Layout, images: Sequence[Admitted]) -> None:
 
 def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:
     place = Place(image, layout.repository(image.reference), image.reference.path)
-    [placed] = placer.place([place])
+    [placed] = placer.place([place], placer.send([place]))
     placer.name(place)
     return tuple(placed.remarks)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, UsageError
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, UsageError
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
-from bundler.stations.placing import Chunks, Place, Placed, Placer
+from bundler.stations.placing import Place, Placed, Placer
 from bundler.stations.report import Progress, Report
-from bundler.stations.verifier import Proved
+from bundler.stations.verifier import Proved, prove_rest
 
 SOME_REFUSED = 9
 
@@ -105,7 +105,9 @@ class Imported:
 
     @property
     def exit(self) -> int:
-        """0, or 9 where other images of the bundle were refused."""
+        """0, or 9 where other images of the bundle were refused; of a bundle that turned out to be damaged, what that is."""
+        if self.report.content is not None and not self.report.content.passed:
+            return self.report.exit
         return SOME_REFUSED if self.report.exit else 0
 
 
@@ -121,16 +123,28 @@ def import_admitted(
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it and change nothing.
 
-    Raises as :func:`plan` and :meth:`Placer.place`.
+    What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
+    when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
+    and what was left is blobs without a name, each of which is what its digest says.
+
+    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`.
     """
     content = proved.content
     assert content is not None
     opened = OncePerRepository(repositories)
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
     placed: tuple[Placed, ...] = ()
-    if not dry_run:
-        with progress("imported", sum(member.size for member in content.seal.members)) as report:
-            placed = fill(targets, lambda blob: content.chunks(blob.digest), opened, jobs=jobs, report=report)
+    places = [Place(target.image, opened(target.destination), target.destination.path) for target in targets]
+    with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
+        placer = Placer(lambda blob: content.chunks(blob.digest), jobs=jobs, report=report, prove=proved.report.content is None)
+        sent, fault = ([], None) if dry_run else _sent(placer, places)
+        proved = prove_rest(proved, jobs=jobs, report=report)
+        if not proved.admitted:
+            return Imported(proved.report)
+        if fault is not None:  # of the registry, or of a medium that gives other bytes now
+            raise fault
+        if not dry_run:
+            placed = fill(targets, places, placer, sent, jobs=jobs)
     remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
     went = {t.image.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
     return Imported(
@@ -159,17 +173,21 @@ def plan(
     return seen
 
 
-def fill(
-    targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Callable[[int], None]
-) -> tuple[Placed, ...]:
-    """Push every image's parts and evidence, then put all the tags. Raises as :meth:`Placer.place`."""
-    placer = Placer(chunks, jobs=jobs, report=report)
-    places = [Place(target.image, repositories(target.destination), target.destination.path) for target in targets]
-    placed = tuple(placer.place(places))
+def fill(targets: Sequence[Target], places: Sequence[Place], placer: Placer, sent: Sequence[Placed], *, jobs: int) -> tuple[Placed, ...]:
+    """Put every image's documents and evidence, whose blobs were ``sent``, then all the tags. Raises as :meth:`Placer.place`."""
+    placed = tuple(placer.place(places, sent))
     unnamed = (place for target, place in zip(targets, places, strict=True) if not target.is_there)
     for _ in side_by_side(placer.name, unnamed, jobs=jobs):
         pass
     return placed
+
+
+def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], FormatError | IntegrityError | None]:
+    """What was done for each image, or what ended it: of bytes that are not a blob's, the bundle's own report says more."""
+    try:
+        return placer.send(places), None
+    except (FormatError, IntegrityError) as error:
+        return [], error
 
 
 class OncePerRepository:

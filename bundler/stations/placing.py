@@ -4,7 +4,7 @@ Whatever is cut off leaves nothing half-visible: a manifest is put only when all
 referrers only when they are, and an image's own tag last of all, by :meth:`Placer.name`.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
@@ -50,25 +50,37 @@ class Placed:
 class Placer:
     """Places images into one destination; remembers which blobs lie in which of its repositories, to mount them."""
 
-    def __init__(self, chunks: Chunks, *, jobs: int, report: Report) -> None:
+    def __init__(self, chunks: Chunks, *, jobs: int, report: Report, prove: bool = False) -> None:
+        """With ``prove``, blobs that the destination has already are read from the medium all the same, to be verified."""
         self._chunks = chunks
         self._jobs = jobs
         self._report = report
+        self._prove = prove
         self._homes: dict[Digest, str] = {}
         self._turns = Turns()
 
-    def place(self, places: Iterable[Place]) -> Generator[Placed, None, None]:
-        """Everything of each image that was admitted, but not its own tag, several at a time; what was done for each, in their order.
+    def send(self, places: Sequence[Place]) -> list[Placed]:
+        """The blobs of each image that was admitted, several at a time; what was done for each image. Nothing is named by it.
 
-        Raises TransportError (``registry.sparse-index`` where the registry refuses an index of which children were left
-        out), IntegrityError if the medium now gives other bytes than were verified.
+        Raises TransportError; IntegrityError and FormatError where the medium gives other bytes than the blob's.
         """
-        with (
-            closing(side_by_side(self._blob, _parts(places), jobs=self._jobs)) as blobs,
-            closing(_with_all_blobs(blobs)) as ready,
-            closing(side_by_side(self._documents, ready, jobs=self._jobs)) as placed,
-        ):
-            yield from placed
+        done = [Placed() for _ in places]
+        with closing(side_by_side(self._blob, _parts(places), jobs=self._jobs)) as blobs:
+            for part, sent in blobs:
+                done[part.number].sent += part.blob.size if sent else 0
+                done[part.number].blobs += sent
+                done[part.number].there += not sent
+        return done
+
+    def place(self, places: Sequence[Place], sent: Sequence[Placed]) -> Generator[Placed, None, None]:
+        """What the blobs, which were ``sent``, belong to: documents and evidence, but not the images' own tags, several at a time.
+
+        Gives what was done for each image, in their order. Raises TransportError (``registry.sparse-index`` where the registry
+        refuses an index of which children were left out), IntegrityError if the medium now gives other bytes than were verified.
+        """
+        wholes = (_Whole.of(place, placed) for place, placed in zip(places, sent, strict=True))
+        with closing(side_by_side(self._documents, wholes, jobs=self._jobs)) as done:
+            yield from done
 
     def name(self, place: Place) -> None:
         """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest. Raises as :meth:`place`."""
@@ -79,13 +91,14 @@ class Placer:
 
     def _blob(self, part: "_Part") -> "tuple[_Part, bool]":
         """The part, and whether it was sent; False where it was there already. Whoever needs the same blob waits, and mounts it."""
-        blob, place = part.blob, part.whole.place
-        if blob is None:
-            return part, False
+        blob, place = part.blob, part.place
         with self._turns.of(blob.digest):
             home = self._homes.get(blob.digest)
             there = place.sink.has(blob) or (home is not None and home != place.path and place.sink.mount(blob, home))
-            if there:
+            if there and self._prove and home is None:
+                for _ in self._counted(blob):
+                    pass
+            elif there:
                 self._report(blob.size)
             else:
                 self._send(blob, place.sink)
@@ -93,7 +106,7 @@ class Placer:
         return part, not there
 
     def _documents(self, whole: "_Whole") -> Placed:
-        """What an image's blobs, which are there, belong to: its documents, then its evidence."""
+        """An image's documents, then its evidence."""
         carried, sink = whole.carried, whole.place.sink
         for document in parts_first(whole.own):
             self._put(document, carried, sink)
@@ -192,35 +205,33 @@ class _Whole:
     carried: Carried
     own: list[Document]
     evidence: list[Document]
-    placed: Placed = field(default_factory=Placed)
+    placed: Placed
+
+    @classmethod
+    def of(cls, place: Place, placed: Placed) -> "_Whole":
+        carried = place.image.carried()
+        own = [carried.documents[digest] for digest in carried.own]
+        return cls(place, carried, own, carried.among(place.image.verdict.admitted), placed)
+
+    @property
+    def blobs(self) -> Iterable[Descriptor]:
+        """Each once, in the order of the documents."""
+        documents = (*self.own, *self.evidence)
+        return {b.digest: b for d in documents for b in d.blobs if b.digest not in self.carried.absent}.values()
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One of its blobs; None comes after the last."""
+    """One of the blobs of an image, and which of the images that is."""
 
-    whole: _Whole
-    blob: Descriptor | None
+    number: int
+    place: Place
+    blob: Descriptor
 
 
 def _parts(places: Iterable[Place]) -> Iterator[_Part]:
-    for place in places:
-        carried = place.image.carried()
-        own = [carried.documents[digest] for digest in carried.own]
-        whole = _Whole(place, carried, own, carried.among(place.image.verdict.admitted))
-        blobs = {b.digest: b for d in (*own, *whole.evidence) for b in d.blobs if b.digest not in carried.absent}
-        yield from (_Part(whole, blob) for blob in (*blobs.values(), None))
-
-
-def _with_all_blobs(done: Iterable[tuple[_Part, bool]]) -> Generator[_Whole, None, None]:
-    """Each image once all of its blobs are there, while those of the next ones are on their way."""
-    for part, sent in done:
-        if part.blob is None:
-            yield part.whole
-        else:
-            part.whole.placed.sent += part.blob.size if sent else 0
-            part.whole.placed.blobs += sent
-            part.whole.placed.there += not sent
+    for number, place in enumerate(places):
+        yield from (_Part(number, place, blob) for blob in _Whole.of(place, Placed()).blobs)
 
 
 def parts_first(documents: Iterable[Document]) -> list[Document]:

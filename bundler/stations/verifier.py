@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bundler.bundle.archive import Archive, Content
-from bundler.bundle.seal import ImageEntry, Kind, Seal, time
+from bundler.bundle.seal import ImageEntry, Seal, time
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -37,8 +37,8 @@ class Proved:
 
 
 def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: Progress) -> Proved:
-    """Judge the seal, then every image, then every byte. Raises as :func:`prove_documents` and :func:`prove_rest`."""
-    return prove_rest(prove_documents(archive, trust, at=at, jobs=jobs), jobs=jobs, progress=progress)
+    """Judge the seal, then every image, then prove every byte. Raises as :func:`prove_documents` and :func:`prove_rest`."""
+    return prove_the_rest(prove_documents(archive, trust, at=at, jobs=jobs), jobs=jobs, progress=progress)
 
 
 def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) -> Proved:
@@ -59,24 +59,31 @@ def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) 
         return Proved(report, content=content, fault=error)
 
 
-def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
+def prove_rest(proved: Proved, *, jobs: int, report: Callable[[int], None]) -> Proved:
     """Every byte that was not read to its end before. A bundle that is damaged admits nothing.
 
     Raises FormatError for what the format does not allow, and TransportError (``disk.io``).
     """
     content = proved.content
-    if content is None:
+    if content is None or proved.report.content is not None:
         return proved
-    with progress("verified", sum(member.size for member in content.seal.members if member.kind is Kind.BLOB)) as passed:
-        checked = content.verify(jobs=jobs, report=passed)
+    checked = content.verify(jobs=jobs, report=report)
     faults = checked.faults or tuple(filter(None, [proved.fault]))
     for fault in faults:
         if fault.exit == FormatError.exit:
             raise fault
-    report = replace(proved.report, content=ContentReport(checked.members, checked.bytes, faults))
+    told = replace(proved.report, content=ContentReport(checked.members, checked.bytes, faults))
     if faults:  # what an image needs may be among what is damaged, and no other may enter
-        return Proved(replace(report, images=()), content=content)
-    return replace(proved, report=report)
+        return Proved(replace(told, images=()), content=content)
+    return replace(proved, report=told)
+
+
+def prove_the_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
+    """:func:`prove_rest`, which a person sees the progress of."""
+    if proved.content is None:
+        return proved
+    with progress("verified", proved.content.size_of_blobs) as report:
+        return prove_rest(proved, jobs=jobs, report=report)
 
 
 def prove_some(archive: Archive, trust: Trust, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:

@@ -87,22 +87,18 @@ def pairs(peers: real.Peers, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {name: real.generate_keys(peers, folder, name) for name in ("release", "site")}
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_signing_adds_a_signature_and_hides_none(
-    state: Callable[[Stage], None],
-    olareg: real.Registry,
-    peers: real.Peers,
-    pairs: dict[str, real.Keys],
-    layout: Layout,
-    repository: str,
-    tmp_path: Path,
-):
-    by_release, by_site, reason = STATES[state]
+@pytest.fixture
+def stage(peers: real.Peers, olareg: real.Registry, pairs: dict[str, real.Keys], repository: str, layout: Layout) -> Stage:
     digest = layout.named("app", layout.image(repository))["digest"]
     peers.skopeo("copy", "--dest-tls-verify=false", f"oci:{layout.folder}:app", f"docker://{olareg.reference(repository, 'v1')}")
-    vsa = tmp_path / "vsa.json"
+    vsa = layout.folder / "vsa.json"
     vsa.write_text('{"verifier":{"id":"https://site.example"},"verificationResult":"FAILED"}')
-    stage = Stage(peers, olareg.reference(repository, digest), pairs["release"], pairs["site"], vsa)
+    return Stage(peers, olareg.reference(repository, digest), pairs["release"], pairs["site"], vsa)
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_signing_adds_a_signature_and_hides_none(state: Callable[[Stage], None], stage: Stage, tmp_path: Path):
+    by_release, by_site, reason = STATES[state]
     state(stage)
     before = (stage.accepts(stage.release.public), stage.accepts(stage.site.public))
     assert before == (by_release, by_site)
@@ -116,4 +112,4 @@ def test_signing_adds_a_signature_and_hides_none(
     assert reason in signed.err
     assert stage.accepts(ours)
     assert (stage.accepts(stage.release.public), stage.accepts(stage.site.public)) == before
-    assert real.verify_old(peers, stage.image, ours, check=False).returncode == 0
+    assert real.verify_old(stage.peers, stage.image, ours, check=False).returncode == 0

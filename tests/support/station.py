@@ -144,6 +144,11 @@ class Watched(Server):
         """The requests that would change something."""
         return [line for line in self.asked if line.partition(" ")[0] in CHANGES]
 
+    @property
+    def named(self) -> list[str]:
+        """Those of them that name something: all but the sending of blobs, which a damaged bundle may leave."""
+        return [line for line in self.changes if "/blobs/uploads/" not in line]
+
     def answer(self, request: Request) -> Answer:
         self.asked.append(f"{request.method} {request.path}")
         if (said := self.before(request)) is not None:

@@ -1,6 +1,8 @@
 """Filling a registry: asked before it is written, what was verified and nothing else, and what others put there stays."""
 
+import hashlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,17 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from tests.support import signing
-from tests.support.layouts import Content, push, write_layout
+from tests.support.layouts import PLAIN_LAYER, Content, push, write_layout
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of, write_trust
 
 
 def import_(crossing: Crossing, image: Image, *flags: object) -> Ran:
     return crossing.import_(crossing.export(image), "--json", *flags)
+
+
+def noise(number: int, size: int) -> bytes:
+    """The same bytes for the same number, which nothing compresses."""
+    return b"".join(hashlib.sha256(b"%d %d" % (number, block)).digest() for block in range(size // 32))
 
 
 def layers(document: Document | None) -> list[tuple[Digest, str | None]]:
@@ -289,17 +296,65 @@ def test_admitting_what_passes_admits_nothing_where_nothing_does(crossing: Cross
     assert (ran.exit, crossing.there.asked) == (5, [])
 
 
-def test_a_damaged_bundle_admits_nothing_whatever_is_asked(crossing: Crossing):
+@pytest.mark.parametrize("flags", [(), ("--verify-first",)], ids=["read once", "verified first"])
+def test_a_damaged_bundle_admits_nothing_whatever_is_asked(crossing: Crossing, flags: tuple[str, ...]):
     good, _, bundle = mixed(crossing)
     data = bytearray(bundle.read_bytes())
     layer = next(b for b in crossing.content.blobs.values() if b[:2] == b"\x1f\x8b")  # stored as it is
     data[data.index(layer[10:40]) + 15] ^= 1
     bundle.write_bytes(data)
-    ran = crossing.import_(bundle, "--json", "--admit-passing")
+    verified = crossing.run("verify", bundle, "--json")
+    ran = crossing.import_(bundle, "--json", "--admit-passing", *flags)
     assert ran.exit == 4
+    assert ran.json == verified.json
     assert not ran.json["content"]["passed"]
-    assert not crossing.there.asked
-    assert good.root.raw
+    assert not crossing.there.named
+    assert crossing.arrived(good).tags() == []
+    if flags:
+        assert not crossing.there.changes
+
+
+def test_a_damaged_bundle_leaves_blobs_that_are_what_their_digests_say_and_no_manifest(crossing: Crossing):
+    """The first image's layers were read, hashed and sent before the damage in the second one's was met."""
+    blobs = [crossing.content.blob(noise(number, 1_200_000), PLAIN_LAYER) for number in (1, 2)]
+    images = [
+        crossing.push(crossing.sign(crossing.content.image(layers=[layer])), f"team/{name}:v1")
+        for layer, name in zip(blobs, ("one", "two"), strict=True)
+    ]
+    bundle = crossing.export(*images)
+    data = bytearray(bundle.read_bytes())
+    data[data.index(noise(2, 1_200_000)[-40:])] ^= 1
+    bundle.write_bytes(data)
+    ran = crossing.import_(bundle, "-j", 1)
+    assert ran.exit == 4
+    assert not crossing.there.named
+    repository = crossing.arrived(images[0])
+    blob = images[0].root.blobs[1]
+    assert b"".join(repository.chunks(blob)) == crossing.content.blobs[blob.digest]
+    assert [repository.document(image.root.digest) for image in images] == [None, None]
+    assert not crossing.arrived(images[1]).has(images[1].root.blobs[1])
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["sent", "there already"])
+def test_an_import_reads_the_medium_once(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, there: bool):
+    """Also the blobs that are at the destination: the bundle must be whole for anything to be named."""
+    sizes = (300_000, 300_000, 1_500_000, 20_000, 20_000, 20_000)
+    blobs = [crossing.content.blob(noise(number, size), PLAIN_LAYER) for number, size in enumerate(sizes)]
+    root = crossing.sign(crossing.content.image(layers=blobs))
+    bundle = crossing.export(crossing.push(root))
+    if there:
+        assert crossing.import_(bundle).exit == 0
+    asked: list[int] = []
+    preadv = os.preadv
+
+    def counted(file: int, buffers: list[memoryview], offset: int) -> int:
+        got = preadv(file, buffers, offset)
+        asked.append(got)
+        return got
+
+    monkeypatch.setattr(os, "preadv", counted)
+    assert crossing.import_(bundle).exit == 0
+    assert bundle.stat().st_size <= sum(asked) <= 1.02 * bundle.stat().st_size
 
 
 def test_evidence_that_could_be_run_is_not_pushed(crossing: Crossing):

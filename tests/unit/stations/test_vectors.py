@@ -59,11 +59,15 @@ def test_verify_ends_as_the_vector_says(name: str, trust: Path):
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("invalid/")])
-def test_import_ends_as_verify_does_and_changes_nothing(name: str, trust: Path, registry: Watched):
+@pytest.mark.parametrize("flags", [(), ("--verify-first",)], ids=["", "verified first"])
+def test_import_ends_as_verify_does_and_names_nothing(name: str, flags: tuple[str, ...], trust: Path, registry: Watched):
     bundle, said = vector(name)
-    ran = run("import", bundle, registry.host, "--trust", trust, "--json", "--admit-passing")
+    changes, named = len(registry.changes), len(registry.named)
+    ran = run("import", bundle, registry.host, "--trust", trust, "--json", "--admit-passing", *flags)
     assert (ran.exit, reasons(ran)[:1]) == (said["exit"], [said["code"]])
-    assert not registry.changes
+    assert not registry.named[named:]
+    if flags or ran.exit == 5:
+        assert not registry.changes[changes:]
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("valid/")])
