@@ -47,7 +47,7 @@ def _store_value(trust: Trust, store: Store) -> dict[str, Any]:
         "type": str(store.type),
         "files": [{"file": path, "sha256": Digest.of(trust.files[path]).encoded} for path in trust.store_files(store.name)],
         "certificates": [{"subject": each.subject, "window": str(each.window)} for each in store.certificates],
-        "crls": [{"issuer": each.parsed.issuer.rfc4514_string(), "window": str(each.window)} for each in store.crls],
+        "crls": [{"issuer": each.issuer, "window": str(each.window)} for each in store.crls],
     }
 
 
