@@ -4,6 +4,7 @@ The clock has no part in it: a chain is judged at times that someone vouched for
 anchor too, must be valid at each of them.
 """
 
+import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -94,6 +95,11 @@ class Certificate:
             return self.extensions.get_extension_for_class(kind)
         except x509.ExtensionNotFound:
             return None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its key, as that of a pinned one: ``sha256:`` and the hex digest of its SPKI."""
+        return f"sha256:{hashlib.sha256(self.spki).hexdigest()}"
 
     @property
     @foreign("the key of a certificate cannot be read", code=Code.X509_MALFORMED)

@@ -81,6 +81,7 @@ name = "signed"
             "node": "reference",
             "name": "any",
             "annotations": {},
+            "deny": None,
         },
         {
             "scope": "registry.example/app/**",
@@ -90,6 +91,7 @@ name = "signed"
             "node": "both",
             "name": "signed",
             "annotations": {},
+            "deny": None,
         },
     ]
 

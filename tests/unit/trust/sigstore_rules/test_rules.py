@@ -557,7 +557,7 @@ def test_a_store_vouches_for_a_signature(image: Scene, cose: bool):
     verdict = judged(image, trust('{ store = "release", subject = "CN=release,O=world.example" }'))
     assert verdict.passed
     assert [(signer.kind, signer.id, signer.form) for signer in verdict.signers] == [
-        ("notation", "CN=release,ST=BY,C=DE,O=world.example", "notation")
+        ("notation", "CN=release,ST=BY,C=DE,O=world.example (store release)", "notation")
     ]
     how = next(check.detail for check in verdict.checks if check.name == "signature")
     assert "claimed 2026-03-01T12:00:00Z, which nobody vouches for" in how
