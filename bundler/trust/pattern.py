@@ -20,6 +20,8 @@ _MAX_NESTED = 20  # groups inside groups
 
 _CLASS = re.compile(r"\[\^?\]?(?:[^\]\\\[]|\\[^\n])*\]", re.DOTALL)
 _COUNT = re.compile(r"\{(?:([0-9]{1,4})(,([0-9]{1,4})?)?|,([0-9]{1,4}))\}", re.ASCII)
+# A character that stands for itself, and that nothing behind it makes optional.
+_LITERAL = re.compile(r"(?:([^\\.^$*+?{}()\[\]|])|\\([^a-zA-Z0-9]))(?![*?{])", re.DOTALL)
 _REPEATS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _ANCHORS = {"^", "$", r"\A", r"\Z", r"\b", r"\B"}
 _LETTERS = frozenset("dDwWsSAZbBntr")  # behind a backslash; all other letters and digits mean something that is not taken
@@ -43,7 +45,8 @@ class _Cost:
     """Without an upper bound."""
     width: int = 0
     """The least number of characters that it takes."""
-    is_group: bool = False
+    of: str = ""
+    """The character or class that it is or repeats; empty for anything else."""
 
     def then(self, other: "_Cost") -> "_Cost":
         steps, ways = self.steps + self.ways * other.steps, self.ways * other.ways
@@ -54,13 +57,13 @@ class _Cost:
         return _bounded(_Cost(_CHOICE_STEPS + self.steps + other.steps, self.ways + other.ways, self.repeats + other.repeats, width))
 
     def repeated(self, least: int, most: int | None) -> "_Cost":
-        of_round = self.steps + (_ROUND_STEPS if self.is_group else 0)
+        of_round = self.steps + (0 if self.of else _ROUND_STEPS)
         if most is None:
-            if self.ways > 1 or self.width == 0:
+            if self.ways > 1 or self.width == 0 or self.repeats:
                 raise _refused(
                     "a choice, a repeat or nothing at all under a repeat without an upper bound", "a repeat of what is of one length"
                 )
-            return _bounded(_Cost(MAX_MATCHED * of_round, MAX_MATCHED + 1, self.repeats + 1, self.width * least))
+            return _bounded(_Cost(MAX_MATCHED * of_round, MAX_MATCHED + 1, self.repeats + 1, self.width * least, self.of))
         if least > most or most > _MAX_COUNT:
             raise _refused("a count of a repeat", f"at most {_MAX_COUNT}, the lesser first", found=f"{least} to {most}")
         steps, ways, reached = 0, int(least == 0), 1
@@ -69,7 +72,13 @@ class _Cost:
             reached *= self.ways
             ways += reached if number >= least else 0
             _bounded(_Cost(steps + ways))
-        return _bounded(_Cost(steps, ways, self.repeats * most, self.width * least))
+        return _bounded(_Cost(steps, ways, self.repeats * most, self.width * least, self.of))
+
+    def up_to(self, literal: str) -> "_Cost":
+        """Where only ``literal`` may follow: if it is none of what is repeated, it can follow in one place alone."""
+        if self.ways == 1 or not self.of or not literal or re.fullmatch(self.of, literal):
+            return self
+        return _Cost(self.steps + self.ways, 1, self.repeats, self.width)
 
 
 def compiled(text: str) -> re.Pattern[str]:
@@ -79,8 +88,8 @@ def compiled(text: str) -> re.Pattern[str]:
     """
     if len(text) > MAX_PATTERN:
         raise _refused("a regular expression is too long", f"at most {MAX_PATTERN} characters", found=len(text))
-    _Reader(text).whole()
     try:
+        _Reader(text).whole()
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise _refused("not a regular expression", "one that Python's re reads", found=error) from error
@@ -108,8 +117,13 @@ class _Reader:
     def _sequence(self, nested: int) -> _Cost:
         cost = _Cost(1)
         while self._at < len(self._text) and self._text[self._at] not in "|)":
-            cost = cost.then(self._repeated(self._item(nested)))
+            cost = cost.then(self._repeated(self._item(nested)).up_to(self._literal()))
         return cost
+
+    def _literal(self) -> str:
+        """The character that must come next; empty where several may, or none."""
+        found = _LITERAL.match(self._text, self._at)
+        return (found[1] or found[2]) if found else ""
 
     def _item(self, nested: int) -> _Cost:
         if self._take("("):
@@ -123,7 +137,7 @@ class _Reader:
         if taken in _ANCHORS:
             return _Cost(_ANCHOR_STEPS)
         is_class = taken == "." or (len(taken) == 2 and taken[1].isalpha())
-        return _Cost(_CLASS_STEPS if is_class else 1, width=1)
+        return _Cost(_CLASS_STEPS if is_class else 1, width=1, of=taken)
 
     def _group(self, nested: int) -> _Cost:
         if self._take("?") and not self._take(":"):
@@ -131,14 +145,16 @@ class _Reader:
         inner = self._alternatives(nested - 1)
         if not self._take(")"):
             raise _refused("a group that is not closed", ")")
-        return _Cost(inner.steps + _CLASS_STEPS, inner.ways, inner.repeats, inner.width, is_group=True)
+        return _Cost(inner.steps + _CLASS_STEPS, inner.ways, inner.repeats, inner.width)
 
     def _class(self) -> _Cost:
         found = _CLASS.match(self._text, self._at)
         if found is None:
             raise _refused("a class of characters that is not taken", "[…] without a [ in it, but as \\[", found=self._text[self._at :])
         self._at = found.end()
-        return _Cost(_CLASS_STEPS, width=1)
+        if any(sign in found[0] for sign in ("--", "&&", "~~", "||")):
+            raise _refused("a class of characters that Python will read otherwise one day", "no --, &&, ~~ or || in it", found=found[0])
+        return _Cost(_CLASS_STEPS, width=1, of=found[0])
 
     def _repeated(self, cost: _Cost) -> _Cost:
         counted = _COUNT.match(self._text, self._at)

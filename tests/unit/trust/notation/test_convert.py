@@ -112,14 +112,11 @@ def test_a_skipped_statement_needs_neither_stores_nor_identities():
 
 
 def test_a_weak_statement_for_all_denies_all():
-    got = convert(document(statement(registryScopes=["*"], signatureVerification={"level": "audit"})))
-    assert [(rule.scope, rule.deny) for rule in got.rules] == [
-        (
-            "**",
-            "statement one of a Notation trust policy: level audit with authenticity = log, authenticTimestamp = log, expiry = log,"
-            " revocation = log is below strict",
-        )
-    ]
+    (rule,) = convert(document(statement(registryScopes=["*"], signatureVerification={"level": "audit"}))).rules
+    assert (rule.scope, rule.signers) == ("**", ())
+    assert rule.deny is not None
+    assert rule.deny.startswith("statement one of a Notation trust policy: level audit with authenticity = log, ")
+    assert rule.deny.endswith(" is below strict")
 
 
 def test_timestamps_are_asked_for_always_and_that_is_said():
