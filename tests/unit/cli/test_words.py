@@ -216,6 +216,10 @@ def test_an_empty_bundle_is_malformed(tmp_path: Path):
         ("2026-04-01", "time.expired"),
         ("2025-12-31T00:00:00Z", None),
         ("2025-12-30T23:59:59Z", "time.future"),
+        ("9999-12-31", "time.expired"),
+        ("9999-12-31T23:59:59.999999Z", "time.expired"),
+        ("0001-01-01", "time.future"),
+        ("0001-01-01T00:00:00Z", "time.future"),
     ],
 )
 def test_a_bundle_is_judged_as_of_the_time_that_is_given(at: str, reason: str | None, crossing: Crossing):
