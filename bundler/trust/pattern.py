@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from bundler.errors import Code, FormatError
+from bundler.trust.foreign import foreign
 
 MAX_PATTERN = 1 << 10  # characters; the longest in use, with every workflow of an organization, have some hundred
 MAX_REPEATS = 2  # without an upper bound: with each further one a name costs up to MAX_MATCHED times as much
@@ -64,8 +65,8 @@ class _Cost:
                     "a choice, a repeat or nothing at all under a repeat without an upper bound", "a repeat of what is of one length"
                 )
             return _bounded(_Cost(MAX_MATCHED * of_round, MAX_MATCHED + 1, self.repeats + 1, self.width * least, self.of))
-        if least > most or most > _MAX_COUNT:
-            raise _refused("a count of a repeat", f"at most {_MAX_COUNT}, the lesser first", found=f"{least} to {most}")
+        if most > _MAX_COUNT:
+            raise _refused("a count of a repeat", f"at most {_MAX_COUNT}", found=most)
         steps, ways, reached = 0, int(least == 0), 1
         for number in range(1, most + 1):
             steps += reached * (of_round + (_CHOICE_STEPS if number > least else 0))
@@ -88,11 +89,9 @@ def compiled(text: str) -> re.Pattern[str]:
     """
     if len(text) > MAX_PATTERN:
         raise _refused("a regular expression is too long", f"at most {MAX_PATTERN} characters", found=len(text))
-    try:
+    with foreign("not a regular expression that Python's re reads", code=Code.TRUST_FORM):
         _Reader(text).whole()
         return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise _refused("not a regular expression", "one that Python's re reads", found=error) from error
 
 
 class _Reader:

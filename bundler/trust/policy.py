@@ -17,6 +17,7 @@ from bundler import strictjson
 from bundler.errors import Code, FormatError, UsageError
 from bundler.oci.digest import Digest
 from bundler.trust.encodings import from_pem
+from bundler.trust.foreign import foreign
 from bundler.trust.keys import PublicKey, Role
 from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import Store, StoreType
@@ -582,10 +583,8 @@ class _Table:
     def parse(cls, raw: bytes) -> "_Table":
         if len(raw) > MAX_FILE:
             raise UsageError(f"{FILE} is too large", code=Code.TRUST_FORM, found=len(raw), wanted=f"at most {MAX_FILE} bytes")
-        try:
+        with foreign(f"{FILE} is not TOML", code=Code.TRUST_FORM, to=UsageError):
             return cls(tomllib.loads(raw.decode("utf-8", "strict")), FILE)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{FILE} is no TOML", code=Code.TRUST_FORM, found=ascii(str(error))[1:-1][:200]) from error
 
     def check_names(self, known: set[str]) -> None:
         if unknown := sorted(self.members.keys() - known):

@@ -204,6 +204,21 @@ def test_an_empty_bundle_is_malformed(tmp_path: Path):
     assert (said.exit, said.code) == (3, "format.bundle")
 
 
+def test_a_rule_that_denies_is_said_with_its_reason(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    toml = crossing.trust / "trust.toml"
+    repository = image.reference.rpartition(":")[0]
+    toml.write_text(f'{toml.read_text()}\n[[rule]]\nscope = "{repository}"\ndeny = "moved to another house"\n')
+    for words in (("verify", bundle), ("verify", f"docker://{image.reference}"), ("import", bundle, crossing.there.host)):
+        ran = crossing.run(*words)
+        assert ran.exit == 5
+        assert "policy.denied" in ran.out
+        assert "moved to another house" in ran.out
+        assert "put signers in the place of `deny`" in ran.out
+    assert not crossing.there.changes
+
+
 # --- the time ---
 
 

@@ -118,6 +118,7 @@ def test_a_point_of_small_order_is_not_sound(encoded: str):
 
 @pytest.mark.parametrize("encoded", NOT_CANONICAL.values(), ids=NOT_CANONICAL)
 def test_a_point_in_another_than_its_one_form_is_not_sound(encoded: str):
+    assert points._decode(bytes.fromhex(encoded)) is None
     assert not is_sound(bytes.fromhex(encoded))
 
 
