@@ -72,12 +72,11 @@ class _Cost:
             steps += reached * (of_round + (_CHOICE_STEPS if number > least else 0))
             reached *= self.ways
             ways += reached if number >= least else 0
-            _bounded(_Cost(steps + ways))
         return _bounded(_Cost(steps, ways, self.repeats * most, self.width * least, self.of))
 
     def up_to(self, literal: str) -> "_Cost":
         """Where only ``literal`` may follow: if it is none of what is repeated, it can follow in one place alone."""
-        if self.ways == 1 or not self.of or not literal or re.fullmatch(self.of, literal):
+        if not self.of or not literal or re.fullmatch(self.of, literal):
             return self
         return _Cost(self.steps + self.ways, 1, self.repeats, self.width)
 
