@@ -89,7 +89,7 @@ def compiled(text: str) -> re.Pattern[str]:
     if len(text) > MAX_PATTERN:
         raise _refused("a regular expression is too long", f"at most {MAX_PATTERN} characters", found=len(text))
     with foreign("not a regular expression that Python's re reads", code=Code.TRUST_FORM):
-        _Reader(text).whole()
+        _Reader(text).cost()
         return re.compile(text)
 
 
@@ -98,13 +98,8 @@ class _Reader:
         self._text = text
         self._at = 0
 
-    def whole(self) -> _Cost:
-        cost = self._alternatives(_MAX_NESTED)
-        if self._at != len(self._text):
-            raise _refused("a parenthesis that opens nowhere", "none", found=self._text)
-        return cost
-
-    def _alternatives(self, nested: int) -> _Cost:
+    def cost(self, nested: int = _MAX_NESTED) -> _Cost:
+        """Up to a parenthesis that closes; where none has opened, ``re`` refuses the whole."""
         if nested == 0:
             raise _refused("groups inside groups", f"at most {_MAX_NESTED} levels")
         cost = self._sequence(nested)
@@ -130,7 +125,7 @@ class _Reader:
             return self._class()
         taken = self._text[self._at : self._at + (2 if self._text[self._at] == "\\" else 1)]
         self._at += len(taken)
-        if taken == "\\" or taken in "*+?{" or (len(taken) == 2 and taken[1].isalnum() and taken[1] not in _LETTERS):
+        if taken in "*+?{" or (len(taken) == 2 and taken[1].isalnum() and taken[1] not in _LETTERS):
             raise _refused("a part of a regular expression that is not taken", "a character, a class, a group", found=taken)
         if taken in _ANCHORS:
             return _Cost(_ANCHOR_STEPS)
@@ -140,7 +135,7 @@ class _Reader:
     def _group(self, nested: int) -> _Cost:
         if self._take("?") and not self._take(":"):
             raise _refused("a group that is not taken", "(…) or (?:…)", found=self._text[self._at - 2 : self._at + 2])
-        inner = self._alternatives(nested - 1)
+        inner = self.cost(nested - 1)
         if not self._take(")"):
             raise _refused("a group that is not closed", ")")
         return _Cost(inner.steps + _CLASS_STEPS, inner.ways, inner.repeats, inner.width)
@@ -179,7 +174,7 @@ def _bounded(cost: _Cost) -> _Cost:
     if cost.repeats > MAX_REPEATS:
         wanted = f"at most {MAX_REPEATS}; several entries may say what one cannot"
         raise _refused("a regular expression with many repeats without an upper bound (*, + and the like)", wanted)
-    if cost.steps > MAX_STEPS or cost.ways > MAX_STEPS:
+    if cost.steps > MAX_STEPS:
         raise _refused(
             "a regular expression with which a name could keep a station busy", f"at most {MAX_STEPS} steps: fewer repeats and choices"
         )

@@ -65,6 +65,9 @@ def test_an_expression_as_people_write_it_is_taken(text: str, name: str):
         ),
         *("a?" * 40 + "a" * 40, "(?:a|a)" * 40, "(?:a?){1000}", "(?:(?:a|b){10}){10}", "a{0,1000}" * 4, "a{0,9}" * 20),
         *(".*.*" + "a" * 200 + "b", ".*.*(?:ab|ac|ad|ae)[a-z]b", ".*" + "a?" * 20 + "b", "(?:ab)*(?:cd)*" + "[a-z]" * 50),
+        # A choice of groups does not end where the next character stands, and what comes after two repeats costs each of their ways.
+        *("(?:a|aa)a" * 40, ".*a.*" + "." * 55 + "b", ".*a.*" + r"\w" * 55 + "b", ".*a.*" + "[ab]" * 55 + "b", ".*a.*" + "(a)" * 55 + "b"),
+        *(".*a.*" + r"\B" * 55 + "b", ".*a.*" + "a?" * 5 + "b", ".*a.*" + "(?:a|b)" * 5 + "b"),
         *("(?:[a-z]{0,999}){999}", "(?:(?:(?:a{999}){999}){999}){999}"),
     ],
 )
@@ -118,6 +121,7 @@ def test_an_expression_at_its_limits_is_taken():
     assert compiled("(" * 19 + "a" + ")" * 19)
     assert compiled("a{1000}")
     assert compiled(".*a.*b")
+    assert compiled(".*a.*" + "a" * 55 + "b")
 
 
 WORST: dict[str, Callable[[int], str]] = {
