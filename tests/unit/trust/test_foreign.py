@@ -5,6 +5,7 @@ where no scenario here goes, fails a test. Then each is entered with a library t
 """
 
 import ast
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,9 +29,10 @@ from bundler.trust.foreign import foreign, verifies
 from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey
 from bundler.trust.policy import Policy
+from bundler.trust.seal import open_seal
 from bundler.trust.verdict import Verdict
 from tests.support import cms, notary
-from tests.support.signing import Key, Scene, b64, payload
+from tests.support.signing import EXPORTER, Key, Scene, b64, payload, policy, seal
 from tests.support.world import AT, IDENTITY, ISSUER, MINUTE, Issued, Signature, World, authority_json, canonical, log_json
 
 TRUST = Path(bundler.trust.__path__[0])
@@ -378,6 +380,15 @@ def test_one_signature_cannot_end_a_run_whatever_the_library_raises(name: str):
 def _has_another_way(place: Place) -> bool:
     """Who issued a certificate is asked of several; that one of them cannot be compared takes nothing from the others."""
     return "verify_directly_issued_by" in Path(place[0]).read_text().splitlines()[place[1] - 1]
+
+
+@pytest.mark.parametrize("raised", [KeyError(99), Panic("unwrap on None")])
+def test_a_seal_stays_shut_whatever_the_library_raises(raised: BaseException):
+    by, made = policy(seals=[seal(EXPORTER)]), hashlib.sha256(b"sealed").digest()
+    whole = Tracer()
+    assert whole.run(lambda: open_seal(by, [EXPORTER.sign(b"sealed")], made)).met
+    (place,) = whole.seen
+    assert not Tracer(place, raised).run(lambda: open_seal(by, [EXPORTER.sign(b"sealed")], made)).met
 
 
 @pytest.mark.parametrize("name", SCENES)
