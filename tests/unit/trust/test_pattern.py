@@ -2,6 +2,7 @@
 
 import re
 import time
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -122,6 +123,31 @@ def test_an_expression_at_its_limits_is_taken():
     assert compiled("a{1000}")
     assert compiled(".*a.*b")
     assert compiled(".*a.*" + "a" * 55 + "b")
+
+
+def test_an_expression_that_takes_as_many_steps_as_the_limit_is_taken():
+    """Two repeats have 2,049 ways each; before, between and behind them, what adds up to 2^28."""
+
+    def of(before: int) -> str:
+        return "a" * before + ".*" + "." * 480 + "a" + ".*" + "a" * 59
+
+    assert compiled(of(67))
+    with pytest.raises(FormatError, match=f"at most {2**28} steps"):
+        compiled(of(68))
+
+
+def test_a_class_that_python_will_read_otherwise_one_day_is_refused_where_nobody_heeds_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for text in ("[a--b]", "[a&&b]", "[a~~b]", "[a||b]"):
+            with pytest.raises(FormatError, match="otherwise one day"):
+                compiled(text)
+
+
+@pytest.mark.parametrize("text", ["[", "[a", "[[a]", "[^]"])
+def test_a_class_that_is_not_taken_is_said(text: str):
+    with pytest.raises(FormatError, match="a class of characters that is not taken"):
+        compiled(text)
 
 
 WORST: dict[str, Callable[[int], str]] = {
