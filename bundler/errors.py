@@ -73,7 +73,10 @@ class Code(StrEnum):
     LIMIT_DOCUMENT = "limit.document", "a manifest, index or list above its limit"
     LIMIT_DEPTH = "limit.depth", "indexes or evidence nested deeper than the limit"
     LIMIT_EVIDENCE = "limit.evidence", "evidence above a limit, of its size or of what judging one image may take: carried, not judged"
-    LIMIT_SIGNATURE = "limit.signature", "a signature with more certificates, entries, timestamps or subjects than the limit"
+    LIMIT_SIGNATURE = (
+        "limit.signature",
+        "a signature with more certificates, entries, timestamps or subjects, or with longer names, than the limit",
+    )
     LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
     LIMIT_ARCHIVE = "limit.archive", "an archive with more members, or far more bytes inside than outside, than the limit"
 
@@ -92,6 +95,7 @@ class Code(StrEnum):
     TIME_FUTURE = "time.future", "the bundle is from more than a day in the future"
 
     POLICY_NO_MATCH = "policy.no-match", "no rule of the station covers this repository"
+    POLICY_DENIED = "policy.denied", "the station's rule for this repository denies everything in it"
     POLICY_THRESHOLD = "policy.threshold", "not enough of the rule's signers have signed"
     POLICY_ATTESTATION = "policy.attestation", "an attestation that the rule requires is absent or not by its signers"
     POLICY_NAME = "policy.name", "the signed payload does not name this repository"

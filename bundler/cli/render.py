@@ -11,6 +11,7 @@ _WIDTH = 12  # of the column that says what a line is about
 
 NEXT: dict[Code, str] = {
     Code.POLICY_NO_MATCH: "if these images are wanted, add a rule: `oci-bundler trust add DIR --image SCOPE --key FILE`",
+    Code.POLICY_DENIED: "if these images are wanted all the same, put signers in the place of `deny` in this rule",
     Code.POLICY_THRESHOLD: "have the image signed by the keys that the rule names, and export it again; -v shows who else did sign it",
     Code.POLICY_ATTESTATION: "have the attestation made and signed by a signer of the rule, and export again",
     Code.POLICY_NAME: 'sign it under the name that it is carried by, or drop `name = "signed"` from the rule',

@@ -47,7 +47,7 @@ def _store_value(trust: Trust, store: Store) -> dict[str, Any]:
         "type": str(store.type),
         "files": [{"file": path, "sha256": Digest.of(trust.files[path]).encoded} for path in trust.store_files(store.name)],
         "certificates": [{"subject": each.subject, "window": str(each.window)} for each in store.certificates],
-        "crls": [{"issuer": each.parsed.issuer.rfc4514_string(), "window": str(each.window)} for each in store.crls],
+        "crls": [{"issuer": each.issuer, "window": str(each.window)} for each in store.crls],
     }
 
 
@@ -62,6 +62,9 @@ def lines(trust: Trust, first: str) -> Iterator[str]:
     for store in trust.policy.stores:
         yield from map(escaped, _store_lines(_store_value(trust, store)))
     for rule in trust.policy.rules:
+        if rule.deny is not None:
+            yield escaped(f"image  {rule.scope}: denied, {rule.deny}")
+            continue
         yield escaped(f"image  {rule.scope}: {rule.threshold} of {', '.join(str(signer) for signer in rule.signers)} on {rule.node}")
         yield from (escaped(f"       and the attestation {kind}") for kind in rule.attestations)
         yield from (escaped(f"       and the annotation {name}={text}") for name, text in rule.annotations)

@@ -190,7 +190,7 @@ class Wish:
         whose = self.owner or self.repository or ""
         if not re.fullmatch(r"[A-Za-z0-9-]+" if self.owner else r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", whose, re.ASCII):
             raise UsageError("no such owner or repository can be at GitHub", found=ascii(whose)[:160], wanted="NAME, or OWNER/NAME")
-        place = re.escape(whose) + ("/[^/@]+" if self.owner else "")
+        place = re.escape(whose) + ("/[^/@]{1,100}" if self.owner else "")  # GitHub: a repository's name has at most 100 characters
         claim = "source_repository_owner_uri" if self.owner else "source_repository_uri"
         signer = {
             "issuer": GITHUB,

@@ -19,7 +19,17 @@ from bundler.trust.notation import convert
 from bundler.trust.notation.revocation import MAX_CRL
 from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import StoreType
-from bundler.trust.policy import FILE, MAX_FILE, Policy, render_root, render_rule, render_seal, render_store, with_next_serial
+from bundler.trust.policy import (
+    FILE,
+    MAX_FILE,
+    Policy,
+    render_denial,
+    render_root,
+    render_rule,
+    render_seal,
+    render_store,
+    with_next_serial,
+)
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.root import MAX_ROOT
 from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
@@ -173,9 +183,9 @@ def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = N
 
 
 def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
-    """Take over the policy and the stores of a Notation configuration; and what of it was left out, in words.
+    """Take over the policy and the stores of a Notation configuration; and what of it is denied instead, in words.
 
-    Raises UsageError (``trust.form``, ``trust.store``, ``usage.input``), also where nothing would be left.
+    Raises UsageError (``trust.form``, ``trust.store``, ``usage.input``), also where nothing would be admitted.
     """
     path = next((p for p in (folder / "trustpolicy.oci.json", folder / "trustpolicy.json") if p.is_file()), None)
     if path is None:
@@ -183,7 +193,7 @@ def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
     raw = read_small(path, limit=convert.MAX_DOCUMENT, what="the trust policy")
     with translated(FormatError, to=UsageError, what=f"{path} cannot be taken over", code=Code.TRUST_FORM):
         converted = convert.convert(raw)
-    if not converted.rules:
+    if not converted.admits:
         raise UsageError(
             f"nothing of {path} is strict enough to be taken over",
             code=Code.TRUST_FORM,
@@ -197,6 +207,9 @@ def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
         text, more = _store(NewStore(convert.label((kind, name)), kind, _listed(place)))
         texts, files = [*texts, text], files | more
     for rule in converted.rules:
+        if rule.deny is not None:
+            texts.append(render_denial(scope=rule.scope, reason=rule.deny))
+            continue
         signers = [signer.to_toml() for signer in rule.signers]
         texts.append(render_rule(scope=rule.scope, signers=signers, threshold=1 if len(signers) > 1 else None))
     return _extend(trust, "\n".join(texts), files), converted.notes

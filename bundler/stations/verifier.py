@@ -132,7 +132,7 @@ def _judged_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
         refused[Code.TRUST_SERIAL] = f"it asks for trust of serial {seal.requires_trust} or later, which is not compared yet"
     if seal.expires is not None and seal.expires <= at:
         refused[Code.TIME_EXPIRED] = f"good until {time(seal.expires)}, judged as of {time(at)}"
-    if seal.created > at + CLOCKS_APART:
+    if seal.created - at > CLOCKS_APART:  # the difference of two times is never too large, as a sum can be
         refused[Code.TIME_FUTURE] = f"made {time(seal.created)}, judged as of {time(at)}"
     return SealReport(opened.signers, tuple(refused), tuple(refused.values()))
 

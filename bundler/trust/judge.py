@@ -17,6 +17,7 @@ from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Effort, Fact, Finding, effort, examine
 from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
 from bundler.trust.proven import is_about, is_evidence
+from bundler.trust.signer import persons
 from bundler.trust.verdict import Check, Outcome, Verdict
 
 MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
@@ -37,6 +38,9 @@ def judge(policy: Policy, image: Image, evidence: Iterable[Evidence], *, at: dat
     if rule is None:
         found = _asked(image.root, "rule", Code.POLICY_NO_MATCH, f"no rule covers {image.reference.repository}")
         return Verdict(image.reference, image.root, None, (), (Code.POLICY_NO_MATCH,), (found,), frozenset())
+    if rule.deny is not None:
+        found = _asked(image.root, "rule", Code.POLICY_DENIED, f"the rule for {rule.scope} denies it: {rule.deny}")
+        return Verdict(image.reference, image.root, str(rule.scope), (), (Code.POLICY_DENIED,), (found,), frozenset())
     return _Case(rule, image, _heard(rule, image, evidence, at)).verdict()
 
 
@@ -262,13 +266,18 @@ class _Case:
 
 
 def _largest_matching(facts: Iterable[Fact]) -> int:
-    """How many of the rule's signers the facts fill, where each key or identity fills one at most."""
-    entries: defaultdict[int, set[tuple[str, str]]] = defaultdict(set)
-    for fact in facts:
-        entries[fact.entry].add((fact.signed_by.kind, fact.signed_by.id))
-    filled: dict[tuple[str, str], int] = {}
+    """How many of the rule's signers the facts fill, where each person fills one at most.
 
-    def fill(entry: int, tried: set[tuple[str, str]]) -> bool:
+    Who shares a key or an identity is one person, by whatever entries: a pinned key may stand in a certificate too.
+    """
+    facts = tuple(facts)
+    person = persons([frozenset({f"{fact.signed_by.kind} {fact.signed_by.id}"}) | fact.signed_by.also for fact in facts])
+    entries: defaultdict[int, set[int]] = defaultdict(set)
+    for fact, who in zip(facts, person, strict=True):
+        entries[fact.entry].add(who)
+    filled: dict[int, int] = {}
+
+    def fill(entry: int, tried: set[int]) -> bool:
         for who in sorted(entries[entry] - tried):
             tried.add(who)
             if who not in filled or fill(filled[who], tried):

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from bundler.errors import Code, FormatError, TrustError, UsageError
-from bundler.trust.ed25519 import is_sound, verifies_prehashed
+from bundler.trust.ed25519 import PrehashKey
 from bundler.trust.encodings import from_pem, to_base64
+from bundler.trust.foreign import foreign, verifies
 
 Role = Literal["image", "seal"]
 
@@ -80,10 +81,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One algorithm that a key may have signed with; ``verify`` raises InvalidSignature."""
+    """One algorithm that a key may have signed with."""
 
     algorithm: str
-    verify: Callable[[bytes, Signed], None]
+    verifies: Callable[[bytes, Signed], bool]
     remark: Code | None = None
 
 
@@ -105,10 +106,11 @@ class PublicKey:
         Raises UsageError (``trust.key``; ``key.unsupported`` where the cryptography library lacks ML-DSA).
         """
         der = _der(pem)
-        key = _loaded(der)
-        if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
-            raise _refused("a key is not in the one form that DER gives it", wanted="SPKI in DER, without anything behind it")
-        return cls(der, _ways(key, role))
+        with foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError):
+            key = _loaded(der)
+            if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
+                raise _refused("a key is not in the one form that DER gives it", wanted="SPKI in DER, without anything behind it")
+            return cls(der, _ways(key, role))
 
     @property
     def fingerprint(self) -> str:
@@ -131,14 +133,14 @@ class PublicKey:
         return hint in (self.hint, self.fingerprint, self.fingerprint.removeprefix("sha256:"))
 
     def verify(self, signature: bytes, signed: Signed | bytes) -> Match:
-        """By the key's own algorithms, in order. Raises TrustError (``signature.invalid``)."""
+        """By the key's own algorithms, in order.
+
+        Raises TrustError (``signature.invalid``), and FormatError (``signature.malformed``) where the library cannot say.
+        """
         signed = signed if isinstance(signed, Signed) else Signed(signed)
         for way in self._ways:
-            try:
-                way.verify(signature, signed)
-            except InvalidSignature:
-                continue
-            return Match(way.algorithm, way.remark)
+            if way.verifies(signature, signed):
+                return Match(way.algorithm, way.remark)
         raise TrustError("the signature does not verify", code=Code.SIGNATURE_INVALID, wanted=f"one by {self.fingerprint}")
 
     def __str__(self) -> str:
@@ -175,6 +177,7 @@ def _der(pem: bytes) -> bytes:
 _WANTED = "one PEM block PUBLIC KEY and nothing else"
 
 
+@foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
 def _loaded(der: bytes) -> PublicKeyTypes:
     try:
         return load_der_public_key(der)
@@ -187,10 +190,9 @@ def _loaded(der: bytes) -> PublicKeyTypes:
                 next="install cryptography with OpenSSL 3.5 or newer, or pin another key",
             ) from error
         raise _refused("a key is of a kind that is not known here") from error
-    except ValueError as error:
-        raise _refused("a key is not well-formed", found=str(error)[:120]) from error
 
 
+@foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
 def _ways(key: PublicKeyTypes, role: Role) -> tuple[_Way, ...]:
     match key:
         case ec.EllipticCurvePublicKey():
@@ -210,54 +212,61 @@ _KINDS = {
 }
 
 
+@foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
 def _ecdsa(key: ec.EllipticCurvePublicKey, role: Role) -> tuple[_Way, ...]:
     if key.curve.name not in (_SEAL_CURVES if role == "seal" else _CURVES):
         raise _refused("a key is on a curve that is not accepted here", found=key.curve.name, wanted=_KINDS[role])
     name, own = _CURVES[key.curve.name]
 
     def way(algorithm: hashes.HashAlgorithm, remark: Code | None = None) -> _Way:
-        def verify(signature: bytes, signed: Signed) -> None:
-            key.verify(signature, signed.digest(algorithm.name), ec.ECDSA(utils.Prehashed(algorithm)))
+        def of(signature: bytes, signed: Signed) -> bool:
+            digest = signed.digest(algorithm.name)
+            return verifies(lambda: key.verify(signature, digest, ec.ECDSA(utils.Prehashed(algorithm))))
 
-        return _Way(f"{name} with {algorithm.name.upper()}", verify, remark)
+        return _Way(f"{name} with {algorithm.name.upper()}", of, remark)
 
     if role == "seal" or own is _SHA256:  # same without part 2: of P-256, both ways are one
         return (way(_SHA256),)
     return (way(own), way(_SHA256, Code.KEY_LEGACY_HASH))  # cosign 2 and containers/image take SHA-256 for every curve
 
 
+@foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
 def _rsa(key: rsa.RSAPublicKey, role: Role) -> _Way:
     if not MIN_RSA[role] <= key.key_size <= MAX_RSA:
         raise _refused("an RSA key is of a size that is not accepted here", found=f"{key.key_size} bits", wanted=_KINDS[role])
     if key.public_numbers().e not in RSA_EXPONENTS:
         raise _refused("an RSA key has an exponent that is not accepted here", found=key.public_numbers().e, wanted="65537")
 
-    def verify(signature: bytes, signed: Signed) -> None:
-        key.verify(signature, signed.digest("sha256"), padding.PKCS1v15(), utils.Prehashed(_SHA256))
+    def of(signature: bytes, signed: Signed) -> bool:
+        digest = signed.digest("sha256")
+        return verifies(lambda: key.verify(signature, digest, padding.PKCS1v15(), utils.Prehashed(_SHA256)))
 
-    return _Way(f"RSA-{key.key_size} PKCS #1 v1.5 with SHA256", verify, Code.KEY_WEAK if key.key_size < MIN_RSA["seal"] else None)
+    return _Way(f"RSA-{key.key_size} PKCS #1 v1.5 with SHA256", of, Code.KEY_WEAK if key.key_size < MIN_RSA["seal"] else None)
 
 
+@foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
 def _ed25519(key: ed25519.Ed25519PublicKey) -> tuple[_Way, ...]:
-    raw = key.public_bytes_raw()
-    if not is_sound(raw):
+    prehash_key = PrehashKey.of(key.public_bytes_raw())
+    if prehash_key is None:
         raise _refused("an Ed25519 key is of small order or in no proper form: messages that it never signed would verify")
 
-    def plain(signature: bytes, signed: Signed) -> None:
-        key.verify(signature, signed.whole)
+    def plain(signature: bytes, signed: Signed) -> bool:
+        whole = signed.whole
+        return verifies(lambda: key.verify(signature, whole))
 
-    def prehashed(signature: bytes, signed: Signed) -> None:
-        if not verifies_prehashed(raw, signature, signed.digest("sha512")):
-            raise InvalidSignature
+    def prehashed(signature: bytes, signed: Signed) -> bool:
+        return prehash_key.verifies(signature, signed.digest("sha512"))
 
     return (_Way("Ed25519", plain), _Way("Ed25519ph", prehashed))
 
 
+@foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
 def _ml_dsa(key: mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey) -> _Way:
-    def verify(signature: bytes, signed: Signed) -> None:
-        key.verify(signature, signed.whole)
+    def of(signature: bytes, signed: Signed) -> bool:
+        whole = signed.whole
+        return verifies(lambda: key.verify(signature, whole))
 
-    return _Way(type(key).__name__.removesuffix("PublicKey").replace("MLDSA", "ML-DSA-"), verify)
+    return _Way(type(key).__name__.removesuffix("PublicKey").replace("MLDSA", "ML-DSA-"), of)
 
 
 def _refused(what: str, *, found: object = None, wanted: str | None = None) -> UsageError:

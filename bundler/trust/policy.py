@@ -17,10 +17,12 @@ from bundler import strictjson
 from bundler.errors import Code, FormatError, UsageError
 from bundler.oci.digest import Digest
 from bundler.trust.encodings import from_pem
+from bundler.trust.foreign import foreign
 from bundler.trust.keys import PublicKey, Role
 from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
+from bundler.trust.pattern import compiled
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE
@@ -43,7 +45,7 @@ _NAMES = {"version", "serial", "seal", "root", "store", "rule"}
 _SEAL = {"stream", "scopes", "keys", "threshold"}
 _ROOT = {"name", "file", "log", "timestamp", "sct"}
 _STORE = {"name", "type", "certificates", "crl"}
-_RULE = {"scope", "signer", "threshold", "attestations", "annotations", "node", "name"}
+_RULE = {"scope", "signer", "threshold", "attestations", "annotations", "node", "name", "deny"}
 _ATTESTATION = {"type", "node", "signer", "where"}
 _KEY_SIGNER = {"key", "root", "log"}
 _IDENTITY_SIGNER = {"issuer", "identity", "identity_regexp", "root", "claims"}
@@ -138,8 +140,14 @@ class Rule:
     name: Naming = Naming.ANY
     annotations: tuple[tuple[str, str], ...] = ()
     """What must stand in what was signed for a signature to count."""
+    deny: str | None = None
+    """Why nothing of its scope may enter, whoever signed it; such a rule has no signers, whom its threshold wants all the same."""
 
     def __post_init__(self) -> None:
+        if self.deny is not None:
+            if self.signers or self.attestations or self.threshold < 1:
+                raise UsageError(f"the rule for {self.scope} denies and admits", code=Code.TRUST_FORM, wanted="deny alone")
+            return
         _check_threshold(self.threshold, 0 if self.attestations else 1, len(self.signers), f"the rule for {self.scope}")
 
     @property
@@ -157,6 +165,7 @@ class Rule:
             "node": str(self.node),
             "name": str(self.name),
             "annotations": dict(self.annotations),
+            "deny": self.deny,
         }
 
 
@@ -240,7 +249,7 @@ def render_rule(
 ) -> str:
     """A ``[[rule]]`` to append to ``trust.toml``; what is None or empty is left to its default. Raises as :func:`render_seal`.
 
-    ``signers`` are the tables of signers who are no bare keys, as :meth:`ConvertedSigner.to_toml` gives them.
+    ``signers`` are the tables of signers who are not bare keys, as :meth:`ConvertedSigner.to_toml` gives them.
     """
     named = [*({"key": key} for key in keys), *map(dict, signers)]
     wanted = [item if isinstance(item, str) else dict(item) for item in attestations]
@@ -252,6 +261,11 @@ def render_rule(
         "name": name,
     }
     return _rendered("rule", {"scope": scope, "signer": named} | rest)
+
+
+def render_denial(*, scope: str, reason: str) -> str:
+    """A ``[[rule]]`` that admits nothing of ``scope``, to append to ``trust.toml``. Raises as :func:`render_seal`."""
+    return _rendered("rule", {"scope": scope, "deny": reason})
 
 
 def with_next_serial(text: str) -> str:
@@ -340,6 +354,9 @@ def _named(table: "_Table", name: str, among: Mapping[str, T]) -> T:
 
 
 def _rule(table: "_Table", known: _Known) -> Rule:
+    if "deny" in table.members:
+        table.check_names({"scope", "deny"})
+        return Rule(Scope.parse(table.text("scope")), signers=(), threshold=1, deny=table.text("deny"))
     table.check_names(_RULE)
     signers = _signers(table, known)
     node = Node(table.choice("node", Node))
@@ -427,9 +444,9 @@ _NOBODY = ("", "somebody@anywhere.invalid", "https://anywhere.invalid/anything")
 def _pattern(table: "_Table") -> re.Pattern[str]:
     text = table.text("identity_regexp")
     try:
-        pattern = re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise table.error("identity_regexp", found=f"{text}: {error}", wanted="a regular expression") from error
+        pattern = compiled(text)
+    except FormatError as error:
+        raise table.error("identity_regexp", found=f"{text[:80]}: {error}", wanted="a regular expression of bounded cost") from error
     if any(pattern.fullmatch(nobody) for nobody in _NOBODY):
         raise table.error("identity_regexp", found=text, wanted="one that does not match anybody")
     return pattern
@@ -566,10 +583,8 @@ class _Table:
     def parse(cls, raw: bytes) -> "_Table":
         if len(raw) > MAX_FILE:
             raise UsageError(f"{FILE} is too large", code=Code.TRUST_FORM, found=len(raw), wanted=f"at most {MAX_FILE} bytes")
-        try:
+        with foreign(f"{FILE} is not TOML", code=Code.TRUST_FORM, to=UsageError):
             return cls(tomllib.loads(raw.decode("utf-8", "strict")), FILE)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{FILE} is no TOML", code=Code.TRUST_FORM, found=ascii(str(error))[1:-1][:200]) from error
 
     def check_names(self, known: set[str]) -> None:
         if unknown := sorted(self.members.keys() - known):

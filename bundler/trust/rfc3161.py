@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from bundler.errors import Code, TrustError
 from bundler.trust import der
 from bundler.trust.der import Element, Items, context, oid
+from bundler.trust.foreign import foreign, verifies
 from bundler.trust.need import need
 from bundler.trust.x509 import Authority, Certificate, Purpose, accepted_key
 
@@ -143,9 +143,10 @@ class SignerInfo:
     def names(self, certificate: Certificate) -> bool:
         """Whether this is the certificate that it says has signed."""
         if self.issuer_and_serial is not None:
-            return self.issuer_and_serial == (certificate.parsed.issuer.public_bytes(), certificate.parsed.serial_number)
-        identifier = certificate.extension(x509.SubjectKeyIdentifier)
-        return identifier is not None and identifier.value.digest == self.key_identifier
+            return self.issuer_and_serial == certificate.issuer_and_serial
+        with foreign("the key identifier of a certificate cannot be read", code=Code.X509_MALFORMED):
+            identifier = certificate.extension(x509.SubjectKeyIdentifier)
+            return identifier is not None and identifier.value.digest == self.key_identifier
 
     def attributes(self) -> dict[bytes, Element]:
         """The signed attributes by type; none twice, each with one value."""
@@ -245,18 +246,18 @@ class Token:
         need(all(d.is_of(signer) for d in digests), Code.TSA_ATTRIBUTES, "a timestamp says that it is by another certificate")
 
     def _check_signature(self, signer: Certificate) -> None:
-        key = signer.parsed.public_key()
+        key = signer.key
         algorithm, signature = self.signer.algorithm, self.signer.signature
         signed = bytes([der.SET]) + self.signer.signed.raw[1:]  # RFC 5652, section 5.4: under its own tag, not the implicit one
-        try:
-            if isinstance(key, rsa.RSAPublicKey):
-                key.verify(signature, signed, *self._rsa(algorithm))
-            elif isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify(signature, signed, ec.ECDSA(_known(_ECDSA, algorithm.oid, "signature algorithm")))
-            else:
-                raise TrustError("a timestamp with another kind of key", code=Code.TSA_ALGORITHM, wanted="RSA or ECDSA")
-        except InvalidSignature as error:
-            raise TrustError("the signature of a timestamp does not verify", code=Code.TSA_SIGNATURE, found=signer.subject) from error
+        if isinstance(key, rsa.RSAPublicKey):
+            by_rsa = key
+            verified = verifies(lambda: by_rsa.verify(signature, signed, *self._rsa(algorithm)))
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            by_ec = key
+            verified = verifies(lambda: by_ec.verify(signature, signed, ec.ECDSA(_known(_ECDSA, algorithm.oid, "signature algorithm"))))
+        else:
+            raise TrustError("a timestamp with another kind of key", code=Code.TSA_ALGORITHM, wanted="RSA or ECDSA")
+        need(verified, Code.TSA_SIGNATURE, "the signature of a timestamp does not verify", found=signer.subject)
 
     def _rsa(self, algorithm: Algorithm) -> tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]:
         if algorithm.oid == _RSA_PSS:
@@ -364,6 +365,7 @@ def _any_critical(extensions: Element | None) -> bool:
     return any(critical)
 
 
+@foreign("the extensions of a certificate cannot be read", code=Code.X509_MALFORMED)
 def _check_leaf(signer: Certificate) -> None:
     """RFC 3161, section 2.3: a certificate for timestamps and nothing else."""
     usage = signer.extension(x509.ExtendedKeyUsage)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bundler.errors import Code, TrustError
+from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.keys import PublicKey, Signed
 from bundler.trust.policy import Policy, Seal
 
@@ -55,7 +55,7 @@ def may_seal(opened: OpenedSeal, stream: str, repositories: Iterable[str]) -> Ma
 
 def _signer(keys: Iterable[PublicKey], signature: bytes, signed: Signed) -> PublicKey | None:
     for key in keys:
-        with suppress(TrustError):
+        with suppress(TrustError, FormatError):  # where the library cannot say, it is not theirs
             key.verify(signature, signed)
             return key
     return None

@@ -1,5 +1,6 @@
 """A rule's signers: whose signature counts, and what it takes to be theirs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -20,6 +21,9 @@ class Met:
     """For people."""
     remark: Code | None = None
     not_checked: tuple[tuple[Code, str], ...] = ()
+    also: frozenset[str] = frozenset()
+    """What else the same person is known by, as the fingerprint of the key in a certificate: whoever shares one, by whatever
+    entry, fills only one."""
 
 
 class SignerEntry(Protocol):
@@ -43,6 +47,20 @@ class SignerEntry(Protocol):
         ...
 
 
+def persons(known_by: Sequence[frozenset[str]]) -> list[int]:
+    """Who each of these is, by what they are known by: a number, the same for two that share anything, also by way of others."""
+    numbers: list[int] = []
+    whose: dict[str, int] = {}
+    for number, names in enumerate(known_by):
+        same = {whose[name] for name in names if name in whose}
+        numbers.append(min(same, default=number))
+        if same - {numbers[-1]}:  # same always: for who is known by one number, nothing changes; others seemed two until now
+            numbers = [numbers[-1] if other in same else other for other in numbers]
+            whose = {name: numbers[-1] if other in same else other for name, other in whose.items()}
+        whose |= dict.fromkeys(names, numbers[-1])
+    return numbers
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
     """A signer who is known by a public key. Log entries, timestamps and certificates are not asked for."""
@@ -53,7 +71,8 @@ class PinnedKey:
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
         need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)
         match = self.key.verify(offer.signature, offer.signed)
-        return Met(self.key.fingerprint, f"{match.algorithm} by {self.key}", match.remark, _unasked(offer.material))
+        also = frozenset({self.key.fingerprint})
+        return Met(self.key.fingerprint, f"{match.algorithm} by {self.key}", match.remark, _unasked(offer.material), also)
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)

@@ -1,6 +1,6 @@
 """Verdicts: every check that ran, what it saw, and what follows. Data, never a truth value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -56,6 +56,8 @@ class SignedBy:
     form: str
     """``sig``, ``att``, ``bundle`` or ``notation``."""
     node: Digest
+    also: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """What else the same person is known by (``signer.Met``)."""
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "id": self.id, "form": self.form, "node": str(self.node)}

@@ -43,4 +43,4 @@ ALWAYS = Window()
 
 def spelled(time: datetime) -> str:
     """``time`` in UTC as a person reads it."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

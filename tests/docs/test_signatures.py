@@ -91,4 +91,4 @@ def test_the_preset_and_its_words_by_hand_are_one_rule(desk: Path):
 
 def test_what_was_not_taken_over_of_notation_is_said(desk: Path):
     printed = shell.run(Page.read(FOLDER / "notation.md").blocks("sh")[:1], desk)
-    assert "scratch is left out: level skip verifies nothing" in printed[0]
+    assert "scratch is not taken over, so registry.example/scratch is denied: level skip verifies nothing" in printed[0]

@@ -68,7 +68,7 @@ def test_the_lines_say_no_to_a_damaged_one(desk: Path, crossing: Crossing, numbe
     (desk / NAME).write_bytes(data)
     with pytest.raises(AssertionError, match=r"the shell ended with [14]"):
         _typed(desk, crossing, number)
-    assert not crossing.there.changes
+    assert not crossing.there.named
 
 
 def test_line_three_says_no_to_another_list_and_to_another_key(desk: Path, crossing: Crossing):

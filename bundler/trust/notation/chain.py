@@ -6,14 +6,13 @@ certificate by itself: so the path validation that Sigstore's chains go through 
 """
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from bundler.errors import Code
+from bundler.trust.foreign import foreign
 from bundler.trust.need import need
 from bundler.trust.x509 import Certificate, accepted_key
 
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _NOT_FOR_CODE: frozenset[ObjectIdentifier] = frozenset(
     {
         ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -39,13 +38,14 @@ def check_chain(chain: tuple[Certificate, ...]) -> None:
     need(root.is_issued_by(root), Code.X509_PROFILE, "a chain does not end in a self-signed certificate", found=root.subject)
     for certificate in chain:
         accepted_key(certificate.spki)
-        strong = isinstance(certificate.parsed.signature_hash_algorithm, _HASHES)
+        strong = certificate.is_signed_with_sha_2
         need(strong, Code.X509_PROFILE, "a certificate is signed with a weak digest", found=certificate.subject, wanted="SHA-2")
     for below, issuer in enumerate(above):
         _check_issuer(issuer, below=below)
     _check_leaf(leaf)
 
 
+@foreign("the extensions of an issuer cannot be read", code=Code.X509_MALFORMED)
 def _check_issuer(issuer: Certificate, *, below: int) -> None:
     """``below`` is how many issuers stand between it and the leaf."""
     constraints = issuer.extension(x509.BasicConstraints)
@@ -59,6 +59,7 @@ def _check_issuer(issuer: Certificate, *, below: int) -> None:
     need(signs, Code.X509_PROFILE, "an issuer may not sign certificates", found=issuer.subject, wanted="critical key usage keyCertSign")
 
 
+@foreign("the extensions of a certificate cannot be read", code=Code.X509_MALFORMED)
 def _check_leaf(leaf: Certificate) -> None:
     need(not leaf.is_ca, Code.X509_PROFILE, "a CA's certificate does not sign", found=leaf.subject)
     usage = leaf.extension(x509.KeyUsage)
@@ -75,5 +76,6 @@ def _check_leaf(leaf: Certificate) -> None:
     need(not others, Code.X509_PROFILE, "a certificate is for other purposes", found=", ".join(o.dotted_string for o in others))
 
 
+@foreign("the key usage of a certificate cannot be read", code=Code.X509_MALFORMED)
 def _other_usages(usage: x509.KeyUsage) -> bool:
     return any((usage.key_encipherment, usage.data_encipherment, usage.key_agreement, usage.key_cert_sign, usage.crl_sign))

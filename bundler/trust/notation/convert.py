@@ -1,8 +1,9 @@
 """A ``trustpolicy.json`` of the Notary Project, and the entries of ``trust.toml`` that mean the same (notaryproject/specifications,
 ``trust-store-trust-policy.md``, "Trust Policy").
 
-What has no meaning here is left out and said, never weakened: only the level ``strict`` is taken, since a signature that
-was merely looked at vouches for nothing. Plugins are never run.
+What has no meaning here is said, never weakened: only the level ``strict`` is taken, since a signature that was merely
+looked at vouches for nothing. The scopes of a statement that is not taken are denied, because a wider statement was never
+meant for them. Plugins are never run.
 """
 
 import re
@@ -40,7 +41,12 @@ class Converted:
 
     rules: tuple["ConvertedRule", ...]
     notes: tuple[str, ...]
-    """What was left out, and what means a little more than before."""
+    """What is denied instead, and what means a little more than before."""
+
+    @property
+    def admits(self) -> bool:
+        """Whether any rule is left by which something may enter."""
+        return any(rule.deny is None for rule in self.rules)
 
     @property
     def stores(self) -> tuple[StoreName, ...]:
@@ -64,10 +70,12 @@ class ConvertedSigner:
 
 @dataclass(frozen=True, slots=True)
 class ConvertedRule:
-    """A rule for one scope; one of its signers is enough."""
+    """A rule for one scope: one of its signers is enough, or it is denied."""
 
     scope: str
     signers: tuple[ConvertedSigner, ...]
+    deny: str | None = None
+    """Why, where no signer is enough."""
 
 
 def label(store: StoreName) -> str:
@@ -85,14 +93,17 @@ def convert(raw: bytes) -> Converted:
     rules: list[ConvertedRule] = []
     notes: list[str] = []
     for statement in statements:
+        scopes = ["**" if scope == ANY else scope for scope in statement.scopes]
         if weaker := statement.weaker():
-            notes.append(f"{statement.name} is left out: {weaker}")
+            notes.append(f"{statement.name} is not taken over, so {', '.join(scopes)} is denied: {weaker}")
+            why = f"statement {ascii(statement.name)[1:-1][:80]} of a Notation trust policy: {weaker}"
+            rules += (ConvertedRule(scope, (), why) for scope in scopes)
             continue
         if statement.after_expiry and statement.tsas:
             notes.append(f"{statement.name}: afterCertExpiry became always, so that signatures without a timestamp are refused")
         if statement.is_for_signers and not statement.tsas:
             notes.append(f"{statement.name}: names no timestamp authorities, so that signatures end with their certificates")
-        rules += (ConvertedRule("**" if scope == ANY else scope, tuple(statement.signers())) for scope in statement.scopes)
+        rules += (ConvertedRule(scope, tuple(statement.signers())) for scope in scopes)
     return Converted(tuple(rules), tuple(notes))
 
 

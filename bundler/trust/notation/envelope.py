@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, cast
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.encodings import from_base64, from_base64url
+from bundler.trust.foreign import foreign, verifies
 from bundler.trust.need import need
 from bundler.trust.notation import cbor
 from bundler.trust.window import parse_time, spelled
@@ -56,6 +57,7 @@ class Algorithm:
     """In COSE (RFC 9053, RFC 8230)."""
 
     @classmethod
+    @foreign("the key of a certificate cannot be read", code=Code.X509_MALFORMED)
     def of(cls, key: object) -> "Algorithm":
         """Of a leaf's key (specification, "Algorithm Selection"). Raises TrustError (``envelope.algorithm``)."""
         size = key.key_size if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) else 0
@@ -79,17 +81,21 @@ _ALGORITHMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Envelope:
-    """A signature, what is signed, and the certificates that it came with."""
+    """A signature, what is signed, and the certificates that it came with.
+
+    These are read when they are first asked for, and once: a rule that asks for none is never troubled by one.
+    """
 
     signed: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     """As it stands in the envelope, which is what timestamps are of."""
     payload: bytes
-    chain: tuple[Certificate, ...]
-    """From the signer's certificate to its root; from 1 to 10."""
-    algorithm: Algorithm
+    certificates: tuple[bytes, ...] = field(repr=False)
+    """In DER, from the signer's to its root; from 1 to 10."""
+    said_algorithm: str | int
+    """In the words of its form; which it is, the signer's key says."""
     scheme: Scheme
     signing_time: datetime
     expiry: datetime | None
@@ -98,33 +104,46 @@ class Envelope:
 
     @classmethod
     def parse(cls, raw: bytes, media_type: str) -> "Envelope":
-        """From a layer of ``media_type``. Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``)."""
+        """From a layer of ``media_type``. Of the certificates nothing is read but where they are.
+
+        Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``).
+        """
         need(len(raw) <= MAX_ENVELOPE, Code.LIMIT_EVIDENCE, "an envelope is over its limit", found=len(raw), wanted=MAX_ENVELOPE)
         known = media_type in (JWS, COSE)
         need(known, Code.ENVELOPE_MEDIA_TYPE, "an envelope of an unknown kind", found=ascii(media_type[:80]), wanted=f"{JWS} or {COSE}")
         return _jws(raw) if media_type == JWS else _cose(raw)
 
+    @cached_property
+    def chain(self) -> tuple[Certificate, ...]:
+        """From the signer's certificate to its root. Raises FormatError (``x509.malformed``, ``format.der``)."""
+        return tuple(map(Certificate.parse, self.certificates))
+
+    @cached_property
+    def algorithm(self) -> Algorithm:
+        """Raises TrustError (``envelope.algorithm``), also where the envelope says another, and as :attr:`chain`."""
+        algorithm = Algorithm.of(self.chain[0].key)
+        meant = self.said_algorithm in (algorithm.name, algorithm.label)
+        need(meant, Code.ENVELOPE_ALGORITHM, "another algorithm than the key's", found=ascii(self.said_algorithm), wanted=algorithm.name)
+        return algorithm
+
     def check_signature(self) -> None:
-        """It is by the key of the first certificate. Raises TrustError (``signature.invalid``)."""
+        """It is by the key of the first certificate. Raises TrustError (``signature.invalid``), and as :attr:`algorithm`."""
         leaf, by = self.chain[0], self.algorithm.hash
-        key = leaf.parsed.public_key()
-        try:
-            if isinstance(key, rsa.RSAPublicKey):
-                key.verify(self.signature, self.signed, padding.PSS(padding.MGF1(by), padding.PSS.DIGEST_LENGTH), by)
-            else:  # Algorithm.of knows no third kind
-                curve = cast(ec.EllipticCurvePublicKey, key)
-                curve.verify(_der(self.signature, curve), self.signed, ec.ECDSA(by))
-        except InvalidSignature as error:
-            raise TrustError(
-                "the signature of an envelope does not verify", code=Code.SIGNATURE_INVALID, wanted=f"one by {leaf.subject}"
-            ) from error
+        key = leaf.key
+        if isinstance(key, rsa.RSAPublicKey):
+            by_rsa, pss = key, padding.PSS(padding.MGF1(by), padding.PSS.DIGEST_LENGTH)
+            verified = verifies(lambda: by_rsa.verify(self.signature, self.signed, pss, by))
+        else:  # Algorithm.of knows no third kind
+            curve = cast(ec.EllipticCurvePublicKey, key)
+            verified = verifies(lambda: curve.verify(_der(self.signature, curve), self.signed, ec.ECDSA(by)))
+        need(verified, Code.SIGNATURE_INVALID, "the signature of an envelope does not verify", wanted=f"one by {leaf.subject}")
 
 
+@foreign("a signature cannot be read", code=Code.SIGNATURE_MALFORMED)
 def _der(signature: bytes, key: ec.EllipticCurvePublicKey) -> bytes:
     """From two numbers of the curve's size, as JOSE and COSE have them (RFC 7518, section 3.4)."""
     size = (key.key_size + 7) // 8
-    if len(signature) != 2 * size:
-        raise InvalidSignature
+    need(len(signature) == 2 * size, Code.SIGNATURE_INVALID, "a signature of another size than its key makes", found=len(signature))
     return utils.encode_dss_signature(int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big"))
 
 
@@ -176,10 +195,6 @@ def _envelope(
     need(
         1 <= len(certificates) <= MAX_CHAIN, Code.ENVELOPE_MALFORMED, "an envelope of no or too many certificates", found=len(certificates)
     )
-    chain = tuple(map(Certificate.parse, certificates))
-    algorithm = Algorithm.of(chain[0].parsed.public_key())
-    meant = headers.algorithm in (algorithm.name, algorithm.label)
-    need(meant, Code.ENVELOPE_ALGORITHM, "another algorithm than the key's", found=ascii(headers.algorithm), wanted=algorithm.name)
     content_type = headers.text("cty")
     need(
         content_type == CONTENT_TYPE,
@@ -202,7 +217,7 @@ def _envelope(
         found=expiry and spelled(expiry),
         wanted=f"after {spelled(signing_time)}",
     )
-    return Envelope(signed, signature, payload, chain, algorithm, scheme, signing_time, expiry, timestamp)
+    return Envelope(signed, signature, payload, tuple(certificates), headers.algorithm, scheme, signing_time, expiry, timestamp)
 
 
 def _jws(raw: bytes) -> Envelope:

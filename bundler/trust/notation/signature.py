@@ -42,7 +42,7 @@ class NotationSignature:
 
     @property
     def material(self) -> Material:
-        return Material(by_key=False, certificates=tuple(certificate.der for certificate in self.envelope.chain))
+        return Material(by_key=False, certificates=self.envelope.certificates)
 
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.malformed``, ``payload.descriptor``)."""
@@ -72,7 +72,10 @@ class PinnedSubject:
         )
         beside = ((Code.TIMESTAMP_NOT_CHECKED, "timestamp that the signer entry asks no authority for"),)
         how = f"{envelope.algorithm.name} by {proof.subject}, {when}, under the store {self.store.name} ({proof.anchor})"
-        return Met(proof.subject, how, None, beside if envelope.timestamp and self.tsa is None else ())
+        not_checked = beside if envelope.timestamp and self.tsa is None else ()
+        # A name is one only under whoever gave it: two stores may know two people by one.
+        who = frozenset({f"{proof.subject} under {proof.anchor_key}", envelope.chain[0].fingerprint})
+        return Met(f"{proof.subject} (store {self.store.name})", how, None, not_checked, who)
 
     def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
         return False

@@ -16,6 +16,7 @@ from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
 from bundler.trust.rfc3161 import Token
 from bundler.trust.window import Window, spelled
+from bundler.trust.x509 import Certificate
 
 _NO_TIME = timedelta(0)
 
@@ -28,6 +29,8 @@ class Proof:
     """Of the signer's certificate."""
     anchor: str
     """The subject of the certificate in the store that vouches for it."""
+    anchor_key: str
+    """The fingerprint of that certificate's key."""
     time: datetime | None
     """When it was signed, where somebody vouches for that."""
     by: str
@@ -61,7 +64,7 @@ def prove(envelope: Envelope, store: Store, subject: Subject, *, tsa: Store | No
         found = spelled(time or at) + (f", exact to {accuracy.total_seconds():g} s" if accuracy else "")
         need(valid, Code.X509_VALIDITY, f"{certificate.subject} is not valid then", found=found, wanted=certificate.window)
     check_revocation(envelope.chain, store.crls, at=at, signed=time)
-    return Proof(envelope.chain[0].subject, anchor, time, by)
+    return Proof(envelope.chain[0].subject, anchor.subject, anchor.fingerprint, time, by)
 
 
 def check_payload(envelope: Envelope, descriptor: Descriptor) -> Mapping[str, str]:
@@ -81,7 +84,7 @@ def check_payload(envelope: Envelope, descriptor: Descriptor) -> Mapping[str, st
     return signed.annotations
 
 
-def _anchor(envelope: Envelope, store: Store) -> str:
+def _anchor(envelope: Envelope, store: Store) -> Certificate:
     kind = StoreType.of(envelope.scheme)
     need(
         store.type is kind,
@@ -98,7 +101,7 @@ def _anchor(envelope: Envelope, store: Store) -> str:
         found=envelope.chain[-1].subject,
     )
     assert anchor is not None
-    return anchor.subject
+    return anchor
 
 
 def _time(envelope: Envelope, tsa: Store | None, at: datetime) -> tuple[datetime | None, timedelta, str]:

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from bundler.errors import Code, FormatError
+from bundler.trust.foreign import foreign
 from bundler.trust.need import need
 from bundler.trust.x509 import Certificate
 
@@ -30,20 +31,19 @@ class Subject:
             return cls(text, ())
         if len(text) > MAX_TEXT or "=#" in text:
             raise _refused(text, f"at most {MAX_TEXT} characters, and no values in hex")
-        try:
+        with foreign("a subject is not of the form CN=…,O=…", code=Code.IDENTITY_SUBJECT):
             # People write a space behind a comma; one behind an escaped comma is the value's.
             name = x509.Name.from_rfc4514_string(re.sub(r"(?<!\\), +", ",", text.strip()), _ALIASES)
-        except ValueError as error:
-            raise _refused(text, "attributes as CN=…,O=…") from error
-        attributes = tuple((attribute.oid, str(attribute.value)) for attribute in name)
-        if not attributes or len(name.rdns) != len(attributes) or len({kind for kind, _ in attributes}) != len(attributes):
-            raise _refused(text, "one or more attributes, none of them twice or joined by +")
-        return cls(text, attributes)
+            attributes = tuple((attribute.oid, str(attribute.value)) for attribute in name)
+            if not attributes or len(name.rdns) != len(attributes) or len({kind for kind, _ in attributes}) != len(attributes):
+                raise _refused(text, "one or more attributes, none of them twice or joined by +")
+            return cls(text, attributes)
 
     def check(self, certificate: Certificate) -> None:
         """Raises TrustError (``identity.subject``)."""
-        subject = certificate.parsed.subject
-        same = all([a.value for a in subject.get_attributes_for_oid(kind)] == [value] for kind, value in self.attributes)
+        with foreign("the subject of a certificate cannot be read", code=Code.X509_MALFORMED):
+            subject = certificate.parsed.subject
+            same = all([a.value for a in subject.get_attributes_for_oid(kind)] == [value] for kind, value in self.attributes)
         need(same, Code.IDENTITY_SUBJECT, "a certificate of another subject", found=certificate.subject, wanted=self.text)
 
     def covers(self, other: "Subject") -> bool:

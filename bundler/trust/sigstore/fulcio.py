@@ -6,12 +6,14 @@ from datetime import datetime
 from cryptography import x509
 
 from bundler.errors import Code, TrustError
+from bundler.trust.foreign import foreign
 from bundler.trust.need import need
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.window import spelled
 from bundler.trust.x509 import Authority, Certificate, Purpose
 
 
+@foreign("the extensions of a certificate cannot be read", code=Code.X509_MALFORMED)
 def check_leaf(leaf: Certificate) -> None:
     """``leaf`` is a certificate to sign with and no CA's. Raises TrustError (``x509.leaf``)."""
     need(not leaf.is_ca, Code.X509_LEAF, "a CA's certificate does not sign", found=leaf.subject)

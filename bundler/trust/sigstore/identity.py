@@ -9,8 +9,9 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from bundler.errors import Code, FormatError
 from bundler.trust import der
+from bundler.trust.foreign import foreign
 from bundler.trust.need import need
-from bundler.trust.x509 import Certificate
+from bundler.trust.x509 import MAX_NAME, Certificate
 
 _ARC = "1.3.6.1.4.1.57264.1."
 _ISSUER_V1 = f"{_ARC}1"
@@ -57,14 +58,22 @@ class Identity:
     """By the names of CLAIMS."""
 
     @classmethod
+    @foreign("the identity in a certificate cannot be read", code=Code.X509_MALFORMED)
     def of(cls, certificate: Certificate) -> "Identity":
-        """Raises TrustError (``identity.san``, ``identity.issuer``) and FormatError (``format.der``)."""
+        """Of a certificate whose chain was verified: nobody is named before.
+
+        Raises TrustError (``identity.san``, ``identity.issuer``; ``limit.signature`` for more than MAX_NAME bytes of names,
+        or in the issuer or one claim) and FormatError (``format.der``, ``x509.malformed``).
+        """
         read = {extension.oid.dotted_string: extension.value for extension in certificate.extensions}
         texts = {number: _text(number, read[number].public_bytes()) for number in _READ & read.keys()}
         issuers = {texts[name] for name in (_ISSUER_V1, _ISSUER_V2) if name in texts}
+        names = tuple(_names(certificate))
+        for text in ("".join(names), *texts.values()):
+            size = len(text.encode("utf-8", "surrogatepass"))
+            need(size <= MAX_NAME, Code.LIMIT_SIGNATURE, "a name in a certificate is over its limit", found=size, wanted=MAX_NAME)
         found = " and ".join(sorted(issuers)) or "none"
         need(len(issuers) == 1, Code.IDENTITY_ISSUER, "a certificate without one OIDC issuer", found=found)
-        names = tuple(_names(certificate))
         need(bool(names), Code.IDENTITY_SAN, "a certificate without an identity", wanted="a mail address, URI or user name")
         claims = {name: texts[number] for number, name in CLAIMS.items() if number in texts}
         return cls(names, issuers.pop(), MappingProxyType(claims))
@@ -82,6 +91,7 @@ def _text(number: str, value: bytes) -> str:
         raise FormatError("a claim of a certificate is not UTF-8", code=Code.FORMAT_DER, found=number) from error
 
 
+@foreign("the names in a certificate cannot be read", code=Code.X509_MALFORMED)
 def _names(certificate: Certificate) -> "list[str]":
     extension = certificate.extension(x509.SubjectAlternativeName)
     names: list[str] = []

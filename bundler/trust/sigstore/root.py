@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from bundler.errors import BundlerError, Code, FormatError, TrustError
+from bundler.trust.foreign import foreign, verifies
 from bundler.trust.need import need
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.window import Window
@@ -52,17 +52,13 @@ class Log:
 
     def has_signed(self, message: bytes, signature: bytes) -> bool:
         """Whether the signature is by this log. ECDSA and RSA with SHA-256 whatever their size (RFC 6962, section 2.1.4)."""
-        try:
-            match self.key:
-                case ed25519.Ed25519PublicKey():
-                    self.key.verify(signature, message)
-                case rsa.RSAPublicKey():
-                    self.key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
-                case _:
-                    self.key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
-            return False
-        return True
+        match self.key:
+            case ed25519.Ed25519PublicKey() as by_ed25519:
+                return verifies(lambda: by_ed25519.verify(signature, message))
+            case rsa.RSAPublicKey() as by_rsa:
+                return verifies(lambda: by_rsa.verify(signature, message, padding.PKCS1v15(), hashes.SHA256()))
+            case _ as by_ecdsa:
+                return verifies(lambda: by_ecdsa.verify(signature, message, ec.ECDSA(hashes.SHA256())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +152,15 @@ def _window(message: Message) -> Window:
 
 def _log_key(raw: bytes) -> LogKey:
     """From SPKI, or from PKCS #1 as one old log has it."""
-    try:
+    with foreign("a log's key is not well-formed", code=Code.ROOT_MALFORMED):
         key = load_der_public_key(raw)
         accepted_key(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise FormatError("a log's key is not well-formed", code=Code.ROOT_MALFORMED, found=ascii(str(error))[:120]) from error
     if not isinstance(key, LogKey):
         raise FormatError("a log's key is of a kind that logs have not", code=Code.ROOT_MALFORMED, found=type(key).__name__)
     return key
 
 
+@foreign("the id of a log's key cannot be made", code=Code.ROOT_MALFORMED)
 def _ids(key: LogKey, name: str) -> set[bytes]:
     ids = {hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()}
     if isinstance(key, ed25519.Ed25519PublicKey):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 
 from bundler.errors import Code
+from bundler.trust.foreign import foreign
 from bundler.trust.need import need
 from bundler.trust.sigstore.root import Log, TrustedRoot
 from bundler.trust.x509 import Certificate
@@ -17,12 +18,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+@foreign("the timestamps of certificate logs cannot be read", code=Code.X509_MALFORMED)
 def check_scts(leaf: Certificate, issuer: Certificate, root: TrustedRoot, *, threshold: int) -> tuple[str, ...]:
     """The names of the logs of ``root`` that have promised to log ``leaf``: at least ``threshold`` distinct ones.
 
     ``issuer`` is the certificate above it in the verified chain, never one that merely lies beside it.
 
-    Raises TrustError (``sct.missing``, ``sct.threshold``, ``limit.signature``).
+    Raises TrustError (``sct.missing``, ``sct.threshold``, ``limit.signature``) and FormatError (``x509.malformed``).
     """
     extension = leaf.extension(x509.PrecertificateSignedCertificateTimestamps)
     scts = list(extension.value) if extension else []
@@ -33,6 +35,7 @@ def check_scts(leaf: Certificate, issuer: Certificate, root: TrustedRoot, *, thr
     return tuple(sorted(names.values()))
 
 
+@foreign("a timestamp of a certificate log cannot be read", code=Code.X509_MALFORMED)
 def _is_by(sct: SignedCertificateTimestamp, leaf: Certificate, issuer: Certificate, log: Log) -> bool:
     if log.id != sct.log_id or not isinstance(sct.signature_hash_algorithm, hashes.SHA256):
         return False
@@ -40,6 +43,7 @@ def _is_by(sct: SignedCertificateTimestamp, leaf: Certificate, issuer: Certifica
     return time in log.window and log.has_signed(_signed_bytes(sct, time, leaf, issuer), sct.signature)
 
 
+@foreign("a timestamp of a certificate log cannot be read", code=Code.X509_MALFORMED)
 def _signed_bytes(sct: SignedCertificateTimestamp, time: datetime, leaf: Certificate, issuer: Certificate) -> bytes:
     """RFC 6962, section 3.2. The extensions may hold something: static logs write the entry's place there."""
     certificate = leaf.parsed.tbs_precertificate_bytes

@@ -41,10 +41,12 @@ class PinnedIdentity:
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - verified times decide, never the clock
         """As :class:`SignerEntry` has it, with the codes of ``identity.…``, ``x509.…``, ``tlog.…``, ``tsa.…`` and ``time.…``."""
         item = Item.of(offer)
-        self._check(Identity.of(certificate_of(item)))  # what it claims to be is cheaper to ask than whether it is
+        # First who, then what: a name that nobody vouches for is not matched with anything.
         proof = prove_by_certificate(item, self.root.trusted, self.root.needed)
         assert proof.identity is not None
-        return Met(str(proof.identity), _how(proof, str(proof.identity), self.root), proof.match.remark, _beside(proof))
+        self._check(proof.identity)
+        also = frozenset({certificate_of(item).fingerprint})
+        return Met(str(proof.identity), _how(proof, str(proof.identity), self.root), proof.match.remark, _beside(proof), also)
 
     def _check(self, identity: Identity) -> None:
         need(identity.issuer == self.issuer, Code.IDENTITY_ISSUER, "a certificate by another issuer", found=identity, wanted=self)
@@ -75,12 +77,17 @@ class LoggedKey:
     needed: Needed
     kind: str = "key"
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
-        """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``."""
-        proof = prove_by_key(Item.of(offer, by_key=True), self.key, self.root.trusted, self.needed)
+    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+        """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``.
+
+        A log that proves no time counts by the key that it has ``at``, where nothing else proves one.
+        """
+        proof = prove_by_key(Item.of(offer, by_key=True), self.key, self.root.trusted, self.needed, at=at)
         certificates = offer.material.certificates
         beside = ((Code.CERTIFICATE_NOT_CHECKED, "certificate beside a signature by a pinned key"),) if certificates else ()
-        return Met(self.key.fingerprint, _how(proof, str(self.key), self.root), proof.match.remark, (*_beside(proof), *beside))
+        not_checked = (*_beside(proof), *beside)
+        also = frozenset({self.key.fingerprint})
+        return Met(self.key.fingerprint, _how(proof, str(self.key), self.root), proof.match.remark, not_checked, also)
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)

@@ -77,14 +77,17 @@ def prove_by_certificate(item: Item, root: TrustedRoot, needed: Needed) -> Proof
     return seen.proof(match, Identity.of(leaf))
 
 
-def prove_by_key(item: Item, key: PublicKey, root: TrustedRoot, needed: Needed) -> Proof:
+def prove_by_key(item: Item, key: PublicKey, root: TrustedRoot, needed: Needed, *, at: datetime | None = None) -> Proof:
     """That the holder of a pinned ``key`` signed it, and that logs and authorities of ``root`` have seen it.
+
+    Where a log proves that it has the signature, and nobody proves a time (Rekor 2 gives none), its key must be its own
+    ``at``: a pinned key is good until trust is changed, and so is the log's word while its key is.
 
     Raises TrustError or FormatError with the code of the first step that fails.
     """
     need(item.certificate is None, Code.BUNDLE_MATERIAL, "a signature by a certificate, where a key is pinned")
     match = key.verify(item.signature, item.message)
-    seen = _seen(item, root, Verifier(key.spki, is_certificate=False, algorithm=match.algorithm))
+    seen = _seen(item, root, Verifier(key.spki, is_certificate=False, algorithm=match.algorithm), at=at)
     seen.check(needed)
     return seen.proof(match, None)
 
@@ -121,18 +124,20 @@ class _Seen:
         return Proof(match, identity, self.times, tuple(sorted(log.name for log in self.logs)), self.remarks)
 
 
-def _seen(item: Item, root: TrustedRoot, verifier: Verifier) -> _Seen:
+def _seen(item: Item, root: TrustedRoot, verifier: Verifier, *, at: datetime | None = None) -> _Seen:
+    """``at`` stands in for a proved time where there is none, and is none itself."""
     need(len(item.stamps) <= MAX_STAMPS, Code.LIMIT_SIGNATURE, "too many timestamps", found=len(item.stamps), wanted=MAX_STAMPS)
     need(len(item.entries) <= MAX_ENTRIES, Code.LIMIT_SIGNATURE, "too many log entries", found=len(item.entries), wanted=MAX_ENTRIES)
     stamps, strange_stamps = _stamps(item, root)
     entries, strange_entries = _entries(item, root, verifier)
     times = (*(ProvedTime(s.time, s.authority.name) for s in stamps), *(ProvedTime(t, log.name) for log, t in entries if t))
+    judged_by = times or ((ProvedTime(at, "the station's clock"),) if at else ())
     for log in (log for log, time in entries if time is None):
-        for proved in times:  # Rekor 2 gives no time, so its key must vouch at those that others give
+        for proved in judged_by:  # Rekor 2 gives no time, so its key must vouch at those that others give
             need(proved.time in log.window, Code.TLOG_KEY_WINDOW, f"{log.name} is not trusted then", found=proved, wanted=log.window)
     return _Seen(
         times=times,
-        logs=frozenset(log for log, _ in entries if times),  # without any time, nobody could say whether the log's key was its own
+        logs=frozenset(log for log, _ in entries if judged_by),  # without any, nobody could say whether the log's key was its own
         authorities=len({stamp.authority.certificates for stamp in stamps}),
         remarks=(*strange_stamps, *strange_entries),
     )

@@ -123,7 +123,7 @@ def test_chainguards_images_of_an_organization(desk: Desk):
 @pytest.mark.parametrize(
     ("whose", "place", "claim"),
     [
-        (("--owner", "some-one"), r"some\-one/[^/@]+", "source_repository_owner_uri https://github.com/some-one"),
+        (("--owner", "some-one"), r"some\-one/[^/@]{1,100}", "source_repository_owner_uri https://github.com/some-one"),
         (("--repository", "o/a.b"), r"o/a\.b", "source_repository_uri https://github.com/o/a.b"),
     ],
 )
@@ -145,6 +145,23 @@ def test_a_policy_and_its_stores_are_taken_over(desk: Desk):
     assert [store["name"] for store in desk.list()["stores"]] == ["ca.release"]
     assert desk.list()["rules"][0]["signers"] == [{"kind": "notation", "id": "* (store ca.release)"}]
     assert "names no timestamp authorities" in ran.err
+
+
+def test_a_statement_that_is_not_taken_over_denies_its_scope(desk: Desk):
+    folder = _notation(desk.folder, "ca:release")
+    value = json.loads((folder / "trustpolicy.json").read_text())
+    weak = {"name": "crown", "registryScopes": ["registry.example/crown"], "signatureVerification": {"level": "skip"}}
+    (folder / "trustpolicy.json").write_text(json.dumps(value | {"trustPolicies": [weak, *value["trustPolicies"]]}))
+    ran = desk.add("--notation", folder)
+    assert ran.exit == 0
+    assert "note: crown is not taken over, so registry.example/crown is denied: level skip verifies nothing" in ran.err
+    denying, admitting = desk.list()["rules"]
+    assert (denying["scope"], denying["signers"]) == ("registry.example/crown", [])
+    assert denying["deny"] == "statement crown of a Notation trust policy: level skip verifies nothing"
+    assert admitting["deny"] is None
+    assert (
+        "image  registry.example/crown: denied, statement crown of a Notation trust policy" in station.run("trust", "list", desk.trust).out
+    )
 
 
 def test_the_newer_name_of_the_policy_goes_before_the_older(desk: Desk):

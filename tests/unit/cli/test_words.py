@@ -204,6 +204,21 @@ def test_an_empty_bundle_is_malformed(tmp_path: Path):
     assert (said.exit, said.code) == (3, "format.bundle")
 
 
+def test_a_rule_that_denies_is_said_with_its_reason(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    toml = crossing.trust / "trust.toml"
+    repository = image.reference.rpartition(":")[0]
+    toml.write_text(f'{toml.read_text()}\n[[rule]]\nscope = "{repository}"\ndeny = "moved to another house"\n')
+    for words in (("verify", bundle), ("verify", f"docker://{image.reference}"), ("import", bundle, crossing.there.host)):
+        ran = crossing.run(*words)
+        assert ran.exit == 5
+        assert "policy.denied" in ran.out
+        assert "moved to another house" in ran.out
+        assert "put signers in the place of `deny`" in ran.out
+    assert not crossing.there.changes
+
+
 # --- the time ---
 
 
@@ -216,6 +231,10 @@ def test_an_empty_bundle_is_malformed(tmp_path: Path):
         ("2026-04-01", "time.expired"),
         ("2025-12-31T00:00:00Z", None),
         ("2025-12-30T23:59:59Z", "time.future"),
+        ("9999-12-31", "time.expired"),
+        ("9999-12-31T23:59:59.999999Z", "time.expired"),
+        ("0001-01-01", "time.future"),
+        ("0001-01-01T00:00:00Z", "time.future"),
     ],
 )
 def test_a_bundle_is_judged_as_of_the_time_that_is_given(at: str, reason: str | None, crossing: Crossing):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bundler.errors import Code, UsageError
-from bundler.trust.policy import MAX_FILE, MAX_SIGNERS, Naming, Node, Policy, Rule, Seal, render_rule, render_seal, with_next_serial
+from bundler.trust.policy import MAX_FILE, MAX_SIGNERS, Naming, Node, Policy, Rule, Seal, Wanted, render_rule, render_seal, with_next_serial
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey
 from tests.support.signing import EXPORTER, FILES, OTHER, P256, SIGN, SLSA, SPDX, THIRD, Key, policy, rule, seal, toml
@@ -81,6 +81,7 @@ name = "signed"
             "node": "reference",
             "name": "any",
             "annotations": {},
+            "deny": None,
         },
         {
             "scope": "registry.example/app/**",
@@ -90,6 +91,7 @@ name = "signed"
             "node": "both",
             "name": "signed",
             "annotations": {},
+            "deny": None,
         },
     ]
 
@@ -466,3 +468,13 @@ def test_a_serial_that_is_not_where_it_is_looked_for_is_left_to_its_owner(text: 
     with pytest.raises(UsageError) as caught:
         with_next_serial(text)
     assert caught.value.code is Code.TRUST_FORM
+
+
+def test_a_rule_cannot_be_made_that_denies_and_admits():
+    scope = Scope.parse("**")
+    denying = Rule(scope, (), 1, deny="why").to_json()
+    assert (denying["signers"], denying["threshold"], denying["deny"]) == ([], 1, "why")
+    key = PinnedKey(P256.public)
+    for signers, threshold, attestations in (((key,), 1, ()), ((), 0, ()), ((), 1, (Wanted(SPDX, Node.REFERENCE, (key,)),))):
+        with pytest.raises(UsageError, match="denies and admits"):
+            Rule(scope, signers, threshold, attestations, deny="why")

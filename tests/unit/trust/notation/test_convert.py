@@ -75,13 +75,20 @@ def test_the_one_scope_for_all_is_spelled_as_here():
         ({"level": "permissive", "override": {"revocation": "enforce"}}, "authenticTimestamp = log, expiry = log"),
     ],
 )
-def test_what_is_below_strict_is_left_out_and_said(verification: dict[str, Any], says: str):
-    """N-10: refused at the gap, not weakened."""
-    kept = statement(name="two", registryScopes=["registry.example/kept"])
-    got = convert(document(statement(signatureVerification=verification), kept))
-    assert [rule.scope for rule in got.rules] == ["registry.example/kept"]
-    assert got.notes[0].startswith("one is left out: ")
+def test_the_scopes_of_what_is_below_strict_are_denied_and_that_is_said(verification: dict[str, Any], says: str):
+    """N-10: refused at the gap, neither weakened nor left to a wider statement."""
+    weak = statement(registryScopes=["registry.example/crown/jewels", "registry.example/gold"], signatureVerification=verification)
+    got = convert(document(weak, statement(name="all", registryScopes=["*"], trustedIdentities=["*"])))
+    assert [(rule.scope, bool(rule.signers)) for rule in got.rules] == [
+        ("registry.example/crown/jewels", False),
+        ("registry.example/gold", False),
+        ("**", True),
+    ]
+    assert all(says in (rule.deny or "") for rule in got.rules[:2])
+    assert got.rules[2].deny is None
+    assert got.notes[0].startswith("one is not taken over, so registry.example/crown/jewels, registry.example/gold is denied: ")
     assert says in got.notes[0]
+    assert got.admits
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,18 @@ def test_what_comes_to_strict_is_strict(verification: dict[str, Any]):
 
 def test_a_skipped_statement_needs_neither_stores_nor_identities():
     raw = document(statement(signatureVerification={"level": "skip"}, trustStores=None, trustedIdentities=None))
-    assert convert(raw).rules == ()
+    got = convert(raw)
+    assert [(rule.scope, rule.signers) for rule in got.rules] == [("registry.example/app", ())]
+    assert not got.admits
+    assert got.stores == ()
+
+
+def test_a_weak_statement_for_all_denies_all():
+    (rule,) = convert(document(statement(registryScopes=["*"], signatureVerification={"level": "audit"}))).rules
+    assert (rule.scope, rule.signers) == ("**", ())
+    assert rule.deny is not None
+    assert rule.deny.startswith("statement one of a Notation trust policy: level audit with authenticity = log, ")
+    assert rule.deny.endswith(" is below strict")
 
 
 def test_timestamps_are_asked_for_always_and_that_is_said():
@@ -218,7 +236,7 @@ def test_every_policy_of_notations_own_tests_ends_as_it_should():
     found: dict[str, Any] = {}
     for path in sorted((vectors("notation") / "trustpolicies").glob("*.json")):
         try:
-            found[path.name] = len(convert(path.read_bytes()).rules)
+            found[path.name] = sum(rule.deny is None for rule in convert(path.read_bytes()).rules)
         except BundlerError as error:
             found[path.name] = error.code
     assert found == FILES

@@ -79,7 +79,6 @@ def test_a_jws_has_its_four_members_and_no_other():
         (Signing(headers={f"{PREFIX}signingTime": "yesterday"}).jws(), Code.FORMAT_TIME),
         (Signing(headers={f"{PREFIX}signingTime": 1772366400}).jws(), Code.FORMAT_TIME),
         (Signing(certificates=[7]).jws(), Code.FORMAT_BASE64),
-        (Signing(certificates=["QUJD"]).jws(), Code.FORMAT_DER),
         (SIGNING.jws(outer={"signature": "QUJD="}), Code.FORMAT_BASE64),
         (SIGNING.jws(outer={"signature": "QU+/"}), Code.FORMAT_BASE64),
         (SIGNING.jws(outer={"signature": "QR"}), Code.FORMAT_BASE64),
@@ -116,6 +115,15 @@ def test_a_jws_that_is_none(raw: bytes, code: Code):
 )
 def test_a_cose_that_is_none(raw: bytes, code: Code):
     assert refused(raw, COSE) is code
+
+
+def test_a_certificate_is_read_when_it_is_asked_for_and_not_before():
+    envelope = Envelope.parse(Signing(certificates=["QUJD"]).jws(), JWS)
+    assert envelope.certificates == (b"ABC",)
+    for ask in (lambda: envelope.chain, lambda: envelope.algorithm, envelope.check_signature):
+        with pytest.raises(BundlerError) as refusal:
+            ask()
+        assert refusal.value.code is Code.FORMAT_DER
 
 
 @pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65535, 65536])

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.der import SEQUENCE, Element
@@ -544,6 +544,28 @@ def test_a_certificate_over_its_limit_is_not_read():
     with pytest.raises(FormatError) as refusal:
         Certificate.parse(b"\0" * 65536)
     assert "over its limit" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("whose", ["subject", "issuer_name"])
+def test_a_certificate_with_a_name_over_its_limit_is_not_well_formed(whose: str):
+    """Names are quoted in what people read: at most 2 KiB of one."""
+
+    def of(length: int) -> x509.Name:
+        """A name that is spelled in so many bytes."""
+        return x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "x", _validate=False),
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "a" * (length - len("OU=,O=x")), _validate=False),
+            ]
+        )
+
+    certificate = issue(of(2048), WORLD.key("leaf"), WORLD.intermediate, issuer_name=of(2048)).ours
+    assert (len(certificate.subject), len(certificate.issuer)) == (2048, 2048)
+    names = {"subject": of(2048), "issuer_name": of(2048)} | {whose: of(2049)}
+    with pytest.raises(FormatError) as refusal:
+        Certificate.parse(issue(names["subject"], WORLD.key("leaf"), WORLD.intermediate, issuer_name=names["issuer_name"]).der)
+    assert refusal.value.code is Code.X509_MALFORMED
+    assert "2049" in str(refusal.value)
 
 
 @pytest.mark.parametrize(("claims", "found"), [({}, "none"), ({"1": "https://a", "8": "https://b"}, "https://a and https://b")])

@@ -66,3 +66,5 @@ def test_a_window_is_spelled_for_people():
     assert str(Window(AT)) == "2026-03-01T12:00:00Z to …"
     assert str(Window(None, AT)) == "… to 2026-03-01T12:00:00Z"
     assert spelled(AT) == "2026-03-01T12:00:00Z"
+    assert spelled(datetime.min.replace(tzinfo=UTC)) == "0001-01-01T00:00:00Z"
+    assert spelled(datetime.max.replace(tzinfo=UTC)) == "9999-12-31T23:59:59Z"

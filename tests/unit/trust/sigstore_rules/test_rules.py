@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from bundler.trust.notation.convert import convert, label
 from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.notation.store import StoreType
 from bundler.trust.offer import Layer
-from bundler.trust.policy import Policy, render_root, render_rule, render_store
+from bundler.trust.policy import Policy, render_denial, render_root, render_rule, render_store
 from bundler.trust.sigstore.steps import Needed
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support import notary
@@ -24,15 +24,19 @@ from tests.support.signing import P256, SLSA, SPDX, Scene, b64, codes, envelope,
 from tests.support.world import AT, IDENTITY, ISSUER, MINUTE, Issued, Signature, World, canonical, pem
 
 WORLD, OTHER = World(), World("another world")
+EDGES = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 SIGN = "https://sigstore.dev/cosign/sign/v1"
 CERTIFICATE, CHAIN = "dev.sigstore.cosign/certificate", "dev.sigstore.cosign/chain"
 ENTRY, STAMP = "dev.sigstore.cosign/bundle", "dev.sigstore.cosign/rfc3161timestamp"
 
+SECOND_ROOT = notary.root_of("second root")
 FILES = {
     "roots/world.json": canonical(WORLD.root_json()),
     "roots/other.json": canonical(OTHER.root_json()),
     "keys/leaf.pub": pem(WORLD.key("leaf")),
     "keys/p256.pub": P256.pem,
+    "keys/signer.pub": pem(notary.WORLD.key("signer")),
+    "stores/second.crt": SECOND_ROOT.pem,
     "stores/root.crt": notary.ROOT.pem,
     "stores/tsa.crt": notary.WORLD.tsa_ca.pem,
     "stores/issuer.crl": notary.crl_of(notary.ISSUER),
@@ -69,6 +73,16 @@ crl = ["stores/revoked.crl", "stores/issuer.crl"]
 name = "authority"
 type = "signingAuthority"
 certificates = ["stores/root.crt"]
+
+[[store]]
+name = "again"
+type = "ca"
+certificates = ["stores/root.crt"]
+
+[[store]]
+name = "second"
+type = "ca"
+certificates = ["stores/second.crt"]
 
 [[store]]
 name = "stamps"
@@ -292,6 +306,150 @@ def test_one_identity_fills_one_entry_however_many_it_fits(image: Scene):
     both = (SIGNER, f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*", root = "world" }}')
     assert judged(image, trust(*both, rest="threshold = 1")).passed
     assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
+
+
+def test_a_name_that_nobody_vouches_for_is_not_matched(image: Scene):
+    """First who, then what: a certificate that nobody issued is refused for that, whatever its name would match or cost."""
+    crafted = "https://forge.example/" + "/app/.github/workflows/" * 800 + "@refs/tags/" * 800 + "\n"
+    forged = OTHER.leaf(names=[x509.UniformResourceIdentifier(crafted)])
+    keyless_bundle(image, leaf=forged, entries=lambda _: [], stamps=lambda signed: [signed.stamp()])
+    by_expression = f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*@refs/tags/.*", root = "lax" }}'
+    for signer in (by_expression, SIGNER.replace("world", "lax")):
+        verdict = judged(image, trust(signer))
+        assert reasons(verdict) == ["policy.threshold", "x509.chain"]
+        assert not any("workflows" in check.detail for check in verdict.checks)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"names": [x509.UniformResourceIdentifier("https://forge.example/" + "a" * 2027)]},
+        {"names": [x509.RFC822Name(f"{'a' * 40}{number}@forge.example") for number in range(40)]},
+        {"claims": {"8": "https://" + "a" * 2041}},
+        {"claims": {"8": ISSUER, "20": "a" * 2049}},
+        {"claims": {"8": ISSUER, "20": "é" * 1025}},
+    ],
+    ids=["a name", "several names", "an issuer", "a claim", "a claim of characters that take two bytes"],
+)
+def test_a_name_over_its_limit_is_not_matched(image: Scene, changed: dict[str, Any]):
+    keyless_bundle(image, leaf=WORLD.leaf(**changed))
+    signer = f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*|a.*@forge.example", root = "world" }}'
+    verdict = judged(image, trust(signer))
+    assert reasons(verdict) == ["policy.threshold", "limit.signature"]
+    assert all(len(check.detail) < 500 for check in verdict.checks)
+
+
+def test_a_name_at_its_limit_is_matched(image: Scene):
+    keyless_bundle(image, leaf=WORLD.leaf(names=[x509.UniformResourceIdentifier("https://forge.example/" + "a" * 2026)]))
+    assert judged(image, trust(f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*", root = "world" }}')).passed
+
+
+def test_a_key_that_also_stands_in_a_certificate_of_sigstore_fills_one_entry(image: Scene):
+    made = payload(image.root)
+    add_sig(image, Signature(WORLD, made, WORLD.leaf(), pinned=True))
+    keyless_bundle(image)
+    both = ('{ key = "keys/leaf.pub" }', SIGNER)
+    assert [signer.kind for signer in judged(image, trust(*both, rest="threshold = 1")).signers] == ["identity", "key"]
+    assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
+    keyless_bundle(image, leaf=WORLD.leaf(key=WORLD.key("a key of its own")))
+    image.content.sig(image.root.digest, (made, P256.sign(made)), (made, WORLD.signed(made).signature))
+    assert judged(image, trust(*both, '{ key = "keys/p256.pub" }', rest="threshold = 2")).passed
+
+
+def test_a_key_that_also_stands_in_a_certificate_of_notation_fills_one_entry(image: Scene):
+    made = payload(image.root)
+    image.content.sig(image.root.digest, (made, WORLD.signed(made, leaf=notary.LEAF).signature))
+    notation(image)
+    both = ('{ key = "keys/signer.pub" }', '{ store = "release", subject = "CN=release" }')
+    assert [signer.kind for signer in judged(image, trust(*both, rest="threshold = 1")).signers] == ["key", "notation"]
+    assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
+
+
+def test_two_of_one_name_under_two_stores_are_two(image: Scene):
+    both = ('{ store = "release", subject = "CN=release" }', '{ store = "second", subject = "CN=release" }')
+    namesake = notary.leaf_of(SECOND_ROOT, key=notary.WORLD.key("namesake"))
+    notation(image)
+    assert reasons(judged(image, trust(*both, rest="threshold = 2")))[0] == "policy.threshold"
+    notation(image, chain=(namesake, SECOND_ROOT))
+    verdict = judged(image, trust(*both, rest="threshold = 2"))
+    assert verdict.passed
+    assert [signer.id.rpartition(" (")[2] for signer in verdict.signers] == ["store release)", "store second)"]
+
+
+def test_one_key_under_two_authorities_is_one(image: Scene):
+    both = ('{ store = "release", subject = "CN=release" }', '{ store = "second", subject = "CN=release" }')
+    notation(image)
+    notation(image, chain=(notary.leaf_of(SECOND_ROOT), SECOND_ROOT))
+    assert reasons(judged(image, trust(*both, rest="threshold = 2")))[0] == "policy.threshold"
+
+
+def test_one_name_under_one_authority_is_one_in_whatever_stores_it_lies(image: Scene):
+    """A signer whose certificate was renewed with another key, under an authority that lies in two stores."""
+    both = ('{ store = "release", subject = "CN=release" }', '{ store = "again", subject = "*" }')
+    notation(image)
+    notation(image, chain=(notary.leaf_of(notary.ISSUER, key=notary.WORLD.key("renewed")), notary.ISSUER, notary.ROOT))
+    assert judged(image, trust(*both, rest="threshold = 1")).passed
+    assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
+
+
+def test_a_logged_key_counts_in_a_log_without_a_time_as_of_the_time_judged_by(image: Scene):
+    """U-2: an entry of Rekor 2 and no timestamp; a pinned key is good until trust is changed."""
+    signed = WORLD.signed(image.root.raw, pinned=True)
+    material = {"publicKey": {"hint": signed.public.hint}, "tlogEntries": [signed.tile()]}
+    content = {"messageSignature": {"signature": b64(signed.signature)}}
+    image.add({"mediaType": mediatype.SIGSTORE_BUNDLE_V03, "verificationMaterial": material, **content})
+    value = WORLD.root_json()
+    value["tlogs"][1]["publicKey"]["validFor"] = {"start": "2026-01-01T00:00:00Z", "end": "2026-06-01T00:00:00Z"}
+    text = 'version = 1\nserial = 1\n[[root]]\nname = "ours"\nfile = "roots/ours.json"\n'
+    text += '[[rule]]\nscope = "**"\nsigner = [{ key = "keys/leaf.pub", root = "ours", log = 1 }]\n'
+    by = Policy.parse(text.encode(), FILES | {"roots/ours.json": canonical(value)})
+    verdict = judged(image, by)
+    assert verdict.passed
+    assert not any("proved" in check.detail for check in verdict.checks)
+    for at in (datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 6, 2, tzinfo=UTC), *EDGES):
+        assert reasons(judged(image, by, at=at)) == ["policy.threshold", "tlog.key-window"]
+
+
+@pytest.mark.parametrize("at", EDGES, ids=["the first moment", "the last moment"])
+def test_the_first_and_the_last_moment_are_times_as_any_other(image: Scene, at: datetime):
+    keyless_bundle(image)
+    notation(image, stamp={})
+    assert judged(image, trust(SIGNER), at=at).passed
+    stamped = '{ store = "release", subject = "*", tsa = "stamps" }'
+    assert judged(image, trust(stamped), at=at).passed
+    assert "x509.validity" in reasons(judged(image, trust('{ store = "release", subject = "*" }'), at=at))
+    assert "x509.validity" in reasons(judged(image, trust('{ store = "revoked", subject = "*" }'), at=at))
+    revoked = judged(image, trust('{ store = "revoked", subject = "*", tsa = "stamps" }'), at=at)
+    assert "revocation.revoked" in reasons(revoked)
+
+
+def test_a_rule_that_denies_admits_nothing_that_a_wider_rule_would_admit(image: Scene):
+    keyless_bundle(image)
+    wide = trust(SIGNER)
+    assert judged(image, wide).passed
+    denial = render_denial(scope=image.image.reference.repository, reason="the crown jewels")
+    text = f'version = 1\nserial = 1\n{ROOTS}\n[[rule]]\nscope = "**"\nsigner = [{SIGNER}]\n{denial}'
+    verdict = judged(image, Policy.parse(text.encode(), FILES))
+    assert reasons(verdict) == ["policy.denied"]
+    assert (verdict.rule, verdict.admitted) == (image.image.reference.repository, frozenset())
+    assert "the crown jewels" in verdict.checks[0].detail
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ['signer = [{ key = "keys/p256.pub" }]', "threshold = 0", f'attestations = ["{SLSA}"]', 'node = "both"', "annotations = { a = 'b' }"],
+)
+def test_a_rule_that_denies_says_nothing_else(rest: str):
+    text = f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = "no"\n{rest}\n'
+    with pytest.raises(UsageError) as refusal:
+        Policy.parse(text.encode(), FILES)
+    assert refusal.value.code is Code.TRUST_FORM
+
+
+@pytest.mark.parametrize("value", ['""', "true", "7", '["a"]'])
+def test_a_denial_has_a_reason(value: str):
+    with pytest.raises(UsageError, match="deny"):
+        Policy.parse(f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = {value}\n'.encode(), FILES)
 
 
 def test_one_bad_signature_takes_nothing_from_a_good_one(image: Scene):
@@ -557,7 +715,7 @@ def test_a_store_vouches_for_a_signature(image: Scene, cose: bool):
     verdict = judged(image, trust('{ store = "release", subject = "CN=release,O=world.example" }'))
     assert verdict.passed
     assert [(signer.kind, signer.id, signer.form) for signer in verdict.signers] == [
-        ("notation", "CN=release,ST=BY,C=DE,O=world.example", "notation")
+        ("notation", "CN=release,ST=BY,C=DE,O=world.example (store release)", "notation")
     ]
     how = next(check.detail for check in verdict.checks if check.name == "signature")
     assert "claimed 2026-03-01T12:00:00Z, which nobody vouches for" in how
@@ -631,6 +789,8 @@ def test_an_envelope_elsewhere_than_in_a_notation_manifest_is_none(image: Scene)
         (f'{{ issuer = "{ISSUER}", identity_regexp = "a*", root = "world" }}', "identity_regexp"),
         (f'{{ issuer = "{ISSUER}", identity_regexp = ".+@.+", root = "world" }}', "identity_regexp"),
         (f'{{ issuer = "{ISSUER}", identity_regexp = "https://.+", root = "world" }}', "identity_regexp"),
+        (f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*/a/.*/b/.*", root = "world" }}', "identity_regexp"),
+        (f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/(a|b)+", root = "world" }}', "identity_regexp"),
         (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", colour = "red" }}', "colour"),
         (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", claims = {{ colour = "red" }} }}', "colour"),
         (f'{{ issuer = "{ISSUER}", identity = "a", root = "world", claims = {{ build_trigger = 7 }} }}', "build_trigger"),
