@@ -24,7 +24,7 @@ _EXTENSION = rf"{_BLANK};{_BLANK}{TOKEN}(?:{_BLANK}={_BLANK}(?:{TOKEN}|\"(?:[\t 
 _CHUNK = re.compile(rf"([0-9A-Fa-f]{{1,15}})((?:{_EXTENSION})*)({_BLANK})")
 _REQUEST = re.compile(rf"({TOKEN}) ([!-~]+) HTTP/([0-9])\.([0-9])")
 _FRAMING = ("content-length", "transfer-encoding")
-_NOT_IN_TRAILERS = (*_FRAMING, "host", "connection", "content-type", "content-range", "content-encoding", "trailer")
+_NOT_IN_TRAILERS = (*_FRAMING, "host", "connection", "content-type", "content-range", "content-encoding")
 """RFC 9110, 6.5.1: what frames, routes or describes the body comes too late behind it."""
 _ONCE = (*_FRAMING, "host", "content-type", "content-range", "range", "if-range", "if-match", "if-none-match", "authorization", "expect")
 """Fields of a request that mean one thing each: two of them are two readings."""
