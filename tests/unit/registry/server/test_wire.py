@@ -79,7 +79,8 @@ def test_a_connection_serves_many_requests(server: Server):
 def test_requests_may_come_before_their_answers_are_read(server: Server):
     with connected(server) as connection:
         connection.sendall(
-            b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"HEAD /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
         assert [answer(connection)[0] for _ in range(2)] == [200, 404]
 
