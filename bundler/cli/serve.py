@@ -15,13 +15,17 @@ from bundler.errors import UsageError
 @click.command("serve")
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--listen", default="127.0.0.1:5000", show_default=True, metavar="HOST:PORT", help="Where; port 0 is any free one.")
+@click.option(
+    "--host", "hosts", multiple=True, metavar="NAME", help="A name that requests may be for, beside loopback's and --listen's; repeatable."
+)
 @click.option("--read-only", is_flag=True, help="Refuse every change.")
 @click.option("--allow-push", is_flag=True, help="Let whoever reaches it push, elsewhere than on loopback.")
 @options.terminal
-def command(*, out: Terminal, folder: Path | None, listen: str, read_only: bool, allow_push: bool) -> int:
+def command(*, out: Terminal, folder: Path | None, listen: str, hosts: tuple[str, ...], read_only: bool, allow_push: bool) -> int:
     """Run a registry over DIR (else $XDG_DATA_HOME/oci-bundler/registry) until SIGTERM or Ctrl-C.
 
-    It asks nobody for a password, so elsewhere than on loopback it wants --read-only or --allow-push.
+    It asks nobody for a password, so elsewhere than on loopback it wants --read-only or --allow-push. It answers only
+    requests for a host that it serves, as a guard against pages in browsers that point their own name at it.
 
     \b
     oci-bundler serve ./registry --listen 127.0.0.1:5000
@@ -34,7 +38,7 @@ def command(*, out: Terminal, folder: Path | None, listen: str, read_only: bool,
             f"{listen!a} can be reached from elsewhere, and everyone who reaches it could push",
             wanted="--read-only or --allow-push",
         )
-    server = Server(folder or _default_folder(), address=(host, port), read_only=read_only, log=out.detail)
+    server = Server(folder or _default_folder(), address=(host, port), read_only=read_only, log=out.detail, hosts=hosts)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.stop())
     out.answer({"url": server.url}, [f"listening on {server.url}"])

@@ -151,12 +151,18 @@ def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` survive a power cut, where its file system can do that. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        sync_opened(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_opened(folder: int) -> None:
+    """The same as :func:`sync_folder` for a folder that is open."""
+    try:
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, *_NOT_SUPPORTED):  # SMB and some FUSE have no such thing for folders
             raise
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -10,22 +10,21 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from bundler import strictjson
+from bundler.content.registry.message import MAX_FIELDS as MAX_FIELDS  # noqa: PLC0414 - whoever reads answers finds it here too
+from bundler.content.registry.message import QUOTED, TOKEN, Fields
+from bundler.content.registry.message import chunk_size as chunk_size  # noqa: PLC0414
+from bundler.content.registry.message import number as number  # noqa: PLC0414
 from bundler.content.registry.origin import MalformedError, shown
 from bundler.errors import FormatError
 
-MAX_HEAD = 64 << 10  # bytes of all lines of a head together
-MAX_FIELDS = 100  # storage services send about 20
 MAX_ERROR = 64 << 10  # a refused manifest is answered with 150 bytes for each blob that is not there
 MAX_WAIT = 60.0  # seconds; whoever asks for more is asked again before
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110, 5.6.2: a token of the grammar
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t -~\x80-\xff]*)?")
-_FIELD = re.compile(rf"({_TOKEN}):([\t -~\x80-\xff]*)")
-_AUTH_ITEM = re.compile(rf"[ \t,]*({_TOKEN})(?:[ \t]*=[ \t]*({_QUOTED}|{_TOKEN})(?=[ \t]*(?:,|$))|(?=[ \t,]|$))")
+_AUTH_ITEM = re.compile(rf"[ \t,]*({TOKEN})(?:[ \t]*=[ \t]*({QUOTED}|{TOKEN})(?=[ \t]*(?:,|$))|(?=[ \t,]|$))")
 _TOKEN68 = re.compile(r"[ \t]+[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
-_LINK = re.compile(rf"[ \t,]*<([^<>]*)>((?:[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*(?:{_QUOTED}|{_TOKEN}))?)*)[ \t]*(?=,|$)")
-_REL = re.compile(rf";[ \t]*rel[ \t]*=[ \t]*({_QUOTED}|{_TOKEN})", re.IGNORECASE)
+_LINK = re.compile(rf"[ \t,]*<([^<>]*)>((?:[ \t]*;[ \t]*{TOKEN}(?:[ \t]*=[ \t]*(?:{QUOTED}|{TOKEN}))?)*)[ \t]*(?=,|$)")
+_REL = re.compile(rf";[ \t]*rel[ \t]*=[ \t]*({QUOTED}|{TOKEN})", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)  # what fits 64 bits
 _RECEIVED = re.compile(r"(?:bytes=)?0-([0-9]{1,19})", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII)
@@ -34,7 +33,6 @@ _SINGLE = (
     *("docker-content-digest", "oci-subject", "oci-chunk-min-length"),
 )
 """Fields that mean one thing each: two of them are two readings."""
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t -~\x80-\xff]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,49 +43,32 @@ class Head:
     fields: tuple[tuple[str, str], ...]
     persistent: bool
     """Whether the connection may be used again after the body."""
+    length: int | None = None
+    """Content-Length."""
+    chunked: bool = False
 
     @classmethod
     def parse(cls, lines: Sequence[bytes]) -> "Head":
         """From the lines without their ends.
 
         Raises MalformedError for what can be read in two ways: folded lines, control characters, two lengths, a length
-        beside chunks. What the properties below give is then well-formed.
+        beside chunks.
         """
         match = _STATUS.fullmatch(lines[0])
         if match is None:
             raise MalformedError(f"the status line is {shown(lines[0].decode('latin-1'))}")
-        if len(lines) > MAX_FIELDS + 1:
-            raise MalformedError(f"the head has more than {MAX_FIELDS} fields")
-        fields = tuple(_field(line.decode("latin-1")) for line in lines[1:])
-        for name in _SINGLE:
-            if sum(other == name for other, _ in fields) > 1:
-                raise MalformedError(f"the field {name} stands more than once")
-        connection = ",".join(value.lower() for name, value in fields if name == "connection")
+        fields = Fields.parse(lines[1:], once=_SINGLE)
+        connection = ",".join(value.lower() for value in fields.all("connection"))
         persistent = "close" not in connection and (match[1] == b"1" or "keep-alive" in connection)
-        head = cls(status=int(match[2]), fields=fields, persistent=persistent)
-        encoding, length = head.one("transfer-encoding"), head.one("content-length")
-        if encoding is not None and (encoding.lower() != "chunked" or length is not None):
-            raise MalformedError(f"the transfer encoding is {shown(encoding)}, the content-length {shown(length or '')}")
-        if length is not None:
-            number(length, "content-length")
-        return head
+        return cls(int(match[2]), fields.pairs, persistent, fields.length(), fields.chunked())
 
     def all(self, name: str) -> list[str]:
         """The values of each field of that name, given in lower case."""
-        return [value for other, value in self.fields if other == name]
+        return Fields(self.fields).all(name)
 
     def one(self, name: str) -> str | None:
         """The first value of a field of that name."""
-        return next((value for other, value in self.fields if other == name), None)
-
-    @property
-    def length(self) -> int | None:
-        """Content-Length."""
-        return None if (value := self.one("content-length")) is None else int(value)
-
-    @property
-    def chunked(self) -> bool:
-        return self.one("transfer-encoding") is not None
+        return Fields(self.fields).one(name)
 
     @property
     def encoded(self) -> bool:
@@ -110,28 +91,6 @@ class Head:
         except (ValueError, TypeError, OverflowError):
             return None
         return min(max(seconds, 0.0), MAX_WAIT)
-
-
-def _field(line: str) -> tuple[str, str]:
-    match = _FIELD.fullmatch(line)
-    if match is None:
-        raise MalformedError(f"the field {shown(line)} is not well-formed")
-    return match[1].lower(), match[2].strip(" \t")
-
-
-def number(text: str, what: str) -> int:
-    """Decimal digits, at most 19 of them. Raises MalformedError."""
-    if not _DIGITS.fullmatch(text):
-        raise MalformedError(f"{what} is {shown(text)}")
-    return int(text)
-
-
-def chunk_size(line: bytes) -> int:
-    """The size that a chunk's first line gives (RFC 9112, 7.1). Raises MalformedError."""
-    match = _CHUNK.fullmatch(line)
-    if match is None:
-        raise MalformedError(f"a chunk's size is {shown(line.decode('latin-1'))}")
-    return int(match[1], 16)
 
 
 @dataclass(frozen=True, slots=True)

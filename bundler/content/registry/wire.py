@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from bundler.content.registry.answers import MAX_FIELDS, MAX_HEAD, Head, chunk_size
+from bundler.content.registry.answers import Head
+from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
 from bundler.content.registry.origin import MalformedError, Origin, Url
 from bundler.content.stream import CHUNK
 from bundler.errors import Code, FormatError, TransportError
 
 MAX_INTERIM = 8  # 1xx answers before the real one; servers send one or two
-MAX_LINE = 1 << 10  # of a chunk's size with its extensions
 _FREE_CHUNKS = 4 << 10  # chunks that may be as small as they like
 _SMALL_CHUNK = 16  # bytes that chunks beyond those must have on average, else the framing outweighs the content
 
@@ -215,7 +215,7 @@ class Wire:
 
     def trailer(self) -> None:
         """What may stand after the last chunk: read past, not believed."""
-        self._lines()
+        check_trailers([line for line in self._lines() if line])
 
     def close(self) -> None:
         with suppress(OSError):
@@ -327,7 +327,7 @@ class Answer:
         if self._chunks and self._wire.line(2):
             raise MalformedError("a chunk does not end where its size says")
         self._chunks += 1
-        self._left = chunk_size(self._wire.line(MAX_LINE))
+        self._left = chunk_size(self._wire.line(MAX_CHUNK_LINE))
         if self._chunks > _FREE_CHUNKS and self._came < _SMALL_CHUNK * self._chunks:
             raise MalformedError(f"{self._chunks} chunks hold {self._came} bytes")
         if not self._left:

@@ -9,29 +9,39 @@ import os
 import select
 import socket
 import threading
+import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from bundler.content.registry.origin import MalformedError
 from bundler.content.registry.server.api import Api
+from bundler.content.registry.server.hosts import Hosts
+from bundler.content.registry.server.receiving import CutError
+from bundler.content.registry.server.seats import Seat, Seats
 from bundler.content.registry.server.storage import Storage
-from bundler.content.registry.server.wire import PATIENCE, Answer, CutError, RefusedError, Request, attend
-from bundler.errors import UsageError
+from bundler.content.registry.server.wire import PATIENCE, Answer, RefusedError, Request, attend
+from bundler.errors import BundlerError, UsageError
 
 MAX_CONNECTIONS = 256  # a thread each; further ones wait, and idle ones end for them
+MAX_FROM_ONE = 192  # of one address; a quarter is left to others, and clients behind one gateway are many
+MAX_WAITING = 256  # connections that wait for a place; the kernel holds as many again
 GRACE = 10.0  # seconds that requests under way get when the server ends
+_TICK = 0.01  # seconds between two looks at whether there is a place for those that wait
+_ROUND = 60.0  # seconds between two looks at whether uploads were given up
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Server:
     """A registry that listens at once, and answers from :meth:`start` until :meth:`close`, in threads of its own.
 
     ``log`` gets a line for each request, without its line end, from many threads; ``patience`` is how many seconds a
-    client may let it wait.
+    client may let it wait; ``hosts`` are names, beside those of loopback and of ``address``, that requests may be for.
 
     Raises UsageError for a folder or an address that cannot be used, TransportError (``disk.locked``, ``disk.io``).
     """
@@ -44,7 +54,9 @@ class Server:
         read_only: bool = False,
         log: Callable[[str], None] | None = None,
         patience: float = PATIENCE,
+        hosts: Iterable[str] = (),
     ) -> None:
+        self._hosts = Hosts(address[0], hosts)
         self._storage = Storage(folder, read_only=read_only)
         self._api = Api(self._storage, read_only=read_only)
         try:
@@ -56,9 +68,8 @@ class Server:
         self._log = log
         self.ending, self._end = os.pipe()
         self._accepting = threading.Thread(target=self._accept, name="accept", daemon=True)
-        self._places = threading.Semaphore(MAX_CONNECTIONS)
-        self._open: set[socket.socket] = set()
-        self._changed = threading.Condition()
+        self._seats = Seats(count=MAX_CONNECTIONS, of_one=MAX_FROM_ONE)
+        self._waiting: deque[tuple[socket.socket, str]] = deque()
         self._crowded = self._ended = False
 
     @property
@@ -92,11 +103,9 @@ class Server:
         if self._accepting.is_alive():
             self._accepting.join()
         self._listener.close()
-        with self._changed:
-            if not self._changed.wait_for(lambda: not self._open, timeout=GRACE):
-                for connection in self._open:
-                    _shut(connection)
-                self._changed.wait_for(lambda: not self._open, timeout=GRACE)
+        if not self._seats.emptied(within=GRACE):
+            self._seats.end_all()
+            self._seats.emptied(within=GRACE)
         self._storage.close()
         os.close(self.ending)
         os.close(self._end)
@@ -111,17 +120,24 @@ class Server:
     # --- what connections ask of their house ---
 
     def answer(self, request: Request) -> Answer:
+        self._check_hosts(request)
         try:
             return self._api.answer(request)
-        except (RefusedError, CutError):
+        except (RefusedError, CutError, MalformedError):
             raise
-        except OSError as error:
+        except (OSError, BundlerError) as error:
             self.note(f"the disk: {error}")
-            full = error.errno in _FULL
+            full = isinstance(error, OSError) and error.errno in _FULL
             raise RefusedError(507 if full else 500, "UNKNOWN", "no space is left" if full else "the disk failed") from error
         except Exception as error:  # a bug, which must not end the connections of others
             self.note("".join(traceback.format_exception(error)))
             raise RefusedError(500, "UNKNOWN", "a bug; the registry's log has more") from error
+
+    def _check_hosts(self, request: Request) -> None:
+        for host in request.hosts:
+            if not self._hosts.serves(host, local=request.local):
+                why = f"this registry does not serve {host[:200]!a}; it is told further names with --host"
+                raise RefusedError(421, "UNSUPPORTED", why, final=True)
 
     def should_end(self) -> bool:
         return self._crowded or self._ended
@@ -133,44 +149,58 @@ class Server:
     # --- connections ---
 
     def _accept(self) -> None:
-        while not self._waited(self._listener):
-            if not self._placed():
-                return
+        looked = time.monotonic()
+        while not self._waited(self._listener if len(self._waiting) < MAX_WAITING else None, seconds=_TICK if self._waiting else _ROUND):
+            self._take_in()
+            for _ in range(len(self._waiting)):
+                self._place(*self._waiting.popleft())
+            self._crowded = bool(self._waiting)
+            self._seats.make_room([address for _, address in self._waiting])
+            if time.monotonic() - looked > _ROUND:
+                looked = time.monotonic()
+                self._storage.uploads.forget()
+        for connection, _ in self._waiting:
+            connection.close()
+
+    def _take_in(self) -> None:
+        """What the kernel has of new connections, as far as they may wait."""
+        while len(self._waiting) < MAX_WAITING:
             try:
-                connection, client = self._listener.accept()
-            except OSError as error:  # the client is gone again, or this process has too many files open
-                self._places.release()
-                if error.errno in (errno.EMFILE, errno.ENFILE) and self._waited(None, seconds=0.1):
-                    return
-                continue
-            with self._changed:
-                self._open.add(connection)
-            threading.Thread(target=self._attend, args=(connection, client), name="connection", daemon=True).start()
+                connection, (address, *_) = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _LACKING:  # files or memory, of which a connection that ends gives some back
+                    self._seats.make_room([""])
+                    self._waited(None, seconds=_TICK)
+                return
+            connection.settimeout(None)
+            self._waiting.append((connection, address))
 
-    def _placed(self) -> bool:
-        """Wait for a place among the connections; False when the server ends meanwhile."""
-        if self._places.acquire(blocking=False):
-            return True
-        self._crowded = True
+    def _place(self, connection: socket.socket, address: str) -> None:
+        """Begin with the connection; or let it wait where there is no place, and end it where there is no thread for it."""
+        seat = self._seats.take(connection, address)
+        if seat is None:
+            self._waiting.append((connection, address))
+            return
         try:
-            while not self._places.acquire(timeout=0.1):
-                if self._waited(None, seconds=0):
-                    return False
-            return True
-        finally:
-            self._crowded = False
+            threading.Thread(target=self._attend, args=(seat,), name="connection", daemon=True).start()
+        except (RuntimeError, MemoryError) as error:  # what a container or a limit of the system allows is reached
+            self.note(f"no thread for a connection: {error}")
+            self._leave(seat)
+            self._seats.make_room([address])
 
-    def _attend(self, connection: socket.socket, client: Any) -> None:
+    def _attend(self, seat: Seat) -> None:
         try:
-            attend(connection, client, self)
+            attend(seat, self)
         except OSError:
             pass  # it broke before its first request
         finally:
-            connection.close()
-            with self._changed:
-                self._open.discard(connection)
-                self._changed.notify_all()
-            self._places.release()
+            self._leave(seat)
+
+    def _leave(self, seat: Seat) -> None:
+        seat.connection.close()
+        self._seats.leave(seat)
 
     def _waited(self, listener: socket.socket | None, *, seconds: float | None = None) -> bool:
         """Wait for a connection, or for so long; True if the server ends."""
@@ -186,11 +216,8 @@ def _listening(address: tuple[str, int]) -> socket.socket:
     if not 0 <= port < 1 << 16:
         raise UsageError(f"cannot listen on {host}:{port}", found="no such port", next="choose another address with --listen")
     try:
-        return socket.create_server(address, family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=MAX_CONNECTIONS)
+        listener = socket.create_server(address, family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=MAX_CONNECTIONS)
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}", found=error, next="choose another address with --listen") from error
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):  # it broke by itself
-        connection.shutdown(socket.SHUT_RDWR)
+    listener.settimeout(0)
+    return listener

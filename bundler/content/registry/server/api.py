@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from bundler import strictjson
-from bundler.content.registry.server.storage import BusyError, Manifest, MismatchError, Repository, Storage, Upload
-from bundler.content.registry.server.wire import Answer, Body, RefusedError, Request
+from bundler.content.registry.server.receiving import Body
+from bundler.content.registry.server.storage import Manifest, Repository, Storage
+from bundler.content.registry.server.uploads import BusyError, MismatchError, Upload
+from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.errors import FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
@@ -21,6 +24,7 @@ from bundler.oci.manifest import MAX_DOCUMENT, Document
 MAX_PAGE = MAX_DOCUMENT  # bytes of a page of referrers: they are manifests too, and clients bound those
 MAX_LISTED = 10_000  # names on a page when nobody says how many
 MAX_TAGS = 128  # tags in one push; the specification asks for ten
+LARGE = 64 << 10  # bytes from which on a manifest waits in a file for its turn to be parsed; most have a tenth of it
 BUSY = 10.0  # seconds to wait for another request on the same upload, whose connection may have died unnoticed
 
 _ALGORITHMS = ("sha256", "sha512")  # what a Digest can be of
@@ -30,11 +34,12 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-
 
 
 class Api:
-    """Answers requests; many threads may ask at once."""
+    """Answers requests; many threads may ask at once, but only one at a time for what takes much memory."""
 
     def __init__(self, storage: Storage, *, read_only: bool = False) -> None:
         self._storage = storage
         self._read_only = read_only
+        self._gates = _Gates()
 
     def answer(self, request: Request) -> Answer:
         """Raises RefusedError; OSError for what the disk refuses."""
@@ -51,20 +56,31 @@ class Api:
             told = sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))
             raise RefusedError(405, "UNSUPPORTED", why, headers={"Allow": ", ".join(told)})
         try:
-            return endpoints[method](_Call(self._storage, request, parts))
+            return endpoints[method](_Call(self._storage, request, parts, self._gates))
         except IntegrityError as error:
             raise RefusedError(400, "DIGEST_INVALID", str(error)) from error
         except FormatError as error:
             raise RefusedError(400, "MANIFEST_INVALID", str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Gates:
+    """What many clients could do at once, each with a hundred times the memory of what they sent."""
+
+    listing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while names or referrers are listed. Whoever holds it may take the next one."""
+    parsing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a large manifest is in memory."""
+
+
 class _Call:
     """One request at its endpoint; each method names the one of distribution-spec, "Endpoints", that it is."""
 
-    def __init__(self, storage: Storage, request: Request, parts: dict[str, str]) -> None:
+    def __init__(self, storage: Storage, request: Request, parts: dict[str, str], gates: _Gates) -> None:
         self._storage = storage
         self._request = request
         self._parts = parts
+        self._gates = gates
 
     @property
     def _repository(self) -> Repository:
@@ -86,16 +102,18 @@ class _Call:
 
     def catalog(self) -> Answer:
         """No part of the specification, but of the habits of those who look after a registry."""
-        listed, more = _page(self._storage.names(), self._request)
-        return _json({"repositories": listed}, more)
+        with self._gates.listing:
+            listed, more = _page(self._storage.names(), self._request)
+            return self._listed({"repositories": listed}, more)
 
     def tags(self) -> Answer:
         """end-8a, end-8b"""
         repository = self._repository
         if not repository.exists():
             raise RefusedError(404, "NAME_UNKNOWN", f"there is no repository {repository.name}")
-        listed, more = _page(repository.tags(), self._request)
-        return _json({"name": repository.name, "tags": listed}, more)
+        with self._gates.listing:
+            listed, more = _page(repository.tags(), self._request)
+            return self._listed({"name": repository.name, "tags": listed}, more)
 
     def referrers(self) -> Answer:
         """end-12a, end-12b"""
@@ -104,24 +122,30 @@ class _Call:
         headers = {"Content-Type": mediatype.OCI_INDEX}
         if wanted is not None:
             headers["OCI-Filters-Applied"] = "artifactType"
-        listed: list[dict[str, Any]] = []
-        left = MAX_PAGE
-        for descriptor in self._referring(repository, subject, after=last, kind=wanted):
-            left -= len(json.dumps(descriptor)) + 2
-            if left < 0 and listed:
-                query = {"last": listed[-1]["digest"], **({} if wanted is None else {"artifactType": wanted})}
-                headers |= _next(self._request.path, query)
-                break
-            listed.append(descriptor)
-        return _json({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": listed}, headers)
+        with self._gates.listing:
+            listed: list[dict[str, Any]] = []
+            left = MAX_PAGE
+            for descriptor in self._referring(repository, subject, after=last, kind=wanted):
+                left -= len(json.dumps(descriptor)) + 2
+                if left < 0 and listed:
+                    query = {"last": listed[-1]["digest"], **({} if wanted is None else {"artifactType": wanted})}
+                    headers |= _next(self._request.path, query)
+                    break
+                listed.append(descriptor)
+            return self._listed({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": listed}, headers)
 
     def _referring(self, repository: Repository, subject: Digest, *, after: str, kind: str | None) -> Iterator[dict[str, Any]]:
         for digest in repository.referrers(subject):
-            manifest = repository.manifest(digest) if str(digest) > after else None
-            if manifest is not None:
-                descriptor = _Pushed.read(manifest).as_referrer
-                if kind is None or descriptor.get("artifactType") == kind:
-                    yield descriptor
+            pushed = self._stored(repository, digest) if str(digest) > after else None
+            if pushed is not None and (kind is None or pushed.as_referrer.get("artifactType") == kind):
+                yield pushed.as_referrer
+
+    def _listed(self, value: Any, headers: dict[str, str]) -> Answer:
+        """A list, from a file where it is long: whoever reads it slowly must not keep it in memory."""
+        answer = _json(value, headers)
+        if answer.length <= LARGE or not isinstance(answer.body, bytes):
+            return answer
+        return Answer(answer.status, answer.headers, self._storage.spooled([answer.body]), 0, answer.length)
 
     # --- blobs ---
 
@@ -163,13 +187,21 @@ class _Call:
         if algorithm not in _ALGORITHMS:
             raise RefusedError(400, "DIGEST_INVALID", f"the algorithm is none of {', '.join(_ALGORITHMS)}")
         try:
-            upload = self._storage.begin(repository.name, algorithm=algorithm)
+            upload = self._storage.begin(repository.name, algorithm=algorithm, client=self._request.client)
         except BusyError as error:
             raise RefusedError(429, "TOOMANYREQUESTS", "too many uploads are under way", headers={"Retry-After": "60"}) from error
         if whole is not None:
-            self._append(upload, self._request.body)
-            return self._kept(repository, upload, whole)
+            return self._kept_at_once(repository, upload, whole)
         return Answer(202, _location(upload))
+
+    def _kept_at_once(self, repository: Repository, upload: Upload, digest: Digest) -> Answer:
+        """Nobody is told where this upload is, so nobody can go on with what is left of it."""
+        with upload.busy:
+            try:
+                self._append(upload, self._request.body)
+                return self._kept(repository, upload, digest)
+            finally:
+                self._storage.discard(upload)
 
     def _mounted(self, repository: Repository, digest: Digest, source: str | None) -> bool:
         try:
@@ -238,10 +270,11 @@ class _Call:
         """end-3"""
         repository, asked = self._repository, self._reference
         digest = asked if isinstance(asked, Digest) else repository.resolve(asked)
-        manifest = repository.manifest(digest) if digest is not None else None
-        if manifest is None:
+        opened = repository.open_manifest(digest) if digest is not None else None
+        if digest is None or opened is None:
             raise _no_manifest(repository, asked)
-        return Answer(200, _named(manifest.digest) | {"Content-Type": manifest.media_type}, manifest.raw)
+        media_type, file = opened
+        return Answer(200, _named(digest) | {"Content-Type": media_type}, file, 0, os.fstat(file.fileno()).st_size)
 
     def push(self) -> Answer:
         """end-7a, end-7b"""
@@ -250,24 +283,42 @@ class _Call:
         tags = [asked] if isinstance(asked, str) else self._request.query.get("tag", [])
         if len(tags) > MAX_TAGS:
             raise RefusedError(414, "UNSUPPORTED", f"at most {MAX_TAGS} tags can be pushed at once")
-        raw = self._request.body.read(MAX_DOCUMENT)
-        if raw is None:
-            raise RefusedError(413, "MANIFEST_INVALID", f"a manifest has at most {MAX_DOCUMENT} bytes")
-        pushed = _Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
-        lacking = repository.push(pushed.manifest, needs=pushed.needs, subject=pushed.subject, tags=tags)
+        with self._sent() as raw:
+            pushed = _Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
+            lacking = repository.push(pushed.manifest, needs=pushed.needs, subject=pushed.subject, tags=tags)
         if lacking:
             raise RefusedError(404, "MANIFEST_BLOB_UNKNOWN", f"{repository.name} lacks {', '.join(map(str, lacking[:10]))}")
         extra = {"OCI-Subject": str(pushed.subject)} if pushed.subject else {}
         extra |= {"OCI-Tag": ", ".join(tags)} if digest and tags else {}
         return _created(repository, "manifests", pushed.manifest.digest, extra)
 
+    @contextmanager
+    def _sent(self) -> Iterator[bytes]:
+        """The manifest in the body. A large one is gathered in a file, and is in memory only while it has its turn."""
+        body = self._request.body
+        if body.length is not None and body.length <= LARGE:
+            yield b"".join(bytes(piece) for piece in body)
+            return
+        if body.length is not None and body.length > MAX_DOCUMENT:
+            raise _too_large()
+        with self._storage.spooled(_at_most(MAX_DOCUMENT, body)) as file, self._gates.parsing:
+            yield file.read()
+
+    def _stored(self, repository: Repository, digest: Digest) -> "_Pushed | None":
+        """What was pushed once."""
+        opened = repository.open_manifest(digest)
+        if opened is None:
+            return None
+        media_type, file = opened
+        with file, self._gates.parsing if os.fstat(file.fileno()).st_size > LARGE else nullcontext():
+            return _Pushed.parse(file.read(MAX_DOCUMENT), media_type, digest)
+
     def delete_manifest(self) -> Answer:
         """end-9"""
         repository, asked = self._repository, self._reference
         if isinstance(asked, Digest):
-            manifest = repository.manifest(asked)
-            subject = _Pushed.read(manifest).subject if manifest is not None else None
-            dropped = repository.drop_manifest(asked, subject=subject)
+            pushed = self._stored(repository, asked)
+            dropped = repository.drop_manifest(asked, subject=pushed.subject if pushed is not None else None)
         else:
             dropped = repository.drop_tag(asked)
         if not dropped:
@@ -317,11 +368,6 @@ class _Pushed:
         return cls._unknown(Manifest(digest or Digest.of(raw), stated, raw))
 
     @classmethod
-    def read(cls, manifest: Manifest) -> "_Pushed":
-        """What was pushed once."""
-        return cls.parse(manifest.raw, manifest.media_type, manifest.digest)
-
-    @classmethod
     def _known(cls, document: Document) -> "_Pushed":
         return cls(
             manifest=Manifest(document.digest, document.descriptor.media_type, document.raw),
@@ -341,6 +387,19 @@ class _Pushed:
         descriptor |= {"annotations": annotations} if isinstance(annotations, dict) else {}
         named = subject.get("digest") if isinstance(subject, dict) else None
         return cls(manifest, (), Digest.parse(named) if isinstance(named, str) else None, descriptor)
+
+
+def _at_most(limit: int, body: Body) -> Iterator[memoryview]:
+    came = 0
+    for piece in body:
+        came += len(piece)
+        if came > limit:
+            raise _too_large()
+        yield piece
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(413, "MANIFEST_INVALID", f"a manifest has at most {MAX_DOCUMENT} bytes")
 
 
 def _no_manifest(repository: Repository, asked: Digest | str) -> RefusedError:

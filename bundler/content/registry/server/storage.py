@@ -8,47 +8,51 @@
     repositories/NAME/_blobs/ALGORITHM/HEX                     the repository has this blob; empty
     repositories/NAME/_manifests/ALGORITHM/HEX                 and this manifest; its media type
     repositories/NAME/_referrers/ALGORITHM/HEX/ALGORITHM-HEX   the second refers to the first; empty
-    repositories/NAME/_tags/TAG                                a digest
+    repositories/NAME/_tags/TAG                                a digest; TAG is written as :func:`written` has it
+    repositories/NAME/_tagged/ALGORITHM/HEX/TAG                this tag may name this manifest; empty
     uploads/                                                   what is not whole yet
 
 A file has its name only once its bytes are synced, and what a file names has its own name before. Nothing is answered
 before the folder is synced too. Content that no repository has any more is freed when serving begins; so is ``uploads/``.
+
+Form 1 had tags under their own names and no ``_tagged``. It is read as it is, and becomes form 2 when it is served for
+changes.
 """
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
+import re
+import tempfile
 import threading
-import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from bundler import strictjson
-from bundler.content.files import disk, read_small, sync_folder, write_whole
+from bundler.content.files import disk, sync_folder
+from bundler.content.registry.server.folder import Folder, Names
+from bundler.content.registry.server.uploads import PLACE, Upload, Uploads
 from bundler.content.stream import Turns
 from bundler.errors import Code, FormatError, TransportError, UsageError
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_DOCUMENT
 from bundler.oci.reference import Reference
 
-MAX_UPLOADS = 1_024  # under way at once; four for each connection that can be open
-FORGOTTEN = 3_600  # seconds without a byte after which an upload gives way to a new one
-
 _MARKER = "registry.json"
-_FORM = {"version": 1}
+_UNFINISHED = re.compile(r"registry\.json\.new|\.oci-bundler-[0-9a-f]{16}\.tmp", re.ASCII)
+"""What a first start that was killed may leave beside the lock."""
+_FORM, _FORM_BEFORE = {"version": 2}, {"version": 1}
 _HOST = "localhost"  # names are judged by the one grammar of references, which wants a host
-
-
-class MismatchError(Exception):
-    """What was uploaded has another digest than it was said to have."""
-
-
-class BusyError(Exception):
-    """More uploads are under way than can be kept."""
+_SHORT = 1 << 10  # bytes of the longest small file: a media type
+_HEX = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}", re.ASCII)
+_CASE = "+"  # no tag has it
+_COMPONENT = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+_REFERRER = re.compile(r"sha256-[0-9a-f]{64}|sha512-[0-9a-f]{128}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +67,33 @@ class Manifest:
 class Storage:
     """The folder, for one process; only readers may share it.
 
-    Raises UsageError for a folder that is not a registry's, TransportError (``disk.locked``, ``disk.io``).
+    Raises UsageError for a folder that is not a registry's or has links in it, TransportError (``disk.locked``, ``disk.io``).
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self.folder = folder
-        self._uploads: dict[str, Upload] = {}
-        self._uploads_lock = threading.Lock()
+        self._read_only = read_only
+        self.old = False
+        """Whether the folder is of form 1."""
         self._turns = Turns(64)
+        self._lock: int | None = None
         with disk(f"the registry {folder} cannot be opened"):
-            _look_at(folder, read_only=read_only)
-            self._lock = _locked(folder, read_only=read_only)
+            if not read_only:
+                _look_at(folder)
+            elif not folder.is_dir():
+                raise _none(folder, read_only=True)
+            self.folder = Folder(folder)
+            self.uploads = Uploads(self.folder)
             try:
-                if not read_only:
-                    self._prepare()
+                self.folder.check((_MARKER, "lock", PLACE, "blobs", "repositories"))
+                self._lock = _locked(self.folder, read_only=read_only)
+                self._open()
             except BaseException:
                 self.close()
                 raise
 
     def close(self) -> None:
         """Let another process have the folder. What is under way has been waited for."""
+        self.folder.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -94,98 +105,130 @@ class Storage:
 
     def names(self) -> list[str]:
         """All repositories that ever had content, sorted."""
-        root, found = self.folder / "repositories", []
-        for folder, below, _ in os.walk(root):
+        found = []
+        for (_, *path), below, _ in self.folder.walk(("repositories",)) if self._has("repositories") else ():
+            below[:] = [each for each in below if each.startswith("_") or _COMPONENT.fullmatch(each)]
             deeper = [each for each in below if not each.startswith("_")]
             if len(deeper) < len(below):
-                found.append(Path(folder).relative_to(root).as_posix())
+                found.append("/".join(path))
             below[:] = deeper
         return sorted(found)
 
-    def content(self, digest: Digest) -> Path:
+    def content(self, digest: Digest) -> Names:
         """Where the content of that digest lies, if it does."""
-        return self.folder / "blobs" / digest.algorithm / digest.encoded
+        return ("blobs", digest.algorithm, digest.encoded)
 
     # --- uploads ---
 
-    def begin(self, repository: str, *, algorithm: str) -> "Upload":
-        """Raises BusyError when there are too many."""
-        upload = Upload(str(uuid.uuid4()), repository, self.folder / "uploads", algorithm=algorithm)
-        with self._uploads_lock:
-            if len(self._uploads) >= MAX_UPLOADS:
-                self._forget()
-            upload.path.touch(exist_ok=False)
-            self._uploads[upload.id] = upload
-        return upload
+    def begin(self, repository: str, *, algorithm: str, client: str = "") -> Upload:
+        """Raises BusyError when there are too many, of all or of this client's address."""
+        return self.uploads.begin(repository, algorithm=algorithm, client=client)
 
-    def upload(self, repository: str, id_: str) -> "Upload | None":
-        found = self._uploads.get(id_)
-        return found if found is not None and found.repository == repository else None
+    def upload(self, repository: str, id_: str) -> Upload | None:
+        return self.uploads.find(repository, id_)
 
-    def discard(self, upload: "Upload") -> None:
-        with self._uploads_lock:
-            self._uploads.pop(upload.id, None)
-        upload.path.unlink(missing_ok=True)
+    def discard(self, upload: Upload) -> None:
+        self.uploads.discard(upload)
 
-    def keep(self, upload: "Upload", digest: Digest) -> None:
+    def keep(self, upload: Upload, digest: Digest) -> None:
         """Make the whole upload the content of that digest. Raises MismatchError if it is not; it is gone then."""
-        try:
-            if upload.digest(digest.algorithm) != digest:
-                raise MismatchError(str(digest))
-            with upload.path.open("rb") as file:
-                os.fsync(file.fileno())
-            self.move(upload.path, self.content(digest))
-        finally:
-            self.discard(upload)
-
-    def _forget(self) -> None:
-        long_ago = time.monotonic() - FORGOTTEN
-        for upload in [u for u in self._uploads.values() if u.touched < long_ago and not u.busy.locked()]:
-            del self._uploads[upload.id]
-            upload.path.unlink(missing_ok=True)
-        if len(self._uploads) >= MAX_UPLOADS:
-            raise BusyError
+        self.uploads.keep(upload, digest, self.content(digest))
 
     # --- files ---
 
-    def write(self, data: bytes, path: Path) -> None:
-        """``data`` as the file ``path``, whole and synced, instead of what was there."""
-        temporary = self.folder / "uploads" / str(uuid.uuid4())
+    def write(self, data: bytes, names: Names) -> None:
+        """``data`` as the file ``names``, whole and synced, instead of what was there."""
+        temporary = (PLACE, str(uuid.uuid4()))
         try:
-            with temporary.open("xb") as file:
+            with self.folder.create(temporary) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            self.move(temporary, path)
+            self.folder.move(temporary, names)
         finally:
-            temporary.unlink(missing_ok=True)
+            self.folder.unlink(temporary, synced=False)
 
-    def move(self, temporary: Path, path: Path) -> None:
-        _make(path.parent)
-        temporary.replace(path)
-        sync_folder(path.parent)
+    def spooled(self, chunks: Iterable[bytes | memoryview]) -> BinaryIO:
+        """The bytes in a file without a name, at its beginning: what a slow client sends or reads must not lie in memory."""
+        if self._read_only:
+            file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - given away
+        else:
+            temporary = (PLACE, str(uuid.uuid4()))
+            self.folder.create(temporary).close()
+            file = self.folder.extend(temporary)
+            self.folder.unlink(temporary, synced=False)
+        try:
+            for chunk in chunks:
+                file.write(chunk)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
-    def _prepare(self) -> None:
-        if not (self.folder / _MARKER).exists():
-            write_whole(self.folder / _MARKER, json.dumps(_FORM).encode())
-        for name in ("uploads", "blobs", "repositories"):
-            _make(self.folder / name)
-        for left in (self.folder / "uploads").iterdir():
-            left.unlink()
+    # --- the beginning ---
+
+    def _open(self) -> None:
+        form = self.folder.read((_MARKER,), limit=_SHORT)
+        if form is None:
+            if self._read_only:
+                raise _none(self.folder.path, read_only=True)
+            self._mark()
+        elif _parsed(form) not in (_FORM, _FORM_BEFORE):
+            raise UsageError(
+                f"{self.folder.path} is a registry of a newer form", code=Code.USAGE_INPUT, next="serve it with the program that made it"
+            )
+        self.old = form is not None and _parsed(form) == _FORM_BEFORE
+        if self._read_only:
+            for name in filter(self._has, ("blobs", "repositories")):
+                for _ in self.folder.walk((name,)):
+                    pass  # it ends where there is a link
+            return
+        for name in (PLACE, "blobs", "repositories"):
+            self.folder.make((name,))
         self._sweep()
+        if self.old:
+            self._renew()
+
+    def _has(self, name: str) -> bool:
+        return self.folder.has_folder((name,))
+
+    def _mark(self) -> None:
+        unfinished = (f"{_MARKER}.new",)
+        self.folder.unlink(unfinished)
+        with self.folder.create(unfinished) as file:
+            file.write(json.dumps(_FORM).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self.folder.move(unfinished, (_MARKER,))
 
     def _sweep(self) -> None:
-        """Free the content that no repository has. A folder that cannot be listed ends it: it may hold a name."""
+        """Free the content that no repository has, and what is in ``uploads/``.
+
+        Everything is looked at before: a folder that cannot be listed, and a link, end it, since what cannot be seen from
+        here may have a name. What has no name that this registry gives is left alone.
+        """
         had: set[tuple[str, str]] = set()
-        for folder, _, files in os.walk(self.folder / "repositories", onerror=_raise):
-            *_, kind, algorithm = Path(folder).parts
+        for place, _, files in self.folder.walk(("repositories",)):
+            *_, kind, algorithm = ("", *place)
             if kind in {"_blobs", "_manifests"}:
                 had.update((algorithm, file) for file in files)
-        for folder, _, files in os.walk(self.folder / "blobs", onerror=_raise):
-            algorithm = Path(folder).name
-            for file in files:
-                if (algorithm, file) not in had:
-                    Path(folder, file).unlink()
+        freed: list[Names] = [
+            (*place, file)
+            for place, _, files in self.folder.walk(("blobs",))
+            for file in files
+            if (place[-1], file) not in had and len(place) == 2 and _HEX.fullmatch(file)
+        ]
+        freed += [(*place, file) for place, _, files in self.folder.walk((PLACE,)) for file in files if len(place) == 1]
+        for names in freed:
+            self.folder.unlink(names, synced=False)
+
+    def _renew(self) -> None:
+        """Make a folder of form 1 one of form 2. After a kill it begins again: a tag that has its new name keeps it."""
+        for name in self.names():
+            self.repository(name).renew_tags()
+        self._mark()
+        self.old = False
 
 
 class Repository:
@@ -194,37 +237,30 @@ class Repository:
     def __init__(self, storage: Storage, name: str, lock: threading.Lock) -> None:
         self.name = name
         self._storage = storage
-        self._folder = storage.folder / "repositories" / name
+        self._folder = storage.folder
+        self._place: Names = ("repositories", *name.split("/"))
         self._lock = lock
 
     def exists(self) -> bool:
-        return (self._folder / "_blobs").exists() or (self._folder / "_manifests").exists()
+        return any(self._folder.has_folder((*self._place, kind)) for kind in ("_blobs", "_manifests"))
 
     # --- blobs ---
 
     def has(self, digest: Digest) -> bool:
-        return self._blob(digest).exists() and self._storage.content(digest).exists()
+        return self._folder.has(self._blob(digest)) and self._folder.has(self._storage.content(digest))
 
     def open(self, digest: Digest) -> BinaryIO | None:
         """The blob's file, which stays readable when the blob is deleted meanwhile; None if there is none."""
-        if not self._blob(digest).exists():
-            return None
-        try:
-            return self._storage.content(digest).open("rb")
-        except FileNotFoundError:
-            return None
+        return self._folder.open(self._storage.content(digest)) if self._folder.has(self._blob(digest)) else None
 
     def add(self, digest: Digest) -> None:
         """Say that the repository has this content, which is there."""
-        path = self._blob(digest)
-        if not path.exists():
-            _make(path.parent)
-            path.touch()
-            sync_folder(path.parent)
+        if not self._folder.has(self._blob(digest)):
+            self._folder.touch(self._blob(digest))
 
     def mount(self, digest: Digest, *, source: "Repository | None") -> bool:
         """Have the blob of the ``source``, or of any repository; False if it has none."""
-        there = self._storage.content(digest).exists() if source is None else source.has(digest)
+        there = self._folder.has(self._storage.content(digest)) if source is None else source.has(digest)
         if there:
             self.add(digest)
         return there
@@ -232,27 +268,33 @@ class Repository:
     def drop(self, digest: Digest) -> bool:
         """Whether there was such a blob; there is none now."""
         with self._lock:
-            return _unlink(self._blob(digest))
+            return self._folder.unlink(self._blob(digest))
 
-    def _blob(self, digest: Digest) -> Path:
-        return self._folder / "_blobs" / digest.algorithm / digest.encoded
+    def _blob(self, digest: Digest) -> Names:
+        return (*self._place, "_blobs", digest.algorithm, digest.encoded)
 
     # --- manifests ---
 
     def manifest(self, digest: Digest) -> Manifest | None:
-        try:
-            media_type = self._manifest(digest).read_text(encoding="ascii")
-            raw = self._storage.content(digest).read_bytes()
-        except FileNotFoundError:
+        opened = self.open_manifest(digest)
+        if opened is None:
             return None
-        return Manifest(digest, media_type, raw)
+        media_type, file = opened
+        with file:
+            return Manifest(digest, media_type, file.read(MAX_DOCUMENT))
+
+    def open_manifest(self, digest: Digest) -> tuple[str, BinaryIO] | None:
+        """The manifest's media type and its file, which stays readable when it is deleted meanwhile."""
+        media_type = self._folder.read(self._manifest(digest), limit=_SHORT)
+        file = self._folder.open(self._storage.content(digest)) if media_type is not None else None
+        return None if media_type is None or file is None else (_text(media_type), file)
 
     def resolve(self, tag: str) -> Digest | None:
         """Raises FormatError for what is no tag."""
-        try:
-            return Digest.parse(self._tag(tag).read_text(encoding="ascii"))
-        except FileNotFoundError:
-            return None
+        found = self._folder.read(self._tag(tag), limit=_SHORT)
+        if found is None and self._storage.old:
+            found = self._folder.read((*self._place, "_tags", tag), limit=_SHORT)
+        return None if found is None else Digest.parse(_text(found))
 
     def lacks(self, blobs: Iterable[Digest]) -> list[Digest]:
         return [digest for digest in blobs if not self.has(digest)]
@@ -265,108 +307,137 @@ class Repository:
                 return lacking
             self._storage.write(manifest.raw, self._storage.content(manifest.digest))
             if subject is not None:
-                path = self._referrer(subject, manifest.digest)
-                _make(path.parent)
-                path.touch()
-                sync_folder(path.parent)
+                self._folder.touch(self._referrer(subject, manifest.digest))
             self._storage.write(manifest.media_type.encode("ascii"), self._manifest(manifest.digest))
             for path in paths:
-                self._storage.write(str(manifest.digest).encode(), path)
+                self._point(path, manifest.digest)
         return []
+
+    def _point(self, path: Names, digest: Digest) -> None:
+        """Let the tag at ``path`` name the manifest. ``_tagged`` says so before and, of the one named until now, after."""
+        before = self._folder.read(path, limit=_SHORT)
+        self._folder.touch(self._tagged(digest, path[-1]))
+        self._storage.write(str(digest).encode(), path)
+        if before is not None and before != str(digest).encode():
+            self._untagged(before, path[-1])
 
     def drop_manifest(self, digest: Digest, *, subject: Digest | None) -> bool:
         """Whether there was such a manifest; it, its tags and its place among the referrers are gone now, the tags first."""
         with self._lock:
-            if not self._manifest(digest).exists():
+            if not self._folder.has(self._manifest(digest)):
                 return False
-            for tag in self.tags():
-                if self.resolve(tag) == digest:
-                    _unlink(self._tag(tag))
-            _unlink(self._manifest(digest))
+            *tagged, _ = self._tagged(digest, "")
+            for name in self._folder.listed((*tagged,)):
+                path = (*self._place, "_tags", name)
+                if self._folder.read(path, limit=_SHORT) == str(digest).encode():
+                    self._folder.unlink(path)
+                self._untagged(str(digest).encode(), name)
+            self._folder.unlink(self._manifest(digest))
             if subject is not None:
-                _unlink(self._referrer(subject, digest))
+                self._folder.unlink(self._referrer(subject, digest))
             return True
 
     def drop_tag(self, tag: str) -> bool:
         with self._lock:
-            return _unlink(self._tag(tag))
+            path = self._tag(tag)
+            named = self._folder.read(path, limit=_SHORT)
+            dropped = self._folder.unlink(path)
+            if named is not None:
+                self._untagged(named, path[-1])
+            return dropped
 
     def tags(self) -> list[str]:
         """Sorted by their ASCII."""
-        return sorted(_listed(self._folder / "_tags"))
+        return sorted(filter(_TAG.fullmatch, map(tag_of, self._folder.listed((*self._place, "_tags")))))
+
+    def renew_tags(self) -> None:
+        """Write tags as form 2 does, and ``_tagged`` for each."""
+        place = (*self._place, "_tags")
+        for name in self._folder.listed(place):
+            path = (*place, name if _CASE in name else written(name))
+            if (digest := self._folder.read((*place, name), limit=_SHORT)) is not None:
+                self._folder.touch(self._tagged(Digest.parse(_text(digest)), path[-1]))
+                self._folder.move((*place, name), path)  # onto itself, that is nothing
 
     def referrers(self, subject: Digest) -> list[Digest]:
         """Sorted. Some may have no manifest: a push that was killed."""
-        found = _listed(self._folder / "_referrers" / subject.algorithm / subject.encoded)
-        return sorted(Digest.parse(name.replace("-", ":")) for name in found)
+        *place, _ = self._referrer(subject, subject)
+        return sorted(Digest.parse(name.replace("-", ":")) for name in self._folder.listed((*place,)) if _REFERRER.fullmatch(name))
 
-    def _manifest(self, digest: Digest) -> Path:
-        return self._folder / "_manifests" / digest.algorithm / digest.encoded
+    def _manifest(self, digest: Digest) -> Names:
+        return (*self._place, "_manifests", digest.algorithm, digest.encoded)
 
-    def _referrer(self, subject: Digest, digest: Digest) -> Path:
-        return self._folder / "_referrers" / subject.algorithm / subject.encoded / digest.tag
+    def _referrer(self, subject: Digest, digest: Digest) -> Names:
+        return (*self._place, "_referrers", subject.algorithm, subject.encoded, digest.tag)
 
-    def _tag(self, tag: str) -> Path:
+    def _tagged(self, digest: Digest, name: str) -> Names:
+        return (*self._place, "_tagged", digest.algorithm, digest.encoded, name)
+
+    def _untagged(self, digest: bytes, name: str) -> None:
+        """Forget in ``_tagged`` what is not so any more. What a kill leaves of it is looked at and changes nothing."""
+        place = self._tagged(Digest.parse(_text(digest)), name)
+        self._folder.unlink(place, synced=False)
+        self._folder.remove_empty(place[:-1])
+
+    def _tag(self, tag: str) -> Names:
         checked = Reference(_HOST, self.name, tag).tag
         if not checked:
             raise FormatError("a tag is empty", code=Code.FORMAT_REFERENCE)
-        return self._folder / "_tags" / checked
+        return (*self._place, "_tags", written(checked))
 
 
-class Upload:
-    """A blob on its way in: what came is in a file, and hashed already. It does not outlive the process."""
+def written(tag: str) -> str:
+    """The name of a tag's file, another for each tag also where a file system takes ``V1`` for ``v1`` or drops a last dot.
 
-    def __init__(self, id_: str, repository: str, folder: Path, *, algorithm: str) -> None:
-        self.id = id_
-        self.repository = repository
-        self.path = folder / id_
-        self.size = 0
-        self.touched = time.monotonic()
-        self.busy = threading.Lock()
-        """Held by the one request that writes to it or ends it."""
-        self._algorithm = algorithm
-        self._hash = hashlib.new(algorithm)
-
-    def append(self, chunks: Iterable[bytes | memoryview]) -> None:
-        """Raises whatever ``chunks`` raises; what came before stays."""
-        with self.path.open("r+b") as file:
-            file.seek(self.size)
-            for chunk in chunks:
-                file.write(chunk)
-                self._hash.update(chunk)
-                self.size += len(chunk)
-                self.touched = time.monotonic()
-
-    def digest(self, algorithm: str) -> Digest:
-        """Of all that came; read again only if it was not known at first which algorithm would be asked for."""
-        if algorithm != self._algorithm:
-            with self.path.open("rb") as file:
-                return Digest(algorithm, hashlib.file_digest(file, algorithm).hexdigest())
-        return Digest(algorithm, self._hash.hexdigest())
+    It is the tag in lower case; where that is not all of it, ``+`` and a number in hex follow whose bit N says that
+    character N is a capital. Of 128 characters it makes 161 at most, and names may have 255.
+    """
+    capitals = sum(1 << at for at, character in enumerate(tag) if character.isupper())
+    return f"{tag.lower()}{_CASE}{capitals:x}" if capitals or tag.endswith(".") else tag
 
 
-def _look_at(folder: Path, *, read_only: bool) -> None:
-    marker = folder / _MARKER
+def tag_of(name: str) -> str:
+    """The tag that a file's name is written for, see :func:`written`."""
+    tag, _, capitals = name.partition(_CASE)
+    bits = int(capitals, 16) if re.fullmatch(r"[0-9a-f]{1,32}", capitals, re.ASCII) else 0
+    return "".join(character.upper() if bits >> at & 1 else character for at, character in enumerate(tag))
+
+
+def _text(raw: bytes) -> str:
+    """What a small file says. Raises OSError: the registry wrote ASCII, so the disk did not keep it."""
+    try:
+        return raw.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EIO, "a file is damaged") from error
+
+
+def _parsed(marker: bytes) -> object:
+    return strictjson.loads(marker, limit=_SHORT)
+
+
+def _look_at(folder: Path) -> None:
+    """Make the folder. Raises UsageError where something else is, and leaves that as it is."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", code=Code.USAGE_INPUT)
-    if not marker.exists():
-        if read_only or (folder.exists() and any(each.name != "lock" and _MARKER not in each.name for each in folder.iterdir())):
-            raise UsageError(
-                f"{folder} is not a registry's folder",
-                code=Code.USAGE_INPUT,
-                wanted="a folder that this command made, or an empty one",
-                next="name another folder" if not read_only else "push something into it first, without --read-only",
-            )
-        _make(folder)
+    if os.path.lexists(folder / _MARKER):
         return
-    if strictjson.loads(read_small(marker, limit=1_024, what="the registry's"), limit=1_024) != _FORM:
-        raise UsageError(f"{folder} is a registry of a newer form", code=Code.USAGE_INPUT, next="serve it with the program that made it")
+    if folder.exists() and any(each.name != "lock" and not _UNFINISHED.fullmatch(each.name) for each in folder.iterdir()):
+        raise _none(folder, read_only=False)
+    _make(folder)
 
 
-def _locked(folder: Path, *, read_only: bool) -> int | None:
-    try:
-        lock = os.open(folder / "lock", os.O_CLOEXEC | (os.O_RDONLY if read_only else os.O_RDWR | os.O_CREAT), 0o666)
-    except FileNotFoundError:
+def _none(folder: Path, *, read_only: bool) -> UsageError:
+    return UsageError(
+        f"{folder} is not a registry's folder",
+        code=Code.USAGE_INPUT,
+        wanted="a folder that this command made, or an empty one",
+        next="name another folder" if not read_only else "push something into it first, without --read-only",
+    )
+
+
+def _locked(folder: Folder, *, read_only: bool) -> int | None:
+    lock = folder.lock("lock", make=not read_only)
+    if lock is None:
         return None  # a copy on a medium: nobody can write there
     try:
         fcntl.flock(lock, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -375,7 +446,7 @@ def _locked(folder: Path, *, read_only: bool) -> int | None:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise
         raise TransportError(
-            f"another process serves {folder}", code=Code.DISK_LOCKED, next="end that one, or serve another folder"
+            f"another process serves {folder.path}", code=Code.DISK_LOCKED, next="end that one, or serve another folder"
         ) from error
     return lock
 
@@ -387,25 +458,3 @@ def _make(folder: Path) -> None:
     _make(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
-
-
-def _unlink(path: Path) -> bool:
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    sync_folder(path.parent)
-    return True
-
-
-def _listed(folder: Path) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                yield entry.name
-    except FileNotFoundError:
-        return
-
-
-def _raise(error: OSError) -> None:
-    raise error

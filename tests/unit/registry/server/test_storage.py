@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.server import Server, api, storage
+from bundler.content.registry.server import Server, api, uploads
 from bundler.content.registry.server.storage import Manifest, Storage
 from bundler.errors import Code, TransportError, UsageError
 from bundler.oci.digest import Digest
@@ -38,7 +38,7 @@ def test_a_new_or_empty_folder_becomes_a_registry(tmp_path: Path, made: bool):
     if made:
         folder.mkdir(parents=True)
     Storage(folder).close()
-    assert json.loads((folder / "registry.json").read_text()) == {"version": 1}
+    assert json.loads((folder / "registry.json").read_text()) == {"version": 2}
 
 
 def test_a_folder_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, content: Content):
@@ -56,7 +56,7 @@ def test_a_file_is_no_registry(tmp_path: Path):
         Storage(tmp_path / "file")
 
 
-@pytest.mark.parametrize("form", [b'{"version":2}', b'{"version":1,"more":1}', b"[]"])
+@pytest.mark.parametrize("form", [b'{"version":3}', b'{"version":2,"more":1}', b"[]"])
 def test_a_registry_of_a_newer_form_is_refused(folder: Path, form: bytes):
     Storage(folder).close()
     (folder / "registry.json").write_bytes(form)
@@ -149,7 +149,7 @@ def test_nothing_is_freed_when_a_repository_cannot_be_listed(folder: Path, monke
     before, real = files(folder), os.scandir
 
     def scandir(path: Any) -> Any:
-        if str(path).endswith("_blobs"):
+        if isinstance(path, int) and str(Path(f"/proc/self/fd/{path}").readlink()).endswith("_blobs"):
             raise PermissionError(13, "Permission denied", path)
         return real(path)
 
@@ -175,12 +175,12 @@ def test_reading_frees_nothing(folder: Path):
 
 
 def test_too_many_uploads_are_429_until_old_ones_are_forgotten(client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(storage, "MAX_UPLOADS", 3)
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 3)
     first = [client.upload(REPO) for _ in range(3)]
     refused = client.ask("POST", f"/v2/{REPO}/blobs/uploads/")
     assert (refused.status, refused.code) == (429, "TOOMANYREQUESTS")
     assert int(refused.headers["retry-after"]) > 0
-    monkeypatch.setattr(storage, "FORGOTTEN", 0)
+    monkeypatch.setattr(uploads, "FORGOTTEN", 0)
     client.upload(REPO)
     assert [client.get(where).status for where in first] == [404, 404, 404]
     assert len(list((folder / "uploads").iterdir())) == 1
@@ -301,11 +301,18 @@ class Steps:
 
         return stepped
 
+    def before_creating(self, opening: Callable[..., int]) -> Callable[..., int]:
+        creating = self.before(opening)
+
+        def stepped(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+            return (creating if flags & os.O_CREAT else opening)(path, flags, *arguments, **named)
+
+        return stepped
+
     def patch(self, patch: pytest.MonkeyPatch) -> None:
-        for name in ("replace", "touch", "unlink", "mkdir", "open"):
-            patch.setattr(Path, name, self.before(getattr(Path, name)))
-        patch.setattr(os, "fsync", self.before(os.fsync))
-        patch.setattr(storage, "sync_folder", self.before(storage.sync_folder))
+        for name in ("replace", "unlink", "mkdir", "rmdir", "fsync"):
+            patch.setattr(os, name, self.before(getattr(os, name)))
+        patch.setattr(os, "open", self.before_creating(os.open))
 
 
 class Told:
@@ -394,23 +401,33 @@ def test_killed_at_any_step_it_lost_nothing_and_shows_nothing_half(tmp_path: Pat
 
 
 def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
-    done: list[tuple[str, Path | None]] = []
+    done: list[tuple[str, str]] = []
+    real = {name: getattr(os, name) for name in ("replace", "fsync", "open")}
 
-    def noted(name: str, operation: Callable[..., Any], where: Callable[..., Path | None]) -> Callable[..., Any]:
-        def noting(*arguments: Any, **named: Any) -> Any:
-            done.append((name, where(*arguments)))
-            return operation(*arguments, **named)
+    def lies(descriptor: int) -> str:
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
-        return noting
+    def replace(source: str, name: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        done.append(("name", lies(dst_dir_fd)))
+        real["replace"](source, name, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
-    monkeypatch.setattr(Path, "replace", noted("name", Path.replace, lambda _, path: path.parent))
-    monkeypatch.setattr(Path, "touch", noted("name", Path.touch, lambda path: path.parent))
-    monkeypatch.setattr(os, "fsync", noted("sync", os.fsync, lambda _: None))
-    monkeypatch.setattr(storage, "sync_folder", noted("sync folder", storage.sync_folder, lambda path: path))
+    def fsync(descriptor: int) -> None:
+        done.append(("sync folder" if Path(lies(descriptor)).is_dir() else "sync", lies(descriptor)))
+        real["fsync"](descriptor)
+
+    def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT and dir_fd is not None:
+            done.append(("empty", lies(dir_fd)))
+        descriptor: int = real["open"](path, flags, mode, dir_fd=dir_fd)
+        return descriptor
+
+    for patched in (replace, fsync):
+        monkeypatch.setattr(os, patched.__name__, patched)
+    monkeypatch.setattr(os, "open", opened)
     crossing(folder, content, Told())
-    named = [(at, parent) for at, (name, parent) in enumerate(done) if name == "name" and parent != folder / "uploads"]
+    aside = {str(folder / "uploads"), str(folder)}
+    named = [(at, kind, parent) for at, (kind, parent) in enumerate(done) if kind in {"name", "empty"} and parent not in aside]
     assert len(named) > 20
-    for at, parent in named:
-        content_or_record = parent is not None and not {"_blobs", "_referrers"} & set(parent.parts)
-        assert not content_or_record or done[at - 1] == ("sync", None)
+    for at, kind, parent in named:
+        assert kind == "empty" or [step for step in done[:at] if step != ("sync folder", parent)][-1][0] in {"sync", "sync folder"}
         assert done[at + 1] == ("sync folder", parent)

@@ -61,7 +61,7 @@ def ended(connection: socket.socket) -> bool:
         return True
 
 
-def put(where: str, *headers: str, host: str = "x") -> bytes:
+def put(where: str, *headers: str, host: str = "localhost") -> bytes:
     lines = [f"PUT {where} HTTP/1.1", f"Host: {host}", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
@@ -72,21 +72,22 @@ def put(where: str, *headers: str, host: str = "x") -> bytes:
 def test_a_connection_serves_many_requests(server: Server):
     with connected(server) as connection:
         for _ in range(3):
-            connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answer(connection)[0] == 200
 
 
 def test_requests_may_come_before_their_answers_are_read(server: Server):
     with connected(server) as connection:
         connection.sendall(
-            b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\nHEAD /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"HEAD /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
         assert [answer(connection)[0] for _ in range(2)] == [200, 404]
 
 
 def test_a_request_may_come_in_single_bytes(server: Server):
     with connected(server) as connection:
-        for byte in b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n":
+        for byte in b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n":
             connection.sendall(bytes([byte]))
         assert answer(connection)[0] == 200
 
@@ -94,7 +95,7 @@ def test_a_request_may_come_in_single_bytes(server: Server):
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
 def test_a_client_may_want_one_answer_alone(server: Server, version: str):
     with connected(server) as connection:
-        connection.sendall(f"GET /v2/ {version}\r\n\r\n".encode())
+        connection.sendall(f"GET /v2/ {version}\r\nHost: localhost\r\n\r\n".encode())
         assert answer(connection)[0] == 200
         assert ended(connection)
 
@@ -105,14 +106,14 @@ def test_nagle_never_waits(server: Server):
     began = time.monotonic()
     with connected(server) as connection:
         for _ in range(50):
-            connection.sendall(f"GET /v2/{REPO}/blobs/{Digest.of(b'x')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.sendall(f"GET /v2/{REPO}/blobs/{Digest.of(b'x')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             answer(connection)
     assert time.monotonic() - began < 1.5  # fifty delayed acknowledgements take 2 s
 
 
 def test_an_absolute_target_is_read_as_its_path(server: Server):
     with connected(server) as connection:
-        connection.sendall(b"GET http://registry.example/v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET http://localhost/v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert answer(connection)[0] == 200
 
 
@@ -145,7 +146,7 @@ def test_a_client_that_sends_on_reads_why_it_was_refused(server: Server):
 
 def test_a_small_body_nobody_wants_does_not_end_the_connection(server: Server):
     with connected(server) as connection:
-        connection.sendall(put("/v2/no/such", "Content-Length: 5") + b"hello" + b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(put("/v2/no/such", "Content-Length: 5") + b"hello" + b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert [answer(connection)[0], answer(connection)[0]] == [404, 200]
 
 
@@ -153,7 +154,7 @@ def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server)
     where = f"{client.upload(REPO)}?digest={Digest.of(b'hello world')}"
     with connected(server) as connection:
         connection.sendall(put(where, "Transfer-Encoding: chunked"))
-        connection.sendall(b"5;name=value\r\nhello\r\n6\r\n world\r\n0\r\nTrailer: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"5;name=value\r\nhello\r\n6\r\n world\r\n0\r\nTrailer: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert [answer(connection)[0], answer(connection)[0]] == [201, 200]
 
 
@@ -170,11 +171,12 @@ def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server)
         b"0\r\n" + b"a: b\r\n" * 200,
     ],
 )
-def test_chunks_that_are_none_end_the_connection_and_store_nothing(client: Client, server: Server, chunks: bytes):
+def test_chunks_that_are_none_are_400_and_end_the_connection_and_store_nothing(client: Client, server: Server, chunks: bytes):
     where = client.upload(REPO)
     with connected(server) as connection:
         connection.sendall(put(f"{where}?digest={Digest.of(b'hello')}", "Transfer-Encoding: chunked") + chunks)
-        assert ended(connection)
+        status, headers, _ = answer(connection, until_end=True)
+    assert (status, headers["connection"]) == (400, "close")
     assert client.head(f"/v2/{REPO}/blobs/{Digest.of(b'hello')}").status == 404
 
 
@@ -205,7 +207,7 @@ def test_a_body_that_two_readers_could_frame_in_two_ways_is_refused(server: Serv
 def test_an_upload_that_was_cut_goes_on_where_it_was(client: Client, server: Server):
     where = client.upload(REPO)
     with connected(server) as connection:
-        head = f"PATCH {where} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
+        head = f"PATCH {where} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
         connection.sendall(head + DATA[:300_000])
     came = _settled(lambda: int(client.get(where).headers["range"].removeprefix("0-")) + 1)
     assert 0 < came <= 300_000
@@ -272,7 +274,7 @@ def test_a_head_without_end_ends_the_connection(server: Server):
                 connection.sendall(f"X{n}: {'a' * 2_000}\r\n".encode())
             except OSError:
                 break
-        assert ended(connection)
+        assert answer(connection, until_end=True)[0] == 431
 
 
 def test_a_client_that_says_nothing_is_left(folder: Path):
@@ -308,7 +310,7 @@ def test_a_client_that_reads_too_slowly_is_left(folder: Path):
     with Server(folder, patience=0.5, log=lines.append) as server:
         digest = Client(server.url).blob(REPO, data)
         with connected(server) as connection:
-            connection.sendall(f"GET /v2/{REPO}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.sendall(f"GET /v2/{REPO}/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             give_up = time.monotonic() + 10
             while not any(line.startswith("GET") for line in lines) and time.monotonic() < give_up:
                 time.sleep(0.05)
@@ -323,7 +325,7 @@ def test_more_clients_than_places_take_turns(folder: Path, monkeypatch: pytest.M
     with Server(folder) as server, ExitStack() as stack:
         idle = [stack.enter_context(connected(server)) for _ in range(4)]
         for connection in idle:
-            connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answer(connection)[0] == 200
         began = time.monotonic()
         assert Client(server.url).get("/v2/").status == 200
@@ -375,7 +377,7 @@ def test_it_ends_at_once_although_clients_stay_connected(folder: Path):
     server = Server(folder)
     server.start()
     with connected(server) as connection:
-        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert answer(connection)[0] == 200
         began = time.monotonic()
         server.close()
@@ -438,8 +440,8 @@ def test_the_log_has_a_line_for_each_request_and_no_foreign_bytes(folder: Path):
         while not lines:  # it comes after the answer, on another connection's thread
             time.sleep(0.001)
         with connected(server) as connection:
-            connection.sendall(b"GET /\x1b]0;owned\x07\xe2\x80\xae HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /\x1b]0;owned\x07\xe2\x80\xae HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answer(connection)
     assert re.fullmatch(r"GET /v2/ 200 [0-9.]+s", lines[0])
-    assert re.fullmatch(r"GET /\\x1b\]0;owned\\x07.* 404 [0-9.]+s", lines[1])
+    assert re.fullmatch(r"GET /\\x1b\]0;owned\\x07.* 400 [0-9.]+s", lines[1])
     assert all(line.isascii() and line.isprintable() for line in lines)
