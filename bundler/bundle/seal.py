@@ -523,6 +523,13 @@ def _check_images(images: Sequence[ImageEntry]) -> None:
         raise _refuse("it has no image")
     _no_twice((image.reference for image in images), "images")
     for image in images:
+        if image.reference.names_evidence:  # else a signature could be carried as an image, or an image in place of one
+            raise FormatError(
+                "the seal gives an image the name of evidence",
+                code=Code.FORMAT_REFERENCE,
+                found=image.reference,
+                wanted="a tag that is not ALGORITHM-DIGEST, with or without an ending",
+            )
         if image.reference != image.reference.carried or image.reference.digest not in (None, image.digest):
             raise _refuse(
                 "a reference has a tag and a digest, or another digest than its image", found=image.reference, wanted=image.digest

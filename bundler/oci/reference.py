@@ -13,6 +13,8 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+# The referrers tag schema cuts the digits at 64, and not every client does. Registries that fold case take any case for the same tag.
+_EVIDENCE_TAG = re.compile(r"(?:sha256-[0-9a-f]{64}|sha(?:384|512)-[0-9a-f]{64,})(?:\..*)?", re.ASCII | re.IGNORECASE)
 DOCKER = "docker.io"  # where a name without a host is looked for
 
 
@@ -72,11 +74,24 @@ class Reference:
         """As a bundle names it: with the tag if there is one, else with the digest."""
         return replace(self, digest=None) if self.tag else self
 
+    @property
+    def names_evidence(self) -> bool:
+        """Whether its tag is one under which evidence about another manifest is looked for: no image is called so."""
+        return self.tag is not None and names_evidence(self.tag)
+
     def tagged(self, tag: str) -> "Reference":
         return replace(self, tag=tag, digest=None)
 
     def __str__(self) -> str:
         return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def names_evidence(tag: str) -> bool:
+    """Whether a tag has the shape of ``ALGORITHM-HEX``, alone or with an ending such as ``.sig``.
+
+    These are the tags of distribution-spec, "Referrers Tag Schema" (``sha512-`` and the first 64 digits too), and of cosign.
+    """
+    return _EVIDENCE_TAG.fullmatch(tag) is not None
 
 
 def _names_a_host(text: str) -> bool:

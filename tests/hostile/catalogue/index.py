@@ -136,7 +136,7 @@ sealed(
     "038", "100,000 descriptors of one image", Code.LIMIT_DOCUMENT, lambda index: index | {"manifests": index["manifests"][:1] * 100_000}
 )
 CASES.vector("IDX-039", "one name for two digests", "image-reference-twice")
-CASES.vector("IDX-039", "one name for an image and a signature", "derived-name-of-two")
+CASES.vector("IDX-039", "one name for an image and a signature", "image-reference-evidence")
 
 
 # --- references ---

@@ -395,18 +395,21 @@ def test_nothing_is_listed_twice():  # R5
     ]
     both = [replace(each, asked={**each.asked, "referrers": "found"}) for each in both]
     known = documents_of(content)
-    name = f"{REPOSITORY}:{image.digest.tag}.sig"
-    images = [entry(Reference.parse(text), root, known) for text, root in ((APP, image), (name, sig))]
+    images = [entry(Reference.parse(text), image, known) for text in (APP, f"{REPOSITORY}:v2")]
     listed = json.loads(compose(images, both, known).derived["index.json"])["manifests"]
-    assert [each["digest"] for each in listed] == [str(image.digest), str(sig.digest)]
+    assert [each["digest"] for each in listed] == [str(image.digest), str(image.digest), str(sig.digest)]
 
 
 def test_one_name_for_two_manifests_is_refused():
     content = Content()
     image, other = content.image(), content.image("other")
     content.sig(image.digest, (b"p", b"s"))
+    two = [
+        replace(each, found=(*each.found, Found(other.digest, "sig"))) if each.found else each for each in lookups_in(content, REPOSITORY)
+    ]
+    known = documents_of(content)
     with pytest.raises(FormatError, match="to two manifests") as refused:
-        Bundle.of(content, {APP: image, f"{REPOSITORY}:{image.digest.tag}.sig": other})
+        compose([entry(Reference.parse(APP), image, known)], two, known)
     assert refused.value.code == Code.FORMAT_SEAL
 
 

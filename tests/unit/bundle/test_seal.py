@@ -234,6 +234,8 @@ OTHER = str(digest("other"))
         (image(lambda i: i.update(reference=f"{APP}:v1@{i['digest']}")), Code.FORMAT_SEAL),
         (image(lambda i: i.update(reference=f"{APP}@{OTHER}")), Code.FORMAT_SEAL),
         (image(lambda i: i.update(reference="")), Code.FORMAT_SEAL),
+        (image(lambda i: i.update(reference=f"{APP}:{digest('other').tag}")), Code.FORMAT_REFERENCE),
+        (image(lambda i: i.update(reference=f"{APP}:{digest('other').tag}.sig")), Code.FORMAT_REFERENCE),
         (image(lambda i: i.update(mediaType="application/x-evil")), Code.FORMAT_MEDIA_TYPE),
         (image(lambda i: i.update(mediaType=mediatype.OCI_MANIFEST + "; charset=utf-8")), Code.FORMAT_MEDIA_TYPE),
         (image(lambda i: i.update(platforms=["linux/amd64", "linux/amd64"])), Code.FORMAT_SEAL),
@@ -375,6 +377,7 @@ def test_a_field_that_is_not_known_is_named(raw: bytes):
     ("raw", "words"),
     [
         (payload(lambda p: p.pop("expires")), "the predicate lacks expires"),
+        (image(lambda i: i.update(reference=f"{APP}:{digest('image').tag}.att")), f"the name of evidence: found {APP}:sha256-"),
         (image(lambda i: i.update(reference="alpine")), "not in full: found alpine, wanted docker.io/library/alpine:latest"),
         (document(lambda m: m.update(mode=493)), "members has members that are not known: found mode"),
         (document(lambda m: m.update(kind="script")), "a kind that is not known: found script, wanted layout, index, docker"),

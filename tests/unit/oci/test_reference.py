@@ -1,5 +1,7 @@
 """References, expanded as Docker's grammar expands them (ecosystem.md section 2, row 10; IDX-040 to -053)."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,3 +183,46 @@ def test_a_bundle_names_an_image_by_its_tag_if_it_has_one():
 def test_a_tag_that_is_none_cannot_be_given():
     with pytest.raises(FormatError):
         Reference.parse("r.example/app").tagged("a b")
+
+
+SHA256, SHA512 = Digest.of(b"").tag, Digest.of(b"", algorithm="sha512").tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        pytest.param(SHA256, id="the list of referrers"),
+        *(pytest.param(f"{SHA256}.{form}", id=form) for form in ("sig", "att", "sbom", "anything.at-all_", "")),
+        pytest.param(SHA256.upper(), id="upper case"),
+        pytest.param(f"{SHA256.title()}.SIG", id="both cases"),
+        pytest.param(SHA512[: len("sha512-") + 64], id="sha512, cut as the referrers tag schema cuts it"),
+        pytest.param(f"{SHA512[:120]}.sig", id="sha512, cut elsewhere"),
+        pytest.param(f"sha384-{'a' * 96}", id="sha384"),
+    ],
+)
+def test_a_tag_of_the_shape_of_a_digest_names_evidence(tag: str):
+    reference = Reference(registry="registry.example", path="app", tag=tag)
+    assert reference.names_evidence
+    assert replace(reference, digest=DIGEST).names_evidence
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "v1",
+        SHA256[:-1],
+        f"{SHA256}0",
+        f"{SHA256}-debug",
+        f"v1-{SHA256}",
+        SHA256.replace("-", "_"),
+        SHA256.replace("sha256", "sha1"),
+        f"sha256-{'g' * 64}",
+        SHA512[: len("sha512-") + 63],
+    ],
+)
+def test_any_other_tag_may_be_an_images(tag: str):
+    assert not Reference(registry="registry.example", path="app", tag=tag).names_evidence
+
+
+def test_a_digest_alone_names_no_evidence():
+    assert not Reference.parse(f"registry.example/app@{DIGEST}").names_evidence
