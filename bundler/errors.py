@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar
 
+MAX_QUOTED = 1_000  # characters of one field of an error: two references of the greatest length, a third of a screen
+
 
 class Code(StrEnum):
     """A stable reason code. Scripts compare it; ``docs/reference/reason-codes.md`` lists each with its meaning."""
@@ -197,7 +199,11 @@ class Code(StrEnum):
 
 
 class BundlerError(Exception):
-    """What happened, what was found, what was wanted, and what a person can do next."""
+    """What happened, what was found, what was wanted, and what a person can do next.
+
+    Each of these has at most :data:`MAX_QUOTED` characters: what is longer is shortened here, whoever raises, for names and
+    values in foreign documents may have millions.
+    """
 
     exit: ClassVar[int] = 1
     default: ClassVar[Code] = Code.INTERNAL
@@ -211,12 +217,12 @@ class BundlerError(Exception):
         wanted: object = None,
         next: str | None = None,  # noqa: A002 - the word of the JSON contract
     ) -> None:
-        self.what = what
+        self.what = shortened(what)
         self.code = code or self.default
-        self.found = None if found is None else str(found)
-        self.wanted = None if wanted is None else str(wanted)
-        self.next = next
-        super().__init__(what)
+        self.found = None if found is None else shortened(str(found))
+        self.wanted = None if wanted is None else shortened(str(wanted))
+        self.next = None if next is None else shortened(next)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         parts = [f"found {self.found}"] if self.found is not None else []
@@ -271,6 +277,15 @@ class ConflictError(BundlerError):
 
     exit = 8
     default = Code.NAME_CONFLICT
+
+
+def shortened(text: str) -> str:
+    """``text`` in at most :data:`MAX_QUOTED` characters: where there are more, its beginning, how many are missing, its end."""
+    if len(text) <= MAX_QUOTED:
+        return text
+    kept = MAX_QUOTED - 50  # the words below, and a number that any text of this machine's memory has
+    missing = f" [{len(text) - kept} more characters] "
+    return text[: kept - 100] + missing + text[-100:]
 
 
 @contextmanager
