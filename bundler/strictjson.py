@@ -30,6 +30,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPELT_CONTROL = re.compile(r"\\(?:[bf]|u00[01])")
 _SPELT_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_STEPS = {"[": 1, "{": 1, "": 0, "]": -1, "}": -1}
 _SPACE = re.compile(r"[ \t\n\r]*+")
 
 
@@ -170,6 +171,8 @@ class _Pieces:
 
     def _next(self) -> str:
         """The next character that is not white space; nothing at the end."""
+        if (character := self._text[self._at : self._at + 1]) > " ":
+            return character  # as almost always
         found = _SPACE.match(self._text, self._at)
         assert found  # it matches nothing, too
         self._at = found.end()
@@ -195,7 +198,7 @@ def _check_shape(text: str, depth: int, *, items: int | None = None) -> None:
         raise FormatError("JSON has too many values for its size", code=Code.LIMIT_DOCUMENT, found=f"{units} in {len(text)} characters")
     level, began = 0, 0
     for match in _TO_BRACKET.finditer(text):
-        step = {"[": 1, "{": 1, "": 0}.get(match[1], -1)
+        step = _STEPS[match[1]]
         if level == items and match.end() - began > MAX_ITEM:
             raise FormatError("JSON has too long an item in a list", code=Code.LIMIT_DOCUMENT, wanted=f"at most {MAX_ITEM} characters")
         level += step

@@ -354,23 +354,23 @@ class _Listed:
     def read(cls, files: Files) -> Self:
         """What the layout of these files lists, entry by entry. Raises FormatError (``format.*``, ``limit.document``)."""
         raw = _raw_index(files)
-        index = strictjson.loads_by_items(raw, limit=MAX_INDEX, lists={("manifests",): Descriptor.from_json})
+        index = strictjson.loads_by_items(raw, limit=MAX_INDEX, lists={("manifests",): _listed})
         return cls._of(_checked(index)["manifests"])
 
     @classmethod
     def of(cls, index: Mapping[str, Any]) -> Self:
-        return cls._of(map(Descriptor.from_json, index["manifests"]))
+        return cls._of(map(_listed, index["manifests"]))
 
     @classmethod
     def _of(cls, parsed: Iterable[Descriptor]) -> Self:
         """Of media types that are no manifest's or index's there is nothing to say (image-layout.md, "index.json file")."""
-        entries = tuple(_entry_of(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
+        entries = tuple(Entry(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
         by_name: dict[str, dict[Digest, Entry]] = {}
         by_digest: dict[Digest, Entry] = {}
         by_kind: dict[str, list[Entry]] = {}
         for entry in entries:
             by_digest.setdefault(entry.descriptor.digest, entry)
-            for name in entry.names:
+            for name in entry.names if entry.descriptor.annotations else ():
                 by_name.setdefault(name, {}).setdefault(entry.descriptor.digest, entry)
             if kind := entry.descriptor.annotations.get(_KIND):
                 by_kind.setdefault(kind, []).append(entry)
@@ -384,10 +384,12 @@ class _Listed:
         return entries
 
 
-def _entry_of(descriptor: Descriptor) -> Entry:
-    """The entry, once its names and annotations are of a size that can be kept and shown."""
-    entry = Entry(descriptor)
-    longest = max(map(len, entry.names), default=0)
+def _listed(value: Any) -> Descriptor:
+    """What an entry says, once its names and annotations are of a size that can be kept and shown."""
+    descriptor = Descriptor.from_json(value)
+    if not descriptor.annotations:
+        return descriptor
+    longest = max(len(descriptor.annotations.get(annotation, "")) for annotation in (CONTAINERD_NAME, REF_NAME))
     if longest > MAX_NAME:
         raise FormatError(
             "index.json has too long a name", code=Code.LIMIT_DOCUMENT, found=longest, wanted=f"at most {MAX_NAME} characters"
@@ -400,7 +402,7 @@ def _entry_of(descriptor: Descriptor) -> Entry:
             found=annotations,
             wanted=f"at most {MAX_ANNOTATIONS} characters",
         )
-    return entry
+    return descriptor
 
 
 def _is_evidence(entry: Entry, document: Document | None) -> bool:
