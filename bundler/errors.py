@@ -77,13 +77,13 @@ class Code(StrEnum):
     LIMIT_EVIDENCE = "limit.evidence", "an attestation or signature above its limit, carried but not judged"
     LIMIT_SIGNATURE = "limit.signature", "a signature with more certificates, entries, timestamps or subjects than the limit"
     LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
-    LIMIT_ARCHIVE = "limit.archive", "an archive with more members, or far more bytes inside than outside, than the limit"
+    LIMIT_ARCHIVE = "limit.archive", "an archive with more members, blocks or padding, or far more bytes inside than outside, than the limit"
 
     CONTENT_DIGEST = "content.digest", "bytes whose digest is not the one they were described by"
     CONTENT_SIZE = "content.size", "bytes whose length is not the one they were described by"
     CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
     CONTENT_MISSING = "content.missing", "something that an image of the bundle needs and that the bundle does not hold"
-    CONTENT_FRAME = "content.frame", "a zstd frame that does not decompress or whose checksum is wrong"
+    CONTENT_FRAME = "content.frame", "a zstd frame or gzip member that does not decompress, or whose checksum or size is wrong"
 
     SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
     SEAL_STREAM = "seal.stream", "the keys that sealed the bundle may not seal this stream"

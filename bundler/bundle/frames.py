@@ -18,6 +18,7 @@ GROUP = 1 << 20  # small members of one image share a frame; reading one of them
 FRAME = 2 << 20  # writer and reader hold some ten of these, and their frames, at a time: measured by scripts/memory
 MAX_WINDOW = 8 << 20  # what every decoder takes (RFC 8878, section 3.1.1.1.2)
 MAX_FRAMES = 1 << 27  # the seekable format's
+MAX_BLOCKS = 1 << 22  # of a file that others wrote: one of 512 GiB has as many of the usual size; to walk them takes seconds
 
 _LEVEL = 3  # its window is 2 MiB
 _FASTEST = -100  # every block is stored as it is
@@ -25,6 +26,8 @@ _SAMPLE = 64 << 10
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 _MAX_BLOCK = 128 << 10
+_SKIPPABLE = b"\x2a\x4d\x18"  # behind a byte of 0x50 to 0x5f
+_HEADS = 4 << 10  # bytes read at once to find the next blocks: of long ones there is one in it, of short ones many
 _TABLE_HEAD = struct.Struct("<4sI")
 _TABLE_ENTRY = struct.Struct("<II")
 _TABLE_FOOT = struct.Struct("<IB4s")
@@ -110,6 +113,52 @@ def beginning(data: bytes, size: int) -> bytes:
             return reader.read(size)
     except zstandard.ZstdError:
         return b""
+
+
+def check_frames(read: Read, size: int, *, what: str) -> None:
+    """Walk the frames of a file of ``size`` bytes that others wrote: libzstd ends without a word where the file ends within one.
+
+    ``read`` gives fewer bytes at the end of the file. Raises IntegrityError (``content.truncated``, ``content.frame`` for what is
+    neither a frame nor skippable), FormatError (``limit.archive``) for more than :data:`MAX_BLOCKS` blocks.
+    """
+    at, blocks = 0, 0
+    while at < size:
+        head = read(at, 8)
+        if len(head) < 8:  # neither kind is shorter (RFC 8878, section 3.1)
+            raise _cut(what, size)
+        if head[0] & 0xF0 == 0x50 and head[1:4] == _SKIPPABLE:
+            at += 8 + int.from_bytes(head[4:], "little")
+            continue
+        if head[:4] != MAGIC:
+            raise IntegrityError(f"{what} goes on with what is not a frame", code=Code.CONTENT_FRAME, found=f"{head[:4].hex(' ')} at {at}")
+        single, content, dictionary = head[4] & 0x20, head[4] >> 6, head[4] & 3
+        at += 5 + (0 if single else 1) + (0, 1, 2, 4)[dictionary] + (1 if single and not content else (0, 2, 4, 8)[content])
+        for after in _blocks(read, at, what=what, size=size):
+            at, blocks = after, blocks + 1
+            if blocks > MAX_BLOCKS:
+                raise FormatError(f"{what} has too many blocks", code=Code.LIMIT_ARCHIVE, wanted=f"at most {MAX_BLOCKS}")
+        at += 4 if head[4] & 4 else 0
+    if at > size:
+        raise _cut(what, size)
+
+
+def _blocks(read: Read, at: int, *, what: str, size: int) -> Iterator[int]:
+    """Where each block of a frame ends, the first of which begins at ``at`` (RFC 8878, section 3.1.1.2)."""
+    window, start, last = b"", at, 0
+    while not last:
+        if at + 3 > start + len(window):
+            window, start = read(at, _HEADS), at
+        head = window[at - start : at - start + 3]
+        if len(head) < 3:
+            raise _cut(what, size)
+        block = int.from_bytes(head, "little")
+        last, kind, length = block & 1, block >> 1 & 3, block >> 3
+        at += 3 + (1 if kind == 1 else length)
+        yield at
+
+
+def _cut(what: str, size: int) -> IntegrityError:
+    return IntegrityError(f"{what} ends within a frame", code=Code.CONTENT_TRUNCATED, found=f"{size} bytes", next="copy it again")
 
 
 def table(sizes: Iterable[tuple[int, int]]) -> bytes:
