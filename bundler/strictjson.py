@@ -15,7 +15,6 @@ from bundler.errors import Code, FormatError
 
 MAX_DEPTH = 16  # no OCI or Sigstore document nests deeper than 9
 MAX_PREDICATE_DEPTH = 128  # SBOM predicates nest with the dependencies they describe
-MAX_ITEM = 4 << 20  # what a registry takes of a manifest or index, and what is said of one is not longer
 _DIGITS = 19  # what fits 64 bits
 
 # Values can take thirty times the memory of their text. A list, string or number takes up to 64 bytes, an object three times
@@ -63,18 +62,18 @@ def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
     return value
 
 
-def loads_by_items(raw: bytes, *, limit: int, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
+def loads_by_items(raw: bytes, *, limit: int, longest: int, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
     """As :func:`loads`, for documents that are a few very long lists: these never stand in memory as values of JSON.
 
     ``lists`` are their places, each as the names that lead there, all equally deep, with what reads an item. A list in such a
     place becomes the tuple of what was read, item by item; something else there is a value as ever. No item, nor anything else
-    as deep, has more than :data:`MAX_ITEM` characters.
+    as deep, has more than ``longest`` bytes.
 
     Raises as :func:`loads`, and what reading an item raises.
     """
     text = _decoded(raw, limit=limit)
     [depth] = {len(path) for path in lists}
-    _check_shape(text, MAX_DEPTH, items=depth + 2)
+    _check_shape(text, MAX_DEPTH, items=depth + 2, longest=longest)
     return _Pieces(text, lists).document()
 
 
@@ -191,7 +190,7 @@ class _Pieces:
         return FormatError("JSON is not well-formed", code=Code.FORMAT_JSON, found=f"{what} at character {self._at}")
 
 
-def _check_shape(text: str, depth: int, *, items: int | None = None) -> None:
+def _check_shape(text: str, depth: int, *, items: int | None = None, longest: int = 0) -> None:
     """How much it is, how deep it is nested, and how long what is nested ``items`` deep is, before any of it is parsed."""
     units = 3 * text.count("{") + text.count("[") + text.count(",")  # with those in strings, of which there are few
     if units > max(_FREE_UNITS, len(text) // _TEXT_OF_A_UNIT):
@@ -199,8 +198,8 @@ def _check_shape(text: str, depth: int, *, items: int | None = None) -> None:
     level, began = 0, 0
     for match in _TO_BRACKET.finditer(text):
         step = _STEPS[match[1]]
-        if level == items and match.end() - began > MAX_ITEM:
-            raise FormatError("JSON has too long an item in a list", code=Code.LIMIT_DOCUMENT, wanted=f"at most {MAX_ITEM} characters")
+        if level == items and 4 * (match.end() - began) > longest and len(text[began : match.end()].encode()) > longest:
+            raise FormatError("JSON has too long an item in a list", code=Code.LIMIT_DOCUMENT, wanted=f"at most {longest} bytes")
         level += step
         if level == items and step == 1:
             began = match.end()

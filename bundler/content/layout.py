@@ -22,8 +22,7 @@ from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference, names_evidence
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
-MAX_NAME = 1 << 10  # characters: references have 456 at most, and names that are none should fit a line
-MAX_ANNOTATIONS = 256 << 10  # characters of an entry's: as many as Kubernetes lets an object have; those of cosign take 20 KiB
+MAX_ENTRY = 8 << 20  # bytes: a descriptor may embed a manifest of 4 MiB (image-spec, descriptor.md, "data"), in base64
 MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
 _SHOWN = 20  # names that fit a message
 
@@ -354,12 +353,12 @@ class _Listed:
     def read(cls, files: Files) -> Self:
         """What the layout of these files lists, entry by entry. Raises FormatError (``format.*``, ``limit.document``)."""
         raw = _raw_index(files)
-        index = strictjson.loads_by_items(raw, limit=MAX_INDEX, lists={("manifests",): _listed})
+        index = strictjson.loads_by_items(raw, limit=MAX_INDEX, longest=MAX_ENTRY, lists={("manifests",): Descriptor.from_json})
         return cls._of(_checked(index)["manifests"])
 
     @classmethod
     def of(cls, index: Mapping[str, Any]) -> Self:
-        return cls._of(map(_listed, index["manifests"]))
+        return cls._of(map(Descriptor.from_json, index["manifests"]))
 
     @classmethod
     def _of(cls, parsed: Iterable[Descriptor]) -> Self:
@@ -382,27 +381,6 @@ class _Listed:
         for entry in self.entries:
             entries.setdefault(entry.descriptor.digest, []).append(entry)
         return entries
-
-
-def _listed(value: Any) -> Descriptor:
-    """What an entry says, once its names and annotations are of a size that can be kept and shown."""
-    descriptor = Descriptor.from_json(value)
-    if not descriptor.annotations:
-        return descriptor
-    longest = max(len(descriptor.annotations.get(annotation, "")) for annotation in (CONTAINERD_NAME, REF_NAME))
-    if longest > MAX_NAME:
-        raise FormatError(
-            "index.json has too long a name", code=Code.LIMIT_DOCUMENT, found=longest, wanted=f"at most {MAX_NAME} characters"
-        )
-    annotations = sum(len(name) + len(value) for name, value in descriptor.annotations.items())
-    if annotations > MAX_ANNOTATIONS:
-        raise FormatError(
-            "index.json has too long annotations",
-            code=Code.LIMIT_DOCUMENT,
-            found=annotations,
-            wanted=f"at most {MAX_ANNOTATIONS} characters",
-        )
-    return descriptor
 
 
 def _is_evidence(entry: Entry, document: Document | None) -> bool:

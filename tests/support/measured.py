@@ -7,7 +7,6 @@ assert ran.peak < 128 * MIB
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +26,21 @@ class Measured(Ran):
     """Of a processor, the system's work for it counted too: other processes do not change it much."""
 
 
+_WATCH = """
+import os, sys
+process = os.posix_spawn(sys.executable, [sys.executable, "-m", "bundler", *sys.argv[2:]], os.environ)
+_, status, usage = os.wait4(process, 0)
+os.write(int(sys.argv[1]), f"{usage.ru_maxrss << 10} {usage.ru_utime + usage.ru_stime}".encode())
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def measured(*words: object) -> Measured:
-    """``oci-bundler`` with these words."""
-    command = [sys.executable, "-m", "bundler", *map(str, words)]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        said = [stream.read().decode() for stream in (out, err)]
-    return Measured(process.returncode, *said, peak=usage.ru_maxrss << 10, seconds=usage.ru_utime + usage.ru_stime)
+    """``oci-bundler`` with these words, begun by a small process: one that is begun counts the memory of who began it as its own."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", _WATCH, str(writing), *map(str, words)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[writing], check=False)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        peak, seconds = told.read().split()
+    return Measured(ran.returncode, ran.stdout, ran.stderr, peak=int(peak), seconds=float(seconds))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bundler import strictjson
-from bundler.content.layout import CONTAINERD_NAME, MAX_ANNOTATIONS, MAX_NAME, REF_NAME, Layout
+from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
 from bundler.content.store import Sink
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError, UsageError
 from bundler.oci import mediatype
@@ -340,27 +340,29 @@ def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content)
     assert layout.kept("sig", other.digest) is layout.kept("att", image.digest) is None
 
 
-@pytest.mark.parametrize(
-    ("annotations", "fits"),
-    [
-        ({REF_NAME: "x" * MAX_NAME}, True),
-        ({REF_NAME: "x" * (MAX_NAME + 1)}, False),
-        ({CONTAINERD_NAME: "x" * (MAX_NAME + 1)}, False),
-        ({"kind": "x" * (MAX_ANNOTATIONS - 4)}, True),
-        ({"other": "x" * (MAX_ANNOTATIONS - 4)}, False),
-        ({"x" * (MAX_ANNOTATIONS + 1): ""}, False),
-        ({f"{number:05}": "x" * 95 for number in range(MAX_ANNOTATIONS // 100 + 1)}, False),
-    ],
-)
-def test_names_and_annotations_in_the_index_are_bounded(content: Content, annotations: dict[str, str], fits: bool):
-    files = listing(content, [content.image().descriptor.to_json() | {"annotations": annotations}])
-    if fits:
-        assert len(Layout(files).entries) == 1
-        return
-    with pytest.raises(FormatError, match=r"index\.json has too long") as refused:
-        Layout(files)
+@pytest.mark.parametrize("where", ["annotations", "data"])
+def test_an_entry_has_at_most_8_mib(content: Content, where: str):
+    image = content.image()
+
+    def layout(length: int) -> Layout:
+        text = "x" * length
+        told = {"annotations": {REF_NAME: text}} if where == "annotations" else {"annotations": {}, "other": text}
+        return Layout(listing(content, [image.descriptor.to_json() | told]))
+
+    assert len(layout(8 * MIB - 1000).entries) == 1
+    with pytest.raises(FormatError, match="too long an item") as refused:
+        layout(8 * MIB)
     assert refused.value.code == Code.LIMIT_DOCUMENT
-    assert len(str(refused.value)) < 200
+
+
+def test_a_very_long_name_is_quoted_in_few_words(content: Content):
+    image = content.image()
+    names = ["x" * (4 * MIB), "\N{GRINNING FACE}" * (MIB // 2)]
+    layout = Layout(listing(content, [image.descriptor.to_json() | {"annotations": {REF_NAME: name}} for name in names]))
+    for asked in (*names, "y" * MIB):
+        with pytest.raises(IncompleteError) as missing:
+            layout.image(f"{asked}y")
+        assert len(str(missing.value)) < 2500
 
 
 @pytest.mark.parametrize("character", ["x", "\N{GRINNING FACE}", '\\"'])

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler import strictjson
 from bundler.errors import Code, FormatError
 from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads, loads_by_items
 
@@ -367,8 +366,8 @@ JSON = st.recursive(
 PLACES = [[()], [("long",), ("a",)], [("a", "long"), ("long", "a")]]
 
 
-def by_items(raw: bytes, places: Sequence[tuple[str, ...]], read: Callable[[Any], Any] = lambda item: item) -> Any:
-    return loads_by_items(raw, limit=1000, lists=dict.fromkeys(places, read))
+def by_items(raw: bytes, places: Sequence[tuple[str, ...]], read: Callable[[Any], Any] = lambda item: item, *, longest: int = 1000) -> Any:
+    return loads_by_items(raw, limit=1000, longest=longest, lists=dict.fromkeys(places, read))
 
 
 def with_tuples(value: Any, places: Sequence[tuple[str, ...]], path: tuple[str, ...] = ()) -> Any:
@@ -416,12 +415,19 @@ def test_by_items_what_is_not_strict_is_refused(places: list[tuple[str, ...]], t
     assert outcome(lambda: by_items(text.encode(), places)) == Code.FORMAT_JSON
 
 
-@pytest.mark.parametrize("long", ['"' + "x" * 30 + '"', "[1,2,3,4,5,6,7,8,9,0,1,2]", '{"x":{"y":"0123456789012"}}'])
-def test_an_item_that_is_too_long_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch, long: str):
-    monkeypatch.setattr(strictjson, "MAX_ITEM", 24)
+@pytest.mark.parametrize(
+    "long",
+    [
+        '"' + "x" * 30 + '"',
+        "[1,2,3,4,5,6,7,8,9,0,1,2]",
+        '"\N{GRINNING FACE}1234567\N{GRINNING FACE}1234567"',
+        '{"x":{"y":"0123456789012"}}',
+    ],
+)
+def test_an_item_that_is_too_long_is_refused_before_it_is_parsed(long: str):
     read = list[Any]()
     text = '{"a":{"long":[[1],{"x":2},[' + long + "]]}}"
-    assert outcome(lambda: by_items(text.encode(), PLACES[2], read.append)) == Code.LIMIT_DOCUMENT
+    assert outcome(lambda: by_items(text.encode(), PLACES[2], read.append, longest=24)) == Code.LIMIT_DOCUMENT
     assert read == []
 
 
@@ -435,7 +441,7 @@ def test_an_item_is_read_before_the_next_one_is():
 def test_a_long_list_takes_no_more_than_what_is_read_of_it():
     raw = b'{"long":[' + b'{"name":"01234567890123456789","more":[]},' * 100_000 + b"{}]}"
     tracemalloc.start()
-    found = loads_by_items(raw, limit=len(raw), lists={("long",): len})
+    found = loads_by_items(raw, limit=len(raw), longest=100, lists={("long",): len})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(found["long"]) == 100_001
