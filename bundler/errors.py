@@ -71,13 +71,16 @@ class Code(StrEnum):
     FORMAT_UNLISTED = "format.unlisted", "a member that the seal does not list, or not in this place"
     FORMAT_DERIVED = "format.derived", "oci-layout, index.json or manifest.json is not what the seal and the manifests make it"
 
-    LIMIT_SEAL = "limit.seal", "a seal above 256 MiB"
+    LIMIT_SEAL = "limit.seal", "a seal above 32 MiB or another of its limits, or above 8 MiB where it is read unverified"
     LIMIT_DOCUMENT = "limit.document", "a manifest, index or list above its limit"
     LIMIT_DEPTH = "limit.depth", "indexes or evidence nested deeper than the limit"
     LIMIT_EVIDENCE = "limit.evidence", "an attestation or signature above its limit, carried but not judged"
     LIMIT_SIGNATURE = "limit.signature", "a signature with more certificates, entries, timestamps or subjects than the limit"
     LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
-    LIMIT_ARCHIVE = "limit.archive", "an archive with more members, blocks or padding, or far more bytes inside than outside, than the limit"
+    LIMIT_ARCHIVE = (
+        "limit.archive",
+        "an archive with more members, blocks or padding, or far more bytes inside than outside, than the limit",
+    )
 
     CONTENT_DIGEST = "content.digest", "bytes whose digest is not the one they were described by"
     CONTENT_SIZE = "content.size", "bytes whose length is not the one they were described by"
