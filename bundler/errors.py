@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar
 
+MAX_QUOTED = 1_000  # characters of one field of an error: two references of the greatest length, a third of a screen
+
 
 class Code(StrEnum):
     """A stable reason code. Scripts compare it; ``docs/reference/reason-codes.md`` lists each with its meaning."""
@@ -69,7 +71,7 @@ class Code(StrEnum):
     FORMAT_UNLISTED = "format.unlisted", "a member that the seal does not list, or not in this place"
     FORMAT_DERIVED = "format.derived", "oci-layout, index.json or manifest.json is not what the seal and the manifests make it"
 
-    LIMIT_SEAL = "limit.seal", "a seal above 256 MiB"
+    LIMIT_SEAL = "limit.seal", "a seal above 32 MiB or another of its limits, or above 8 MiB where it is read unverified"
     LIMIT_DOCUMENT = "limit.document", "a manifest, index or list above its limit"
     LIMIT_DEPTH = "limit.depth", "indexes or evidence nested deeper than the limit"
     LIMIT_EVIDENCE = "limit.evidence", "evidence above a limit, of its size or of what judging one image may take: carried, not judged"
@@ -78,13 +80,16 @@ class Code(StrEnum):
         "a signature with more certificates, entries, timestamps or subjects, or with longer names, than the limit",
     )
     LIMIT_ANSWER = "limit.answer", "an answer of a registry above its limit"
-    LIMIT_ARCHIVE = "limit.archive", "an archive with more members, or far more bytes inside than outside, than the limit"
+    LIMIT_ARCHIVE = (
+        "limit.archive",
+        "an archive with more members, blocks or padding, or far more bytes inside than outside, than the limit",
+    )
 
     CONTENT_DIGEST = "content.digest", "bytes whose digest is not the one they were described by"
     CONTENT_SIZE = "content.size", "bytes whose length is not the one they were described by"
     CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
     CONTENT_MISSING = "content.missing", "something that an image of the bundle needs and that the bundle does not hold"
-    CONTENT_FRAME = "content.frame", "a zstd frame that does not decompress or whose checksum is wrong"
+    CONTENT_FRAME = "content.frame", "a zstd frame or gzip member that does not decompress, or whose checksum or size is wrong"
 
     SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
     SEAL_STREAM = "seal.stream", "the keys that sealed the bundle may not seal this stream"
@@ -201,7 +206,11 @@ class Code(StrEnum):
 
 
 class BundlerError(Exception):
-    """What happened, what was found, what was wanted, and what a person can do next."""
+    """What happened, what was found, what was wanted, and what a person can do next.
+
+    Each of these has at most :data:`MAX_QUOTED` characters: what is longer is shortened here, whoever raises, for names and
+    values in foreign documents may have millions.
+    """
 
     exit: ClassVar[int] = 1
     default: ClassVar[Code] = Code.INTERNAL
@@ -215,12 +224,12 @@ class BundlerError(Exception):
         wanted: object = None,
         next: str | None = None,  # noqa: A002 - the word of the JSON contract
     ) -> None:
-        self.what = what
+        self.what = shortened(what)
         self.code = code or self.default
-        self.found = None if found is None else str(found)
-        self.wanted = None if wanted is None else str(wanted)
-        self.next = next
-        super().__init__(what)
+        self.found = None if found is None else shortened(str(found))
+        self.wanted = None if wanted is None else shortened(str(wanted))
+        self.next = None if next is None else shortened(next)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         parts = [f"found {self.found}"] if self.found is not None else []
@@ -275,6 +284,15 @@ class ConflictError(BundlerError):
 
     exit = 8
     default = Code.NAME_CONFLICT
+
+
+def shortened(text: str) -> str:
+    """``text`` in at most :data:`MAX_QUOTED` characters: where there are more, its beginning, how many are missing, its end."""
+    if len(text) <= MAX_QUOTED:
+        return text
+    kept = MAX_QUOTED - 50  # the words below, and a number that any text of this machine's memory has
+    missing = f" [{len(text) - kept} more characters] "
+    return text[: kept - 100] + missing + text[-100:]
 
 
 @contextmanager

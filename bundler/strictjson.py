@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any, NoReturn
 
 from bundler.errors import Code, FormatError
@@ -29,6 +29,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPELT_CONTROL = re.compile(r"\\(?:[bf]|u00[01])")
 _SPELT_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_STEPS = {"[": 1, "{": 1, "": 0, "]": -1, "}": -1}
+_SPACE = re.compile(r"[ \t\n\r]*+")
 
 
 def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
@@ -39,12 +41,7 @@ def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
 
     Raises FormatError (``format.json``, ``limit.document``).
     """
-    if len(raw) > limit:
-        raise FormatError("JSON is over its limit", code=Code.LIMIT_DOCUMENT, found=f"{len(raw)} bytes", wanted=f"at most {limit}")
-    try:
-        text = raw.decode("utf-8", "strict")
-    except UnicodeDecodeError as error:
-        _refuse("is not UTF-8", error)
+    text = _decoded(raw, limit=limit)
     _check_shape(text, MAX_PREDICATE_DEPTH if predicate else MAX_DEPTH)
     try:
         value = json.loads(
@@ -65,6 +62,21 @@ def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
     return value
 
 
+def loads_by_items(raw: bytes, *, limit: int, longest: int, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
+    """As :func:`loads`, for documents that are a few very long lists: these never stand in memory as values of JSON.
+
+    ``lists`` are their places, each as the names that lead there, all equally deep, with what reads an item. A list in such a
+    place becomes the tuple of what was read, item by item; something else there is a value as ever. No item, nor anything else
+    as deep, has more than ``longest`` bytes.
+
+    Raises as :func:`loads`, and what reading an item raises.
+    """
+    text = _decoded(raw, limit=limit)
+    [depth] = {len(path) for path in lists}
+    _check_shape(text, MAX_DEPTH, items=depth + 2, longest=longest)
+    return _Pieces(text, lists).document()
+
+
 def dumps(value: Any) -> bytes:
     """The one spelling of ``value``: names sorted, no spaces, ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
@@ -82,14 +94,115 @@ def check_names(members: Mapping[str, Any], known: Set[str]) -> None:
                 raise FormatError("JSON has a name in another case", code=Code.FORMAT_JSON, found=_shown(name), wanted=wanted)
 
 
-def _check_shape(text: str, depth: int) -> None:
-    """How much it is, and how deep it is nested, before any of it is parsed."""
+def _decoded(raw: bytes, *, limit: int) -> str:
+    if len(raw) > limit:
+        raise FormatError("JSON is over its limit", code=Code.LIMIT_DOCUMENT, found=f"{len(raw)} bytes", wanted=f"at most {limit}")
+    try:
+        return raw.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        _refuse("is not UTF-8", error)
+
+
+class _Pieces:
+    """The objects that lead to long lists, and these, read here; each piece in them is left to the parser of the library."""
+
+    def __init__(self, text: str, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> None:
+        self._text, self._at = text, 0
+        self._lists = lists
+        self._above = {path[:length] for path in lists for length in range(len(path))}
+        self._checks = [
+            (refused, what)
+            for spelt, refused, what in (
+                (_SPELT_SURROGATE, _SURROGATE, "a string that is not Unicode text"),
+                (_SPELT_CONTROL, _CONTROL, "a control character"),
+            )
+            if spelt.search(text)
+        ]
+
+    def document(self) -> Any:
+        value = self._value(())
+        if self._next() != "":
+            raise self._misshapen("more data")
+        return value
+
+    def _value(self, path: tuple[str, ...]) -> Any:
+        if path in self._lists and self._next() == "[":
+            return tuple(map(self._lists[path], self._items()))
+        if path in self._above and self._next() == "{":
+            return self._members(path)
+        return self._decoded()
+
+    def _items(self) -> Iterator[Any]:
+        self._at += 1
+        if self._took("]"):
+            return
+        yield self._decoded()
+        while not self._took("]"):
+            self._take(",")
+            yield self._decoded()
+
+    def _members(self, path: tuple[str, ...]) -> dict[str, Any]:
+        self._at += 1
+        if self._took("}"):
+            return {}
+        members = [self._member(path)]
+        while not self._took("}"):
+            self._take(",")
+            members.append(self._member(path))
+        return _object(members)
+
+    def _member(self, path: tuple[str, ...]) -> tuple[str, Any]:
+        if self._next() != '"':
+            raise self._misshapen("no name")
+        name = self._decoded()
+        self._take(":")
+        return name, self._value((*path, name))
+
+    def _decoded(self) -> Any:
+        self._next()
+        try:
+            value, self._at = _DECODER.raw_decode(self._text, self._at)
+        except (ValueError, RecursionError) as error:
+            _refuse("is not well-formed", error)
+        for refused, what in self._checks:
+            _check_strings(value, refused, what)
+        return value
+
+    def _next(self) -> str:
+        """The next character that is not white space; nothing at the end."""
+        if (character := self._text[self._at : self._at + 1]) > " ":
+            return character  # as almost always
+        found = _SPACE.match(self._text, self._at)
+        assert found  # it matches nothing, too
+        self._at = found.end()
+        return self._text[self._at : self._at + 1]
+
+    def _took(self, character: str) -> bool:
+        took = self._next() == character
+        self._at += took
+        return took
+
+    def _take(self, character: str) -> None:
+        if not self._took(character):
+            raise self._misshapen(f"no {character}")
+
+    def _misshapen(self, what: str) -> FormatError:
+        return FormatError("JSON is not well-formed", code=Code.FORMAT_JSON, found=f"{what} at character {self._at}")
+
+
+def _check_shape(text: str, depth: int, *, items: int | None = None, longest: int = 0) -> None:
+    """How much it is, how deep it is nested, and how long what is nested ``items`` deep is, before any of it is parsed."""
     units = 3 * text.count("{") + text.count("[") + text.count(",")  # with those in strings, of which there are few
     if units > max(_FREE_UNITS, len(text) // _TEXT_OF_A_UNIT):
         raise FormatError("JSON has too many values for its size", code=Code.LIMIT_DOCUMENT, found=f"{units} in {len(text)} characters")
-    level = 0
+    level, began = 0, 0
     for match in _TO_BRACKET.finditer(text):
-        level += {"[": 1, "{": 1, "": 0}.get(match[1], -1)
+        step = _STEPS[match[1]]
+        if level == items and 4 * (match.end() - began) > longest and len(text[began : match.end()].encode()) > longest:
+            raise FormatError("JSON has too long an item in a list", code=Code.LIMIT_DOCUMENT, wanted=f"at most {longest} bytes")
+        level += step
+        if level == items and step == 1:
+            began = match.end()
         if level > depth:
             raise FormatError("JSON is nested too deep", code=Code.FORMAT_JSON, wanted=f"at most {depth} levels")
         if level < 0:
@@ -156,3 +269,8 @@ def _refuse(what: str, error: Exception) -> NoReturn:
 
 def _shown(text: str) -> str:
     return ascii(text[:40])
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number, parse_int=_integer
+)  # what loads uses where no predicate is read

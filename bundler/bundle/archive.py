@@ -18,7 +18,22 @@ from pathlib import Path
 
 from bundler.bundle import layout, tar
 from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
-from bundler.bundle.frames import FRAME, GROUP, MAGIC, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
+from bundler.bundle.frames import (
+    FRAME,
+    GROUP,
+    MAGIC,
+    MAX_FRAMES,
+    MAX_SEAL_RATIO,
+    Run,
+    Table,
+    beginning,
+    check_ratio,
+    compress,
+    decompress,
+    longest,
+    runs,
+    table,
+)
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk, whole, write_direct
 from bundler.content.stream import CHUNK, Turns, ahead, side_by_side, verified
@@ -68,11 +83,15 @@ def write(
     sizes, hasher = list[tuple[int, int]](), hashlib.sha256()
     half = max(1, jobs // 2)
 
+    def framed(numbered: tuple[int, bytes]) -> tuple[int, bytes]:
+        number, content = numbered
+        return len(content), compress(content, ratio=MAX_SEAL_RATIO if number in plan[0].frames else None)
+
     with (
         whole(path, replace=replace) as file,
         closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=half)) as contents,
         closing(_frames(plan, contents)) as frames,
-        closing(side_by_side(lambda content: (len(content), compress(content)), frames, jobs=half)) as compressed,
+        closing(side_by_side(framed, enumerate(frames), jobs=half)) as compressed,
     ):
 
         def pieces() -> Iterator[bytes]:
@@ -121,6 +140,7 @@ class Archive:
         compressed, content = next(found.sizes(0, 1))
         if content > FRAME or compressed > longest(content):
             raise FormatError(f"{what} begins with a frame that is too long", found=f"{compressed} bytes for {content}")
+        check_ratio(compressed, content)
         first = next(decompress(self.read(0, compressed), content, what=SEAL), b"")
         self.seal_size, self.mtime = tar.read_header(first[: tar.BLOCK], SEAL)
         if self.seal_size > MAX_ENVELOPE:
@@ -138,12 +158,13 @@ class Archive:
 
         Raises as :meth:`Seal.parse`; FormatError (``format.bundle``, ``format.tar``) where the file does not fit the seal.
         """
-        seal = Seal.parse(payload)
+        seal, identity = Seal.parse(payload), Digest.of(payload)
+        del payload  # it may be large, and whoever called need not keep it either
         if self.mtime not in (0, seal.created.timestamp()):
             raise FormatError(
                 "the headers have another time than the seal", code=Code.FORMAT_TAR, found=self.mtime, wanted=f"0 or {time(seal.created)}"
             )
-        return Content(self, seal, Digest.of(payload))
+        return Content(self, seal, identity)
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes of the file. Raises IntegrityError (``content.truncated``), TransportError (``disk.io``)."""
@@ -189,6 +210,8 @@ class Archive:
         sizes = tuple(self.table.sizes(0, len(run.frames)))
         if any(content != run.content(frame) or compressed > longest(content) for frame, (compressed, content) in enumerate(sizes)):
             raise FormatError("the seek table does not fit the seal", found=f"{len(sizes)} frames")
+        for compressed, content in sizes:
+            check_ratio(compressed, content)
         pieces = self.frames(run, 0, (compressed for compressed, _ in sizes), what=SEAL)
         return _content(pieces, SEAL, self.seal_size, mtime=self.mtime)
 

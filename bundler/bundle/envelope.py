@@ -15,7 +15,7 @@ from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci.digest import Digest
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_SEAL = 256 << 20  # some 800,000 members, which a reader has to hold
+MAX_SEAL = 32 << 20  # 10,000 signed images of ten members each take 18 MiB, and a reader that holds them 200; section 12
 MAX_SIGNATURES = 16
 MAX_SIGNATURE = 2048  # RSA of 16,384 bits
 

@@ -1,7 +1,17 @@
 """Image layouts in archives that others wrote: plain tar is read where it lies, a compressed one is unpacked once, out of sight.
 
-Nothing is ever extracted. Tar has many dialects, and a member that one reader sees and another does not is a way past a
-check; so an archive is refused where readers would disagree, and of what it holds only the files of a layout are looked at.
+Nothing is ever extracted, and of what an archive holds only the files of a layout are looked at. Tar has many dialects, and
+a file that one reader sees and another does not is a way past a check. So an archive is refused where GNU tar, libarchive,
+Go's archive/tar and Python's tarfile would disagree about which file of the layout there is, or about its bytes:
+
+- whatever is no regular file or folder, for a link may stand for one; sparse files; a folder in a file's place, a file in a
+  folder's, a file that ends in a slash;
+- a file twice, or under another spelling than ``NAME`` and ``./NAME``, which some readers clean and others do not;
+- two headers that rename one member; a pax header that renames or resizes all members, or describes holes, or gives another size
+  than the member's own header could; empty names and zero bytes in names; a prefix where not every reader takes it for one;
+- sizes that are not octal or positive binary; a wrong checksum; content behind the end; padding there of more than 64 MiB.
+
+Names that differ in case only are different names, as they are in tar.
 """
 
 import gzip
@@ -18,7 +28,7 @@ from typing import BinaryIO
 
 import zstandard
 
-from bundler.bundle.frames import MAX_WINDOW
+from bundler.bundle.frames import MAX_WINDOW, check_frames
 from bundler.bundle.tar import MAX_OCTAL_SIZE
 from bundler.content.files import disk
 from bundler.content.layout import Layout
@@ -35,9 +45,12 @@ _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
-_NAMES = re.compile(r"oci-layout|index\.json|blobs/(sha256|sha512)/([0-9a-f]+)", re.ASCII)
+_NAMES = re.compile(r"oci-layout|index\.json|blobs/(?:sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})", re.ASCII)
+_FOLDERS = frozenset({"", "blobs", "blobs/sha256", "blobs/sha512"})
 _SIZE = re.compile(rb" *[0-7]+[ \0]*|\x80.{11}", re.DOTALL)  # octal, or GNU's binary and not negative
 _RECORD = re.compile(rb"([1-9][0-9]{0,5}) ")
+_SHAPING = re.compile(rb"GNU\.(?:sparse|volume).*|SCHILY\.realsize|SUN\.holesdata", re.DOTALL)  # records of holes and of parts
+_MAGIC, _PREFIX, _TRAILER = slice(257, 265), slice(345, 500), slice(508, 512)
 
 
 def open_archive(path: Path) -> Layout:
@@ -94,7 +107,7 @@ def _plain(file: BinaryIO, path: Path) -> BinaryIO:
 
 
 def _unpacked(file: BinaryIO, magic: bytes, path: Path) -> Iterator[bytes]:
-    """What ends too early shows when the tar is read: it ends too early then."""
+    """Raises IntegrityError for what is not whole, even where all of the tar came out of it: it may not be what was written."""
     damaged = translated(
         *(zstandard.ZstdError, zlib.error, gzip.BadGzipFile),
         to=IntegrityError,
@@ -104,6 +117,7 @@ def _unpacked(file: BinaryIO, magic: bytes, path: Path) -> Iterator[bytes]:
     )
     with disk(f"{path} cannot be read"), damaged:
         if magic.startswith(_ZSTD):
+            check_frames(lambda at, count: os.pread(file.fileno(), count, at), os.fstat(file.fileno()).st_size, what=str(path))
             with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(
                 file, read_size=CHUNK, read_across_frames=True, closefd=False
             ) as zstd:
@@ -112,8 +126,8 @@ def _unpacked(file: BinaryIO, magic: bytes, path: Path) -> Iterator[bytes]:
             with gzip.GzipFile(fileobj=file, mode="rb") as gz:
                 try:
                     yield from iter(lambda: gz.read1(CHUNK), b"")
-                except EOFError:
-                    return
+                except EOFError as error:
+                    raise IntegrityError(f"{path} ends too early", code=Code.CONTENT_TRUNCATED, next="copy it again") from error
 
 
 def _within(chunks: Iterator[bytes], limit: int, path: Path) -> Iterator[bytes]:
@@ -220,8 +234,17 @@ class _Tar:
         return block
 
     def _ended(self, told: _Told) -> None:
+        """Nothing but zeros follows, a block of them at least: some readers go on behind the end, others do not."""
         if self._block() != _ZEROS or told.anything:
             raise self._refused("goes on behind its end")
+        if self._size - self._at > MAX_UNPACKED:
+            raise FormatError(
+                f"the archive {self._archive} goes on behind its end", code=Code.LIMIT_ARCHIVE, wanted=f"at most {MAX_UNPACKED} bytes"
+            )
+        while rest := _read(self._file, self._at, CHUNK, self._archive):
+            if rest.strip(b"\0"):
+                raise self._refused("goes on behind its end")
+            self._at += len(rest)
 
     def _header(self, block: bytes) -> tarfile.TarInfo:
         try:
@@ -230,29 +253,38 @@ class _Tar:
             raise self._refused("has a damaged header", found=f"{error} at {self._at - _BLOCK}") from error
         if not _SIZE.fullmatch(block[124:136]) or info.size >= 1 << 62:
             raise self._refused("has a member of an impossible size", found=info.size)
+        if block[_PREFIX].strip(b"\0") and (block[_MAGIC] != b"ustar\x0000" or block[_TRAILER] == b"tar\0"):
+            raise self._refused("has a name that does not begin alike for every reader", found=ascii(block[_PREFIX].rstrip(b"\0"))[1:])
         return info
 
     def _member(self, info: tarfile.TarInfo, told: _Told) -> _Member | None:
         """The file of a layout that this is; None for folders and for other files."""
-        if info.type == tarfile.DIRTYPE and not info.size:
+        name = os.fsdecode(told.name) if told.name is not None else info.name
+        place = _place(name)
+        if info.type == tarfile.DIRTYPE and not info.size and not told.size:
+            self._check_folders(place.split("/", 3))
             return None
         if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             raise self._refused("holds more than files and folders", found=f"a member of type {ascii(info.type)[1:]}")
         size = info.size if told.size is None else told.size
         if size != info.size and size < MAX_OCTAL_SIZE:
             raise self._refused("has a member of two sizes", found=f"{info.size} and {size}")
+        self._check_name(name, place)
         offset = self._skip(size)
-        name = os.fsdecode(told.name) if told.name is not None else info.name
-        name = name.removeprefix("./")
-        found = _NAMES.fullmatch(name)
-        if found is None:
-            return None
-        if found[1]:
-            try:
-                Digest(found[1], found[2])
-            except FormatError:
-                return None
-        return _Member(name, offset, size)
+        return _Member(place, offset, size) if _NAMES.fullmatch(place) else None
+
+    def _check_name(self, name: str, place: str) -> None:
+        """Refuse a file that not every reader would put into the place that its name spells."""
+        if name.endswith("/") or place in _FOLDERS:
+            raise self._refused("has a file in the place of a folder", found=ascii(name))
+        self._check_folders(place.split("/", 3)[:-1])
+        if _NAMES.fullmatch(place) and name.removeprefix("./") != place:
+            raise self._refused(f"has {place} under another spelling", found=ascii(name))
+
+    def _check_folders(self, folders: list[str]) -> None:
+        for count in range(1, len(folders) + 1):
+            if _NAMES.fullmatch(place := "/".join(folders[:count])):
+                raise self._refused(f"has a folder in the place of {place}")
 
     def _skip(self, size: int) -> int:
         """Where the content begins; the walk goes on behind it."""
@@ -270,8 +302,7 @@ class _Tar:
         data = _read(self._file, self._skip(info.size), info.size, self._archive)
         if info.type == tarfile.GNUTYPE_LONGNAME:
             told.name = data.rstrip(b"\0")
-            if b"\0" in told.name:
-                raise self._refused("has a name with a zero byte")
+            self._check_told(told.name)
         else:
             self._pax(told, data, for_all=info.type == tarfile.XGLTYPE)
         told.anything = info.type != tarfile.XGLTYPE
@@ -287,16 +318,23 @@ class _Tar:
             if not equals or data[end - 1 : end] != b"\n" or key in keys:
                 raise self._refused("has a damaged pax header")
             keys.add(key)
-            if key in (b"path", b"size") or key.startswith(b"GNU.sparse"):
-                if for_all or key.startswith(b"GNU.sparse"):
+            shaping = _SHAPING.fullmatch(key)
+            if shaping or key in (b"path", b"size"):
+                if for_all or shaping:
                     raise self._refused("has a pax header that renames or resizes members", found=ascii(key)[1:])
                 if key == b"path":
                     told.name = value
+                    self._check_told(value)
                 elif re.fullmatch(rb"[0-9]{1,18}", value):
                     told.size = int(value)
                 else:
                     raise self._refused("has a damaged pax header")
             at = end
+
+    def _check_told(self, name: bytes) -> None:
+        """Refuse a name of its own header that some readers end at a zero byte, or pass over where it is empty."""
+        if not name or b"\0" in name:
+            raise self._refused("has an empty name, or one with a zero byte")
 
     def _cut(self) -> IntegrityError:
         return IntegrityError(
@@ -308,6 +346,17 @@ class _Tar:
 
 
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
+
+
+def _place(name: str) -> str:
+    """Where a reader that cleans names puts the file: without empty parts and dots, and never above where it began."""
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
 
 
 def _read(file: BinaryIO, offset: int, count: int, name: str) -> bytes:

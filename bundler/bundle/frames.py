@@ -18,6 +18,8 @@ GROUP = 1 << 20  # small members of one image share a frame; reading one of them
 FRAME = 2 << 20  # writer and reader hold some ten of these, and their frames, at a time: measured by scripts/memory
 MAX_WINDOW = 8 << 20  # what every decoder takes (RFC 8878, section 3.1.1.1.2)
 MAX_FRAMES = 1 << 27  # the seekable format's
+MAX_SEAL_RATIO = 128  # seals of a thousand images compress fivefold, of a thousand names of one image 119-fold; zeros, 20,000-fold
+MAX_BLOCKS = 1 << 22  # of a file that others wrote: one of 512 GiB has as many of the usual size; to walk them takes seconds
 
 _LEVEL = 3  # its window is 2 MiB
 _FASTEST = -100  # every block is stored as it is
@@ -25,6 +27,8 @@ _SAMPLE = 64 << 10
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 _MAX_BLOCK = 128 << 10
+_SKIPPABLE = b"\x2a\x4d\x18"  # behind a byte of 0x50 to 0x5f
+_HEADS = 4 << 10  # bytes read at once to find the next blocks: of long ones there is one in it, of short ones many
 _TABLE_HEAD = struct.Struct("<4sI")
 _TABLE_ENTRY = struct.Struct("<II")
 _TABLE_FOOT = struct.Struct("<IB4s")
@@ -70,8 +74,11 @@ def runs(seal: int, records: Iterable[tuple[int, bool]], end: int) -> Iterator[R
     yield Run(first + count, 0, start + size, end, frame + -(-size // FRAME))
 
 
-def compress(content: bytes) -> bytes:
-    """A frame of ``content``; nearly for free where a sample of it does not compress."""
+def compress(content: bytes, *, ratio: int | None = None) -> bytes:
+    """A frame of ``content``; nearly for free where a sample of it does not compress.
+
+    With a ``ratio``, content that would be so many times smaller is stored as it is.
+    """
     parameters = zstandard.ZstdCompressionParameters.from_level(
         _LEVEL if _compresses(content) else _FASTEST,
         source_size=len(content),
@@ -79,7 +86,32 @@ def compress(content: bytes) -> bytes:
         write_checksum=True,
         write_dict_id=False,
     )
-    return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+    frame = zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+    return frame if ratio is None or len(content) <= ratio * len(frame) else _stored(frame, content)
+
+
+def _stored(frame: bytes, content: bytes) -> bytes:
+    """The frame with its header and checksum, and blocks that are stored (RFC 8878, section 3.1.1.2)."""
+    at, window = _check_frame_header(frame, len(content), "the seal")
+    longest = min(window, _MAX_BLOCK)
+    starts = range(0, len(content), longest)
+    blocks = [
+        (len(block) << 3 | (start == starts[-1])).to_bytes(3, "little") + block
+        for start in starts
+        for block in (content[start : start + longest],)
+    ]
+    return b"".join((frame[:at], *blocks, frame[-4:]))
+
+
+def check_ratio(compressed: int, content: int) -> None:
+    """Refuse a frame of the seal that is far larger inside than outside. Raises FormatError (``limit.seal``)."""
+    if content > MAX_SEAL_RATIO * compressed:
+        raise FormatError(
+            "a frame of the seal is far larger inside than outside",
+            code=Code.LIMIT_SEAL,
+            found=f"{content} bytes in {compressed}",
+            wanted=f"at most {MAX_SEAL_RATIO}-fold",
+        )
 
 
 def longest(size: int) -> int:
@@ -110,6 +142,52 @@ def beginning(data: bytes, size: int) -> bytes:
             return reader.read(size)
     except zstandard.ZstdError:
         return b""
+
+
+def check_frames(read: Read, size: int, *, what: str) -> None:
+    """Walk the frames of a file of ``size`` bytes that others wrote: libzstd ends without a word where the file ends within one.
+
+    ``read`` gives fewer bytes at the end of the file. Raises IntegrityError (``content.truncated``, ``content.frame`` for what is
+    neither a frame nor skippable), FormatError (``limit.archive``) for more than :data:`MAX_BLOCKS` blocks.
+    """
+    at, blocks = 0, 0
+    while at < size:
+        head = read(at, 8)
+        if len(head) < 8:  # neither kind is shorter (RFC 8878, section 3.1)
+            raise _cut(what, size)
+        if head[0] & 0xF0 == 0x50 and head[1:4] == _SKIPPABLE:
+            at += 8 + int.from_bytes(head[4:], "little")
+            continue
+        if head[:4] != MAGIC:
+            raise IntegrityError(f"{what} goes on with what is not a frame", code=Code.CONTENT_FRAME, found=f"{head[:4].hex(' ')} at {at}")
+        single, content, dictionary = head[4] & 0x20, head[4] >> 6, head[4] & 3
+        at += 5 + (0 if single else 1) + (0, 1, 2, 4)[dictionary] + (1 if single and not content else (0, 2, 4, 8)[content])
+        for after in _blocks(read, at, what=what, size=size):
+            at, blocks = after, blocks + 1
+            if blocks > MAX_BLOCKS:
+                raise FormatError(f"{what} has too many blocks", code=Code.LIMIT_ARCHIVE, wanted=f"at most {MAX_BLOCKS}")
+        at += 4 if head[4] & 4 else 0
+    if at > size:
+        raise _cut(what, size)
+
+
+def _blocks(read: Read, at: int, *, what: str, size: int) -> Iterator[int]:
+    """Where each block of a frame ends, the first of which begins at ``at`` (RFC 8878, section 3.1.1.2)."""
+    window, start, last = b"", at, 0
+    while not last:
+        if at + 3 > start + len(window):
+            window, start = read(at, _HEADS), at
+        head = window[at - start : at - start + 3]
+        if len(head) < 3:
+            raise _cut(what, size)
+        block = int.from_bytes(head, "little")
+        last, kind, length = block & 1, block >> 1 & 3, block >> 3
+        at += 3 + (1 if kind == 1 else length)
+        yield at
+
+
+def _cut(what: str, size: int) -> IntegrityError:
+    return IntegrityError(f"{what} ends within a frame", code=Code.CONTENT_TRUNCATED, found=f"{size} bytes", next="copy it again")
 
 
 def table(sizes: Iterable[tuple[int, int]]) -> bytes:

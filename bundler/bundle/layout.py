@@ -141,16 +141,16 @@ def compose(
     that its index contradicts), IntegrityError (``content.size`` for content of which two sizes are said).
     """
     known = looked_up(lookups)
-    needs, index, docker = _Needs(absent), _Listing(images), list[dict[str, Any]]()
+    needs, index, docker = _Needs(absent), _Listing(images), list[bytes]()
     for image in images:
         walked = walk(image, known, document)
         _check_image(image, walked)
         needs.add(walked)
         index.add(walked)
-        docker += _docker(image, walked.own, absent)
+        docker += map(strictjson.dumps, _docker(image, walked.own, absent))
     if there := needs.left_out.keys() & needs.kept:  # one source serves it, or one image has it as an ordinary layer
         return compose(images, known.values(), document, trust=trust, absent=set(absent) - there)
-    derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), strictjson.dumps(docker)), strict=True))
+    derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), b"[%b]" % b",".join(docker)), strict=True))
     return Layout(
         members=(
             *(Member(kind, len(derived[name]), Digest.of(derived[name]), name) for kind, name in DERIVED.items()),

@@ -37,6 +37,10 @@ ASKED = MappingProxyType(
     }
 )
 """The ways by which evidence can be found, and how each can be answered."""
+MAX_IMAGES = 50_000  # names, five times as many as a bundle is made for: 110,000 of one image took 300 MiB of memory
+MAX_ENTRY = 4 << 20  # bytes of an image or a lookup: it follows from one manifest or index, and registries take no longer ones
+MAX_PLATFORMS = 20_000  # different ones: an index has no more children (section 12), and real ones have some twenty platforms
+
 FORMS = MappingProxyType({"sig": ("sig",), "att": ("att",), "sbom": ("sbom",), "referrer": ("referrers", "fallback")})
 """The forms of evidence, and by which ways each is found."""
 
@@ -207,15 +211,14 @@ class Seal:
         Raises FormatError (``format.seal``, ``format.version``, ``format.json``, ``format.digest``, ``format.reference``,
         ``limit.seal``), IntegrityError (``content.digest``, ``content.size``) where what it says of content cannot be true.
         """
-        seal = cls(**_predicate(_statement(payload)))
-        if seal.statement() != payload:
+        seal = cls(**_predicate(payload))
+        if not seal.is_spelt(payload):
             raise _refuse("the payload is not the one spelling of a statement about index.json")
         return seal
 
     def statement(self) -> bytes:
         """The payload that is signed. Raises FormatError (``limit.seal``)."""
-        index = next(member for member in self.members if member.kind is Kind.INDEX)
-        payload = b"".join(_spelt(statement(self._fields(), index.digest)))
+        payload = b"".join(self._spelling())
         if len(payload) > MAX_SEAL:
             raise FormatError(
                 "the seal would be over its limit",
@@ -226,9 +229,22 @@ class Seal:
             )
         return payload
 
+    def is_spelt(self, payload: bytes) -> bool:
+        """Whether that is the payload, compared piece by piece: it is not made a second time."""
+        at = 0
+        for piece in self._spelling():
+            if not payload.startswith(piece, at):
+                return False
+            at += len(piece)
+        return at == len(payload)
+
     def predicate(self) -> dict[str, Any]:
         """The predicate as the value of its JSON."""
         return {name: list(value) if isinstance(value, map) else value for name, value in self._fields().items()}
+
+    def _spelling(self) -> Iterator[bytes]:
+        index = next(member for member in self.members if member.kind is Kind.INDEX)
+        return _spelt(statement(self._fields(), index.digest))
 
     def _fields(self) -> dict[str, Any]:
         """The predicate, its long lists yet to be made."""
@@ -290,11 +306,24 @@ def _text(digest: Digest | None) -> str | None:
     return None if digest is None else str(digest)
 
 
-def _statement(payload: bytes) -> dict[str, Any]:
-    """The predicate's members, once the statement around it is as it must be."""
+def _predicate(payload: bytes) -> dict[str, Any]:
+    """What a Seal is made of: read item by item, for as values of JSON the lists would take eleven times their size."""
     if len(payload) > MAX_SEAL:
         raise FormatError("the seal is over its limit", code=Code.LIMIT_SEAL, found=f"{len(payload)} bytes", wanted=f"at most {MAX_SEAL}")
-    match strictjson.loads(payload, limit=MAX_SEAL):
+    items = _Items()
+    readers = {"images": items.image, "members": items.member, "lookups": items.lookup, "left_out": items.foreign}
+    try:
+        members = _statement(payload, readers)
+    except FormatError:
+        _statement(payload, dict.fromkeys(readers, lambda _: None))  # of another version: its items need not be known here
+        raise
+    return _fields(members, items.digest)
+
+
+def _statement(payload: bytes, readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """The predicate's members, once the statement around it is as it must be."""
+    lists: dict[tuple[str, ...], Callable[[Any], Any]] = {("predicate", name): read for name, read in readers.items()}
+    match _value(payload, lists):
         case {"predicateType": str(kind), "predicate": dict(predicate)}:
             pass
         case _:
@@ -310,6 +339,15 @@ def _statement(payload: bytes) -> dict[str, Any]:
     return predicate
 
 
+def _value(payload: bytes, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
+    try:
+        return strictjson.loads_by_items(payload, limit=MAX_SEAL, longest=MAX_ENTRY, lists=lists)
+    except FormatError as error:
+        if error.code != Code.LIMIT_DOCUMENT:
+            raise
+        raise FormatError("the seal lists too much for its size, or for one image", code=Code.LIMIT_SEAL, found=error) from error
+
+
 def _newer(found: object, wanted: object) -> FormatError:
     return FormatError(
         "the bundle is of a version that is not known here",
@@ -320,10 +358,8 @@ def _newer(found: object, wanted: object) -> FormatError:
     )
 
 
-def _predicate(members: dict[str, Any]) -> dict[str, Any]:
-    """What a Seal is made of. Large lists are given away as they are read: a digest is kept once, whoever names it."""
+def _fields(members: dict[str, Any], digest: Callable[[str], Digest]) -> dict[str, Any]:
     got = _Object(members, "the predicate")
-    digest = _Digests().get
     got.take("format")  # compared with ours when the whole is spelt again
     fields = {
         "stream": got.text("stream"),
@@ -335,36 +371,100 @@ def _predicate(members: dict[str, Any]) -> dict[str, Any]:
         "created": _time(got.text("created"), "created"),
         "expires": got.optional("expires", lambda text: _time(text, "expires")),
         "checked_with": got.optional("checked_with", digest),
-        "images": got.each("images", lambda item: _image(item, digest)),
-        "members": got.each("members", lambda item: _member(item, digest)),
-        "lookups": got.each("lookups", _Lookups(digest).read),
-        "left_out": got.each("left_out", lambda item: _foreign(item, digest)),
+        "images": got.listed("images"),
+        "members": got.listed("members"),
+        "lookups": got.listed("lookups"),
+        "left_out": got.listed("left_out"),
     }
     got.end()
     return fields
 
 
-class _Digests:
-    """Digests by their text, each once, so that a hundred thousand of them stay small."""
+class _Items:
+    """The items of a seal's lists. What many of them have in common, digests, repositories, answers, is kept once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Digest] = {}
+        self._digests: dict[str, Digest] = {}
+        self._texts: dict[str, str] = {}
+        self._platforms: dict[str, str] = {}
+        self._answers: dict[tuple[str, ...], Mapping[str, str]] = {}
 
-    def get(self, text: str) -> Digest:
-        digest = self._known.get(text)
-        if digest is None:
-            digest = self._known[text] = Digest.parse(text)
-            if digest.algorithm != "sha256":
-                raise _refuse("a digest is not SHA-256", found=text[:80])
+    def digest(self, text: str) -> Digest:
+        algorithm, _, encoded = text.partition(":")
+        known = self._digests.get(encoded)
+        if known is not None and algorithm == known.algorithm:
+            return known
+        digest = Digest.parse(text)
+        if digest.algorithm != "sha256":
+            raise _refuse("a digest is not SHA-256", found=text[:80])
+        self._digests[digest.encoded] = digest
         return digest
 
+    def image(self, item: Any) -> ImageEntry:
+        got = _Object(item, "images")
+        text = got.text("reference")
+        reference = Reference.parse(text)
+        if str(reference) != text:
+            raise _refuse("a reference is not in full", found=ascii(text)[:300], wanted=reference)
+        image = ImageEntry(
+            reference=reference,
+            digest=self.digest(got.text("digest")),
+            media_type=self._once(got.text("mediaType")),
+            size=got.number("size"),
+            platforms=got.each("platforms", self._platform),
+            left_out=got.each("left_out", self._left_out),
+        )
+        got.end()
+        return image
 
-def _member(item: Any, digest: Callable[[str], Digest]) -> Member:
-    got = _Object(item, "members")
-    name = got.text("name") if "name" in got.members else None
-    member = Member(_kind(got.text("kind")), got.number("size"), digest(f"sha256:{got.text('sha256')}"), name)
-    got.end()
-    return member
+    def member(self, item: Any) -> Member:
+        got = _Object(item, "members")
+        name = got.text("name") if "name" in got.members else None
+        member = Member(_kind(got.text("kind")), got.number("size"), self.digest(f"sha256:{got.text('sha256')}"), name)
+        got.end()
+        return member
+
+    def lookup(self, item: Any) -> Lookup:
+        got = _Object(item, "lookups")
+        repository, asked = got.text("repository"), _Object(got.take("asked"), "asked")
+        answers = {way: asked.text(way) for way in ASKED}
+        asked.end()
+        lookup = Lookup(
+            repository=self._once(repository),
+            manifest=self.digest(got.text("manifest")),
+            asked=self._answers.setdefault(tuple(answers.values()), MappingProxyType(answers)),
+            found=got.each("found", self._found),
+        )
+        got.end()
+        return lookup
+
+    def foreign(self, item: Any) -> Foreign:
+        got = _Object(item, "left_out")
+        foreign = Foreign(self.digest(got.text("digest")), self._once(got.text("mediaType")), got.number("size"))
+        got.end()
+        return foreign
+
+    def _found(self, item: Any) -> Found:
+        got = _Object(item, "found")
+        found = Found(self.digest(got.text("digest")), self._once(got.text("form")))
+        got.end()
+        return found
+
+    def _left_out(self, item: Any) -> LeftOut:
+        got = _Object(item, "left_out")
+        child = LeftOut(self.digest(got.text("digest")), got.optional("platform", self._platform))
+        got.end()
+        return child
+
+    def _platform(self, item: Any) -> str:
+        if not isinstance(item, str) or not item:
+            raise _refuse("a platform is no text", found=ascii(item)[:80])
+        if item not in self._platforms and len(self._platforms) == MAX_PLATFORMS:
+            raise FormatError("the seal has too many platforms", code=Code.LIMIT_SEAL, wanted=f"at most {MAX_PLATFORMS}")
+        return self._platforms.setdefault(item, item)
+
+    def _once(self, text: str) -> str:
+        return self._texts.setdefault(text, text)
 
 
 def _kind(text: str) -> Kind:
@@ -372,73 +472,6 @@ def _kind(text: str) -> Kind:
         return Kind(text)
     except ValueError:
         raise _refuse("members has a kind that is not known", found=ascii(text)[:80], wanted=", ".join(Kind)) from None
-
-
-def _image(item: Any, digest: Callable[[str], Digest]) -> ImageEntry:
-    got = _Object(item, "images")
-    text = got.text("reference")
-    reference = Reference.parse(text)
-    if str(reference) != text:
-        raise _refuse("a reference is not in full", found=ascii(text)[:300], wanted=reference)
-    image = ImageEntry(
-        reference=reference,
-        digest=digest(got.text("digest")),
-        media_type=got.text("mediaType"),
-        size=got.number("size"),
-        platforms=got.each("platforms", _platform),
-        left_out=got.each("left_out", lambda child: _left_out(child, digest)),
-    )
-    got.end()
-    return image
-
-
-def _platform(item: Any) -> str:
-    if not isinstance(item, str) or not item:
-        raise _refuse("a platform is no text", found=ascii(item)[:80])
-    return item
-
-
-def _left_out(item: Any, digest: Callable[[str], Digest]) -> LeftOut:
-    got = _Object(item, "left_out")
-    child = LeftOut(digest(got.text("digest")), got.optional("platform", str))
-    got.end()
-    return child
-
-
-class _Lookups:
-    """Lookups, whose answers and repositories are few: each is kept once."""
-
-    def __init__(self, digest: Callable[[str], Digest]) -> None:
-        self._digest = digest
-        self._known: dict[object, Any] = {}
-
-    def read(self, item: Any) -> Lookup:
-        got = _Object(item, "lookups")
-        repository, asked = got.text("repository"), _Object(got.take("asked"), "asked")
-        answers = {way: asked.text(way) for way in ASKED}
-        asked.end()
-        lookup = Lookup(
-            repository=self._known.setdefault(repository, repository),
-            manifest=self._digest(got.text("manifest")),
-            asked=self._known.setdefault(tuple(answers.values()), MappingProxyType(answers)),
-            found=got.each("found", self._found),
-        )
-        got.end()
-        return lookup
-
-    def _found(self, item: Any) -> Found:
-        got = _Object(item, "found")
-        form = got.text("form")
-        found = Found(self._digest(got.text("digest")), self._known.setdefault(form, form))
-        got.end()
-        return found
-
-
-def _foreign(item: Any, digest: Callable[[str], Digest]) -> Foreign:
-    got = _Object(item, "left_out")
-    foreign = Foreign(digest(got.text("digest")), got.text("mediaType"), got.number("size"))
-    got.end()
-    return foreign
 
 
 def _time(text: str, what: str) -> datetime:
@@ -491,17 +524,18 @@ class _Object:
         values = self.take(name)
         if not isinstance(values, list):
             raise _refuse(f"{name} in {self._where} is no list", found=ascii(values)[:80])
-        values.reverse()
-        return tuple(read(item) for item in _emptied(values))
+        return tuple(map(read, values))
+
+    def listed(self, name: str) -> tuple[Any, ...]:
+        """A list whose items are read already."""
+        values = self.take(name)
+        if not isinstance(values, tuple):
+            raise _refuse(f"{name} in {self._where} is no list", found=ascii(values)[:80])
+        return values
 
     def end(self) -> None:
         if self.members:
             raise _refuse(f"{self._where} has members that are not known", found=ascii(sorted(self.members))[:200])
-
-
-def _emptied(values: list[Any]) -> Iterator[Any]:
-    while values:
-        yield values.pop()
 
 
 def _check_fields(seal: Seal) -> None:
@@ -521,6 +555,14 @@ def _check_fields(seal: Seal) -> None:
 def _check_images(images: Sequence[ImageEntry]) -> None:
     if not images:
         raise _refuse("it has no image")
+    if len(images) > MAX_IMAGES:
+        raise FormatError(
+            "the seal has too many images",
+            code=Code.LIMIT_SEAL,
+            found=len(images),
+            wanted=f"at most {MAX_IMAGES}",
+            next="split the list of images over two bundles",
+        )
     _no_twice((image.reference for image in images), "images")
     for image in images:
         if image.reference.names_evidence:  # else a signature could be carried as an image, or an image in place of one

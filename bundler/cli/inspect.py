@@ -1,35 +1,85 @@
 """``inspect``: what a bundle claims to be."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from bundler.bundle.archive import Archive, Content, opened
+from bundler.bundle.seal import time
 from bundler.cli import options
 from bundler.cli.terminal import Terminal, escaped, sized
+from bundler.errors import Code, FormatError, TrustError
+from bundler.stations import truststore
+from bundler.stations.truststore import Trust
+from bundler.trust.seal import open_seal
+
+MAX_UNVERIFIED = 8 << 20  # bytes of a payload that anyone may have written: 4,000 signed images; parsed, it takes some 60 MiB
 
 
 @click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--trust",
+    "trust_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A station's trust: show FILE only if those sealed it who may. Images and content are not judged.",
+)
 @options.terminal
-def command(*, out: Terminal, file: Path) -> int:
-    """Show what FILE claims to be. Nothing is verified: whoever wrote the file may have written anything.
+def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
+    """Show what FILE claims to be. Without --trust nothing is verified: whoever wrote the file may have written anything.
 
     \b
     oci-bundler inspect release.oci.tar.zst
+    oci-bundler inspect release.oci.tar.zst --trust /etc/oci-bundler/trust
     """
-    from bundler.bundle.archive import opened
-
+    trust = None if trust_folder is None else truststore.load(trust_folder, os.environ)
     with opened(file) as archive:
-        payload = archive.envelope.payload()
-        content = archive.sealed_by(payload)
+        sealers = () if trust is None else _sealers(archive, trust)
+        if trust is None:
+            _check_small(archive)
+        content = archive.sealed_by(archive.envelope.payload())
+        signatures = len(archive.envelope.signatures)
+    claims = content.seal.predicate() | {"identity": str(content.identity)} if out.json else {}
+    return out.answer({"verified": trust is not None, "claims": claims}, _lines(file, content, signatures, sealers))
+
+
+def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
+    """The fingerprints of those who sealed it. Raises TrustError (``seal.signature``) where they are not enough."""
+    opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
+    if not opened.met:
+        raise TrustError(
+            "the seal is not trusted here",
+            code=Code.SEAL_SIGNATURE,
+            found="; ".join(opened.details),
+            wanted=f"enough keys of a [[seal]] in {trust.path}",
+            next="without --trust, inspect shows what anyone may have written",
+        )
+    return opened.signers
+
+
+def _check_small(archive: Archive) -> None:
+    """Refuse to parse much of what nobody has vouched for. Raises FormatError (``limit.seal``)."""
+    if archive.envelope.size > MAX_UNVERIFIED:
+        raise FormatError(
+            "the seal is too large to be read unverified",
+            code=Code.LIMIT_SEAL,
+            found=f"{archive.envelope.size} bytes",
+            wanted=f"at most {MAX_UNVERIFIED} bytes ({sized(MAX_UNVERIFIED)})",
+            next="give --trust DIR: what those have sealed who may is read whole",
+        )
+
+
+def _lines(file: Path, content: Content, signatures: int, sealers: tuple[str, ...]) -> Iterator[str]:
     seal = content.seal
-    claims = seal.predicate() | {"identity": str(content.identity)}
-    signatures = len(archive.envelope.signatures)
-    lines = [
-        f"NOT VERIFIED: {escaped(str(file))} claims to be {content.identity}",
-        f"stream {seal.stream}, number {seal.sequence}, made {claims['created']}, expires {claims['expires'] or 'never'}",
-        f"{len(seal.members)} members, {sized(sum(member.size for member in seal.members))}; signatures on the seal: {signatures}",
-    ]
-    lines += [f"image {escaped(str(image.reference))}  {image.digest}  {escaped(', '.join(image.platforms))}" for image in seal.images]
-    lines.append("next: `oci-bundler verify` judges it against this station's trust")
-    return out.answer({"verified": False, "claims": claims}, lines)
+    if sealers:
+        yield f"SEALED by {', '.join(sealers)}: {escaped(str(file))} is {content.identity}; its images and content were not judged"
+    else:
+        yield f"NOT VERIFIED: {escaped(str(file))} claims to be {content.identity}"
+    expires = "never" if seal.expires is None else time(seal.expires)
+    yield f"stream {seal.stream}, number {seal.sequence}, made {time(seal.created)}, expires {expires}"
+    yield f"{len(seal.members)} members, {sized(sum(member.size for member in seal.members))}; signatures on the seal: {signatures}"
+    yield from (f"image {escaped(str(image.reference))}  {image.digest}  {escaped(', '.join(image.platforms))}" for image in seal.images)
+    yield "next: `oci-bundler verify` judges it against this station's trust"

@@ -19,9 +19,10 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
-from bundler.oci.reference import Reference
+from bundler.oci.reference import Reference, names_evidence
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
+MAX_ENTRY = 8 << 20  # bytes: a descriptor may embed a manifest of 4 MiB (image-spec, descriptor.md, "data"), in base64
 MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
 _SHOWN = 20  # names that fit a message
 
@@ -37,7 +38,6 @@ _EMPTY = {
     "index.json": strictjson.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}),
 }
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
-_EVIDENCE_TAG = re.compile(r"(?:.*:)?sha(?:256|512)-[0-9a-f]{64,128}(?:\.(?:sig|att|sbom))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Layout:
         self._files: Files = self._folder or place  # type: ignore[assignment]  # a Path has become a folder
         try:
             _check_version(self._files)
-            self._listed = _Listed.of(_index(self._files))
+            self._listed = _Listed.read(self._files)
         except BaseException:
             self.close()
             raise
@@ -111,7 +111,7 @@ class Layout:
     def names(self) -> list[str]:
         """The names of what it lists, in its order, without those of evidence."""
         names = (entry.name for entry in self.entries)
-        return list(dict.fromkeys(name for name in names if name and not _EVIDENCE_TAG.fullmatch(name)))
+        return list(dict.fromkeys(name for name in names if name and not _names_evidence(name)))
 
     def image(self, asked: str | None) -> Entry:
         """What a person means by the REF of ``oci:DIR:REF``: a name, ``@N`` for the entry of that number from 0, ``@DIGEST``,
@@ -135,10 +135,10 @@ class Layout:
 
     def find(self, name: str) -> Entry | None:
         """What is listed under that very name. Raises FormatError (``format.layout``) where that is two things."""
-        found = self._listed.by_name.get(name, [])
-        if len({entry.descriptor.digest for entry in found}) > 1:
+        found = self._listed.by_name.get(name, {})
+        if len(found) > 1:
             raise FormatError(f"the layout has the name {name!a} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
-        return found[0] if found else None
+        return next(iter(found.values()), None)
 
     def repository(self, reference: Reference | None) -> "Repository":
         """The content as one repository's: tags are looked up as ``REPOSITORY:TAG`` and bare, written in full.
@@ -150,12 +150,12 @@ class Layout:
     def _only(self) -> Entry:
         images: dict[Digest, Entry] = {}
         below: set[Digest] = set()  # some list the platforms of an index beside it
-        for entry in self.entries:
-            digest = entry.descriptor.digest
-            document = self.document(digest)
+        for digest, entries in self._listed.grouped().items():
+            document = self.document(digest)  # once, however often it is listed
             below |= {child.digest for child in document.children} if document else set()
-            if not _is_evidence(entry, document):
-                images[digest] = entry if digest not in images or images[digest].name is None else images[digest]
+            listed = [entry for entry in entries if not _is_evidence(entry, document)]
+            if listed:
+                images[digest] = next((entry for entry in listed if entry.name is not None), listed[-1])
         found = [entry for digest, entry in images.items() if entry.name or digest not in below]
         if len(found) != 1:
             raise UsageError(
@@ -199,8 +199,8 @@ class Layout:
 
     def kept(self, kind: str, subject: Digest) -> Entry | None:
         """Where ``cosign save`` put the signatures (``sig``) or attestations (``att``) of the layout's one image."""
-        images = [entry for entry in self.entries if entry.descriptor.annotations.get(_KIND) in _COSIGN_IMAGES]
-        found = [entry for entry in self.entries if entry.descriptor.annotations.get(_KIND) == _COSIGN_KINDS.get(kind)]
+        images = [entry for name in _COSIGN_IMAGES for entry in self._listed.by_kind.get(name, ())]
+        found = self._listed.by_kind.get(_COSIGN_KINDS[kind], ())
         return found[0] if len(images) == len(found) == 1 and images[0].descriptor.digest == subject else None
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
@@ -340,30 +340,57 @@ class _Listed:
     """What ``index.json`` lists, and how to find it."""
 
     entries: tuple[Entry, ...]
-    by_name: Mapping[str, list[Entry]]
+    by_name: Mapping[str, dict[Digest, Entry]]
+    """Of each name, the first entry of each digest that has it."""
     by_digest: Mapping[Digest, Entry]
+    by_kind: Mapping[str, list[Entry]]
+
+    @classmethod
+    def read(cls, files: Files) -> Self:
+        """What the layout of these files lists, entry by entry. Raises FormatError (``format.*``, ``limit.document``)."""
+        raw = _raw_index(files)
+        index = strictjson.loads_by_items(raw, limit=MAX_INDEX, longest=MAX_ENTRY, lists={("manifests",): Descriptor.from_json})
+        return cls._of(_checked(index)["manifests"])
 
     @classmethod
     def of(cls, index: Mapping[str, Any]) -> Self:
+        return cls._of(map(Descriptor.from_json, index["manifests"]))
+
+    @classmethod
+    def _of(cls, parsed: Iterable[Descriptor]) -> Self:
         """Of media types that are no manifest's or index's there is nothing to say (image-layout.md, "index.json file")."""
-        parsed = [Descriptor.from_json(entry) for entry in index["manifests"]]
         entries = tuple(Entry(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
-        by_name: dict[str, list[Entry]] = {}
+        by_name: dict[str, dict[Digest, Entry]] = {}
         by_digest: dict[Digest, Entry] = {}
+        by_kind: dict[str, list[Entry]] = {}
         for entry in entries:
             by_digest.setdefault(entry.descriptor.digest, entry)
-            for name in entry.names:
-                by_name.setdefault(name, []).append(entry)
-        return cls(entries, by_name, by_digest)
+            for name in entry.names if entry.descriptor.annotations else ():
+                by_name.setdefault(name, {}).setdefault(entry.descriptor.digest, entry)
+            if kind := entry.descriptor.annotations.get(_KIND):
+                by_kind.setdefault(kind, []).append(entry)
+        return cls(entries, by_name, by_digest, by_kind)
+
+    def grouped(self) -> dict[Digest, list[Entry]]:
+        """The entries of each digest, in the order of the first of each."""
+        entries: dict[Digest, list[Entry]] = {}
+        for entry in self.entries:
+            entries.setdefault(entry.descriptor.digest, []).append(entry)
+        return entries
 
 
 def _is_evidence(entry: Entry, document: Document | None) -> bool:
     """Whether it is about an image: by its tag, by what cosign says of it, by its subject."""
-    if any(_EVIDENCE_TAG.fullmatch(name) for name in entry.names):
+    if any(map(_names_evidence, entry.names)):
         return True
     if entry.descriptor.annotations.get(_KIND) in _COSIGN_KINDS.values():
         return True
     return document is not None and document.subject is not None
+
+
+def _names_evidence(name: str) -> bool:
+    """Whether a name, in full or a bare tag, is one under which evidence about a manifest is looked for."""
+    return names_evidence(name.rpartition(":")[2])
 
 
 def _check_version(files: Files) -> None:
@@ -382,11 +409,18 @@ def _check_version(files: Files) -> None:
 
 
 def _index(files: Files) -> dict[str, Any]:
+    return _checked(strictjson.loads(_raw_index(files), limit=MAX_INDEX))
+
+
+def _raw_index(files: Files) -> bytes:
     raw = _small(files, "index.json", limit=MAX_INDEX)
     if raw is None:
         raise FormatError("the image layout has no index.json", code=Code.FORMAT_LAYOUT)
-    index = strictjson.loads(raw, limit=MAX_INDEX)
-    if not isinstance(index, dict) or index.get("schemaVersion") != 2 or not isinstance(index.get("manifests"), list):
+    return raw
+
+
+def _checked(index: Any) -> dict[str, Any]:
+    if not isinstance(index, dict) or index.get("schemaVersion") != 2 or not isinstance(index.get("manifests"), list | tuple):
         raise FormatError("index.json is no image index", code=Code.FORMAT_LAYOUT, wanted="schemaVersion 2 and manifests")
     if index.get("mediaType") not in (None, "", mediatype.OCI_INDEX):
         raise FormatError("index.json is of another media type", code=Code.FORMAT_LAYOUT, found=ascii(index["mediaType"])[:120])
@@ -413,7 +447,7 @@ def _with(index: dict[str, Any], document: Document, name: str | None) -> dict[s
 
 def _entry(document: Document, name: str | None) -> Descriptor:
     annotations = {} if name is None else {REF_NAME: name}
-    if name is not None and "/" in name and not _EVIDENCE_TAG.fullmatch(name):
+    if name is not None and "/" in name and not _names_evidence(name):
         annotations[CONTAINERD_NAME] = name
     kind = document.content.kind if document.subject is not None else None
     return replace(document.descriptor, artifact_type=kind, annotations=annotations)
@@ -424,14 +458,15 @@ def _small(files: Files, name: str, *, limit: int) -> bytes | None:
     size = files.size(name)
     if size is None:
         return None
-    gathered = b""
+    chunks, read = list[bytes](), 0
     for chunk in files.chunks(name) if size <= limit else ():
-        gathered += chunk
-        if len(gathered) > limit:
+        chunks.append(chunk)
+        read += len(chunk)
+        if read > limit:
             break
-    if max(size, len(gathered)) > limit:
+    if max(size, read) > limit:
         raise FormatError(f"{name} of the layout is too large", code=Code.LIMIT_DOCUMENT, found=size, wanted=f"at most {limit} bytes")
-    return gathered
+    return b"".join(chunks)
 
 
 def _path(digest: Digest) -> str:
@@ -447,5 +482,6 @@ def _digest(text: str) -> Digest:
 
 def _told(names: Iterable[object]) -> str:
     """The first of them, for a person."""
-    listed = [ascii(str(name))[1:-1] for name in names]
-    return (", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")) or "nothing"
+    listed = list(names)
+    shown = [ascii(str(name))[1:-1] for name in listed[:_SHOWN]]
+    return (", ".join(shown) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")) or "nothing"

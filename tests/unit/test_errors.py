@@ -6,7 +6,7 @@ import textwrap
 import pytest
 
 from bundler import errors
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, TransportError, UsageError, translated
+from bundler.errors import MAX_QUOTED, BundlerError, Code, ConflictError, FormatError, TransportError, UsageError, translated
 
 CLASSES = [BundlerError, *BundlerError.__subclasses__()]
 WITHOUT_A_FAMILY = {Code.INTERNAL, Code.INTERRUPTED, Code.USAGE}
@@ -88,3 +88,27 @@ def test_a_librarys_exception_without_words_is_named():
 def test_an_exception_that_nobody_foresaw_stays_what_it_is():
     with pytest.raises(ZeroDivisionError), translated(OSError, to=TransportError, what="the disk broke"):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("field", ["what", "found", "wanted", "next"])
+def test_what_is_quoted_is_bounded_whoever_raises(field: str):
+    text = "begins" + "\N{GRINNING FACE}" * 5_000_000 + "ends"
+    error = FormatError(**({"what": "it is long"} | {field: text}))
+    said = getattr(error, field)
+    assert len(said) <= MAX_QUOTED
+    assert said.startswith("begins")
+    assert said.endswith("ends")
+    assert "[4999060 more characters]" in said
+    assert len(str(error)) <= MAX_QUOTED + 40
+
+
+def test_what_fits_is_quoted_as_it_is():
+    assert FormatError("x" * MAX_QUOTED, found="y" * MAX_QUOTED).found == "y" * MAX_QUOTED
+    assert FormatError("x" * MAX_QUOTED).what == "x" * MAX_QUOTED
+    assert len(FormatError("x" * (MAX_QUOTED + 1)).what) <= MAX_QUOTED
+
+
+def test_a_librarys_words_are_shortened_too():
+    with pytest.raises(FormatError) as raised, translated(ValueError, to=FormatError, what="cannot be read"):
+        raise ValueError("x" * 1_000_000)
+    assert len(str(raised.value)) < 2 * MAX_QUOTED

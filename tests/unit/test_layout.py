@@ -6,7 +6,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,11 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from tests.support.layouts import OCI_LAYOUT, SBOM, Content, push, push_with_evidence, write_layout
+from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
+from tests.support.measured import MIB, measured
 
 APP = Reference.parse("registry.example/team/app:v1")
+SEALER = Path(__file__).parents[1] / "vectors/keys/sealer.key"
 
 
 @pytest.fixture
@@ -258,6 +263,115 @@ def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(f
     with blob_path(folder, Digest.of(b"large")).open("wb") as file:
         file.truncate(64 << 30)  # a hole: reading it would take minutes
     assert len(Layout(folder).referrers(image.digest)) == 1
+
+
+class Counted:
+    """The files of a layout, and how often each was read."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+        self.read = Counter[str]()
+
+    def size(self, name: str) -> int | None:
+        return len(self._files[name]) if name in self._files else None
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        self.read[name] += 1
+        yield self._files[name]
+
+    def blobs(self) -> Iterator[Digest]:
+        return (Digest(*name.split("/")[1:]) for name in sorted(self._files) if name.startswith("blobs/"))
+
+    def close(self) -> None: ...
+
+
+def listing(content: Content, entries: list[dict[str, Any]]) -> Counted:
+    """A layout that lists these entries, in this order."""
+    index = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
+    return Counted(layout_files(content) | {"index.json": json.dumps(index).encode()})
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        pytest.param(lambda _: {}, id="unnamed"),
+        pytest.param(lambda _: {REF_NAME: "v1"}, id="one name"),
+        pytest.param(lambda number: {REF_NAME: f"v{number}"}, id="as many names"),
+        pytest.param(lambda _: {"kind": "dev.cosignproject.cosign/sigs"}, id="as a signature that cosign saved"),
+    ],
+)
+def test_a_document_is_read_once_however_often_it_is_listed(content: Content, annotations: Callable[[int], dict[str, str]]):
+    image, other = content.image(), content.image("other")
+    entry = image.descriptor.to_json()
+    files = listing(content, [entry | {"annotations": annotations(number)} for number in range(20_000)] + [other.descriptor.to_json()])
+    layout = Layout(files)
+    with suppress(UsageError):
+        layout.image(None)
+    assert max(files.read.values()) == 1
+    layout.referrers(image.digest)
+    layout.repository(APP).document(f"{image.digest.tag}.sig")
+    assert max(files.read.values()) <= 2
+
+
+def test_of_many_entries_of_one_image_one_with_a_name_is_the_image(content: Content):
+    image = content.image()
+    entry = image.descriptor.to_json()
+    names = [{}, {REF_NAME: f"{image.digest.tag}.sig"}, {REF_NAME: "v1"}, {REF_NAME: "v2"}]
+    layout = Layout(listing(content, [entry | {"annotations": each} for each in names]))
+    assert layout.image(None).name == "v1"
+
+
+def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content):
+    image, other = content.image(), content.image("other")
+    sig = content.sig(image.digest, (b"{}", b"s"))
+    kinds = [(image, "dev.cosignproject.cosign/image"), (sig, "dev.cosignproject.cosign/sigs"), *[(other, "something/else")] * 50_000]
+    layout = Layout(listing(content, [each.descriptor.to_json() | {"annotations": {"kind": kind}} for each, kind in kinds]))
+    began = time.process_time()
+    found = [layout.kept("sig", image.digest) for _ in range(5_000)]
+    assert time.process_time() - began < 1  # looking at all entries each time takes a minute
+    assert {entry.descriptor.digest for entry in found if entry} == {sig.digest}
+    assert layout.kept("sig", other.digest) is layout.kept("att", image.digest) is None
+
+
+@pytest.mark.parametrize("where", ["annotations", "data"])
+def test_an_entry_has_at_most_8_mib(content: Content, where: str):
+    image = content.image()
+
+    def layout(length: int) -> Layout:
+        text = "x" * length
+        told = {"annotations": {REF_NAME: text}} if where == "annotations" else {"annotations": {}, "other": text}
+        return Layout(listing(content, [image.descriptor.to_json() | told]))
+
+    assert len(layout(8 * MIB - 1000).entries) == 1
+    with pytest.raises(FormatError, match="too long an item") as refused:
+        layout(8 * MIB)
+    assert refused.value.code == Code.LIMIT_DOCUMENT
+
+
+def test_a_very_long_name_is_quoted_in_few_words(content: Content):
+    image = content.image()
+    names = ["x" * (4 * MIB), "\N{GRINNING FACE}" * (MIB // 2)]
+    layout = Layout(listing(content, [image.descriptor.to_json() | {"annotations": {REF_NAME: name}} for name in names]))
+    for asked in (*names, "y" * MIB):
+        with pytest.raises(IncompleteError) as missing:
+            layout.image(f"{asked}y")
+        assert len(str(missing.value)) < 2500
+
+
+@pytest.mark.parametrize("character", ["x", "\N{GRINNING FACE}", '\\"'])
+@pytest.mark.parametrize("where", [REF_NAME, CONTAINERD_NAME, "kind", "other", "mediaType", "digest"])
+def test_an_index_with_one_very_long_text_takes_little_memory_and_few_words(folder: Path, content: Content, where: str, character: str):
+    image = content.image()
+    write_layout(folder, content, {"v1": image})
+    entry = image.descriptor.to_json()
+    text = "LONG"
+    entry |= {where: text} if where in entry else {"annotations": {where: text}}
+    raw = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    (folder / "index.json").write_bytes(raw.replace(b"LONG", (character.encode() * (30 * MIB // len(character.encode())))))
+    ran = measured("export", f"oci:{folder}", "-o", folder / "out", "--key", SEALER)
+    assert (ran.exit, "limit.document" in ran.err) == (3, True)
+    assert len(ran.err) < 1000
+    assert ran.peak < 256 * MIB
 
 
 # --- reading ---

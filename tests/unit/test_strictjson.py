@@ -6,6 +6,8 @@ import string
 import subprocess
 import sys
 import time
+import tracemalloc
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import Code, FormatError
-from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads
+from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads, loads_by_items
 
 ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
@@ -357,6 +359,93 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text("xyz[]{}\"'\\"), inner),
     max_leaves=20,
 )
+
+
+# By items
+
+PLACES = [[()], [("long",), ("a",)], [("a", "long"), ("long", "a")]]
+
+
+def by_items(raw: bytes, places: Sequence[tuple[str, ...]], read: Callable[[Any], Any] = lambda item: item, *, longest: int = 1000) -> Any:
+    return loads_by_items(raw, limit=1000, longest=longest, lists=dict.fromkeys(places, read))
+
+
+def with_tuples(value: Any, places: Sequence[tuple[str, ...]], path: tuple[str, ...] = ()) -> Any:
+    """``value`` as :func:`by_items` gives it."""
+    if isinstance(value, list) and path in places:
+        return tuple(value)
+    if isinstance(value, dict) and len(path) < len(places[0]):
+        return {name: with_tuples(member, places, (*path, name)) for name, member in value.items()}
+    return value
+
+
+def outcome(read: Callable[[], Any]) -> Any:
+    """What is read, or the code of the refusal."""
+    try:
+        return read()
+    except FormatError as error:
+        return error.code
+
+
+LONG = st.recursive(JSON, lambda inner: st.dictionaries(st.sampled_from(["a", "long", "A", "b"]), inner | st.lists(inner)), max_leaves=10)
+TEXT = st.text('{}[]":,\\ud80123456789eE+-.tfn \n').map(str.encode) | st.binary()
+
+
+@given(
+    LONG.map(json.dumps).map(str.encode) | LONG.map(lambda value: json.dumps(value, indent=1)).map(str.encode) | TEXT,
+    st.sampled_from(PLACES),
+)
+def test_by_items_the_same_is_read_or_refused(raw: bytes, places: list[tuple[str, ...]]):
+    whole = outcome(lambda: loads(raw, limit=1000))
+    assert outcome(lambda: by_items(raw, places)) == with_tuples(whole, places)
+
+
+@pytest.mark.parametrize("places", PLACES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "[1] x", "[]x", "", " "),
+        *('{"long"', '{"long":', '{"long":[1', '{"long":[1]', '{"long":[1],', '{"long":[1],}', "{,}", "{1:2}", "{long:1}", '{"long" 1}'),
+        *('{"a":{"long":[1}}', '{"long":[]} {}', '{"long":[1],"long":[2]}', '{"long":[1],"LONG":2}', '{"long":[{"x":1,"X":2}]}'),
+        *("[1.5]", '{"long":[NaN]}', '["\\ud800"]', '{"a":{"long":["\\u0001"]}}', "[99999999999999999999]"),
+    ],
+)
+def test_by_items_what_is_not_strict_is_refused(places: list[tuple[str, ...]], text: str):
+    assert outcome(lambda: loads(text.encode(), limit=1000)) == Code.FORMAT_JSON
+    assert outcome(lambda: by_items(text.encode(), places)) == Code.FORMAT_JSON
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        '"' + "x" * 30 + '"',
+        "[1,2,3,4,5,6,7,8,9,0,1,2]",
+        '"\N{GRINNING FACE}1234567\N{GRINNING FACE}1234567"',
+        '{"x":{"y":"0123456789012"}}',
+    ],
+)
+def test_an_item_that_is_too_long_is_refused_before_it_is_parsed(long: str):
+    read = list[Any]()
+    text = '{"a":{"long":[[1],{"x":2},[' + long + "]]}}"
+    assert outcome(lambda: by_items(text.encode(), PLACES[2], read.append, longest=24)) == Code.LIMIT_DOCUMENT
+    assert read == []
+
+
+def test_an_item_is_read_before_the_next_one_is():
+    read = list[Any]()
+    with pytest.raises(FormatError):
+        by_items(b'{"a": {"long": [{"x": 1}, [], 2, nonsense', PLACES[2], read.append)
+    assert read == [{"x": 1}, [], 2]
+
+
+def test_a_long_list_takes_no_more_than_what_is_read_of_it():
+    raw = b'{"long":[' + b'{"name":"01234567890123456789","more":[]},' * 100_000 + b"{}]}"
+    tracemalloc.start()
+    found = loads_by_items(raw, limit=len(raw), longest=100, lists={("long",): len})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found["long"]) == 100_001
+    assert peak < 2 * len(raw)  # the text, and the tuple; all items at once are twenty times as much
 
 
 # One spelling

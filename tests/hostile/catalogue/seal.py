@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -96,8 +97,8 @@ def two_digests(statement: Any) -> Any:
     return statement | {"subject": [subject | {"digest": subject["digest"] | {"sha512": "0" * 128}}]}
 
 
-def stranger_of(size: int) -> Any:
-    """A seal so large, of zeros: it is asked who signed it before it is held."""
+def stranger_of(size: int, *, piece: bytes) -> Any:
+    """A seal so large, of the same piece of base64 again and again: it is asked who signed it before it is held."""
 
     def edit(data: bytes) -> bytes:
         told = json.loads(data)
@@ -105,7 +106,7 @@ def stranger_of(size: int) -> Any:
             b'{"payload":"',
             b'","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"%b"}]}' % told["signatures"][0]["sig"].encode(),
         )
-        return head + b"A" * (size // 3 * 4) + tail
+        return head + piece * (size // 3 * 4 // len(piece)) + tail
 
     return envelope(edit)
 
@@ -181,9 +182,12 @@ CASES.add(
 CASES.vector("BND-029", "version 2", "payload-format-2")
 CASES.add("BND-029", "version 99", Code.FORMAT_VERSION, lambda: base().saying(format=99))
 CASES.vector("BND-030", "a field that nobody knows", "predicate-unknown-field")
-CASES.add("BND-031", "a seal of 32 MB, of a stranger", Code.SEAL_SIGNATURE, lambda: stranger_of(32 << 20))
+NOISE = base64.b64encode(random.Random(31).randbytes(48 << 10))  # noqa: S311 - the same each time
+CASES.add("BND-031", "a seal of 32 MB, of a stranger", Code.SEAL_SIGNATURE, lambda: stranger_of(32 << 20, piece=NOISE))
+CASES.add("BND-031", "a seal of 32 MB in some kilobytes", Code.LIMIT_SEAL, lambda: stranger_of(32 << 20, piece=b"AAAA"))
+CASES.add("BND-031", "a seal of more than 32 MB", Code.LIMIT_SEAL, lambda: stranger_of((32 << 20) + (64 << 10), piece=NOISE))
 CASES.cannot(
-    "BND-032", "10^9 members", "the seal lists each member by itself, and at most 256 MiB of them (BND-031); none is counted in advance"
+    "BND-032", "10^9 members", "the seal lists each member by itself, and at most 32 MiB of them (BND-031); none is counted in advance"
 )
 CASES.add("BND-033", "frames that overlap", Code.FORMAT_BUNDLE, lambda: replace(base(), sizes=lambda s: [s[0], s[1], s[1], *s[3:]]))
 CASES.vector("BND-034", "frames whose contents are not as long together as the members", "table-content")

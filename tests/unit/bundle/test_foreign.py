@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from bundler.bundle import foreign
+from bundler.bundle import foreign, frames
 from bundler.bundle.foreign import open_archive
 from bundler.content.layout import Layout
 from bundler.errors import BundlerError, Code, FormatError, IncompleteError, UsageError
@@ -120,7 +120,7 @@ def test_what_gnu_tar_makes_of_a_folder_is_read(case: Case, tmp_path: Path, opti
 def test_folders_and_files_of_no_layout_are_passed_over(case: Case):
     more = {"manifest.json": b"[]", "repositories": b"{}", "oci-bundler/seal.json": b"{}", "../evil": b"x", "/etc/passwd": b"x"}
     more |= {"blobs/sha256/short": b"x", "blobs/md5/" + "0" * 32: b"x", "INDEX.JSON": b"{}", "index.json.": b"{}", "index.json:x": b"{}"}
-    more |= {"blobs//sha256/" + "0" * 64: b"x", "blobs/sha256/" + "A" * 64: b"x", "blobs/sha256/" + "0" * 64 + "/x": b"x"}
+    more |= {"blobs/sha256/" + "A" * 64: b"x", "blobs/sha256/x/" + "0" * 64: b"x", "x/index.json": b"x", "x//y/.././z": b"x"}
     more |= {"blobs/sha256/" + "0" * 63: b"x", "blobs/sha512/" + "0" * 64: b"x"}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
@@ -220,6 +220,30 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
         "index.json twice": (member("index.json", b"{}"), *tar),  # LAY, R5
         "index.json twice, once with a dot": (member("./index.json", b"{}"), *tar),  # TAR-012
         "a blob twice": (plain + plain, *tar),
+        **{
+            f"{spelling % 'index.json'} beside index.json": (member(spelling % "index.json", b"{}"), *tar)
+            for spelling in (".//%s", "././%s", "/%s", "//%s", "/./%s", "a/../%s", "../%s", "./a/..//%s", "%s/", "%s/.", "%s//", "%s/x/..")
+        },
+        **{
+            f"a blob as {spelling % name[-4:]}": (member(spelling % name, b"abc"), *tar)
+            for spelling in (".//%s", "/%s", "blobs/../%s", "blobs//sha256/../../%s")
+        },
+        "a blob behind two slashes": (member(name.replace("/", "//"), b"abc"), *tar),
+        "a long name in another spelling": (member("L", b".//index.json\0", type=b"L") + plain, *tar),
+        "a pax path in another spelling": (pax((b"path", b"/index.json")) + plain, *tar),
+        **{
+            f"a folder named {folder[-14:]}": (member(folder, type=tarfile.DIRTYPE), *tar)
+            for folder in ("index.json", "index.json/", "./oci-layout", "x/../index.json", name, f"{name}/below", "index.json/x")
+        },
+        "a folder of that name by a long name": (member("L", b"index.json\0", type=b"L") + member("x", type=tarfile.DIRTYPE), *tar),
+        "an old folder of that name": (member("index.json/", type=tarfile.AREGTYPE), *tar),
+        "an old folder with content": (member("x/", b"abc", type=tarfile.AREGTYPE), *tar),
+        "a file below a file": (member("index.json/x", b"abc"), *tar),
+        "a file below a blob": (member(f"{name}/x/y/z", b"abc"), *tar),
+        **{f"a file named {folder}": (member(folder, b"abc"), *tar) for folder in ("blobs", "./blobs/sha256", "blobs/sha512", ".", "x/")},
+        "a folder that a pax header gives content": (pax((b"size", b"512")) + member("x", type=tarfile.DIRTYPE), *tar),
+        "a symlink named index.json": (member("index.json", type=tarfile.SYMTYPE, linkname="x"), *tar),
+        "a hard link named index.json": (member("index.json", type=tarfile.LNKTYPE, linkname=name), *tar),
         "a symlink": (member(name, type=tarfile.SYMTYPE, linkname="/etc/passwd"), *tar),  # TAR-030
         "a symlink elsewhere": (member("x", type=tarfile.SYMTYPE, linkname="y"), *tar),
         "a folder that is a symlink": (member("blobs", type=tarfile.SYMTYPE, linkname="/etc"), *tar),  # TAR-032
@@ -266,6 +290,21 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
         "a pax header of digits": (pax(raw=b"9" * 60_000) + plain, *tar),  # TAR-078
         "a pax path twice": (pax((b"path", b"index.json"), (b"path", b"x")) + plain, *tar),  # TAR-079
         "two pax headers": (pax((b"path", b"a")) + pax((b"path", b"b")) + plain, *tar),  # TAR-081
+        "an empty pax path": (pax((b"path", b"")) + plain, *tar),
+        "a pax path with a zero byte": (pax((b"path", b"index.json\0x")) + plain, *tar),
+        "an empty pax size": (pax((b"size", b"")) + plain, *tar),
+        "an empty long name": (member("L", b"\0", type=b"L") + plain, *tar),
+        "a pax size beside another": (pax((b"size", b"4")) + plain, *tar),
+        "a sparse file of star": (pax((b"SCHILY.realsize", b"3")) + plain, *tar),
+        "a sparse file of Solaris": (pax((b"SUN.holesdata", b" 0 3")) + plain, *tar),
+        "holes for all": (pax((b"GNU.sparse.major", b"1"), type=b"g") + plain, *tar),
+        "a part of a volume": (pax((b"GNU.volume.offset", b"512")) + plain, *tar),
+        "a prefix without a magic": (patched(patched(member("x", b"abc"), 257, bytes(8)), 345, b"blobs"), *tar),
+        "a prefix in a header of GNU": (patched(member("x", b"abc"), 345, b"00000000000"), *tar),
+        "a prefix in a header of star": (
+            patched(patched(patched(member("x", b"abc"), 257, b"ustar\x0000"), 345, b"blobs"), 508, b"tar\0"),
+            *tar,
+        ),
         "a pax sparse file": (pax((b"GNU.sparse.realsize", b"3")) + plain, *tar),  # TAR-048
         "a Solaris header": (pax((b"path", b"x"), type=b"X") + plain, *tar),  # TAR-083
         "a size beyond the file": (patched(plain, size.start, b"77777777777\0"), 4, Code.CONTENT_TRUNCATED),
@@ -277,6 +316,47 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
 def test_what_two_readers_could_read_in_two_ways_is_refused(case: Case, trick: str):
     before, status, code = hostile()[trick]
     assert refused(case.archive(before + tar_of(case.members))) == (status, code)
+
+
+def test_what_a_prefix_puts_before_a_name_counts(case: Case):
+    index = case.members.pop("index.json")
+    blob = next(name for name in case.members if name.startswith("blobs/"))
+    folder, _, rest = blob.partition("/")
+    split = patched(patched(member(rest, case.members.pop(blob)), 257, b"ustar\x0000"), 345, folder.encode())
+    with open_archive(case.archive(split + tar_of(case.members | {"index.json": index}))) as layout:
+        case.check(layout)
+    twice = patched(patched(member("index.json", index), 257, b"ustar\x0000"), 345, b".")
+    assert refused(case.archive(twice + tar_of(case.members | {"index.json": index}))) == (3, Code.FORMAT_TAR)
+
+
+def ended(data: bytes) -> bytes:
+    """The tar up to its end, without what pads it."""
+    length = len(data.rstrip(b"\0"))
+    return data[: length + -length % BLOCK + 2 * BLOCK]
+
+
+@pytest.mark.parametrize("padding", [0, 1, 511, 512, 100_000, 10 << 20])
+def test_zeros_behind_the_end_are_padding(case: Case, padding: int):
+    with open_archive(case.archive(ended(tar_of(case.members)) + bytes(padding))) as layout:
+        case.check(layout)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("before", [0, 1, 512, 10_000, 300_000])
+@pytest.mark.parametrize("what", [b"x", member("index.json", b"{}") + bytes(2 * BLOCK)])
+def test_anything_else_behind_the_end_is_refused(case: Case, compress: Callable[[bytes], bytes], before: int, what: bytes):
+    """GNU tar reads on there with --ignore-zeros, and so do those who join archives."""
+    assert refused(case.archive(compress(ended(tar_of(case.members)) + bytes(before) + what))) == (3, Code.FORMAT_TAR)
+
+
+def test_more_than_64_mib_behind_the_end_are_not_read(case: Case):
+    path = case.archive(ended(tar_of(case.members)))
+    size = path.stat().st_size
+    os.truncate(path, size + (64 << 20))
+    with open_archive(path) as layout:
+        case.check(layout)
+    os.truncate(path, size + (64 << 20) + 1)
+    assert refused(path) == (3, Code.LIMIT_ARCHIVE)
 
 
 def test_a_name_that_a_pax_header_gives_counts(case: Case):
@@ -335,6 +415,85 @@ def test_a_damaged_checksum_is_corrupt(case: Case):
     data = bytearray(gzip.compress(tar_of(case.members)))
     data[-6] ^= 1
     assert refused(case.archive(bytes(data))) == (4, Code.CONTENT_FRAME)
+
+
+def zstd(data: bytes, **options: Any) -> bytes:
+    return zstandard.ZstdCompressor(**options).compress(data)
+
+
+def flushed(data: bytes) -> bytes:
+    """A frame of many blocks, without the size of its content, as a writer makes it that does not know what comes."""
+    stream = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+    pieces = [stream.compress(data[at : at + 500]) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) for at in range(0, len(data), 500)]
+    return b"".join(pieces) + stream.flush()
+
+
+SKIPPABLE = b"\x5f\x2a\x4d\x18\x05\0\0\0hello"
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [
+        pytest.param(gzip.compress, id="gzip"),
+        pytest.param(gzipped, id="gzip, two members"),
+        pytest.param(zstd, id="zstd"),
+        pytest.param(lambda data: zstd(data, write_checksum=True), id="zstd, checksum"),
+        pytest.param(lambda data: zstd(data, write_content_size=False), id="zstd, no content size"),
+        pytest.param(flushed, id="zstd, many blocks"),
+        pytest.param(framed, id="zstd, three frames"),
+        pytest.param(lambda data: zstd(data) + SKIPPABLE, id="zstd, skippable last"),
+        pytest.param(lambda data: zstd(data) + zstd(b"", write_checksum=True), id="zstd, an empty frame last"),
+        pytest.param(lambda data: zstd(data) + zstd(bytes(5_000_000)), id="zstd, blocks of one byte last"),
+    ],
+)
+def test_a_compressed_archive_that_lacks_a_byte_is_never_read(case: Case, compress: Callable[[bytes], bytes]):
+    """Even where all of the tar comes out of what is there; but for where the last frame begins, before which nothing is missing."""
+    data = compress(tar_of(case.members))
+    first = zstd(tar_of(case.members))
+    whole = {len(first)} if data.startswith(first) else set()
+    with open_archive(case.archive(data)) as layout:
+        case.check(layout)
+    for length in {*range(len(data) - 30, len(data)), *range(20, len(data), 499)}:
+        if length not in whole:
+            assert refused(case.archive(data[:length])) == (4, Code.CONTENT_TRUNCATED), f"cut at {length} of {len(data)}"
+
+
+@pytest.mark.parametrize("byte", range(-8, 0))
+def test_a_wrong_checksum_or_size_of_gzip_is_damage(case: Case, byte: int):
+    data = bytearray(gzip.compress(tar_of(case.members)))
+    data[byte] ^= 1
+    assert refused(case.archive(bytes(data))) == (4, Code.CONTENT_FRAME)
+
+
+@pytest.mark.parametrize("byte", range(-4, 0))
+def test_a_wrong_checksum_of_zstd_is_damage(case: Case, byte: int):
+    for tail in (b"", SKIPPABLE, zstd(b"")):
+        data = bytearray(zstd(tar_of(case.members), write_checksum=True))
+        data[byte] ^= 1
+        assert refused(case.archive(bytes(data) + tail)) == (4, Code.CONTENT_FRAME)
+
+
+@pytest.mark.parametrize("off", [-1, 1, 1 << 20])
+def test_a_wrong_content_size_of_zstd_is_damage(case: Case, off: int):
+    plain = tar_of(case.members).ljust(70_000, b"\0")
+    data = bytearray(zstd(plain))
+    assert data[4] & 0xE0 == 0xA0, "a single segment, and four bytes of content size"
+    data[5:9] = (len(plain) + off).to_bytes(4, "little")
+    assert refused(case.archive(bytes(data))) == (4, Code.CONTENT_FRAME)
+
+
+@pytest.mark.parametrize("tail", [b"JUNKJUNK", b"\x28\xb5\x2f\xfe" + bytes(20), b"\x60\x2a\x4d\x18\0\0\0\0"])
+@pytest.mark.parametrize("compress", [gzip.compress, zstd])
+def test_what_is_no_frame_behind_the_last_is_damage(case: Case, compress: Callable[[bytes], bytes], tail: bytes):
+    assert refused(case.archive(compress(tar_of(case.members)) + tail)) == (4, Code.CONTENT_FRAME)
+
+
+def test_a_file_of_empty_blocks_is_not_walked_for_long(case: Case, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(frames, "MAX_BLOCKS", 1000)
+    empty = b"\x28\xb5\x2f\xfd\x00\x00" + b"\0\0\0" * 998
+    assert refused(case.archive(empty + b"\x01\0\0")) == (4, Code.CONTENT_TRUNCATED)  # there is no tar in it
+    assert refused(case.archive(empty + b"\0\0\0\x01\0\0")) == (4, Code.CONTENT_TRUNCATED)
+    assert refused(case.archive(empty + b"\0\0\0\0\0\0\x01\0\0")) == (3, Code.LIMIT_ARCHIVE)
 
 
 def test_a_blob_of_other_bytes_is_seen(case: Case):

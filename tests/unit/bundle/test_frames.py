@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Run, Table, beginning, compress, decompress, longest, runs, table
+from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Run, Table, beginning, check_ratio, compress, decompress, longest, runs, table
 from bundler.errors import Code, FormatError, IntegrityError
 
 TEXT = b"compressible " * 1000
@@ -95,6 +95,33 @@ def test_what_does_not_compress_is_stored():
 
 def test_what_compresses_is_compressed_wherever_noise_stands():
     assert len(compress(NOISE[:1000] + TEXT)) < 2000
+
+
+@pytest.mark.parametrize("size", [1, 1000, 128 << 10, (128 << 10) + 1, FRAME])
+def test_what_would_be_smaller_than_a_ratio_allows_is_stored(size: int):
+    content = bytes(size)
+    frame = compress(content, ratio=2)
+    assert len(frame) >= len(content)
+    assert len(frame) <= longest(len(content))
+    assert b"".join(decompress(frame, len(content), what="x")) == content == zstandard.decompress(frame)
+
+
+def test_a_ratio_changes_nothing_that_it_allows():
+    content = b"".join(b"%d " % number for number in range(100_000))
+    frame = compress(content)
+    ratio = -(-len(content) // len(frame))
+    assert compress(content, ratio=ratio) == frame
+    assert len(compress(content, ratio=ratio - 1)) > len(content)
+
+
+@pytest.mark.parametrize(("compressed", "content", "fits"), [(100, 12_800, True), (100, 12_801, False), (1, 1, True), (0, 1, False)])
+def test_a_frame_of_the_seal_has_a_greatest_ratio(compressed: int, content: int, fits: bool):
+    if fits:
+        check_ratio(compressed, content)
+        return
+    with pytest.raises(FormatError, match="far larger inside than outside") as refused:
+        check_ratio(compressed, content)
+    assert (refused.value.exit, refused.value.code) == (3, Code.LIMIT_SEAL)
 
 
 def test_the_same_content_gives_the_same_frame():

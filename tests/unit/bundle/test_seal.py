@@ -396,6 +396,73 @@ def test_a_newer_bundle_says_what_to_do():
     assert error.next == "bring a newer oci-bundler to this station"
 
 
+@pytest.mark.parametrize("told", [{"format": 2}, {"format": 2, "members": [{"kind": "new", "blake3": "00"}], "images": [{}]}])
+def test_a_newer_bundle_is_told_whatever_its_lists_hold(told: dict[str, Any]):
+    assert refused(payload(**told)).code == Code.FORMAT_VERSION
+
+
+def test_an_entry_of_more_than_4_mib_is_refused_before_it_is_parsed():
+    found = [{"digest": str(digest(str(number))), "form": "att"} for number in range((4 << 20) // 98)]
+    error = refused(payload(lambda predicate: predicate["lookups"][0].update(found=found)))
+    assert (error.exit, error.code) == (3, Code.LIMIT_SEAL)
+
+
+def test_more_values_than_text_are_refused_as_a_limit_of_the_seal():
+    assert refused(payload(previous=[[]] * (1 << 20))).code == Code.LIMIT_SEAL
+
+
+@pytest.mark.parametrize(("images", "fits"), [(3, True), (4, False)])
+def test_more_images_than_a_bundle_is_made_for_are_refused(monkeypatch: pytest.MonkeyPatch, images: int, fits: bool):
+    monkeypatch.setattr(module, "MAX_IMAGES", 3)
+    [one] = SEAL.images
+    named = tuple(replace(one, reference=Reference.parse(f"{APP}:v{number}")) for number in range(images))
+    if fits:
+        assert Seal.parse(replace(SEAL, images=named).statement()).images == named
+        return
+    with pytest.raises(FormatError) as refused_by_writer:
+        replace(SEAL, images=named)
+    assert refused_by_writer.value.code == Code.LIMIT_SEAL
+    again = [one.to_json() | {"reference": f"{APP}:v{number}"} for number in range(images)]
+    assert refused(payload(images=again)).code == Code.LIMIT_SEAL
+
+
+@pytest.mark.parametrize(("platforms", "fits"), [(20_000, True), (20_001, False)])
+def test_different_platforms_are_counted_wherever_they_stand(platforms: int, fits: bool):
+    [one] = SEAL.images
+    there = [*one.platforms, *(child.platform for child in one.left_out if child.platform)]
+    names = [*there, *(f"linux/a{number}" for number in range(platforms - len(there)))]
+    images = [
+        one.to_json() | {"reference": f"{APP}:one", "platforms": names[:15_000]},
+        one.to_json() | {"reference": f"{APP}:two", "platforms": names[10_000:]},
+    ]
+    if fits:
+        assert len(Seal.parse(payload(images=images)).images[1].platforms) == 10_000
+    else:
+        assert refused(payload(images=images)).code == Code.LIMIT_SEAL
+
+
+def test_what_many_entries_name_is_kept_once():
+    seal = Seal.parse(SEAL.statement())
+    assert seal.images[0].digest is seal.members[3].digest is seal.lookups[0].manifest
+    assert seal.lookups[0].repository is seal.lookups[1].repository
+    assert seal.lookups[0].found[0].digest is seal.members[5].digest
+
+
+@pytest.mark.parametrize(
+    "raw", [SEAL.statement() + b" ", SEAL.statement()[:-1] + b" }", SEAL.statement().replace(b'"size":5', b'"size": 5', 1)]
+)
+def test_another_spelling_is_refused_wherever_it_is(raw: bytes):
+    assert refused(raw).code == Code.FORMAT_SEAL
+    assert not SEAL.is_spelt(raw)
+
+
+def test_a_payload_that_ends_early_or_late_is_not_the_spelling():
+    raw = SEAL.statement()
+    assert SEAL.is_spelt(raw)
+    assert not SEAL.is_spelt(raw[:-1])
+    assert not SEAL.is_spelt(raw + b"}")
+
+
 def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch):
     raw = SEAL.statement()
     monkeypatch.setattr(module, "MAX_SEAL", len(raw))

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from bundler.cli import terminal
+from bundler.bundle.archive import opened
+from bundler.cli import inspect, terminal
 from bundler.cli.terminal import Terminal, escaped
 from bundler.errors import Code
 from bundler.stations import truststore
-from tests.support import signing
+from tests.support import bundles, signing
+from tests.support.bundles import Bundle
+from tests.support.layouts import Content
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, ran, run, spawned, write_trust
 
 ANSI = re.compile(r"\x1b\[")
@@ -537,3 +540,64 @@ def test_a_bug_ends_with_1_and_its_trace_and_shows_nothing_that_a_terminal_obeys
     assert (said.exit, said.code) == (1, "internal")
     assert "ZeroDivisionError" in said.err
     assert is_harmless(said.err)
+
+
+# --- inspect ---
+
+
+def test_inspect_with_trust_says_who_sealed_it(crossing: Crossing):
+    bundle = crossing.export(crossing.signed_image())
+    shown = run("inspect", bundle, "--trust", crossing.trust)
+    assert (shown.exit, shown.first.startswith("SEALED by ")) == (0, True)
+    assert "its images and content were not judged" in shown.first
+    told = run("inspect", bundle, "--trust", crossing.trust, "--json").json
+    assert told["verified"] is True
+    assert told["claims"] == run("inspect", bundle, "--json").json["claims"]
+
+
+def test_inspect_with_trust_shows_nothing_of_a_strangers_bundle(crossing: Crossing):
+    image, bundle = crossing.signed_image(), crossing.folder / "b"
+    run("export", image.reference, "-o", bundle, "--key", crossing.keys["stranger"])
+    shown = run("inspect", bundle, "--trust", crossing.trust, "--json")
+    assert (shown.exit, shown.code) == (5, Code.SEAL_SIGNATURE)
+    assert image.reference.split("/")[-1] not in shown.out + shown.err
+    assert "signature 1 is by no key that may seal" in run("inspect", bundle, "--trust", crossing.trust).err
+    without = run("inspect", bundle, "--json")
+    assert (without.exit, without.json["verified"]) == (0, False)
+
+
+def test_inspect_takes_a_trust_folder_only_if_it_is_one(crossing: Crossing):
+    bundle = crossing.export(crossing.signed_image())
+    shown = run("inspect", bundle, "--trust", crossing.folder / "nothing", "--json")
+    assert (shown.exit, shown.code) == (2, Code.TRUST_MISSING)
+
+
+def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: Crossing):
+    """The 8 MiB are those of the payload: a bundle of many names has them soon."""
+    content = Content()
+    image = content.image("hello")
+    bundle = Bundle.of(content, {f"registry.example/{'long/' * 40}app:v{number}": image for number in range(20_000)})
+    path = crossing.folder / "many"
+    bundle.write(path)
+    assert len(bundle.seal.statement()) > inspect.MAX_UNVERIFIED
+    shown = run("inspect", path)
+    assert (shown.exit, "limit.seal" in shown.err) == (3, True)
+    assert f"at most {inspect.MAX_UNVERIFIED} bytes (8.0 MiB)" in shown.err
+    assert "give --trust DIR" in shown.err
+    trust = crossing.folder / "its-trust"
+    public = crossing.folder / "its.pub"
+    public.write_bytes(bundles.public(bundles.KEY))
+    run("trust", "init", trust)
+    run("trust", "add", trust, "--seal", "default", "--scope", "**", "--key", public)
+    told = run("inspect", path, "--trust", trust, "--json")
+    assert (told.exit, len(told.json["claims"]["images"])) == (0, 20_000)
+
+
+def test_inspect_reads_8_mib_exactly(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    bundle = crossing.export(crossing.signed_image())
+    with opened(bundle) as archive:
+        size = archive.envelope.size
+    monkeypatch.setattr(inspect, "MAX_UNVERIFIED", size)
+    assert run("inspect", bundle).exit == 0
+    monkeypatch.setattr(inspect, "MAX_UNVERIFIED", size - 1)
+    assert run("inspect", bundle).exit == 3
