@@ -23,7 +23,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -45,6 +45,10 @@ _HOST = "localhost"  # names are judged by the one grammar of references, which 
 
 class MismatchError(Exception):
     """What was uploaded has another digest than it was said to have."""
+
+
+class OvertakenError(Exception):
+    """A name holds something else than the condition of a push allows."""
 
 
 class BusyError(Exception):
@@ -257,10 +261,24 @@ class Repository:
     def lacks(self, blobs: Iterable[Digest]) -> list[Digest]:
         return [digest for digest in blobs if not self.has(digest)]
 
-    def push(self, manifest: Manifest, *, needs: Iterable[Digest], subject: Digest | None, tags: Iterable[str]) -> list[Digest]:
-        """Keep the manifest and point the tags at it; or change nothing and give what it needs and the repository lacks."""
+    def push(
+        self,
+        manifest: Manifest,
+        *,
+        needs: Iterable[Digest],
+        subject: Digest | None,
+        tags: Iterable[str],
+        condition: Callable[[], bool] = lambda: True,
+    ) -> list[Digest]:
+        """Keep the manifest and point the tags at it; or change nothing and give what it needs and the repository lacks.
+
+        ``condition`` is asked in the same turn, so that nobody writes between it and the tags. Raises OvertakenError where
+        it is false.
+        """
         paths = [self._tag(tag) for tag in tags]
         with self._lock:
+            if not condition():
+                raise OvertakenError
             if lacking := self.lacks(needs):
                 return lacking
             self._storage.write(manifest.raw, self._storage.content(manifest.digest))
