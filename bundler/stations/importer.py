@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bundler.content.store import Sink
+from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, UsageError
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, TransportError, UsageError
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
+from bundler.stations.joining import Joins
 from bundler.stations.placing import Chunks, Place, Placed, Placer
 from bundler.stations.report import Progress, Report
 from bundler.stations.verifier import Proved
@@ -130,7 +133,7 @@ def import_admitted(
     placed: tuple[Placed, ...] = ()
     if not dry_run:
         with progress("imported", sum(member.size for member in content.seal.members)) as report:
-            placed = fill(targets, lambda blob: content.chunks(blob.digest), opened, jobs=jobs, report=report)
+            placed = fill(targets, lambda blob: content.chunks(blob.digest), opened, overwrite=overwrite, jobs=jobs, report=report)
     remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
     went = {t.image.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
     return Imported(
@@ -160,16 +163,58 @@ def plan(
 
 
 def fill(
-    targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, jobs: int, report: Callable[[int], None]
+    targets: Sequence[Target], chunks: Chunks, repositories: Repositories, *, overwrite: bool, jobs: int, report: Callable[[int], None]
 ) -> tuple[Placed, ...]:
-    """Push every image's parts and evidence, then put all the tags. Raises as :meth:`Placer.place`."""
-    placer = Placer(chunks, jobs=jobs, report=report)
+    """Push every image's parts and evidence, put all the tags, and see at the end that nothing of it was lost.
+
+    Raises ConflictError (``name.conflict``) for tags that came up since :func:`plan`, unless ``overwrite``, when all others are
+    put; TransportError (``registry.lost``) for blobs that are not there; and as :meth:`Placer.place` and :meth:`Joins.settle`.
+    """
+    joins = Joins()
+    placer = Placer(chunks, joins=joins, jobs=jobs, report=report)
     places = [Place(target.image, repositories(target.destination), target.destination.path) for target in targets]
     placed = tuple(placer.place(places))
-    unnamed = (place for target, place in zip(targets, places, strict=True) if not target.is_there)
-    for _ in side_by_side(placer.name, unnamed, jobs=jobs):
-        pass
+    unnamed = [(target, place) for target, place in zip(targets, places, strict=True) if not target.is_there]
+
+    def name(one: tuple[Target, Place]) -> str | None:
+        target, place = one
+        if overwrite:
+            placer.name(place)
+            return None
+        there = _asked(target, repositories)  # again, for others may write while an import runs
+        if there is None:
+            try:
+                placer.name(place, over=Over(None))
+            except ConflictError as error:
+                there = error.found
+        return None if there is None or there == str(target.image.root) else f"{target.destination} is {there} now"
+
+    taken = [said for said in side_by_side(name, unnamed, jobs=jobs) if said is not None]
+    joins.settle(jobs=jobs)
+    _refuse_losses(places, jobs=jobs)
+    _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return placed
+
+
+def _refuse_losses(places: Sequence[Place], *, jobs: int) -> None:
+    """Ask for each blob once, wherever nobody looked whether the manifests' blobs are there."""
+    wanted: dict[tuple[str, Digest], tuple[Sink, Descriptor]] = {}
+    for place in places:
+        if place.sink.checks:
+            continue
+        carried = place.image.carried()
+        documents = [*(carried.documents[digest] for digest in carried.own), *carried.among(place.image.verdict.admitted)]
+        blobs = (blob for document in documents for blob in document.blobs if not blob.foreign and blob.digest not in carried.absent)
+        wanted |= {(place.path, blob.digest): (place.sink, blob) for blob in blobs}
+    asked = side_by_side(lambda each: each[0].has(each[1]), wanted.values(), jobs=jobs)
+    lost = [f"{sink.title}@{blob.digest}" for (sink, blob), has in zip(wanted.values(), asked, strict=True) if not has]
+    if lost:
+        raise TransportError(
+            "the registry took what it does not have now",
+            code=Code.REGISTRY_LOST,
+            found=f"not there: {', '.join(lost)}",
+            next="look at the registry's own log and storage, then run the same command again",
+        )
 
 
 class OncePerRepository:
