@@ -170,7 +170,7 @@ def test_where_a_registry_compares_nothing_is_read_again_at_the_end(crossing: Cr
 def test_a_signature_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing, claims: bool):
     """Also where the registry tells an ETag of what is put, as one that compares would, and does not."""
     if claims:
-        saying(ignorant.there, {"ETag": '"a word of its own"'})
+        saying(ignorant.there, {"ETag": '"a-word-of-its-own"'})
     image = ignorant.signed_image()
     bundle, where = ignorant.export(image), ignorant.arrived(image)
     tag = f"{image.root.digest.tag}.sig"
