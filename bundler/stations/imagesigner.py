@@ -90,7 +90,11 @@ class _Signing:
             "layers": [layer.to_json() | {"annotations": signature}],
         }
         ours = self._put(manifest, {layer: payload, Descriptor.of(config, mediatype.OCI_CONFIG): config})
-        return self.joins.tag(ours, document.digest, Form.SIG, self.sink)
+        named = self.joins.tag(ours, document.digest, Form.SIG, self.sink)
+        if named.holds:
+            return named
+        self.sink.put_document(ours)
+        return Tagged(ours.digest, named.remarks, holds=False)
 
     def _bundle(self, document: Document) -> Tagged:
         bundle = build_signature_bundle(document, self.signer, annotations=self.annotations)

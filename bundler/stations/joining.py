@@ -37,6 +37,8 @@ class Tagged:
 
     names: Digest
     remarks: tuple[str, ...] = ()
+    holds: bool = True
+    """Whether it holds what came; where it does not, that has to be put by its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Joins:
             if not left:
                 break
             self._sleep(PAUSE + JITTER * secrets.randbelow(1001) / 1000)
-            outcomes = list(zip(left, side_by_side(lambda each: _unless_overtaken(each.join, self._sleep), left, jobs=jobs), strict=True))
+            outcomes = [one for of_name in side_by_side(self._again, _by_name(left), jobs=jobs) for one in of_name]
             lost += [each for each, outcome in outcomes if not outcome.holds]
             left = [each for each, outcome in outcomes if outcome.holds and outcome.put is not None]
         if lost or left:
@@ -123,11 +125,14 @@ class Joins:
                 next="wait until nobody else writes to them, and run the same command again",
             )
 
+    def _again(self, of_name: "Sequence[_Written]") -> "list[tuple[_Written, _Outcome]]":
+        return [(each, _unless_overtaken(each.join, self._sleep)) for each in of_name]
+
     def _kept(self, tag: str, sink: Sink, join: "Callable[[], _Outcome]") -> Tagged:
         outcome = _unless_overtaken(join, self._sleep)
         if outcome.put is not None:
             self._written.append(_Written(tag, sink, outcome.put, join))
-        return Tagged(outcome.names, outcome.remarks)
+        return Tagged(outcome.names, outcome.remarks, outcome.holds)
 
 
 def signature_config(diff_ids: Sequence[str]) -> dict[str, Any]:
@@ -163,6 +168,14 @@ class _Written:
     sink: Sink
     document: Document
     join: Callable[[], _Outcome]
+
+
+def _by_name(written: Sequence[_Written]) -> list[list[_Written]]:
+    """Together what was written to one name, so that we are not the other writer ourselves."""
+    names: dict[tuple[str, str], list[_Written]] = {}
+    for each in written:
+        names.setdefault((each.sink.title, each.tag), []).append(each)
+    return list(names.values())
 
 
 def _tag(tag: str, ours: Document, form: Form, sink: Sink) -> _Outcome:

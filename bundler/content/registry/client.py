@@ -169,13 +169,19 @@ class Repository:
         not there. Whoever looks at conditions refuses that. Only a registry is asked that gave an ``ETag`` to a push.
         """
         if self._session.compares is None:
-            self._session.compares = self._session.validates and self._put(document, document.digest, {"If-None-Match": "*"}) is None
+            self._session.compares = self._session.validates and self._refuses(document)
         return self._session.compares
 
     @property
     def checks(self) -> bool:
         """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
         return self._session.checks
+
+    def _refuses(self, document: Document) -> bool:
+        try:
+            return self._put(document, document.digest, {"If-None-Match": "*"}) is None
+        except (TransportError, IncompleteError):
+            return False  # it minds something else; whoever asked reads again what was put
 
     def _condition(self, tag: str, over: Over) -> dict[str, str]:
         if over.digest is None:

@@ -11,6 +11,7 @@ from bundler.content.registry.server import storage
 from bundler.content.registry.server.wire import Answer, Request
 from bundler.content.store import Over
 from bundler.errors import Code, ConflictError
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.stations import joining
 from bundler.stations.joining import merged
@@ -359,6 +360,18 @@ def test_an_index_and_a_manifest_are_not_joined_nor_are_two_sboms():
     assert merged(one, index, Form.SIG, read_nothing) is None
     sboms = content.sbom(image.digest, b"{}"), content.sbom(image.digest, b"[]")
     assert merged(*sboms, Form.SBOM, read_nothing) is None
+
+
+def test_a_signature_that_may_not_be_joined_to_what_is_there_is_kept_by_its_digest_and_said(crossing: Crossing):
+    image = crossing.push(crossing.content.image(), evidence=False)
+    repository, index, tag = crossing.here.repository(image.path), crossing.content.index(platforms=[]), f"{image.root.digest.tag}.sig"
+    repository.put_document(index, tag=tag)
+    ended = run("sign", image.reference, "--key", crossing.keys["release"], "--form", "sig", "--json")
+    [pushed] = ended.json["signed"][0]["pushed"]
+    assert ended.exit == 0
+    assert f"{tag} holds {index.digest}, and was left as it is; what came is {pushed}" in ended.err
+    assert repository.document(tag) == index
+    assert repository.document(Digest.parse(pushed)) is not None
 
 
 # --- a layout ---

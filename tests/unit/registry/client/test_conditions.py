@@ -117,7 +117,9 @@ def test_a_412_to_a_request_without_condition_is_a_refusal(server: HostileRegist
     assert caught.value.code is Code.REGISTRY_STATUS
 
 
-@pytest.mark.parametrize(("answers", "compares"), [([refusal(412, "DENIED")], True), ([answer(201)], False)])
+@pytest.mark.parametrize(
+    ("answers", "compares"), [([refusal(412, "DENIED")], True), ([answer(201)], False), ([refusal(409, "DENIED")], False)]
+)
 def test_whether_a_registry_compares_is_tried_once_and_by_digest(
     server: HostileRegistry, reach: Reach, answers: list[bytes], compares: bool
 ):
