@@ -196,6 +196,8 @@ class Code(StrEnum):
     REGISTRY_PROTOCOL = "registry.protocol", "an answer that the distribution specification does not allow"
     REGISTRY_ORIGIN = "registry.origin", "a redirect, realm or location that leads to another origin"
     REGISTRY_SPARSE_INDEX = "registry.sparse-index", "the registry refuses an index of which not all platforms are carried"
+    REGISTRY_OVERTAKEN = "registry.overtaken", "evidence that was put, and names that other writers replaced again and again"
+    REGISTRY_LOST = "registry.lost", "a blob that the registry took, or said to have, and does not have at the end"
     REGISTRY_READ_BACK = "registry.read-back", "the registry gives other bytes than were pushed"
     DISK_IO = "disk.io", "a file system operation failed"
     DISK_FULL = "disk.full", "no space is left"

@@ -44,6 +44,7 @@ def command(
     oci-bundler sign registry.example/app:1.0 --key release.key --recursive
     """
     from bundler.stations.imagesigner import AUTO, FORMS, Signed, sign
+    from bundler.stations.joining import Joins
     from bundler.stations.places import Places, Wanted
     from bundler.stations.signer import open_signer
 
@@ -58,9 +59,11 @@ def command(
     for want in listed:
         want.check()
     signed: list[Signed] = []
+    joins = Joins()
     with Places.of(reach, listed) as places:
         for want in listed:
-            signed += sign(places.locate(want, write=True), signer=signer, forms=forms, annotations=said, recursive=recursive)
+            signed += sign(places.locate(want, write=True), signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
+        joins.settle(jobs=reach.jobs)
     for remark in dict.fromkeys(remark for one in signed for remark in one.remarks):
         out.say(f"note: {remark}")
     lines = [f"signed {len(signed)} manifest{'s' if len(signed) != 1 else ''} with {signer.public.fingerprint}"]

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from bundler import strictjson
 from bundler.content.folder import Files, Folder
-from bundler.content.store import Referrers
+from bundler.content.store import Over, Referrers
 from bundler.content.stream import verified
-from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError
+from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -260,11 +260,11 @@ class Layout:
         if not self.has(blob):
             self._writing().write(_path(blob.digest), chunks())
 
-    def put_document(self, document: Document, *, name: str | None) -> bool:
+    def put_document(self, document: Document, *, name: str | None, check: Callable[[], None] = lambda: None) -> bool:
         """Write the document and list it, under the name if it has one; True if it refers to something.
 
-        An unnamed entry goes when an index that leads to it is listed. Raises IncompleteError (``blob.missing``) for a
-        manifest whose blobs are not there.
+        An unnamed entry goes when an index that leads to it is listed. ``check`` may look at what is listed, and raise, while
+        nobody else can write. Raises IncompleteError (``blob.missing``) for a manifest whose blobs are not there.
         """
         for blob in document.blobs:
             if not blob.foreign and self._files.size(_path(blob.digest)) is None:
@@ -274,6 +274,7 @@ class Layout:
         with folder.locked():
             index = _index(folder)
             self._listed = _Listed.of(index)
+            check()
             after = _with(index, document, name)
             if after != index:
                 folder.replace("index.json", strictjson.dumps(after))
@@ -300,13 +301,16 @@ class Repository:
         """Raises IncompleteError (``blob.missing``) for what is listed and not there; else as :class:`Source` says."""
         if isinstance(name, Digest):
             return self._layout.document(name)
-        entry = self._layout.find(f"{self._prefix}{name}") or self._layout.find(name) or self._kept(name)
+        entry = self._entry(name)
         if entry is None:
             return None
         document = self._layout.document(entry.descriptor.digest)
         if document is None:
             raise IncompleteError(f"{entry.descriptor.digest} is listed, and not there", code=Code.BLOB_MISSING)
         return document
+
+    def _entry(self, tag: str) -> Entry | None:
+        return self._layout.find(f"{self._prefix}{tag}") or self._layout.find(tag) or self._kept(tag)
 
     def _kept(self, tag: str) -> Entry | None:
         found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att)", tag, re.ASCII)
@@ -327,8 +331,25 @@ class Repository:
     def mount(self, blob: Descriptor, source: str) -> bool:  # noqa: ARG002 - all repositories of a layout share its blobs
         return self._layout.has(blob)
 
-    def put_document(self, document: Document, *, tag: str | None = None) -> bool:
-        return self._layout.put_document(document, name=None if tag is None else f"{self._prefix}{tag}")
+    def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
+        def check() -> None:
+            entry = None if tag is None or over is None else self._entry(tag)
+            named = None if entry is None else entry.descriptor.digest
+            if over is not None and named != over.digest:
+                raise ConflictError(f"{tag} was written meanwhile", code=Code.NAME_CONFLICT, found=named, wanted=over.digest)
+
+        return self._layout.put_document(document, name=None if tag is None else f"{self._prefix}{tag}", check=check)
+
+    def compares(self, document: Document) -> bool:  # noqa: ARG002 - whoever writes has the folder's lock, and looks first
+        return True
+
+    @property
+    def title(self) -> str:
+        return self._prefix.removesuffix(":") or "the layout"
+
+    @property
+    def checks(self) -> bool:
+        return True
 
     def tags(self) -> list[str]:
         names = {name for entry in self._layout.entries for name in entry.names}

@@ -22,6 +22,14 @@ class Referrers:
     listed: tuple[Descriptor, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What a tag has to name when it is put: whoever came between is not overwritten."""
+
+    digest: Digest | None
+    """None where it must not be there."""
+
+
 class Source(Protocol):
     """A repository that content can be read from.
 
@@ -66,12 +74,30 @@ class Sink(Source, Protocol):
         """Take the blob from the repository of that path beside this one; False where that cannot be had."""
         ...
 
-    def put_document(self, document: Document, *, tag: str | None = None) -> bool:
+    def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
         """Store a document's own bytes, under its digest or under ``tag``; True if the repository lists it as a referrer itself
         (answered ``OCI-Subject``).
 
-        Raises IncompleteError (``blob.missing``) if the repository says it lacks what the document names, TransportError.
+        With ``over`` the tag is put only while it names that, where the repository can compare and put as one step; elsewhere
+        ``over`` does nothing. Raises ConflictError (``name.conflict``) if the tag names something else, IncompleteError
+        (``blob.missing``) if the repository says it lacks what the document names, TransportError.
         """
+        ...
+
+    def compares(self, document: Document) -> bool:
+        """Whether ``over`` is kept to here. Where that is not known it is tried with ``document``, which was put here, and is
+        not changed by it. Raises TransportError.
+        """
+        ...
+
+    @property
+    def title(self) -> str:
+        """What a person calls it; a tag follows behind a colon."""
+        ...
+
+    @property
+    def checks(self) -> bool:
+        """Whether the repository is known to refuse a manifest of which it lacks a blob; it was written to before."""
         ...
 
     def tags(self) -> list[str]:

@@ -10,6 +10,7 @@ from bundler.content.layout import Layout
 from bundler.errors import Code, ConflictError, IncompleteError
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
+from bundler.stations.joining import Joins
 from bundler.stations.places import reference_of
 from bundler.stations.placing import Place, Placer
 from bundler.stations.report import Progress, Report
@@ -34,7 +35,7 @@ def extract(
     with Layout(folder, create=True) as layout:
         _check_free(layout, proved.admitted)
         with progress("extracted", sum(blob.size for image in proved.admitted for blob in image.carried().blobs)) as report:
-            placer = Placer(lambda blob: content.chunks(blob.digest), jobs=jobs, report=report)
+            placer = Placer(lambda blob: content.chunks(blob.digest), joins=Joins(), jobs=jobs, report=report)
             remarks = {image.reference: _placed(placer, image, layout) for image in proved.admitted}
     return proved.report.after({reference: (None, said) for reference, said in remarks.items()})
 

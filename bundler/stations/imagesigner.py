@@ -17,7 +17,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.stations.joining import Tagged, list_referrers, signature_config, tagged
+from bundler.stations.joining import Joins, Tagged, signature_config
 from bundler.stations.places import Located
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import below
@@ -52,16 +52,18 @@ def sign(
     forms: Sequence[str],
     annotations: Mapping[str, str],
     recursive: bool,
+    joins: Joins,
 ) -> tuple[Signed, ...]:
     """Sign an image, and with ``recursive`` every manifest below it. Signatures that are there stay; the same again adds none.
 
     ``forms`` are some of :data:`FORMS`, or ``auto`` alone: ``.sig``, and a bundle too only on a manifest that has one.
+    Whoever calls this sees at the end of the run that the names still hold them: :meth:`Joins.settle`.
 
     Raises UsageError where nothing can be written, and what the place raises.
     """
     if image.sink is None:
         raise UsageError(f"{image.reference} lies where nothing can be written", wanted="a registry or oci:DIR")
-    signing = _Signing(image.reference, image.sink, signer, annotations)
+    signing = _Signing(image.reference, image.sink, signer, annotations, joins)
     documents = below(image.sink, image.root) if recursive else (image.root,)
     return tuple(signing.sign(document, forms) for document in documents)
 
@@ -74,6 +76,7 @@ class _Signing:
     sink: Sink
     signer: KeySigner
     annotations: Mapping[str, str]
+    joins: Joins
 
     def sign(self, document: Document, forms: Sequence[str]) -> Signed:
         why: tuple[str, ...] = ()
@@ -113,7 +116,11 @@ class _Signing:
             "layers": [layer.to_json() | {"annotations": signature}],
         }
         ours = self._put(manifest, {layer: payload, Descriptor.of(config, mediatype.OCI_CONFIG): config})
-        return tagged(ours, document.digest, Form.SIG, self.sink)
+        named = self.joins.tag(ours, document.digest, Form.SIG, self.sink)
+        if named.holds:
+            return named
+        self.sink.put_document(ours)
+        return Tagged(ours.digest, named.remarks, holds=False)
 
     def _bundle(self, document: Document) -> Tagged:
         bundle = build_signature_bundle(document, self.signer, annotations=self.annotations)
@@ -133,7 +140,7 @@ class _Signing:
         ours = self._put(manifest, {layer: bundle, empty: b"{}"})
         if self.sink.document(ours.digest) is None:
             self.sink.put_document(ours)
-        return Tagged(ours.digest, list_referrers(self.sink, document.digest, [ours]))
+        return Tagged(ours.digest, self.joins.list_referrers(self.sink, document.digest, [ours]))
 
     def _put(self, manifest: Mapping[str, Any], blobs: Mapping[Descriptor, bytes]) -> Document:
         for blob, data in blobs.items():

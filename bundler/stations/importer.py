@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bundler.content.store import Sink
+from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, UsageError
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
+from bundler.stations.joining import Joins
 from bundler.stations.placing import Place, Placed, Placer
 from bundler.stations.report import Progress, Report
 from bundler.stations.verifier import Proved, prove_rest
@@ -136,7 +139,8 @@ def import_admitted(
     placed: tuple[Placed, ...] = ()
     places = [Place(target.image, opened(target.destination), target.destination.path) for target in targets]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
-        placer = Placer(lambda blob: content.chunks(blob.digest), jobs=jobs, report=report, prove=proved.report.content is None)
+        prove, joins = proved.report.content is None, Joins()
+        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove)
         sent, fault = ([], None) if dry_run else _sent(placer, places)
         proved = prove_rest(proved, jobs=jobs, report=report)
         if not proved.admitted:
@@ -144,7 +148,7 @@ def import_admitted(
         if fault is not None:  # of the registry, or of a medium that gives other bytes now
             raise fault
         if not dry_run:
-            placed = fill(targets, places, placer, sent, jobs=jobs)
+            placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
     remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
     went = {t.image.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
     return Imported(
@@ -165,7 +169,7 @@ def plan(
     """
     targets = [Target(image, destination.of(image.reference)) for image in images]
     _refuse(_collisions(targets), next="send them apart with --map FROM=TO")
-    asked = side_by_side(lambda target: _asked(target, repositories), targets, jobs=jobs)
+    asked = side_by_side(lambda target: _asked(target, repositories(target.destination)), targets, jobs=jobs)
     seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
     if not overwrite:
         taken = [f"{t.destination} is {t.there}" for t in seen if t.there is not None and not t.is_there]
@@ -173,12 +177,34 @@ def plan(
     return seen
 
 
-def fill(targets: Sequence[Target], places: Sequence[Place], placer: Placer, sent: Sequence[Placed], *, jobs: int) -> tuple[Placed, ...]:
-    """Put every image's documents and evidence, whose blobs were ``sent``, then all the tags. Raises as :meth:`Placer.place`."""
+def fill(
+    targets: Sequence[Target], places: Sequence[Place], placer: Placer, sent: Sequence[Placed], *, joins: Joins, overwrite: bool, jobs: int
+) -> tuple[Placed, ...]:
+    """Put every image's documents and evidence, whose blobs were ``sent``, then all the tags, and see that nothing was lost.
+
+    Raises ConflictError (``name.conflict``) for tags that came up since :func:`plan`, unless ``overwrite``, when all others are
+    put; TransportError (``registry.lost``) for blobs that are not there; and as :meth:`Placer.place` and :meth:`Joins.settle`.
+    """
     placed = tuple(placer.place(places, sent))
-    unnamed = (place for target, place in zip(targets, places, strict=True) if not target.is_there)
-    for _ in side_by_side(placer.name, unnamed, jobs=jobs):
-        pass
+    unnamed = [(target, place) for target, place in zip(targets, places, strict=True) if not target.is_there]
+
+    def name(one: tuple[Target, Place]) -> str | None:
+        target, place = one
+        if overwrite:
+            placer.name(place)
+            return None
+        there = _asked(target, place.sink)  # again, for others may write while an import runs
+        if there is None:
+            try:
+                placer.name(place, over=Over(None))
+            except ConflictError as error:
+                there = error.found
+        return None if there is None or there == str(target.image.root) else f"{target.destination} is {there} now"
+
+    taken = [said for said in side_by_side(name, unnamed, jobs=jobs) if said is not None]
+    joins.settle(jobs=jobs)
+    _refuse_losses(places, jobs=jobs)
+    _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return placed
 
 
@@ -188,6 +214,27 @@ def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], Format
         return placer.send(places), None
     except (FormatError, IntegrityError) as error:
         return [], error
+
+
+def _refuse_losses(places: Sequence[Place], *, jobs: int) -> None:
+    """Ask for each blob once, wherever nobody looked whether the manifests' blobs are there."""
+    wanted: dict[tuple[str, Digest], tuple[Sink, Descriptor]] = {}
+    for place in places:
+        if place.sink.checks:
+            continue
+        carried = place.image.carried()
+        documents = [*(carried.documents[digest] for digest in carried.own), *carried.among(place.image.verdict.admitted)]
+        blobs = (blob for document in documents for blob in document.blobs if not blob.foreign and blob.digest not in carried.absent)
+        wanted |= {(place.path, blob.digest): (place.sink, blob) for blob in blobs}
+    asked = side_by_side(lambda each: each[0].has(each[1]), wanted.values(), jobs=jobs)
+    lost = [f"{sink.title}@{blob.digest}" for (sink, blob), has in zip(wanted.values(), asked, strict=True) if not has]
+    if lost:
+        raise TransportError(
+            "the registry took what it does not have now",
+            code=Code.REGISTRY_LOST,
+            found=f"not there: {', '.join(lost)}",
+            next="look at the registry's own log and storage, then run the same command again",
+        )
 
 
 class OncePerRepository:
@@ -202,11 +249,11 @@ class OncePerRepository:
         return known or self._known.setdefault(reference.repository, self._opened(reference))  # atomic, so threads agree
 
 
-def _asked(target: Target, repositories: Repositories) -> str | None:
+def _asked(target: Target, sink: Sink) -> str | None:
     if target.destination.tag is None:
         return None
     try:
-        there = repositories(target.destination).document(target.destination.tag)
+        there = sink.document(target.destination.tag)
     except FormatError as error:
         return f"something that cannot be carried ({error})"
     return None if there is None else str(there.digest)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
-from bundler.content.store import Sink
+from bundler.content.store import Over, Sink
 from bundler.content.stream import Turns, side_by_side, verified
 from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted, Carried
-from bundler.stations.joining import Tagged, list_referrers, tagged
+from bundler.stations.joining import Joins, Tagged
 from bundler.trust.evidence import Form
 from bundler.trust.proven import is_about
 
@@ -50,8 +50,9 @@ class Placed:
 class Placer:
     """Places images into one destination; remembers which blobs lie in which of its repositories, to mount them."""
 
-    def __init__(self, chunks: Chunks, *, jobs: int, report: Report, prove: bool = False) -> None:
+    def __init__(self, chunks: Chunks, *, joins: Joins, jobs: int, report: Report, prove: bool = False) -> None:
         """With ``prove``, blobs that the destination has already are read from the medium all the same, to be verified."""
+        self._joins = joins
         self._chunks = chunks
         self._jobs = jobs
         self._report = report
@@ -82,12 +83,15 @@ class Placer:
         with closing(side_by_side(self._documents, wholes, jobs=self._jobs)) as done:
             yield from done
 
-    def name(self, place: Place) -> None:
-        """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest. Raises as :meth:`place`."""
+    def name(self, place: Place, *, over: Over | None = None) -> None:
+        """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest.
+
+        Raises ConflictError as ``over`` has it (:meth:`Sink.put_document`), and as :meth:`place`.
+        """
         image = place.image
         if image.reference.tag is not None:
             carried = image.carried()
-            self._put(carried.documents[image.root], carried, place.sink, tag=image.reference.tag)
+            self._put(carried.documents[image.root], carried, place.sink, tag=image.reference.tag, over=over)
 
     def _blob(self, part: "_Part") -> "tuple[_Part, bool]":
         """The part, and whether it was sent; False where it was there already. Whoever needs the same blob waits, and mounts it."""
@@ -121,11 +125,11 @@ class Placer:
             self._report(len(chunk))
             yield chunk
 
-    def _put(self, document: Document, carried: Carried, sink: Sink, *, tag: str | None = None) -> None:
+    def _put(self, document: Document, carried: Carried, sink: Sink, *, tag: str | None = None, over: Over | None = None) -> None:
         """Put a document, and once more with what the registry has lost of it (registries collect garbage)."""
         sparse = any(child.digest not in carried.documents for child in document.children)
         try:
-            sink.put_document(document, tag=tag)
+            sink.put_document(document, tag=tag, over=over)
         except IncompleteError as error:
             if sparse:
                 raise _sparse(document, error) from error
@@ -137,7 +141,7 @@ class Placer:
             return
         self._send_again(document, carried, sink)
         try:
-            sink.put_document(document, tag=tag)
+            sink.put_document(document, tag=tag, over=over)
         except IncompleteError as error:
             raise TransportError(
                 f"the registry refuses {document.digest} although everything that it names was sent",
@@ -180,17 +184,17 @@ class Placer:
                 referring.setdefault(document.subject.digest, []).append(document)
         for subject, documents in referring.items():
             with self._alone(subject, place):
-                yield from list_referrers(sink, subject, documents)
+                yield from self._joins.list_referrers(sink, subject, documents)
 
     def _tag(self, document: Document, subject: Digest, form: Form, whole: "_Whole") -> Tagged:
         """Put cosign's tag, and with it the document; first the document alone where the registry has lost of it what it said to have."""
         sink = whole.place.sink
         with self._alone(subject, whole.place):
             try:
-                return tagged(document, subject, form, sink)
+                return self._joins.tag(document, subject, form, sink)
             except IncompleteError:
                 self._put(document, whole.carried, sink)
-                return tagged(document, subject, form, sink)
+                return self._joins.tag(document, subject, form, sink)
 
     def _alone(self, subject: Digest, place: Place) -> AbstractContextManager[object]:
         """While the names of evidence about ``subject`` are written, an image that shares it must not come between."""

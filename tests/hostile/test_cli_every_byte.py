@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bundler.bundle.archive import opened
-from bundler.content.store import Referrers
+from bundler.content.store import Over, Referrers
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -53,9 +53,15 @@ class Notes:
     def mount(self, blob: Descriptor, source: str) -> bool:
         return False
 
-    def put_document(self, document: Document, *, tag: str | None = None) -> bool:
+    title = "the place"
+    checks = True
+
+    def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
         self.given[f"manifest {tag or document.digest}"] = document.raw
         return False
+
+    def compares(self, document: Document) -> bool:
+        return True
 
     def tags(self) -> list[str]:
         return []

@@ -177,7 +177,7 @@ class Watched(Server):
     def forget(self, name: str, digest: Digest) -> None:
         """Lose a blob, as a garbage collector does."""
         path = f"/v2/{name.partition('/')[2]}/blobs/{digest}"
-        super().answer(Request("DELETE", path, {}, {}, _Read(b"")))  # type: ignore[arg-type]
+        super().answer(Request("DELETE", path, {}, {}, _Read(b""), hosts=("localhost",), client="127.0.0.1", local="127.0.0.1"))  # type: ignore[arg-type]
 
     def refuse(self, status: int, code: str, message: str = "no", *, when: Callable[[Request], bool], times: int = 1_000_000) -> None:
         """Refuse the next so many requests of which ``when`` is true."""

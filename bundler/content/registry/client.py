@@ -4,8 +4,9 @@ Nothing that a registry says of content is believed: documents are checked again
 by who reads them, and what was pushed as a document is read back.
 """
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 from bundler.content.registry.answers import Head, content_range
@@ -15,14 +16,15 @@ from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
 from bundler.content.registry.upload import Uploads
 from bundler.content.registry.wire import Answer, PassingError
-from bundler.content.store import Referrers
-from bundler.errors import BundlerError, Code, FormatError, IncompleteError, TransportError
+from bundler.content.store import Over, Referrers
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference
 
+_STRONG = re.compile(r'"[!#-~]{1,256}"', re.ASCII)  # If-Match compares strongly, so a weak one never fits (RFC 9110, 8.8.3.2)
 _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 
 
@@ -68,11 +70,18 @@ class Repository:
         self._need = Need(reference.path, push=push)
         self._lists = Lists(session, reference, self._need)
         self._uploads = Uploads(session, reference.path, has=self.has)
+        self._seen: dict[str, tuple[Digest, str]] = {}
+        """What each tag was when it was read last, and the registry's own word for that, if it has one."""
 
     @property
     def registry(self) -> str:
         """The registry's host."""
         return self._reference.registry
+
+    @property
+    def title(self) -> str:
+        """Host and path."""
+        return self.name
 
     @property
     def name(self) -> str:
@@ -90,6 +99,9 @@ class Repository:
         said = head.one("docker-content-digest")
         if isinstance(name, str) and said is not None and said != _digest_like(said, raw):
             raise self._session.breach(f"a manifest comes with the digest {said[:160]!a}", wanted=document.digest)
+        validator = head.one("etag")
+        if isinstance(name, str) and validator is not None and _STRONG.fullmatch(validator):
+            self._seen[name] = document.digest, validator
         return document
 
     def referrers(self, subject: Digest) -> Referrers:
@@ -132,26 +144,69 @@ class Repository:
         """As :meth:`bundler.content.store.Sink.put`."""
         self._uploads.put(blob, chunks)
 
-    def put_document(self, document: Document, *, tag: str | None = None) -> bool:
+    def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
         """As :meth:`bundler.content.store.Sink.put_document`; read back by the name that it was put under.
 
         Raises TransportError (``registry.read-back``) if other bytes come back.
         """
-        name = tag or document.digest
+        condition = self._condition(tag, over) if tag is not None and over is not None else {}
+        listed = self._put(document, tag or document.digest, condition)
+        if listed is None:
+            assert tag is not None
+            assert over is not None
+            now = self.document(tag)
+            if now is not None and now.raw == document.raw:
+                return False  # the answer to an earlier try was lost
+            if (None if now is None else now.digest) != over.digest:
+                found = "nothing" if now is None else now.digest
+                raise ConflictError(f"{self.name}:{tag} was written meanwhile", code=Code.NAME_CONFLICT, found=found, wanted=over.digest)
+            listed = bool(self._put(document, tag, {}))  # what it refuses is the condition itself
+        self._read_back(document, tag or document.digest)
+        return listed
+
+    def compares(self, document: Document) -> bool:
+        """As :meth:`bundler.content.store.Sink.compares`: the document is put again by its digest, on the condition that it is
+        not there. Whoever looks at conditions refuses that. Only a registry is asked that gave an ``ETag`` to a push.
+        """
+        if self._session.compares is None:
+            self._session.compares = self._session.validates and self._refuses(document)
+        return self._session.compares
+
+    @property
+    def checks(self) -> bool:
+        """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
+        return self._session.checks
+
+    def _refuses(self, document: Document) -> bool:
+        try:
+            return self._put(document, document.digest, {"If-None-Match": "*"}) is None
+        except (TransportError, IncompleteError):
+            return False  # it minds something else; whoever asked reads again what was put
+
+    def _condition(self, tag: str, over: Over) -> dict[str, str]:
+        if over.digest is None:
+            return {"If-None-Match": "*"}
+        seen = self._seen.get(tag)
+        return {"If-Match": seen[1]} if seen is not None and seen[0] == over.digest else {}
+
+    def _put(self, document: Document, name: str | Digest, condition: Mapping[str, str]) -> bool | None:
+        """Whether the registry lists it as a referrer itself; None if it refuses the condition."""
         need = Need(self._reference.path, push=True)
 
-        def stored(answer: Answer) -> bool:
+        def stored(answer: Answer) -> bool | None:
+            if condition and answer.status == 412:
+                return None
             if answer.status != 201:
                 raise self._not_stored(answer, document, need)
+            self._session.validates |= answer.head.one("etag") is not None
+            self._session.checks |= answer.head.one("docker-distribution-api-version") is not None
             said = answer.head.one("docker-content-digest")
             if said is not None and said != _digest_like(said, document.raw):
                 raise self._session.breach(f"a manifest was stored as {said[:160]!a}", wanted=document.digest)
             return document.subject is not None and answer.head.one("oci-subject") == str(document.subject.digest)
 
-        headers = {"Content-Type": document.descriptor.media_type}
-        listed = self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw)
-        self._read_back(document, name)
-        return listed
+        headers = {"Content-Type": document.descriptor.media_type, **condition}
+        return self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw)
 
     def _manifest(self, name: str | Digest) -> tuple[bytes, Head] | None:
         def got(answer: Answer) -> tuple[bytes, Head] | None:
@@ -180,6 +235,7 @@ class Repository:
     def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError:
         complaint = self._session.complaint(answer)
         if answer.status in {400, 404} and complaint.lacks_content:
+            self._session.checks = True
             return IncompleteError(
                 f"{self.name} lacks what {document.digest} names", code=Code.BLOB_MISSING, found=f"{answer.status} {complaint.text}"
             )

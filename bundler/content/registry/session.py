@@ -56,6 +56,12 @@ class Session:
         self._transport = Transport(access, host=self._https.host)
         self._auth = Auth(access, self._transport, host=host)
         self._home: Origin | None = None
+        self.compares: bool | None = None
+        """Whether it keeps to ``If-Match`` and ``If-None-Match`` when a manifest is put; None while nobody has tried."""
+        self.validates = False
+        """Whether it has answered a manifest's push with an ``ETag``."""
+        self.checks = False
+        """Whether it is known to refuse a manifest of which it lacks a blob."""
 
     @property
     def home(self) -> Origin:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from bundler import strictjson
 from bundler.content.registry.server.receiving import Body
-from bundler.content.registry.server.storage import Manifest, Repository, Storage
+from bundler.content.registry.server.storage import Manifest, OvertakenError, Repository, Storage
 from bundler.content.registry.server.uploads import BusyError, MismatchError, Upload
 from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.errors import FormatError, IntegrityError
@@ -283,14 +283,29 @@ class _Call:
         tags = [asked] if isinstance(asked, str) else self._request.query.get("tag", [])
         if len(tags) > MAX_TAGS:
             raise RefusedError(414, "UNSUPPORTED", f"at most {MAX_TAGS} tags can be pushed at once")
-        with self._sent() as raw:
-            pushed = _Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
-            lacking = repository.push(pushed.manifest, needs=pushed.needs, subject=pushed.subject, tags=tags)
+        try:
+            with self._sent() as raw:
+                pushed = _Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
+                lacking = repository.push(
+                    pushed.manifest,
+                    needs=pushed.needs,
+                    subject=pushed.subject,
+                    tags=tags,
+                    condition=lambda: _allowed(self._request, lambda: self._current(repository, asked)),
+                )
+        except OvertakenError as error:
+            raise RefusedError(412, "DENIED", f"{repository.name}:{asked} is not what the condition says") from error
         if lacking:
             raise RefusedError(404, "MANIFEST_BLOB_UNKNOWN", f"{repository.name} lacks {', '.join(map(str, lacking[:10]))}")
         extra = {"OCI-Subject": str(pushed.subject)} if pushed.subject else {}
         extra |= {"OCI-Tag": ", ".join(tags)} if digest and tags else {}
+        extra |= {"ETag": _named(pushed.manifest.digest)["ETag"]}
         return _created(repository, "manifests", pushed.manifest.digest, extra)
+
+    def _current(self, repository: Repository, asked: Digest | str) -> Digest | None:
+        """The digest of what a GET would answer with now."""
+        digest = asked if isinstance(asked, Digest) else repository.resolve(asked)
+        return digest if digest is not None and repository.manifest(digest) is not None else None
 
     @contextmanager
     def _sent(self) -> Iterator[bytes]:
@@ -457,6 +472,20 @@ def _range(told: str | None, size: int) -> tuple[int, int | None]:
 def _same(request: Request, digest: Digest) -> bool:
     """Whether a part may be given: what a client has the beginning of is what it asks for (RFC 9110, section 13.1.5)."""
     return request.headers.get("if-range") in (None, _named(digest)["ETag"])
+
+
+def _allowed(request: Request, current: Callable[[], Digest | None]) -> bool:
+    """Whether ``If-Match`` and ``If-None-Match`` let a manifest be put over ``current`` (RFC 9110, sections 13.1.1 and 13.1.2)."""
+    match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
+    digest = current() if match is not None or none is not None else None
+    own = None if digest is None else _named(digest)["ETag"]
+    if match is not None and (own is None or (match.strip() != "*" and own not in _tags_of(match))):
+        return False
+    return none is None or own is None or (none.strip() != "*" and own not in {tag.removeprefix("W/") for tag in _tags_of(none)})
+
+
+def _tags_of(header: str) -> set[str]:
+    return {tag.strip() for tag in header.split(",")}  # no digest holds a comma
 
 
 def _page(names: list[str], request: Request) -> tuple[list[str], dict[str, str]]:

@@ -27,7 +27,7 @@ import re
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -53,6 +53,10 @@ _CASE = "+"  # no tag has it
 _COMPONENT = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 _REFERRER = re.compile(r"sha256-[0-9a-f]{64}|sha512-[0-9a-f]{128}", re.ASCII)
+
+
+class OvertakenError(Exception):
+    """A name holds something else than the condition of a push allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +303,24 @@ class Repository:
     def lacks(self, blobs: Iterable[Digest]) -> list[Digest]:
         return [digest for digest in blobs if not self.has(digest)]
 
-    def push(self, manifest: Manifest, *, needs: Iterable[Digest], subject: Digest | None, tags: Iterable[str]) -> list[Digest]:
-        """Keep the manifest and point the tags at it; or change nothing and give what it needs and the repository lacks."""
+    def push(
+        self,
+        manifest: Manifest,
+        *,
+        needs: Iterable[Digest],
+        subject: Digest | None,
+        tags: Iterable[str],
+        condition: Callable[[], bool] = lambda: True,
+    ) -> list[Digest]:
+        """Keep the manifest and point the tags at it; or change nothing and give what it needs and the repository lacks.
+
+        ``condition`` is asked in the same turn, so that nobody writes between it and the tags. Raises OvertakenError where
+        it is false.
+        """
         paths = [self._tag(tag) for tag in tags]
         with self._lock:
+            if not condition():
+                raise OvertakenError
             if lacking := self.lacks(needs):
                 return lacking
             self._storage.write(manifest.raw, self._storage.content(manifest.digest))

@@ -1,0 +1,393 @@
+"""Two writers of one name: nothing that vouches for an image is lost, nothing that somebody else named is taken from them."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundler.content.layout import Layout
+from bundler.content.registry.server import storage
+from bundler.content.registry.server.wire import Answer, Request
+from bundler.content.store import Over
+from bundler.errors import Code, ConflictError
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
+from bundler.stations import joining
+from bundler.stations.joining import merged
+from bundler.trust.evidence import Form
+from tests.support import signing
+from tests.support.layouts import Content, push, write_layout
+from tests.support.racers import ROUNDS, Racers, sign_race, signatures
+from tests.support.signing import Key
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Watched, run, write_key, write_trust
+
+
+@pytest.fixture
+def ignorant(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> Crossing:
+    """Both registries as those that know no condition: they put whatever comes, and tell no ETag. The pause is a short one."""
+    monkeypatch.setattr(joining, "PAUSE", 0.01)
+    monkeypatch.setattr(joining, "JITTER", 0.01)
+    for registry in (crossing.here, crossing.there):
+        unconditional(registry)
+    return crossing
+
+
+def unconditional(registry: Watched, *, telling: bool = False) -> None:
+    """Let it look at no condition; ``telling`` ETags nevertheless, as if it did."""
+    answer = registry.answer
+
+    def deaf(request: Request) -> Answer:
+        for name in ("if-match", "if-none-match"):
+            request.headers.pop(name, None)
+        said = answer(request)
+        if not telling:
+            said.headers.pop("ETag", None)
+        return said
+
+    registry.answer = deaf  # type: ignore[method-assign]  # it is a test's own registry
+
+
+def saying(registry: Watched, headers: dict[str, str]) -> None:
+    """Let every answer have these headers."""
+    answer = registry.answer
+
+    def more(request: Request) -> Answer:
+        said = answer(request)
+        said.headers.update(headers)
+        return said
+
+    registry.answer = more  # type: ignore[method-assign]  # it is a test's own registry
+
+
+def when(registry: Watched, act: Callable[[], object], *, method: str, ends: str, times: int = 1) -> list[str]:
+    """Let somebody act just before the first requests of that kind; gives those that were seen."""
+    seen: list[str] = []
+
+    def before(request: Request) -> None:
+        if request.method == method and request.path.endswith(ends) and len(seen) < times:
+            seen.append(request.path)
+            act()
+
+    registry.before = before
+    return seen
+
+
+def theirs(crossing: Crossing, image: Image, key: Key, *, at: Watched, path: str) -> tuple[Content, Document]:
+    """A ``.sig`` by another key, whose blobs are there already."""
+    content = Content()
+    content.documents[image.root.digest] = image.root
+    made = content.sig(image.root.digest, signing.signed(image.root, key))
+    repository = at.repository(path)
+    for blob in made.blobs:
+        repository.put(blob, lambda blob=blob: iter([content.blobs[blob.digest]]))
+    return content, made
+
+
+# --- two processes ---
+
+
+@pytest.mark.parametrize(("form", "api"), [("sig", True), ("bundle", False)])
+def test_two_that_sign_one_image_at_once_both_stand_at_the_end(form: str, api: bool, tmp_path: Path):
+    with Watched(tmp_path / "registry", referrers_api=api) as registry, Racers() as racers:
+        repository = registry.repository("team/app")
+        for number in range(ROUNDS):
+            ended, image = sign_race(racers, tmp_path, repository, f"round{number}", form=form)
+            assert [one.exit for one in ended] == [0, 0], ended
+            assert signatures(repository, image, form=form) == 2, f"round {number}"
+
+
+def test_eight_that_sign_one_image_at_once_all_stand_at_the_end(tmp_path: Path):
+    with Watched(tmp_path / "registry") as registry, Racers(8) as racers:
+        repository, content = registry.repository("team/app"), Content()
+        image = content.image()
+        push(repository, content, image, tag="v1")
+        keys = [write_key(tmp_path / f"{number}.key", Key.of("p256", 20 + number)) for number in range(8)]
+        ended = racers.run(*(("sign", f"{repository.name}:v1", "--form", "sig", "--key", key) for key in keys))
+        assert [one.exit for one in ended] == [0] * 8, ended
+        assert signatures(repository, image.digest) == 8
+
+
+def test_two_that_sign_one_image_of_a_layout_at_once_both_stand_at_the_end(tmp_path: Path):
+    name = "registry.example/team/app:v1"
+    keys = [write_key(tmp_path / f"{number}.key", Key.of("p256", 20 + number)) for number in range(2)]
+    with Racers() as racers:
+        for number in range(ROUNDS):
+            content = Content()
+            image, folder = content.image(f"round {number}"), tmp_path / f"layout{number}"
+            write_layout(folder, content, {name: image})
+            ended = racers.run(*(("sign", f"oci:{folder}:{name}", "--form", "sig", "--key", key) for key in keys))
+            assert [one.exit for one in ended] == [0, 0], ended
+            with Layout(folder) as layout:
+                found = layout.repository(layout.image(name).reference).document(f"{image.digest.tag}.sig")
+            assert found is not None
+            assert len(found.blobs) == 3, f"round {number}"  # a config and two signatures
+
+
+def test_two_imports_at_once_that_bring_one_signature_each_leave_two(crossing: Crossing):
+    second = Key.of("p256", 7)
+    trust = write_trust(
+        crossing.folder / "both", rules=[signing.rule(RELEASE, second, scope="**", threshold=1)], seals=[signing.seal(EXPORTER)]
+    )
+    image = crossing.push(crossing.content.image(), evidence=False)
+    bundles = []
+    for number, key in enumerate((RELEASE, second)):
+        _, made = theirs(crossing, image, key, at=crossing.here, path=image.path)
+        crossing.here.repository(image.path).put_document(made, tag=f"{image.root.digest.tag}.sig")
+        bundles.append(crossing.export(image, to=f"{number}.oci.tar.zst"))
+    with Racers() as racers:
+        for number in range(5):
+            prefix = f"{crossing.there.host}/round{number}"
+            ended = racers.run(*(("import", bundle, prefix, "--trust", trust) for bundle in bundles))
+            assert [one.exit for one in ended] == [0, 0], ended
+            assert signatures(crossing.arrived(image, prefix=f"round{number}"), image.root.digest) == 2
+
+
+# --- where a registry compares ---
+
+
+def test_a_name_that_another_writer_made_meanwhile_is_joined_and_not_overwritten(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle, where = crossing.export(image), crossing.arrived(image)
+    tag = f"{image.root.digest.tag}.sig"
+    _, other = theirs(crossing, image, STRANGER, at=crossing.there, path=where.name.partition("/")[2])
+    seen = when(crossing.there, lambda: where.put_document(other, tag=tag), method="PUT", ends=f"/manifests/{tag}")
+    ended = crossing.import_(bundle)
+    assert (ended.exit, len(seen)) == (0, 1), ended.err
+    assert signatures(where, image.root.digest) == 2
+
+
+def test_where_a_registry_compares_nothing_is_read_again_at_the_end(crossing: Crossing):
+    image = crossing.signed_image()
+    assert crossing.import_(crossing.export(image)).exit == 0
+    tag = f"{image.root.digest.tag}.sig"
+    assert [line.partition(" ")[0] for line in crossing.there.asked if line.endswith(f"/manifests/{tag}")] == ["GET", "PUT", "GET"]
+
+
+# --- where it does not ---
+
+
+@pytest.mark.parametrize("claims", [False, True])
+def test_a_signature_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing, claims: bool):
+    """Also where the registry tells an ETag of what is put, as one that compares would, and does not."""
+    if claims:
+        saying(ignorant.there, {"ETag": '"a-word-of-its-own"'})
+    image = ignorant.signed_image()
+    bundle, where = ignorant.export(image), ignorant.arrived(image)
+    tag = f"{image.root.digest.tag}.sig"
+    _, other = theirs(ignorant, image, STRANGER, at=ignorant.there, path=where.name.partition("/")[2])
+    seen = when(ignorant.there, lambda: where.put_document(other, tag=tag), method="PUT", ends="/manifests/v1")
+    ended = ignorant.import_(bundle)
+    assert (ended.exit, len(seen)) == (0, 1), ended.err
+    assert signatures(where, image.root.digest) == 2
+
+
+def test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing):
+    ignorant.here.referrers_api = ignorant.there.referrers_api = False
+    image = ignorant.push(ignorant.content.image())
+    repository = ignorant.here.repository(image.path)
+    content = Content()
+    other = content.artifact(b"{}", subject=image.root)
+    for blob in other.blobs:
+        repository.put(blob, lambda blob=blob: iter([content.blobs[blob.digest]]))
+    repository.put_document(other)
+    lists = content.index(children=[other])
+    tag = image.root.digest.tag
+    done: list[int] = []
+
+    def before(request: Request) -> None:
+        if (
+            request.method == "GET"
+            and request.path.endswith(f"/manifests/{tag}")
+            and any(said == f"PUT {request.path}" for said in ignorant.here.asked)
+        ):
+            done.append(1)
+            if len(done) == 2:  # the first reads back what was put, the second is the end of the run
+                repository.put_document(lists, tag=tag)
+
+    ignorant.here.before = before
+    ended = run("sign", image.reference, "--key", ignorant.keys["release"], "--form", "bundle")
+    assert ended.exit == 0, ended.err
+    assert signatures(repository, image.root.digest, form="bundle") == 2
+
+
+def test_evidence_that_others_keep_replacing_is_named_and_not_called_imported(ignorant: Crossing):
+    image = ignorant.signed_image()
+    bundle, where = ignorant.export(image), ignorant.arrived(image)
+    tag = f"{image.root.digest.tag}.sig"
+    _, other = theirs(ignorant, image, STRANGER, at=ignorant.there, path=where.name.partition("/")[2])
+    read = [0]
+
+    def before(request: Request) -> None:
+        if request.method == "GET" and request.path.endswith(f"/manifests/{tag}"):
+            read[0] += 1
+            if read[0] % 2:  # each time but when what was put is read back
+                where.put_document(other, tag=tag)
+
+    ignorant.there.before = unentered(before)
+    ended = ignorant.import_(bundle, "--json")
+    ignorant.there.before = lambda _: None
+    assert (ended.exit, ended.code) == (7, Code.REGISTRY_OVERTAKEN)
+    assert f"{where.name}:{tag}" in ended.json["error"]["found"]
+
+
+def test_a_name_that_in_the_end_holds_what_ours_cannot_be_joined_to_is_named(ignorant: Crossing):
+    image = ignorant.signed_image()
+    bundle, where = ignorant.export(image), ignorant.arrived(image)
+    tag = f"{image.root.digest.tag}.sig"
+    content = Content()
+    index = content.index(platforms=[])
+    when(ignorant.there, lambda: where.put_document(index, tag=tag), method="PUT", ends="/manifests/v1")
+    ended = ignorant.import_(bundle, "--json")
+    assert (ended.exit, ended.code) == (7, Code.REGISTRY_OVERTAKEN)
+    assert f"{where.name}:{tag}" in ended.json["error"]["found"]
+    found = where.document(tag)
+    assert found is not None
+    assert found.digest == index.digest
+
+
+def unentered(before: Callable[[Request], None]) -> Callable[[Request], None]:
+    """Not asked about the requests that it makes itself."""
+    busy = threading.Lock()
+
+    def once(request: Request) -> None:
+        if busy.acquire(blocking=False):
+            try:
+                before(request)
+            finally:
+                busy.release()
+
+    return once
+
+
+# --- the image's own name ---
+
+
+def test_a_tag_that_comes_up_while_an_import_runs_is_not_overwritten(ignorant: Crossing):
+    image = ignorant.signed_image()
+    bundle, where, other = ignorant.export(image), ignorant.arrived(image), ignorant.content.image("theirs")
+    seen = when(ignorant.there, lambda: push(where, ignorant.content, other, tag="v1"), method="POST", ends="/blobs/uploads/")
+    ended = ignorant.import_(bundle, "--json")
+    assert (ended.exit, ended.code, len(seen)) == (8, Code.NAME_CONFLICT, 1)
+    assert f"{where.name}:v1 is {other.digest}" in ended.json["error"]["found"]
+    assert where.document("v1") == other
+
+
+def test_a_tag_that_comes_up_just_before_it_is_put_is_not_overwritten_where_the_registry_compares(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle, where, other = crossing.export(image), crossing.arrived(image), crossing.content.image("theirs")
+    seen = when(crossing.there, lambda: push(where, crossing.content, other, tag="v1"), method="PUT", ends="/manifests/v1")
+    ended = crossing.import_(bundle, "--json")
+    assert (ended.exit, ended.code, len(seen)) == (8, Code.NAME_CONFLICT, 1)
+    assert f"{where.name}:v1 is {other.digest}" in ended.json["error"]["found"]
+    assert where.document("v1") == other
+
+
+def test_a_tag_that_comes_up_is_moved_by_replace(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle, where, other = crossing.export(image), crossing.arrived(image), crossing.content.image("theirs")
+    when(crossing.there, lambda: push(where, crossing.content, other, tag="v1"), method="PUT", ends="/manifests/v1")
+    assert crossing.import_(bundle, "--replace").exit == 0
+    assert where.document("v1") == image.root
+
+
+def test_the_same_tag_that_another_import_has_put_meanwhile_is_no_conflict(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle, where = crossing.export(image), crossing.arrived(image)
+    when(crossing.there, lambda: push(where, crossing.content, image.root, tag="v1"), method="PUT", ends="/manifests/v1")
+    assert crossing.import_(bundle).exit == 0
+    assert where.document("v1") == image.root
+
+
+# --- blobs ---
+
+
+def lose(crossing: Crossing, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry takes the image's layer, loses it, and takes every manifest unseen."""
+    monkeypatch.setattr(storage.Repository, "lacks", lambda self, blobs: [])
+    lost = image.root.blobs[1].digest
+
+    def after(request: Request, said: Answer) -> None:
+        if request.method == "PUT" and str(lost) in request.query.get("digest", []):
+            (crossing.folder / "there" / "blobs" / lost.algorithm / lost.encoded).unlink()
+
+    crossing.there.after = after
+
+
+def test_a_blob_that_a_registry_took_and_lost_is_named(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    lose(crossing, image, monkeypatch)
+    ended = crossing.import_(bundle, "--json")
+    assert (ended.exit, ended.code) == (7, Code.REGISTRY_LOST)
+    assert ended.json["error"]["found"] == f"not there: {crossing.arrived(image).name}@{image.root.blobs[1].digest}"
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_blobs_are_asked_for_at_the_end_once_and_only_where_nobody_looked(crossing: Crossing, checks: bool):
+    if checks:
+        saying(crossing.there, {"Docker-Distribution-Api-Version": "registry/2.0"})
+    image = crossing.signed_image()
+    assert crossing.import_(crossing.export(image)).exit == 0
+    named = next(n for n, line in enumerate(crossing.there.asked) if line.startswith("PUT") and line.endswith("/manifests/v1"))
+    asked = [line for line in crossing.there.asked[named:] if line.startswith("HEAD") and "/blobs/" in line]
+    assert len(asked) == len(set(asked)) == (0 if checks else 4)
+
+
+# --- what may be joined into what ---
+
+
+def read_nothing(_: object) -> bytes:
+    raise AssertionError("nothing has to be read")
+
+
+def test_what_is_there_stays_where_it_holds_all_that_came_and_the_reverse():
+    content = Content()
+    image = content.image()
+    one = content.sig(image.digest, signing.signed(image, RELEASE))
+    both = content.sig(image.digest, signing.signed(image, RELEASE), signing.signed(image, STRANGER))
+    for theirs, ours, kept in ((both, one, both), (one, both, both), (one, one, one)):
+        made = merged(theirs, ours, Form.SIG, read_nothing)
+        assert made is not None
+        assert (made.document, made.config) == (kept, None)
+
+
+def test_an_index_and_a_manifest_are_not_joined_nor_are_two_sboms():
+    content = Content()
+    image, index = content.image(), content.index(platforms=[])
+    one = content.sig(image.digest, signing.signed(image, RELEASE))
+    assert merged(index, one, Form.SIG, read_nothing) is None
+    assert merged(one, index, Form.SIG, read_nothing) is None
+    sboms = content.sbom(image.digest, b"{}"), content.sbom(image.digest, b"[]")
+    assert merged(*sboms, Form.SBOM, read_nothing) is None
+
+
+def test_a_signature_that_may_not_be_joined_to_what_is_there_is_kept_by_its_digest_and_said(crossing: Crossing):
+    image = crossing.push(crossing.content.image(), evidence=False)
+    repository, index, tag = crossing.here.repository(image.path), crossing.content.index(platforms=[]), f"{image.root.digest.tag}.sig"
+    repository.put_document(index, tag=tag)
+    ended = run("sign", image.reference, "--key", crossing.keys["release"], "--form", "sig", "--json")
+    [pushed] = ended.json["signed"][0]["pushed"]
+    assert ended.exit == 0
+    assert f"{tag} holds {index.digest}, and was left as it is; what came is {pushed}" in ended.err
+    assert repository.document(tag) == index
+    assert repository.document(Digest.parse(pushed)) is not None
+
+
+# --- a layout ---
+
+
+def test_a_layout_puts_a_name_only_over_what_was_read(tmp_path: Path):
+    content = Content()
+    one, other = content.image("one"), content.image("other")
+    write_layout(tmp_path / "layout", content, {"v1": one})
+    with Layout(tmp_path / "layout") as layout:
+        repository = layout.repository(None)
+        push(repository, content, other)
+        for over in (Over(None), Over(other.digest)):
+            with pytest.raises(ConflictError) as caught:
+                repository.put_document(other, tag="v1", over=over)
+            assert (caught.value.exit, caught.value.code) == (8, Code.NAME_CONFLICT)
+            assert repository.document("v1") == one
+        repository.put_document(other, tag="v1", over=Over(one.digest))
+        assert repository.document("v1") == other
