@@ -12,7 +12,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
-from bundler.trust.proven import attestations, is_proven
+from bundler.trust.proven import attestations, borrows, is_proven, named_layers
 from bundler.trust.verdict import Verdict
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
@@ -63,18 +63,26 @@ class Carried:
 
     def evidences(self, chunks: Chunks) -> Iterator[Evidence]:
         """Every piece of evidence. Payloads are read one at a time and once each, in however many places they lie."""
-        places: dict[Digest, list[tuple[Digest, Form, Document, Descriptor, int]]] = {}
+        places: dict[Digest, list[tuple[Digest, Form, Document, Descriptor, int, bool]]] = {}
+        configs: dict[Digest, frozenset[str] | None] = {}
+
+        def named(config: Descriptor) -> frozenset[str] | None:
+            if config.digest not in configs:
+                configs[config.digest] = named_layers(gathered(config, chunks(config)))
+            return configs[config.digest]
+
         for subject, form, document in self._found():
             layers = document.content.layers if isinstance(document.content, Manifest) else ()
+            other = borrows(document, named)
             if not layers:
-                yield Evidence(subject, form, document, None, None, is_proven=False)
+                yield Evidence(subject, form, document, None, None, is_proven=False, borrows=other)
             for number, layer in enumerate(layers, start=1):
                 place = number if len(layers) > 1 else 0
-                places.setdefault(layer.digest, []).append((subject, form, document, layer, place))
+                places.setdefault(layer.digest, []).append((subject, form, document, layer, place, other))
         for where in places.values():
             payload, proven = self._read(where[0][3], chunks)
-            for subject, form, document, layer, place in where:
-                yield Evidence(subject, form, document, layer, payload, is_proven=proven, place=place)
+            for subject, form, document, layer, place, other in where:
+                yield Evidence(subject, form, document, layer, payload, is_proven=proven, borrows=other, place=place)
 
     def _found(self) -> Iterator[tuple[Digest, Form, Document]]:
         """What was found for which manifest, and by which way first."""

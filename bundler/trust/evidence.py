@@ -51,3 +51,5 @@ class Evidence:
     """Whether the layer's bytes are proven to be evidence (:func:`proven.is_proven`); whatever is not is treated as code."""
     place: int = 0
     """Which layer of its manifest it is, from 1; 0 where there are not several."""
+    borrows: bool = False
+    """Whether the manifest's config names layers that are not its own (:func:`proven.borrows`): then it is code as well."""

@@ -19,7 +19,7 @@ from bundler.errors import BundlerError, FormatError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from bundler.trust.evidence import MAX_EVIDENCE, Form
 from bundler.trust.notation import cbor
 from bundler.trust.notation.envelope import MAX_ENVELOPE
@@ -54,6 +54,7 @@ _MAGIC = (
 _EROFS_AT, _EROFS = 1024, b"\xe2\xe1\xf5\xe0"
 _CONTROLS = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\t\n\r")
 _COSE_SIGN1 = b"\xd2\x84"  # tag 18, an array of four (RFC 9052, section 4.2)
+_DIGEST = len("sha256:") + 64  # the shortest that a runtime knows a layer by
 _CHECKSUM = slice(148, 156)
 _OCTAL, _BASE64 = re.compile(rb"[0-7]+"), re.compile(rb"[A-Za-z0-9+/]+")
 _DIGITS64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -105,6 +106,37 @@ def kind_of(payload: bytes) -> Kind | None:
 def is_evidence(document: Document, proven: AbstractSet[Digest]) -> bool:
     """Whether it is a manifest whose layers are all among the ``proven`` ones; one without layers is."""
     return isinstance(document.content, Manifest) and all(layer.digest in proven for layer in document.content.layers)
+
+
+def borrows(document: Document, named: Callable[[Descriptor], AbstractSet[str] | None]) -> bool:
+    """Whether the config of a manifest could make others' layers its own, so that something runs of which it holds nothing.
+
+    A runtime knows the layers that it has unpacked by their ``diff_ids``. containerd takes the one that a config names for the
+    layer of that place, and does not look at what the manifest lists there: a text, under a config that names an image's
+    layers, is that image with another command. So evidence names its own layers or none, as cosign and BuildKit do, whose
+    layers are not packed. ``named`` gives the config's :func:`named_layers`, and is not asked of one that is too short for any.
+    """
+    manifest = document.content
+    if not isinstance(manifest, Manifest) or manifest.config.size < _DIGEST:
+        return False
+    names = named(manifest.config) if manifest.config.size <= MAX_DOCUMENT else None
+    return names is None or not names <= {str(layer.digest) for layer in manifest.layers}
+
+
+def named_layers(raw: bytes) -> frozenset[str] | None:
+    """What a config has in ``rootfs.diff_ids``; None for one that others may read otherwise, and for more than MAX_LAYERS names."""
+    if not raw.lstrip(b" \t\r\n").startswith(b"{"):
+        return frozenset()  # nothing takes it for the config of an image
+    try:
+        config = strictjson.loads(raw, limit=MAX_DOCUMENT, predicate=True)
+    except FormatError:
+        return None  # Go reads more than we do: names twice, for one
+    names: set[str] = set()
+    for ids in (ids for rootfs in _members(config, "rootfs") for ids in _members(rootfs, "diff_ids") if ids is not None):
+        if not isinstance(ids, list) or len(ids) > MAX_LAYERS or not all(isinstance(each, str) for each in ids):
+            return None
+        names |= set(ids)
+    return frozenset(names)
 
 
 def is_about(document: Document, subject: Digest, form: Form) -> bool:
@@ -162,7 +194,9 @@ def _states(attestation: Document | None, sibling: Document | None, read: Callab
     if sibling is None or attestation is None or not isinstance(attestation.content, Manifest):
         return False
     layers = attestation.content.layers
-    return bool(layers) and all(_is_statement(layer, sibling, read) for layer in layers)
+    if not layers or borrows(attestation, lambda config: named_layers(read(config) or b"{")):
+        return False
+    return all(_is_statement(layer, sibling, read) for layer in layers)
 
 
 def _is_statement(layer: Descriptor, sibling: Document, read: Callable[[Descriptor], bytes | None]) -> bool:
@@ -174,6 +208,11 @@ def _is_statement(layer: Descriptor, sibling: Document, read: Callable[[Descript
     except BundlerError:
         return False
     return True
+
+
+def _members(value: Any, name: str) -> list[Any]:
+    """The members of that name in any case of letters, which is how Go reads JSON."""
+    return [member for key, member in value.items() if key.casefold() == name] if isinstance(value, dict) else []
 
 
 def _kind_of_json(value: Any) -> Kind:

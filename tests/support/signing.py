@@ -29,7 +29,7 @@ from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey, Role
 from bundler.trust.policy import Policy
-from bundler.trust.proven import attestations, is_proven
+from bundler.trust.proven import attestations, borrows, is_proven, named_layers
 from bundler.trust.verdict import Check, Outcome, Verdict
 from tests.support.layouts import Content
 
@@ -276,7 +276,11 @@ class Scene:
     def _piece(self, subject: Digest, form: Form, document: Document, layer: Descriptor | None, place: int) -> Evidence:
         data = self.content.blobs.get(layer.digest) if layer else None
         kept = data if data is not None and len(data) <= MAX_EVIDENCE else None
-        return Evidence(subject, form, document, layer, kept, is_proven=data is not None and is_proven((data,)), place=place)
+        proven, borrowed = (
+            data is not None and is_proven((data,)),
+            borrows(document, lambda config: named_layers(self.content.blobs[config.digest])),
+        )
+        return Evidence(subject, form, document, layer, kept, is_proven=proven, borrows=borrowed, place=place)
 
     @property
     def image(self) -> Image:

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -12,8 +13,10 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from bundler.trust.proven import Kind, is_proven, kind_of
-from tests.support.layouts import tar_of
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS
+from bundler.trust.proven import Kind, borrows, is_proven, kind_of, named_layers
+from tests.support.layouts import Content, tar_of
 from tests.support.signing import Scene, att, bundle, dsse, signed, statement
 
 ROOT = Scene.of_image().root
@@ -243,3 +246,79 @@ def test_less_than_a_block_is_not_a_tar_header():
 @pytest.mark.parametrize("name", ["evil", "e" * 100, "folder/" * 20 + "evil"], ids=["short", "full", "long"])
 def test_what_tarfile_writes_is_not_proven(form: int, name: str):
     assert not is_one(tar_of({name: b"x"}, format=form))
+
+
+# --- whose layers a config names ---
+
+TEXT = b"SPDXVersion: SPDX-2.3\n"
+OWN, OTHERS = (f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (TEXT, TAR))
+
+
+def borrowing(config: bytes, *, layers: int = 1, root: bool = False) -> bool:
+    """Whether evidence of a text, under this config, could have others' layers; whatever the config's type is."""
+    content = Content()
+    made = content.manifest(content.blob(config, "application/vnd.example"), [content.blob(TEXT, "text/spdx")] * layers)
+    return borrows(content.index(children=[made]) if root else made, lambda descriptor: named_layers(content.blobs[descriptor.digest]))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"{}",
+        b"",
+        b"words that are longer than any digest, and which nothing takes for the config of an image",
+        b'["a list that is longer than any digest, and which nothing takes for the config of an image"]',
+        b'{"rootfs":{"type":"layers","diff_ids":["%s"]}}' % OWN.encode(),
+        b'{"rootfs":{"type":"layers","diff_ids":["%s","%s"]}}' % (OWN.encode(), OWN.encode()),
+        b'{"rootfs":{"type":"layers","diff_ids":[]},"history":[{"created_by":"nothing of note"}]}',
+        b'{"rootfs":{"type":"layers","diff_ids":null},"history":[{"created_by":"nothing of note"}]}',
+        b'{"rootfs":null,"history":[{"created_by":"nothing of note, and then some words of it"}]}',
+        b'{"annotations":{"base":"%s"}}' % OTHERS.encode(),
+    ],
+)
+def test_a_config_that_names_its_own_layers_or_none_borrows_nothing(config: bytes):
+    assert not borrowing(config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b'{"rootfs":{"diff_ids":["%s"]}}' % OTHERS.encode(),
+        b' \t\r\n{"rootfs":{"diff_ids":["%s"]}}' % OTHERS.encode(),
+        b'{"rootfs":{"diff_ids":["%s","%s"]}}' % (OWN.encode(), OTHERS.encode()),
+        b'{"ROOTFS":{"Diff_IDs":["%s"]}}' % OTHERS.encode(),
+        f'{{"rootfſ":{{"diff_idſ":["{OTHERS}"]}}}}'.encode(),
+        b'{"rootfs":{"diff_ids":[]},"RootFS":{"diff_ids":["%s"]}}' % OTHERS.encode(),
+        b'{"rootfs":{"diff_ids":[],"diff_ids":["%s"]}}' % OTHERS.encode(),
+        b'{"rootfs":{"diff_ids":"%s"}}' % OTHERS.encode(),
+        b'{"rootfs":{"diff_ids":["\\u0073%s"]}}' % OTHERS[1:].encode(),
+        b'{"rootfs":{"diff_ids":[{"anything else":"in the place of a digest, which is not one of its layers"}]}}',
+    ],
+)
+def test_a_config_that_names_others_or_that_readers_may_disagree_about_borrows(config: bytes):
+    """Go takes names in any case of letters, and the last of two."""
+    assert borrowing(config)
+    assert borrowing(config, layers=0)
+    assert not borrowing(config, root=True)
+
+
+def test_a_config_as_short_as_a_digest_is_read_and_one_that_is_longer_than_a_document_is_not():
+    content = Content()
+    asked: list[int] = []
+
+    def named(config: Descriptor) -> frozenset[str]:
+        asked.append(config.size)
+        return frozenset()
+
+    sizes = (70, 71, MAX_DOCUMENT, MAX_DOCUMENT + 1)
+    configs = [Descriptor("application/vnd.example", content.blob(b"").digest, size) for size in sizes]
+    assert [borrows(content.manifest(config, []), named) for config in configs] == [False, False, False, True]
+    assert asked == [71, MAX_DOCUMENT]
+
+
+def test_a_config_names_at_most_as_many_layers_as_a_manifest_has():
+    def config(number: int) -> bytes:
+        return json.dumps({"rootfs": {"diff_ids": [OWN] * number}}).encode()
+
+    assert named_layers(config(MAX_LAYERS)) == {OWN}
+    assert named_layers(config(MAX_LAYERS + 1)) is None

@@ -85,6 +85,9 @@ RUNNABLE = {
     "one layer among many": lambda scene: artifact(
         scene, [text(scene, "text/spdx"), scene.content.layer("evil"), text(scene, "text/spdx")]
     ),
+    "a text under a config that names another image's layer": lambda scene: scene.content.manifest(
+        next(blob for blob in scene.root.blobs if blob.media_type == mediatype.OCI_CONFIG), [text(scene, "text/spdx")], subject=scene.root
+    ),
     "an index": lambda scene: scene.content.index("evil", subject=scene.root),
     "an empty index": lambda scene: scene.content.index(children=[], subject=scene.root),
 }
@@ -313,6 +316,13 @@ def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing():
         beside = scene.content.manifest(scene.content.blob(b"{}"), [layer])
         swapped = documents | {of.digest: Document(beside.raw, of.descriptor, beside.content)}
         assert attestations(swapped, scene.root.digest, lambda _, large=large: large) == wanted
+
+
+def test_an_attestation_whose_config_names_layers_of_others_must_be_signed(scene: Scene):
+    image = scene.content.image("platform")
+    scene.content.sig(image.digest, signed(image))
+    beside = scene.content.manifest(image.blobs[0], [scene.content.blob(about(image), "application/vnd.in-toto+json")])
+    assert not buildkit(scene, listed=beside.descriptor.to_json()).passed
 
 
 def test_each_layer_of_an_attestation_must_be_a_statement(scene: Scene):
