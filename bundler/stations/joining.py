@@ -20,6 +20,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document, Index, Manifest
 from bundler.trust.evidence import Form
+from bundler.trust.proven import borrows, kind_of, named_layers
 
 RACES = 32  # how often a name is written because another writer comes between: of so many writers at once, the last one wins then
 ROUNDS = 5  # how often all names are read again at the end, as long as one of them has to be written again
@@ -27,6 +28,7 @@ ROUNDS = 5  # how often all names are read again at the end, as long as one of t
 # registry that answers each in 200 ms that is one second, so whoever read before this run wrote has written when it is over.
 # The rest is chance: two runs that overwrite each other do not wait alike.
 PAUSE, JITTER = 1.0, 0.5  # seconds
+MAX_JOINED = 64 << 20  # bytes of layers that are read to join two lists: some of the largest attestations, in memory one by one
 
 T = TypeVar("T")
 
@@ -54,8 +56,10 @@ def merged(theirs: Document, ours: Document, form: Form, read: Callable[[Descrip
     """The document that holds the evidence of both, which may be one of them; None where these two may not be joined.
 
     Layers are compared as whole descriptors: theirs within ours gives ours; ours within theirs gives theirs; else a new
-    manifest lists both. ``read`` gives the bytes of a blob of theirs. Raises FormatError (``limit.document`` where both together
-    are more than a manifest may list), and what ``read`` raises.
+    manifest lists both, if all layers of both are proven to be evidence of one form, and so is what would be made: two manifests
+    that nothing runs could else become one that is run. ``read`` gives the bytes of a blob of either.
+
+    Raises FormatError (``limit.document`` where both together are more than a manifest may list), and what ``read`` raises.
     """
     if theirs.digest == ours.digest:
         return Merged(theirs)
@@ -65,7 +69,16 @@ def merged(theirs: Document, ours: Document, form: Form, read: Callable[[Descrip
     have, bring = _layers(there), _layers(came)
     if bring <= have:
         return Merged(theirs)
-    return Merged(ours) if have <= bring else _union(theirs, there, ours, read)
+    if have <= bring:
+        return Merged(ours)
+    layers = {layer.digest: layer for layer in (*there.layers, *came.layers)}
+    if sum(layer.size for layer in layers.values()) > MAX_JOINED:
+        return None
+    forms = {kind_of(read(layer)) for layer in layers.values()}
+    if len(forms) != 1 or None in forms:
+        return None
+    made = _union(theirs, there, ours, read)
+    return None if borrows(made.document, lambda config: named_layers(made.config[1] if made.config else read(config))) else made
 
 
 class Joins:
@@ -202,6 +215,9 @@ def _extend(sink: Sink, subject: Digest, documents: Sequence[Document]) -> _Outc
     there = sink.document(subject.tag)
     if there is not None and not isinstance(there.content, Index):
         said = f"{subject.tag} holds an image, {there.digest}, where the list of referrers belongs; it was left as it is"
+        return _Outcome(there.digest, (said,), holds=False)
+    if there is not None and any(child.platform is not None for child in there.children):
+        said = f"{subject.tag} holds an index of platforms, {there.digest}, where the list of referrers belongs; it was left as it is"
         return _Outcome(there.digest, (said,), holds=False)
     listed = {child.digest for child in there.children} if there else set()
     missing = [document for document in documents if document.digest not in listed]

@@ -29,7 +29,7 @@ from bundler.content.registry.server import Server
 from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.oci.manifest import Document
 from tests.support import signing
 from tests.support.layouts import Content, push, push_with_evidence
 from tests.support.signing import Key
@@ -168,7 +168,7 @@ class Watched(Server):
         return Answer(answer.status, kept, body)
 
     def _with_children(self, request: Request) -> Request:
-        raw = request.body.read(MAX_DOCUMENT) or b""
+        raw = b"".join(bytes(piece) for piece in request.body)
         for child in Document.parse(raw).children:
             where = request.path.rpartition("/")[0]
             super().answer(replace(request, method="GET", path=f"{where}/{child.digest}"))  # refused, if it is not there
@@ -227,8 +227,8 @@ class _Read:
     def length(self) -> int:
         return len(self.data)
 
-    def read(self, limit: int) -> bytes | None:
-        return self.data if len(self.data) <= limit else None
+    def __iter__(self) -> Iterator[memoryview]:
+        yield memoryview(self.data)
 
 
 # --- both sides ---
