@@ -104,13 +104,16 @@ class Joins:
     def list_referrers(self, sink: Sink, subject: Digest, documents: Sequence[Document]) -> tuple[str, ...]:
         """See to it that ``documents`` are found by asking for what refers to ``subject``; gives what is to be said about it.
 
-        Where the repository lists them itself nothing is written (some answer ``OCI-Subject`` and have no API, or the
+        Where the repository lists them itself no list is written (some answer ``OCI-Subject`` and have no API, or the
         reverse, so it is asked). Else the fallback index is extended (distribution-spec, "Unavailable Referrers API").
 
         Raises TransportError, FormatError (``limit.document`` where the list is more than an index may hold).
         """
-        answer = sink.referrers(subject)
-        if answer.api and {d.digest for d in documents} <= {d.digest for d in answer.listed}:
+        listed = _listed(sink, subject, documents)
+        if listed.put is not None:  # olareg writes its lists as others write a name, and loses of two pushes at once one
+            listed = _listed(sink, subject, documents)
+        if listed.holds and listed.put is None:
+            self._written.append(_Written(subject.tag, sink, documents[0], lambda: _listed(sink, subject, documents)))
             return ()
         return self._kept(subject.tag, sink, lambda: _extend(sink, subject, documents)).remarks
 
@@ -209,6 +212,16 @@ def _tag(tag: str, ours: Document, form: Form, sink: Sink) -> _Outcome:
     joined = made.document.digest != ours.digest
     said = f"merged: {tag} is {made.document.digest} now, which holds what was there and what came"
     return _Outcome(made.document.digest, (said,) if joined else (), put=made.document)
+
+
+def _listed(sink: Sink, subject: Digest, documents: Sequence[Document]) -> _Outcome:
+    """Whether the repository lists them itself. What it does not list is pushed once more."""
+    answer = sink.referrers(subject)
+    listed = {descriptor.digest for descriptor in answer.listed}
+    missing = [document for document in documents if document.digest not in listed] if answer.api else []
+    for document in missing:
+        sink.put_document(document)
+    return _Outcome(subject, put=missing[0] if missing else None, holds=answer.api)
 
 
 def _extend(sink: Sink, subject: Digest, documents: Sequence[Document]) -> _Outcome:

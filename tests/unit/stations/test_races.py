@@ -11,6 +11,7 @@ from bundler.content.registry.server import storage
 from bundler.content.registry.server.wire import Answer, Request
 from bundler.content.store import Over
 from bundler.errors import Code, ConflictError
+from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.stations import joining
@@ -164,6 +165,22 @@ def test_where_a_registry_compares_nothing_is_read_again_at_the_end(crossing: Cr
     assert [line.partition(" ")[0] for line in crossing.there.asked if line.endswith(f"/manifests/{tag}")] == ["GET", "PUT", "GET"]
 
 
+def test_a_name_that_another_writer_joined_meanwhile_is_joined_once_more(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle, where = crossing.export(image), crossing.arrived(image)
+    path, tag = where.name.partition("/")[2], f"{image.root.digest.tag}.sig"
+    _, first = theirs(crossing, image, STRANGER, at=crossing.there, path=path)
+    where.put_document(first, tag=tag)
+    content = Content()
+    both = content.sig(image.root.digest, signing.signed(image.root, STRANGER), signing.signed(image.root, Key.of("p256", 7)))
+    for blob in both.blobs:
+        where.put(blob, lambda blob=blob: iter([content.blobs[blob.digest]]))
+    seen = when(crossing.there, lambda: where.put_document(both, tag=tag), method="PUT", ends=f"/manifests/{tag}")
+    ended = crossing.import_(bundle)
+    assert (ended.exit, len(seen)) == (0, 1), ended.err
+    assert signatures(where, image.root.digest) == 3
+
+
 # --- where it does not ---
 
 
@@ -209,6 +226,23 @@ def test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_t
     ended = run("sign", image.reference, "--key", ignorant.keys["release"], "--form", "bundle")
     assert ended.exit == 0, ended.err
     assert signatures(repository, image.root.digest, form="bundle") == 2
+
+
+def test_a_referrer_that_a_registry_no_longer_lists_at_the_end_is_pushed_once_more(ignorant: Crossing):
+    image = ignorant.push(ignorant.content.image())
+    asked = [0]
+
+    def before(request: Request) -> Answer | None:
+        asked[0] += "/referrers/" in request.path
+        if asked[0] != 2 or "/referrers/" not in request.path:  # the first is after the push, the second at the end of the run
+            return None
+        return Answer(200, {"Content-Type": mediatype.OCI_INDEX}, ignorant.content.index(children=[]).raw)
+
+    ignorant.here.before = before
+    ended = run("sign", image.reference, "--key", ignorant.keys["release"], "--form", "bundle", "--json")
+    [pushed] = ended.json["signed"][0]["pushed"]
+    assert (ended.exit, asked) == (0, [3])
+    assert len([line for line in ignorant.here.asked if line.startswith("PUT") and line.endswith(pushed)]) == 2
 
 
 def test_evidence_that_others_keep_replacing_is_named_and_not_called_imported(ignorant: Crossing):
