@@ -46,6 +46,8 @@ class Smuggling:
     """Of each image, what ``import`` said about it."""
     sent: set[Digest] = field(default_factory=set)
     """All documents on the connected side."""
+    planted: dict[str, Digest] = field(default_factory=dict)
+    """By repository and tag, what others had put behind the gap before."""
     images: list[Image] = field(default_factory=list)
 
     def fresh(self, words: str) -> Document:
@@ -71,11 +73,11 @@ class Smuggling:
 
     @property
     def arrived(self) -> dict[Digest, Document]:
-        """Every manifest and index behind the gap."""
+        """Every manifest and index behind the gap that nobody planted there."""
         folder = self.crossing.folder / "there"
         names = {(path.parent.name, path.name) for path in folder.glob("repositories/**/_manifests/*/*")}
         documents = [Document.parse((folder / "blobs" / algorithm / encoded).read_bytes()) for algorithm, encoded in names]
-        return {document.digest: document for document in documents}
+        return {document.digest: document for document in documents if document.digest not in self.planted.values()}
 
     @property
     def runnable(self) -> set[str]:
@@ -157,6 +159,22 @@ def merged(smuggling: Smuggling) -> None:
         smuggling.cross(f"{turn}.oci.tar.zst")
 
 
+def joined(smuggling: Smuggling) -> None:
+    """What lies behind the gap is code, under the names of the signatures that come."""
+    crossing = smuggling.crossing
+    for number, disguise in enumerate(DISGUISES[2::3]):
+        root = crossing.sign(smuggling.fresh(f"joined {number}"))
+        crossing.content.att(root.digest, signing.att(root))
+        image = smuggling.push(root, f"code{number}:v1")
+        theirs, there = Content(), crossing.arrived(image)
+        code = smuggling.put("joined", disguise, disguise.document(theirs))
+        for form, document in {"sig": code, "att": halves(theirs, disguise)[1]}.items():
+            tag = f"{root.digest.tag}.{form}"
+            push(there, theirs, document, tag=tag)
+            smuggling.planted[f"{there.name} {tag}"] = document.digest
+    smuggling.cross()
+
+
 def halves(content: Content, disguise: Disguise) -> tuple[Document, Document]:
     """The config of an image over an empty text, and the layer under an empty config."""
     nothing = content.blob(b"", "text/spdx")
@@ -164,7 +182,7 @@ def halves(content: Content, disguise: Disguise) -> tuple[Document, Document]:
     return bare, content.manifest(content.blob(b"{}", mediatype.EMPTY), [content.blob(disguise.data, disguise.layer)])
 
 
-KINDS = {"beside": beside, "listed": listed, "below": below, "merged": merged}
+KINDS = {"beside": beside, "listed": listed, "below": below, "merged": merged, "joined": joined}
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +226,14 @@ def test_below_an_index_of_which_each_platform_must_be_signed_it_refuses_the_who
     assert len(smuggling.said) == len(DISGUISES)
     assert {tuple(image["reasons"]) for image in smuggling.said} == {("policy.threshold", "signature.missing")}
     assert smuggling.arrived == {}
+
+
+def test_code_that_lies_behind_the_gap_is_not_joined_with_what_comes(smuggled: dict[str, Smuggling]):
+    smuggling = smuggled["joined"]
+    there = smuggling.crossing.folder / "there/repositories"
+    named = {key: (there / "/_tags/".join(key.split(" "))).read_text().strip() for key in smuggling.planted}
+    assert named == {key: str(digest) for key, digest in smuggling.planted.items()}
+    assert smuggling.arrived.keys() <= smuggling.sent
 
 
 # --- what runs ---
@@ -257,7 +283,7 @@ def entered(smuggling: Smuggling) -> Iterator[str]:
     folder = smuggling.crossing.folder / "there/repositories"
     for number, path in enumerate(sorted(folder.glob("**/_manifests/*/*"))):
         digest = Digest.parse(f"{path.parent.name}:{path.name}")
-        unsigned = str(digest) not in roots
+        unsigned = str(digest) not in roots and digest not in smuggling.planted.values()
         if unsigned and (digest not in smuggling.sent or number % EVERY == 0):
             yield f"{smuggling.crossing.there.host}/{path.parents[2].relative_to(folder)}@{digest}"
 
