@@ -33,8 +33,8 @@ def containerd(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def dockerd(folder: Path) -> Iterator[Path]:
-    """A dockerd that sets up no network; gives its socket."""
+def dockerd(folder: Path, *more: str) -> Iterator[Path]:
+    """A dockerd that sets up no network, with these flags ``more``; gives its socket."""
     places = {
         "--data-root": folder / "data",
         "--exec-root": folder / "exec",
@@ -42,8 +42,14 @@ def dockerd(folder: Path) -> Iterator[Path]:
         "--host": f"unix://{folder}/socket",
     }
     flags = [str(word) for place in places.items() for word in place]
-    with _serving("dockerd", [*flags, "--iptables=false", "--bridge=none", "--storage-driver=vfs"], folder):
+    with _serving("dockerd", [*flags, "--iptables=false", "--bridge=none", "--storage-driver=vfs", *more], folder):
         yield folder / "socket"
+
+
+def need_root(name: str) -> None:
+    """Without it the test is skipped: what these do needs namespaces and mounts."""
+    if os.geteuid() != 0:
+        pytest.skip(f"{name} needs root")
 
 
 @contextmanager
@@ -52,8 +58,7 @@ def _serving(name: str, flags: list[str], folder: Path) -> Iterator[None]:
     path = shutil.which(name, path=PATH)
     if path is None:
         absent(f"{name} is not here; Debian packages it")
-    if os.geteuid() != 0:
-        pytest.skip(f"{name} needs root")
+    need_root(name)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([path, *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
