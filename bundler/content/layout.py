@@ -5,13 +5,15 @@ missing but the bytes that are there.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from bundler import strictjson
 from bundler.content.folder import Files, Folder
+from bundler.content.listing import CONTAINERD_NAME, EVIDENCE_TAG, KIND, REF_NAME, Put, listed_as, listing
 from bundler.content.store import Referrers
 from bundler.content.stream import verified
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError
@@ -25,9 +27,6 @@ MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
 MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
 _SHOWN = 20  # names that fit a message
 
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD_NAME = "io.containerd.image.name"
-_KIND = "kind"  # cosign save tells with it what it wrote, instead of names
 _COSIGN = "dev.cosignproject.cosign/"
 _COSIGN_KINDS = {"sig": f"{_COSIGN}sigs", "att": f"{_COSIGN}atts"}
 _COSIGN_IMAGES = {f"{_COSIGN}image", f"{_COSIGN}imageIndex"}
@@ -37,7 +36,6 @@ _EMPTY = {
     "index.json": strictjson.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}),
 }
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
-_EVIDENCE_TAG = re.compile(r"(?:.*:)?sha(?:256|512)-[0-9a-f]{64,128}(?:\.(?:sig|att|sbom))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,9 @@ class Layout:
             raise
         self._referring: dict[Digest, tuple[Descriptor, ...]] | None = None
         self._sound: set[Digest] = set()
+        self._waiting: list[Put] | None = None  # what is put and not listed yet, and how it is found until then
+        self._soon: dict[Digest, Entry] = {}
+        self._named: dict[str, Entry] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +112,7 @@ class Layout:
     def names(self) -> list[str]:
         """The names of what it lists, in its order, without those of evidence."""
         names = (entry.name for entry in self.entries)
-        return list(dict.fromkeys(name for name in names if name and not _EVIDENCE_TAG.fullmatch(name)))
+        return list(dict.fromkeys(name for name in names if name and not EVIDENCE_TAG.fullmatch(name)))
 
     def image(self, asked: str | None) -> Entry:
         """What a person means by the REF of ``oci:DIR:REF``: a name, ``@N`` for the entry of that number from 0, ``@DIGEST``,
@@ -139,6 +140,8 @@ class Layout:
 
     def find(self, name: str) -> Entry | None:
         """What is listed under that very name. Raises FormatError (``format.layout``) where that is two things."""
+        if (soon := self._named.get(name)) is not None:
+            return soon
         found = self._listed.by_name.get(name, [])
         if len({entry.descriptor.digest for entry in found}) > 1:
             raise FormatError(f"the layout has the name {name!a} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
@@ -189,8 +192,8 @@ class Layout:
 
         Raises IntegrityError for other bytes or another size than its entry says, FormatError for what is no document.
         """
-        entry = self._listed.by_digest.get(digest)
-        listed = entry.descriptor if entry else None
+        found = self._soon.get(digest) or self._listed.by_digest.get(digest)
+        listed = found.descriptor if found else None
         raw = _small(self._files, _path(digest), limit=MAX_DOCUMENT)
         if raw is None:
             return None
@@ -203,8 +206,8 @@ class Layout:
 
     def kept(self, kind: str, subject: Digest) -> Entry | None:
         """Where ``cosign save`` put the signatures (``sig``) or attestations (``att``) of the layout's one image."""
-        images = [entry for entry in self.entries if entry.descriptor.annotations.get(_KIND) in _COSIGN_IMAGES]
-        found = [entry for entry in self.entries if entry.descriptor.annotations.get(_KIND) == _COSIGN_KINDS.get(kind)]
+        images = [entry for entry in self.entries if entry.descriptor.annotations.get(KIND) in _COSIGN_IMAGES]
+        found = [entry for entry in self.entries if entry.descriptor.annotations.get(KIND) == _COSIGN_KINDS.get(kind)]
         return found[0] if len(images) == len(found) == 1 and images[0].descriptor.digest == subject else None
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
@@ -273,19 +276,42 @@ class Layout:
         for blob in document.blobs:
             if not blob.foreign and self._files.size(_path(blob.digest)) is None:
                 raise IncompleteError(f"the layout lacks {blob.digest}", code=Code.BLOB_MISSING)
-        folder = self._writing()
         self.put(document.descriptor, lambda: iter([document.raw]))
+        if self._waiting is None:
+            self._list([(document, name)])
+        else:
+            self._waiting.append((document, name))
+            self._soon[document.digest] = soon = Entry(listed_as(document, name))
+            self._named |= {} if name is None else {name: soon}
+        if document.subject is not None and self._referring is not None:
+            known = {d.digest: d for d in (*self.referrers(document.subject.digest), document.as_referrer)}
+            self._referring[document.subject.digest] = tuple(known[digest] for digest in sorted(known))
+        return document.subject is not None
+
+    @contextmanager
+    def listed_at_once(self) -> Iterator[None]:
+        """List what is put in this block in one writing of ``index.json``, at its end; after an error, nothing of it.
+
+        In the block everything that was put can be found already. Raises as :meth:`put_document`.
+        """
+        self._writing().sweep()
+        self._waiting = []
+        try:
+            yield
+            self._list(self._waiting)
+        finally:
+            self._waiting = None
+            self._soon, self._named = {}, {}
+
+    def _list(self, puts: Sequence[Put]) -> None:
+        folder = self._writing()
         with folder.locked():
-            index = _index(folder)
+            index = _index(folder)  # others may have written meanwhile
             self._listed = _Listed.of(index)
-            after = _with(index, document, name)
+            after = listing(index, puts)
             if after != index:
                 folder.replace("index.json", strictjson.dumps(after))
                 self._listed = _Listed.of(after)
-        if document.subject is not None and self._referring is not None:
-            known = {d.digest: d for d in (*self.referrers(document.subject.digest), document.as_referrer)}
-            self._referring = self._referring | {document.subject.digest: tuple(known[digest] for digest in sorted(known))}
-        return document.subject is not None
 
     def _writing(self) -> Folder:
         if self._folder is None:
@@ -363,9 +389,9 @@ class _Listed:
 
 def _is_evidence(entry: Entry, document: Document | None) -> bool:
     """Whether it is about an image: by its tag, by what cosign says of it, by its subject."""
-    if any(_EVIDENCE_TAG.fullmatch(name) for name in entry.names):
+    if any(EVIDENCE_TAG.fullmatch(name) for name in entry.names):
         return True
-    if entry.descriptor.annotations.get(_KIND) in _COSIGN_KINDS.values():
+    if entry.descriptor.annotations.get(KIND) in _COSIGN_KINDS.values():
         return True
     return document is not None and document.subject is not None
 
@@ -395,32 +421,6 @@ def _index(files: Files) -> dict[str, Any]:
     if index.get("mediaType") not in (None, "", mediatype.OCI_INDEX):
         raise FormatError("index.json is of another media type", code=Code.FORMAT_LAYOUT, found=ascii(index["mediaType"])[:120])
     return index
-
-
-def _with(index: dict[str, Any], document: Document, name: str | None) -> dict[str, Any]:
-    """The index after ``document`` is listed, under the name if it has one; what others wrote stays as it is."""
-    below = {str(child.digest) for child in document.children}
-    own = str(document.digest)
-    kept = []
-    for entry in index["manifests"]:
-        annotations = entry.get("annotations") or {}
-        named = annotations.get(REF_NAME) or annotations.get(CONTAINERD_NAME) or annotations.get(_KIND)
-        if name is not None and name in (annotations.get(REF_NAME), annotations.get(CONTAINERD_NAME)):
-            continue
-        if not named and (entry["digest"] == own or (entry["digest"] in below and not entry.get("artifactType"))):
-            continue
-        kept.append(entry)
-    if name is None and any(entry["digest"] == own for entry in kept):
-        return {**index, "manifests": kept}
-    return {**index, "manifests": [*kept, _entry(document, name).to_json()]}
-
-
-def _entry(document: Document, name: str | None) -> Descriptor:
-    annotations = {} if name is None else {REF_NAME: name}
-    if name is not None and "/" in name and not _EVIDENCE_TAG.fullmatch(name):
-        annotations[CONTAINERD_NAME] = name
-    kind = document.content.kind if document.subject is not None else None
-    return replace(document.descriptor, artifact_type=kind, annotations=annotations)
 
 
 def _small(files: Files, name: str, *, limit: int) -> bytes | None:
