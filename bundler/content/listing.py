@@ -30,12 +30,13 @@ def listing(index: Mapping[str, Any], puts: Iterable[Put]) -> dict[str, Any]:
 
 
 class _Entries:
-    """The entries of an index by numbers that are their order, and which of them have a name or a digest."""
+    """The entries of an index by numbers that are their order, and which of them have a name, a digest, or no name."""
 
     def __init__(self, entries: Iterable[Mapping[str, Any]]) -> None:
         self.all: dict[int, Mapping[str, Any]] = {}
         self._by_name: dict[str, set[int]] = {}
         self._by_digest: dict[str, set[int]] = {}
+        self._unnamed: dict[str, set[int]] = {}
         self._next = 0
         for entry in entries:
             self._add(entry)
@@ -44,23 +45,22 @@ class _Entries:
         own = str(document.digest)
         for number in list(self._by_name.get(name, ())) if name is not None else ():
             self._remove(number)
-        for number in self._unnamed(own):
+        for number in list(self._unnamed.get(own, ())):
             self._remove(number)
         for child in document.children:
-            for number in self._unnamed(str(child.digest)):
+            for number in list(self._unnamed.get(str(child.digest), ())):
                 if not self.all[number].get("artifactType"):
                     self._remove(number)
         if name is not None or not self._by_digest.get(own):
             self._add(listed_as(document, name).to_json())
-
-    def _unnamed(self, digest: str) -> list[int]:
-        return [number for number in self._by_digest.get(digest, ()) if not _told(self.all[number])]
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         self.all[self._next] = entry
         for name in _names(entry):
             self._by_name.setdefault(name, set()).add(self._next)
         self._by_digest.setdefault(entry["digest"], set()).add(self._next)
+        if not _told(entry):
+            self._unnamed.setdefault(entry["digest"], set()).add(self._next)
         self._next += 1
 
     def _remove(self, number: int) -> None:
@@ -68,6 +68,7 @@ class _Entries:
         for name in _names(entry):
             self._by_name[name].discard(number)
         self._by_digest[entry["digest"]].discard(number)
+        self._unnamed.get(entry["digest"], set()).discard(number)
 
 
 def listed_as(document: Document, name: str | None) -> Descriptor:
