@@ -10,11 +10,12 @@ import stat
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 from bundler.bundle import layout, tar
 from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
@@ -60,7 +61,7 @@ class Written:
 
 
 def write(
-    path: Path,
+    to: Path | BinaryIO,
     *,
     envelope: bytes,
     members: Sequence[Member],
@@ -72,11 +73,12 @@ def write(
 ) -> Written:
     """Write a bundle: the envelope, then the members in this order, each from what ``chunks`` gives for it.
 
+    ``to`` is a path, or an empty file that the caller has opened with :func:`together` and that is named later.
     ``mtime`` is 0 or the seal's ``created`` in seconds, else nobody reads it. ``chunks`` is called by several threads, and for
     at most ``jobs`` blobs at a time. The bytes do not depend on ``jobs``.
 
     Raises IntegrityError (``content.size``, ``content.truncated``, ``content.digest``) for other bytes than the members say,
-    FormatError (``format.tar``), and as :func:`whole`. Whatever is raised, there is no file then.
+    FormatError (``format.tar``), and as :func:`whole`. Whatever is raised, there is no file of that path then.
     """
     plan = tuple(runs(tar.record(len(envelope)), _records(members), len(tar.END)))
     bytearray(4 * FRAME)  # same without: glibc keeps what it has seen freed, and need not get it anew, page by page, for each frame
@@ -88,7 +90,7 @@ def write(
         return len(content), compress(content, ratio=MAX_SEAL_RATIO if number in plan[0].frames else None)
 
     with (
-        whole(path, replace=replace) as file,
+        whole(to, replace=replace) if isinstance(to, Path) else nullcontext(to) as file,
         closing(side_by_side(_Contents(plan, envelope, members, chunks, mtime).of, plan, jobs=half)) as contents,
         closing(_frames(plan, contents)) as frames,
         closing(side_by_side(framed, enumerate(frames), jobs=half)) as compressed,

@@ -81,8 +81,8 @@ def command(
 
     epoch, at = source_date_epoch(), now()
     created = (epoch or at).replace(microsecond=0)
-    if not dry_run:
-        exporter.check_free(output, replace=replace)
+    if not dry_run and (removed := exporter.check_free(output, replace=replace)):
+        out.say(exported.swept(removed))
     order = exporter.Order(
         stream=stream,
         sequence=sequence if sequence is not None else int((epoch or at).timestamp() * 1000),
@@ -97,7 +97,7 @@ def command(
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
     if trust is None:
         out.say("no trust here: nothing is verified before it is carried")
-    with Places.of(reach, listed) as places, Cache.at(cache) as kept:
+    with Places.of(reach, listed) as places, Cache.at(cache, say=out.say) as kept:
         made = exporter.plan(
             survey_all(places, listed, kept, platforms=chosen, jobs=reach.jobs, say=out.detail),
             order,
@@ -109,6 +109,8 @@ def command(
         )
         for note in exported.notes(made):
             out.say(note)
+        if not dry_run and (room := exporter.check_room(output, made)):
+            out.say(f"note: {room}")
         done = (
             exporter.planned(output, made)
             if dry_run

@@ -1,9 +1,14 @@
 """What an export carries, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bundler.cli.terminal import escaped, sized
 from bundler.stations.exporter import Exported, Plan
+
+
+def swept(sizes: Sequence[int]) -> str:
+    """What was removed of killed runs, by the bytes of each file."""
+    return f"removed what a killed run had left: {len(sizes)} hidden file{'s' if len(sizes) != 1 else ''}, {sized(sum(sizes))}"
 
 
 def notes(made: Plan) -> Iterator[str]:

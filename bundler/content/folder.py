@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from bundler.content.files import disk, sync_folder, whole, write_direct, write_whole
+from bundler.content.files import disk, sweep, sync_folder, whole, write_direct, write_whole
 from bundler.content.stream import CHUNK
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, UsageError
 from bundler.oci.digest import Digest
@@ -100,6 +100,13 @@ class Folder:
 
     def replace(self, name: str, data: bytes) -> None:
         write_whole(self._folder / name, data, replace=True)
+
+    def sweep(self) -> None:
+        """Remove what killed runs left of files that were not whole."""
+        for algorithm in ALGORITHMS:
+            with self._below(("blobs", algorithm)) as folder:  # which is not a link then
+                if folder is not None:
+                    sweep(self._folder / "blobs" / algorithm)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

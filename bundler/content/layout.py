@@ -5,13 +5,15 @@ missing but the bytes that are there.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from bundler import strictjson
 from bundler.content.folder import Files, Folder
+from bundler.content.listing import CONTAINERD_NAME, KIND, REF_NAME, Put, is_for_evidence, listed_as, listing
 from bundler.content.store import Over, Referrers
 from bundler.content.stream import verified
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError
@@ -19,16 +21,13 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
-from bundler.oci.reference import Reference, names_evidence
+from bundler.oci.reference import Reference
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
 MAX_ENTRY = 8 << 20  # bytes: a descriptor may embed a manifest of 4 MiB (image-spec, descriptor.md, "data"), in base64
 MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
 _SHOWN = 20  # names that fit a message
 
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD_NAME = "io.containerd.image.name"
-_KIND = "kind"  # cosign save tells with it what it wrote, instead of names
 _COSIGN = "dev.cosignproject.cosign/"
 _COSIGN_KINDS = {"sig": f"{_COSIGN}sigs", "att": f"{_COSIGN}atts"}
 _COSIGN_IMAGES = {f"{_COSIGN}image", f"{_COSIGN}imageIndex"}
@@ -86,6 +85,10 @@ class Layout:
             raise
         self._referring: dict[Digest, tuple[Descriptor, ...]] | None = None
         self._sound: set[Digest] = set()
+        self._waiting: list[Put] | None = None  # what is put and not listed yet, and how it is found until then
+        self._soon: dict[Digest, Entry] = {}
+        self._named: dict[str, Entry] = {}
+        self._before: dict[str, frozenset[Digest]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +114,7 @@ class Layout:
     def names(self) -> list[str]:
         """The names of what it lists, in its order, without those of evidence."""
         names = (entry.name for entry in self.entries)
-        return list(dict.fromkeys(name for name in names if name and not _names_evidence(name)))
+        return list(dict.fromkeys(name for name in names if name and not is_for_evidence(name)))
 
     def image(self, asked: str | None) -> Entry:
         """What a person means by the REF of ``oci:DIR:REF``: a name, ``@N`` for the entry of that number from 0, ``@DIGEST``,
@@ -135,6 +138,8 @@ class Layout:
 
     def find(self, name: str) -> Entry | None:
         """What is listed under that very name. Raises FormatError (``format.layout``) where that is two things."""
+        if (soon := self._named.get(name)) is not None:
+            return soon
         found = self._listed.by_name.get(name, {})
         if len(found) > 1:
             raise FormatError(f"the layout has the name {name!a} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
@@ -185,8 +190,8 @@ class Layout:
 
         Raises IntegrityError for other bytes or another size than its entry says, FormatError for what is no document.
         """
-        entry = self._listed.by_digest.get(digest)
-        listed = entry.descriptor if entry else None
+        found = self._soon.get(digest) or self._listed.by_digest.get(digest)
+        listed = found.descriptor if found else None
         raw = _small(self._files, _path(digest), limit=MAX_DOCUMENT)
         if raw is None:
             return None
@@ -269,20 +274,54 @@ class Layout:
         for blob in document.blobs:
             if not blob.foreign and self._files.size(_path(blob.digest)) is None:
                 raise IncompleteError(f"the layout lacks {blob.digest}", code=Code.BLOB_MISSING)
-        folder = self._writing()
         self.put(document.descriptor, lambda: iter([document.raw]))
-        with folder.locked():
-            index = _index(folder)
-            self._listed = _Listed.of(index)
+        if self._waiting is None:
+            self._list([(document, name)], check)
+        else:
             check()
-            after = _with(index, document, name)
+            self._waiting.append((document, name))
+            if name is not None and name not in self._named:
+                self._before[name] = frozenset(self._listed.by_name.get(name, {}))
+            self._soon[document.digest] = soon = Entry(listed_as(document, name))
+            self._named |= {} if name is None else {name: soon}
+        if document.subject is not None and self._referring is not None:
+            known = {d.digest: d for d in (*self.referrers(document.subject.digest), document.as_referrer)}
+            self._referring[document.subject.digest] = tuple(known[digest] for digest in sorted(known))
+        return document.subject is not None
+
+    @contextmanager
+    def listed_at_once(self) -> Iterator[None]:
+        """List what is put in this block in one writing of ``index.json``, at its end; after an error, nothing of it.
+
+        In the block everything that was put can be found already. Raises as :meth:`put_document`, and ConflictError
+        (``name.conflict``) where another writer has given one of the names to something else meanwhile.
+        """
+        self._writing().sweep()
+        self._waiting = []
+        try:
+            yield
+            self._list(self._waiting)
+        finally:
+            self._waiting = None
+            self._soon, self._named, self._before = {}, {}, {}
+
+    def _check_unchanged(self) -> None:
+        for name, before in self._before.items():
+            found = frozenset(self._listed.by_name.get(name, {}))
+            if found != before:
+                raise ConflictError(f"{name} was written meanwhile", code=Code.NAME_CONFLICT, found=", ".join(map(str, sorted(found))))
+
+    def _list(self, puts: Sequence[Put], check: Callable[[], None] = lambda: None) -> None:
+        folder = self._writing()
+        with folder.locked():
+            index = _index(folder)  # others may have written meanwhile
+            self._listed = _Listed.of(index)
+            self._check_unchanged()
+            check()
+            after = listing(index, puts)
             if after != index:
                 folder.replace("index.json", strictjson.dumps(after))
                 self._listed = _Listed.of(after)
-        if document.subject is not None and self._referring is not None:
-            known = {d.digest: d for d in (*self.referrers(document.subject.digest), document.as_referrer)}
-            self._referring = self._referring | {document.subject.digest: tuple(known[digest] for digest in sorted(known))}
-        return document.subject is not None
 
     def _writing(self) -> Folder:
         if self._folder is None:
@@ -388,7 +427,7 @@ class _Listed:
             by_digest.setdefault(entry.descriptor.digest, entry)
             for name in entry.names if entry.descriptor.annotations else ():
                 by_name.setdefault(name, {}).setdefault(entry.descriptor.digest, entry)
-            if kind := entry.descriptor.annotations.get(_KIND):
+            if kind := entry.descriptor.annotations.get(KIND):
                 by_kind.setdefault(kind, []).append(entry)
         return cls(entries, by_name, by_digest, by_kind)
 
@@ -402,16 +441,11 @@ class _Listed:
 
 def _is_evidence(entry: Entry, document: Document | None) -> bool:
     """Whether it is about an image: by its tag, by what cosign says of it, by its subject."""
-    if any(map(_names_evidence, entry.names)):
+    if any(map(is_for_evidence, entry.names)):
         return True
-    if entry.descriptor.annotations.get(_KIND) in _COSIGN_KINDS.values():
+    if entry.descriptor.annotations.get(KIND) in _COSIGN_KINDS.values():
         return True
     return document is not None and document.subject is not None
-
-
-def _names_evidence(name: str) -> bool:
-    """Whether a name, in full or a bare tag, is one under which evidence about a manifest is looked for."""
-    return names_evidence(name.rpartition(":")[2])
 
 
 def _check_version(files: Files) -> None:
@@ -446,32 +480,6 @@ def _checked(index: Any) -> dict[str, Any]:
     if index.get("mediaType") not in (None, "", mediatype.OCI_INDEX):
         raise FormatError("index.json is of another media type", code=Code.FORMAT_LAYOUT, found=ascii(index["mediaType"])[:120])
     return index
-
-
-def _with(index: dict[str, Any], document: Document, name: str | None) -> dict[str, Any]:
-    """The index after ``document`` is listed, under the name if it has one; what others wrote stays as it is."""
-    below = {str(child.digest) for child in document.children}
-    own = str(document.digest)
-    kept = []
-    for entry in index["manifests"]:
-        annotations = entry.get("annotations") or {}
-        named = annotations.get(REF_NAME) or annotations.get(CONTAINERD_NAME) or annotations.get(_KIND)
-        if name is not None and name in (annotations.get(REF_NAME), annotations.get(CONTAINERD_NAME)):
-            continue
-        if not named and (entry["digest"] == own or (entry["digest"] in below and not entry.get("artifactType"))):
-            continue
-        kept.append(entry)
-    if name is None and any(entry["digest"] == own for entry in kept):
-        return {**index, "manifests": kept}
-    return {**index, "manifests": [*kept, _entry(document, name).to_json()]}
-
-
-def _entry(document: Document, name: str | None) -> Descriptor:
-    annotations = {} if name is None else {REF_NAME: name}
-    if name is not None and "/" in name and not _names_evidence(name):
-        annotations[CONTAINERD_NAME] = name
-    kind = document.content.kind if document.subject is not None else None
-    return replace(document.descriptor, artifact_type=kind, annotations=annotations)
 
 
 def _small(files: Files, name: str, *, limit: int) -> bytes | None:

@@ -12,11 +12,13 @@ from bundler.bundle import archive
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Layout, compose, entry
 from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member, Seal
-from bundler.content.files import read_small, write_whole
+from bundler.content.files import check_names, check_not_taken, check_space, read_small
 from bundler.content.store import Source
-from bundler.errors import Code, ConflictError, FormatError, TrustError, UsageError, translated
+from bundler.content.together import tidy, together
+from bundler.errors import Code, FormatError, TrustError, UsageError, translated
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.mediatype import compresses
 from bundler.oci.reference import Reference
 from bundler.stations.places import refuse_evidence
 from bundler.stations.report import ImageReport, Progress
@@ -139,35 +141,51 @@ def plan(
     return Plan(tuple(surveys), verdicts, seal, layout, {member.digest: data for member, data in evidence})
 
 
-def check_free(path: Path, *, replace: bool) -> None:
-    """Refuse early an output that could not be written. Raises ConflictError (``output.exists``), UsageError."""
+def check_free(path: Path, *, replace: bool) -> list[int]:
+    """Refuse early an output that could not be written, and remove what killed runs left there; gives how large that was, in bytes.
+
+    Raises UsageError for a name that cannot be, ConflictError (``output.exists``), TransportError (``disk.io``, ``disk.full``)
+    for a folder that nothing can be written to.
+    """
     if path.name in ("", ".."):
         raise UsageError("the output has no name", found=ascii(str(path)), wanted="a file, as NAME.oci.tar.zst")
-    for each in (path, *_beside(path)):
-        if os.path.lexists(each) and not (replace and each.is_file()):
-            raise ConflictError(f"{each} exists", code=Code.OUTPUT_EXISTS, next="choose another name, or replace it with --replace")
+    check_not_taken(path, replace=replace)
+    check_names((path, *_beside(path)))
+    removed = tidy(path.parent)
+    for each in _beside(path):
+        check_not_taken(each, replace=replace)
+    return removed
+
+
+def check_room(path: Path, made: Plan) -> str | None:
+    """Refuse a bundle for which there is not enough room; gives what is to be said where there may not be.
+
+    How much it shrinks is known only when it is written. What says of itself that it is compressed is counted whole, and
+    everything else as half: file systems of images shrink to a third or a half. Raises TransportError (``disk.full``).
+    """
+    whole = {blob.digest for survey in made.surveys for blob in survey.carried.blobs if not compresses(blob.media_type)}
+    least = sum(member.size if member.digest in whole else member.size // 2 for member in made.seal.members)
+    free = check_space(path.parent, least, what=f"{path} has not enough room")
+    if made.size <= free:
+        return None
+    return f"the bundle may take up to {made.size} bytes, and {free} are free in {path.parent}"
 
 
 def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order, jobs: int, replace: bool, progress: Progress) -> Exported:
-    """Seal the bundle and write it, then what lets anyone check it without us: ``FILE.sha256`` and ``FILE.sha256.sig``.
+    """Seal the bundle and write it with what lets anyone check it without us: ``FILE.sha256`` and ``FILE.sha256.sig``.
 
-    Raises as :func:`check_free`; IncompleteError (``blob.missing``), IntegrityError and TransportError from a source. What is
-    cut off leaves no file under any of the three names, or with ``replace`` what was there.
+    Raises as :func:`together`; IncompleteError (``blob.missing``), IntegrityError and TransportError from a source. Whatever is
+    raised, all three are as they were before.
     """
-    check_free(path, replace=replace)
     envelope, identity = _sealed(made.seal, signers)
-    with progress("carried", made.size) as report:
-        written = archive.write(
-            path,
-            envelope=envelope,
-            members=made.seal.members,
-            chunks=_chunks(made),
-            jobs=jobs,
-            mtime=order.mtime,
-            replace=replace,
-            report=report,
-        )
-    _write_beside(path, written, signers[0], replace=replace)
+    with together(path, *_beside(path), replace=replace) as (bundle, checksum, signature):
+        with progress("carried", made.size) as report:
+            written = archive.write(
+                bundle, envelope=envelope, members=made.seal.members, chunks=_chunks(made), jobs=jobs, mtime=order.mtime, report=report
+            )
+        line = _checksum(path, written)
+        checksum.write(line)
+        signature.write(signers[0].sign(line))
     return Exported(path, made, written, identity)
 
 
@@ -214,20 +232,11 @@ def _beside(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + ".sha256"), path.with_name(path.name + ".sha256.sig")
 
 
-def _write_beside(path: Path, written: archive.Written, signer: KeySigner, *, replace: bool) -> None:
-    """A checksum in the form of coreutils, and a signature over it that openssl checks unaided."""
+def _checksum(path: Path, written: archive.Written) -> bytes:
+    """A line as coreutils write it."""
     name = os.fsencode(path.name)
     plain = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-    checksum = b"%b%b  %b\n" % (b"" if plain == name else b"\\", written.digest.encoded.encode(), plain)
-    put = [path]
-    try:
-        for beside, data in zip(_beside(path), (checksum, signer.sign(checksum)), strict=True):
-            write_whole(beside, data, replace=replace)
-            put.append(beside)
-    except BaseException:  # all three or none
-        for each in put:
-            each.unlink(missing_ok=True)
-        raise
+    return b"%b%b  %b\n" % (b"" if plain == name else b"\\", written.digest.encoded.encode(), plain)
 
 
 def _entries(surveys: Sequence[Survey]) -> tuple[ImageEntry, ...]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from bundler.bundle.archive import Archive
 from bundler.bundle.seal import ImageEntry
+from bundler.content.files import check_space
 from bundler.content.layout import Layout
 from bundler.errors import Code, ConflictError, IncompleteError
+from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
 from bundler.stations.joining import Joins
@@ -23,8 +25,11 @@ def extract(
 ) -> Report:
     """Judge the seal and the images named, and if all pass write them with their evidence to the layout ``folder``.
 
+    Its ``index.json`` is written once, when everything that it leads to is there: what is cut off before lists nothing new.
+
     Raises IncompleteError (``image.missing``) for what the bundle does not carry, ConflictError (``name.conflict``) where the
-    layout has something else under one of the names, and as :func:`prove_some`.
+    layout has something else under one of the names, TransportError (``disk.full``) where there is not room for all of it, and
+    as :func:`prove_some`.
     """
     wanted = {reference_of(text) for text in references}
     proved = prove_some(archive, trust, lambda entry: any(_is(entry, reference) for reference in wanted), at=at)
@@ -34,7 +39,9 @@ def extract(
     _check_carried(wanted, content.seal.images)
     with Layout(folder, create=True) as layout:
         _check_free(layout, proved.admitted)
-        with progress("extracted", sum(blob.size for image in proved.admitted for blob in image.carried().blobs)) as report:
+        check_space(folder, _needed(layout, proved.admitted), what=f"{folder} has not enough room for what is extracted")
+        total = sum(blob.size for image in proved.admitted for blob in image.carried().blobs)
+        with progress("extracted", total) as report, layout.listed_at_once():
             placer = Placer(lambda blob: content.chunks(blob.digest), joins=Joins(), jobs=jobs, report=report)
             remarks = {image.reference: _placed(placer, image, layout) for image in proved.admitted}
     return proved.report.after({reference: (None, said) for reference, said in remarks.items()})
@@ -66,6 +73,18 @@ def _check_free(layout: Layout, images: Sequence[Admitted]) -> None:
         taken += [f"{image.reference} is {there.digest}"] if there is not None and there.digest != image.root else []
     if taken:
         raise ConflictError("names in the layout are taken", found="; ".join(taken), next="choose another folder")
+
+
+def _needed(layout: Layout, images: Sequence[Admitted]) -> int:
+    """Bytes that will be written: of what the images are made of, each once, and what the layout lacks."""
+    sizes: dict[Digest, int] = {}
+    for image in images:
+        carried = image.carried()
+        documents = [*(carried.documents[digest] for digest in carried.own), *carried.among(image.verdict.admitted)]
+        for descriptor in [d for document in documents for d in (document.descriptor, *document.blobs)]:
+            if descriptor.digest not in sizes and descriptor.digest not in carried.absent:
+                sizes[descriptor.digest] = 0 if layout.has(descriptor) else descriptor.size
+    return sum(sizes.values())
 
 
 def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:

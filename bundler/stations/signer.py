@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from bundler.bundle.envelope import MAX_SIGNATURES
-from bundler.content.files import read_small, write_whole
+from bundler.content.files import read_small
+from bundler.content.together import together
 from bundler.errors import Code, ConflictError, UsageError
 from bundler.trust.keys import PublicKey
 
@@ -74,12 +75,9 @@ def keygen(name: Path, *, kind: str, password: Password | None) -> KeyPair:
     key = _MAKE[kind]()
     pem = _public_pem(key)
     encryption = serialization.BestAvailableEncryption(password(str(private))) if password else serialization.NoEncryption()
-    write_whole(private, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption), mode=0o600)
-    try:
-        write_whole(public, pem, mode=0o644)
-    except BaseException:  # both or none
-        private.unlink(missing_ok=True)
-        raise
+    with together(private, public, modes=(0o600, 0o644)) as (secret, open_to_all):
+        secret.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
+        open_to_all.write(pem)
     return KeyPair(key=private, public=public, fingerprint=PublicKey.parse(pem, role="image").fingerprint)
 
 

@@ -6,6 +6,7 @@ completes. ``make test`` takes k = 1, 4, 16, …; ``make faults`` takes every on
 prints how many there were.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -106,6 +107,44 @@ def test_an_export_that_fails_anywhere_leaves_a_whole_bundle_or_none(place: Plac
         if ended.exit:
             place.again(*words, wanted=8 if bundle.exists() and flag != "--replace" else 0)  # what stands there is whole
             assert bundle.read_bytes() == place.bundle.read_bytes()
+
+
+def is_of(bundle: bytes, found: dict[str, bytes]) -> bool:
+    """Whether what stands beside the bundle is about it."""
+    checksum = found.get("app.oci.tar.zst.sha256")
+    return checksum is None or checksum.split()[0] == hashlib.sha256(bundle).hexdigest().encode()
+
+
+@pytest.mark.parametrize(("kind", "how"), [(kind, how) for kind, how in EVERY if kind in ("write", "sync", "rename")])
+def test_an_export_over_another_that_fails_anywhere_never_stands_beside_the_others_checksum(place: Place, kind: str, how: str):
+    """The bundle that is replaced is of another stream, so that all three files differ."""
+    words = ("export", place.image.reference, "--key", place.crossing.keys["exporter"])
+    before = place.crossing.folder / f"before-{next(place.numbers)}"
+    before.mkdir()
+    place.again(*words, "-o", before / "app.oci.tar.zst", "--stream", "other")
+    old = {path.name: path.read_bytes() for path in before.iterdir()}
+    for at in count(1):
+        fault, folder = Fault(kind, how, at), place.crossing.folder / f"over-{next(place.numbers)}"
+        folder.mkdir()
+        for name, data in old.items():
+            (folder / name).write_bytes(data)
+        replace = (*words, "-o", folder / "app.oci.tar.zst", "--replace")
+        ended = place.run(fault, *replace)
+        assert ended.exit in ends(fault, ended), (fault, ended)
+        found = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in ALL_THREE}
+        bundle = found["app.oci.tar.zst"]
+        assert bundle in (old["app.oci.tar.zst"], place.bundle.read_bytes()), fault
+        assert is_of(bundle, found), fault
+        if how not in ("kill", "full"):  # a disk on which no name can be given any more takes none back either
+            assert found.keys() == ALL_THREE, fault
+        assert ended.exit != 0 or bundle == place.bundle.read_bytes(), fault
+        place.again(*words, "-o", folder / "next.oci.tar.zst")  # whoever writes there next puts it in order
+        names = left(folder) - {f"next.oci.tar.zst{end}" for end in ("", ".sha256", ".sha256.sig")}
+        assert names == ALL_THREE, (fault, names)
+        found = {name: (folder / name).read_bytes() for name in names}
+        assert is_of(found["app.oci.tar.zst"], found), fault
+        if not ended.fired:
+            break
 
 
 @pytest.mark.parametrize(("kind", "how"), EVERY)

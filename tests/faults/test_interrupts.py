@@ -1,5 +1,6 @@
 """Ctrl-C, the system's signals, and kill -9 on the way out: nothing half-done has a name, and the same command goes on."""
 
+import hashlib
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from bundler.content.registry.server.wire import Request
 from tests.support.nursery import Nursery
-from tests.support.station import Crossing, Watched, ran, run, spawned, tags_of
+from tests.support.station import Crossing, Image, Watched, ran, run, spawned, tags_of
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,6 +54,54 @@ def test_an_interrupted_export_ends_with_130_and_leaves_nothing(number: signal.S
     assert set(done.json["error"]) == {"code", "exit", "what", "found", "wanted", "next"}
     assert leftovers(crossing.folder, "b") == []
     assert run(*words).exit == 0
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next_and_what_runs_is_left_alone(crossing: Crossing):
+    image = crossing.signed_image()
+    words = ["export", image.reference, "--key", crossing.keys["exporter"]]
+    gate = Gate(crossing.here, is_layer_of(image))
+    killed = spawned(*words, "-o", crossing.folder / "killed")
+    assert gate.reached.wait(60)
+    killed.kill()
+    ran(killed)
+    gate.open.set()
+    left = leftovers(crossing.folder, "killed")
+    assert len(left) == 3
+    gate = Gate(crossing.here, is_layer_of(image))
+    running = spawned(*words, "-o", crossing.folder / "running")
+    assert gate.reached.wait(60)
+    done = run(*words, "-o", crossing.folder / "next")
+    assert done.exit == 0
+    assert "killed run" not in done.err  # the one that runs has removed it
+    assert len(leftovers(crossing.folder, "running")) == 3
+    assert not set(left) & set(leftovers(crossing.folder, "running"))
+    gate.open.set()
+    ended = ran(running)
+    assert ended.exit == 0
+    assert "removed what a killed run had left: 3 hidden files" in ended.err
+    assert leftovers(crossing.folder, ".oci-bundler") == []
+
+
+@pytest.mark.parametrize("replace", [[], ["--replace"]])
+def test_of_two_exports_to_one_name_one_is_whole(replace: list[str], crossing: Crossing):
+    """The one that ends last is refused, or replaces all of the other's."""
+    image = crossing.signed_image()
+    words = ["export", image.reference, "--key", crossing.keys["exporter"], "-o", crossing.folder / "b", *replace]
+    gate = Gate(crossing.here, is_layer_of(image))
+    slow = spawned(*words, "--stream", "slow")
+    assert gate.reached.wait(60)
+    assert run(*words, "--stream", "quick").exit == 0
+    before = {end: (crossing.folder / f"b{end}").read_bytes() for end in ("", ".sha256", ".sha256.sig")}
+    gate.open.set()
+    done = ran(slow)
+    after = {end: (crossing.folder / f"b{end}").read_bytes() for end in before}
+    assert done.exit == (0 if replace else 8)
+    assert [before[end] == after[end] for end in before] == [not replace] * 3
+    assert after[".sha256"].split()[0] == hashlib.sha256(after[""]).hexdigest().encode()
+
+
+def is_layer_of(image: Image) -> Callable[[Request], bool]:
+    return lambda request: str(image.root.blobs[1].digest) in request.path
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from bundler import strictjson
 from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
+from bundler.content.listing import listing
 from bundler.content.store import Sink
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError, UsageError
 from bundler.oci import mediatype
@@ -285,7 +286,7 @@ class Counted:
     def close(self) -> None: ...
 
 
-def listing(content: Content, entries: list[dict[str, Any]]) -> Counted:
+def listing_of(content: Content, entries: list[dict[str, Any]]) -> Counted:
     """A layout that lists these entries, in this order."""
     index = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
     return Counted(layout_files(content) | {"index.json": json.dumps(index).encode()})
@@ -303,7 +304,7 @@ def listing(content: Content, entries: list[dict[str, Any]]) -> Counted:
 def test_a_document_is_read_once_however_often_it_is_listed(content: Content, annotations: Callable[[int], dict[str, str]]):
     image, other = content.image(), content.image("other")
     entry = image.descriptor.to_json()
-    files = listing(content, [entry | {"annotations": annotations(number)} for number in range(20_000)] + [other.descriptor.to_json()])
+    files = listing_of(content, [entry | {"annotations": annotations(number)} for number in range(20_000)] + [other.descriptor.to_json()])
     layout = Layout(files)
     with suppress(UsageError):
         layout.image(None)
@@ -317,7 +318,7 @@ def test_of_many_entries_of_one_image_one_with_a_name_is_the_image(content: Cont
     image = content.image()
     entry = image.descriptor.to_json()
     names = [{}, {REF_NAME: f"{image.digest.tag}.sig"}, {REF_NAME: "v1"}, {REF_NAME: "v2"}]
-    layout = Layout(listing(content, [entry | {"annotations": each} for each in names]))
+    layout = Layout(listing_of(content, [entry | {"annotations": each} for each in names]))
     assert layout.image(None).name == "v1"
 
 
@@ -325,7 +326,7 @@ def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content)
     image, other = content.image(), content.image("other")
     sig = content.sig(image.digest, (b"{}", b"s"))
     kinds = [(image, "dev.cosignproject.cosign/image"), (sig, "dev.cosignproject.cosign/sigs"), *[(other, "something/else")] * 50_000]
-    layout = Layout(listing(content, [each.descriptor.to_json() | {"annotations": {"kind": kind}} for each, kind in kinds]))
+    layout = Layout(listing_of(content, [each.descriptor.to_json() | {"annotations": {"kind": kind}} for each, kind in kinds]))
     began = time.process_time()
     found = [layout.kept("sig", image.digest) for _ in range(5_000)]
     assert time.process_time() - began < 1  # looking at all entries each time takes a minute
@@ -340,7 +341,7 @@ def test_an_entry_has_at_most_8_mib(content: Content, where: str):
     def layout(length: int) -> Layout:
         text = "x" * length
         told = {"annotations": {REF_NAME: text}} if where == "annotations" else {"annotations": {}, "other": text}
-        return Layout(listing(content, [image.descriptor.to_json() | told]))
+        return Layout(listing_of(content, [image.descriptor.to_json() | told]))
 
     assert len(layout(8 * MIB - 1000).entries) == 1
     with pytest.raises(FormatError, match="too long an item") as refused:
@@ -351,7 +352,7 @@ def test_an_entry_has_at_most_8_mib(content: Content, where: str):
 def test_a_very_long_name_is_quoted_in_few_words(content: Content):
     image = content.image()
     names = ["x" * (4 * MIB), "\N{GRINNING FACE}" * (MIB // 2)]
-    layout = Layout(listing(content, [image.descriptor.to_json() | {"annotations": {REF_NAME: name}} for name in names]))
+    layout = Layout(listing_of(content, [image.descriptor.to_json() | {"annotations": {REF_NAME: name}} for name in names]))
     for asked in (*names, "y" * MIB):
         with pytest.raises(IncompleteError) as missing:
             layout.image(f"{asked}y")
@@ -831,6 +832,95 @@ def _whole(folder: Path) -> None:
         assert isinstance(document, Document)
         assert all(layout.has(blob) for blob in document.blobs)
         waiting += [child.digest for child in document.children]
+
+
+def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
+    image, other = content.index("words"), content.image("other")
+    sig = content.sig(image.digest, (b"{}", b"signature"))
+    referrer = content.bundle(image, b"{}")
+    layout = Layout(folder, create=True)
+    repository = layout.repository(APP)
+    before = files(folder)
+    replaced: list[str] = []
+    genuine = os.replace
+    monkeypatch.setattr(os, "replace", lambda source, name: (replaced.append(Path(name).name), genuine(source, name)))
+    with layout.listed_at_once():
+        push_with_evidence(repository, content, image, tag="v1")
+        push(repository, content, other, tag="v2")
+        assert repository.document("v1") == image
+        assert repository.document(f"{image.digest.tag}.sig") == sig
+        assert repository.document(other.digest) == other
+        push(repository, content, other, tag="v1")
+        assert repository.document("v1") == other
+        assert repository.referrers(image.digest).listed == (referrer.as_referrer,)
+        assert files(folder)["index.json"] == before["index.json"]
+    assert replaced.count("index.json") == 1
+    assert Layout(folder).repository(APP).document("v1") == other
+    assert Layout(folder).repository(APP).document(f"{image.digest.tag}.sig") == sig
+    assert Layout(folder).repository(APP).tags() == sorted(["v1", "v2", f"{image.digest.tag}.sig"])
+
+
+def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Content):
+    index, image = content.index("words"), content.image("other")
+    content.sig(index.digest, (b"{}", b"signature"))
+    content.bundle(index, b"{}")
+    for folder, at_once in ((tmp_path / "one", False), (tmp_path / "two", True)):
+        layout = Layout(folder, create=True)
+        push(layout.repository(None), content, content.image("there before"), tag="there")
+        with layout.listed_at_once() if at_once else nullcontext():
+            for tag in ("v1", "v2", None, "there"):
+                push_with_evidence(layout.repository(APP), content, index, tag=tag)
+            for tag in (None, "v1", None):
+                push(layout.repository(APP), content, image, tag=tag)
+            for child in index.children:
+                layout.put_document(content.documents[child.digest], name=None)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+@pytest.mark.parametrize("error", [TransportError("gone"), KeyboardInterrupt()])
+def test_an_error_before_all_is_there_lists_nothing(folder: Path, content: Content, error: BaseException):
+    Layout(write_layout(folder, content))
+    before = files(folder)["index.json"]
+    layout = Layout(folder)
+
+    def broken() -> None:
+        with layout.listed_at_once():
+            push(layout.repository(APP), content, content.image("words"), tag="v1")
+            raise error
+
+    with pytest.raises(type(error)):
+        broken()
+    assert files(folder)["index.json"] == before
+    assert layout.repository(APP).document("v1") is None
+    push(layout.repository(APP), content, content.image("words"), tag="v1")
+    assert Layout(folder).repository(APP).tags() == ["v1"]
+
+
+def test_what_others_list_meanwhile_stays(folder: Path, content: Content):
+    layout = Layout(folder, create=True)
+    with layout.listed_at_once():
+        push(layout.repository(None), content, content.image("ours"), tag="ours")
+        push(Layout(folder).repository(None), content, content.image("theirs"), tag="theirs")
+    assert Layout(folder).repository(None).tags() == ["ours", "theirs"]
+
+
+def test_ten_thousand_documents_are_listed_in_one_go(content: Content):
+    """Each by itself among all others would be hundreds of millions of comparisons."""
+    image = content.image("words")
+    index = listing({"schemaVersion": 2, "manifests": []}, [(image, f"registry.example/app:{number}") for number in range(10_000)])
+    again = listing(index, [(image, f"registry.example/app:{number}") for number in range(10_000)])
+    assert index == again
+    assert len(again["manifests"]) == 10_000
+
+
+def test_what_a_killed_run_left_among_the_blobs_is_removed(folder: Path, content: Content):
+    push(Layout(folder, create=True).repository(None), content, content.image("words"))
+    left = folder / "blobs/sha256/.oci-bundler-0011223344556677.tmp"
+    left.write_bytes(b"half")
+    layout = Layout(folder)
+    with layout.listed_at_once():
+        pass
+    assert not left.exists()
 
 
 def test_the_index_is_written_in_one_spelling(tmp_path: Path, content: Content):

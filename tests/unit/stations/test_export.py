@@ -1,9 +1,11 @@
 """Carrying images out: what is refused before anything is written, what is written, and that it is the same each time."""
 
+import errno
 import gzip
 import json
 import os
 import resource
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -589,6 +591,136 @@ def test_a_replacement_that_fails_leaves_what_was_there(crossing: Crossing):
     assert {path.name: path.read_bytes() for path in crossing.folder.glob("b.oci.tar.zst*")} == before
 
 
+def refused_before_anything_is_asked(crossing: Crossing, output: Path, *flags: object) -> Ran:
+    image = crossing.signed_image()
+    crossing.here.asked.clear()
+    done = run("export", image.reference, "-o", output, "--key", crossing.keys["exporter"], "--json", *flags)
+    assert done.exit != 0
+    assert crossing.here.asked == []
+    return done
+
+
+@pytest.mark.parametrize("replace", [[], ["--replace"]])
+@pytest.mark.parametrize("which", ["", ".sha256", ".sha256.sig"])
+@pytest.mark.parametrize("kind", ["folder", "fifo", "dangling link"])
+def test_what_is_no_file_under_any_of_the_three_names_is_refused_at_once(kind: str, which: str, replace: list[str], crossing: Crossing):
+    there = crossing.folder / f"b.oci.tar.zst{which}"
+    match kind:
+        case "folder":
+            there.mkdir()
+        case "fifo":
+            os.mkfifo(there)
+        case _:
+            there.symlink_to("nowhere")
+    done = refused_before_anything_is_asked(crossing, crossing.folder / "b.oci.tar.zst", *replace)
+    assert (done.exit, done.code) == (8, "output.exists")
+    assert os.path.lexists(there)
+
+
+def test_a_device_is_never_replaced(crossing: Crossing):
+    before = Path("/dev/null").stat()
+    done = refused_before_anything_is_asked(crossing, Path("/dev/null"), "--replace")
+    assert (done.exit, done.code) == (8, "output.exists")
+    assert Path("/dev/null").stat().st_rdev == before.st_rdev
+
+
+def test_a_folder_that_is_not_there_is_refused_at_once(crossing: Crossing):
+    done = refused_before_anything_is_asked(crossing, crossing.folder / "none" / "b")
+    assert (done.exit, done.code) == (2, "usage")
+    assert "the folder" in done.json["error"]["what"]
+
+
+@pytest.mark.parametrize("name", ["a" * 245, "é" * 122 + "a", "a" * 255, "a" * 256, "a" * 5000])
+def test_a_name_that_is_too_long_for_what_goes_beside_it_is_refused_at_once(name: str, crossing: Crossing):
+    done = refused_before_anything_is_asked(crossing, crossing.folder / name)
+    assert (done.exit, done.code) == (2, "usage")
+    assert "too long" in done.json["error"]["what"]
+    assert nothing_is_left(crossing, name[:5])
+
+
+@pytest.mark.parametrize("name", ["a" * 244, "é" * 122])
+def test_the_longest_name_that_there_can_be_is_written(name: str, crossing: Crossing):
+    assert export(crossing, crossing.signed_image().reference, to=name).exit == 0
+    assert (crossing.folder / f"{name}.sha256.sig").exists()
+
+
+@pytest.mark.parametrize(("error", "code"), [(errno.EROFS, "disk.io"), (errno.EACCES, "disk.io"), (errno.ENOSPC, "disk.full")])
+def test_a_folder_that_takes_no_files_is_refused_at_once(error: int, code: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    """A disk that is mounted to be read, a folder of somebody else, one without a free entry."""
+    genuine = os.open
+
+    def opened(path: Path, flags: int, *rest: object, **named: object) -> int:
+        if flags & os.O_CREAT and Path(path).parent == crossing.folder / "out":
+            raise OSError(error, os.strerror(error))
+        return genuine(path, flags, *rest, **named)  # type: ignore[arg-type]
+
+    (crossing.folder / "out").mkdir()
+    monkeypatch.setattr(os, "open", opened)
+    done = refused_before_anything_is_asked(crossing, crossing.folder / "out" / "b")
+    assert (done.exit, done.code) == (7, code)
+
+
+def with_room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Every disk has that many bytes free, as far as it says."""
+    genuine = os.statvfs
+
+    def told(path: Path) -> os.statvfs_result:
+        fields = list(genuine(path))
+        fields[0], fields[1], fields[4] = 1, 1, free
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", told)
+
+
+def with_layer(crossing: Crossing, media_type: str, size: int = 400_000) -> Image:
+    return crossing.push(crossing.sign(crossing.content.image(layers=[crossing.content.blob(os.urandom(size), media_type)])))
+
+
+@pytest.mark.parametrize(("ending", "free"), [("tar", 190_000), ("tar+gzip", 390_000), ("tar+zstd", 390_000)])
+def test_a_disk_without_room_for_the_plan_is_told_before_a_layer_is_asked_for(
+    ending: str, free: int, crossing: Crossing, monkeypatch: pytest.MonkeyPatch
+):
+    image = with_layer(crossing, f"application/vnd.oci.image.layer.v1.{ending}")
+    with_room(monkeypatch, free)
+    crossing.here.asked.clear()
+    done = export(crossing, image.reference)
+    assert (done.exit, done.code) == (7, "disk.full")
+    error = done.json["error"]
+    assert str(free) in error["found"]
+    needed = int("".join(c for c in error["wanted"] if c.isdigit()))
+    assert free < needed < 2 * free + 20_000
+    assert error["next"]
+    assert not [line for line in crossing.here.asked if str(image.root.blobs[1].digest) in line]
+    assert nothing_is_left(crossing)
+
+
+@pytest.mark.parametrize(("free", "noted"), [(300_000, True), (500_000, False)])
+def test_where_there_may_not_be_room_the_export_goes_on_and_says_so(
+    free: int, noted: bool, crossing: Crossing, monkeypatch: pytest.MonkeyPatch
+):
+    image = with_layer(crossing, "application/vnd.oci.image.layer.v1.tar")
+    with_room(monkeypatch, free)
+    done = export(crossing, image.reference)
+    assert done.exit == 0
+    assert (f"{free} are free" in done.err) is noted
+
+
+def test_a_dry_run_wants_no_room(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    image = crossing.signed_image()
+    with_room(monkeypatch, 0)
+    assert export(crossing, image.reference, "--dry-run").exit == 0
+
+
+def test_what_a_killed_run_left_is_removed_and_said(crossing: Crossing):
+    left = crossing.folder / ".oci-bundler-0011223344556677.tmp"
+    left.write_bytes(b"half" * 1024)
+    done = export(crossing, crossing.signed_image().reference)
+    assert done.exit == 0
+    assert not left.exists()
+    assert [line for line in done.err.splitlines() if "killed" in line] == ["removed what a killed run had left: 1 hidden file, 4.0 KiB"]
+    assert "killed" not in export(crossing, crossing.signed_image().reference, "--replace").err
+
+
 @pytest.mark.parametrize("output", ["", ".", "..", "/", "none/b"])
 def test_an_output_that_is_no_name_ends_without_a_trace(output: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(crossing.folder)
@@ -742,6 +874,77 @@ def test_a_cache_that_was_killed_is_swept(crossing: Crossing):
     left.write_bytes(b"half")
     assert export(crossing, image.reference, "--cache", crossing.folder / "cache").exit == 0
     assert not left.exists()
+
+
+def plant(path: Path, what: str) -> None:
+    match what:
+        case "folder":
+            path.mkdir()
+            (path / "mine").touch()
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to("/dev/zero")
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(str(path))
+        case "other bytes":
+            path.write_bytes(bytes(100_000))
+        case "fewer bytes":
+            path.write_bytes(b"x")
+
+
+@pytest.mark.parametrize("what", ["folder", "fifo", "link", "socket", "other bytes", "fewer bytes"])
+def test_what_is_planted_in_a_cache_is_passed_over_and_said_once(what: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    layer = crossing.content.blob(os.urandom(100_000), "application/vnd.oci.image.layer.v1.tar")
+    images = [crossing.push(crossing.sign(crossing.content.image(name, layers=[layer])), f"team/{name}:v1") for name in ("one", "two")]
+    kept = crossing.folder / "cache/blobs/sha256"
+    kept.mkdir(parents=True)
+    monkeypatch.chdir(kept)  # the name of a socket must be short
+    plant(Path(layer.digest.encoded), what)
+    before = (kept / layer.digest.encoded).lstat()
+    for number in range(2):
+        done = export(crossing, *(image.reference for image in images), "--cache", crossing.folder / "cache", to=f"b{number}")
+        assert done.exit == 0, done.err
+        mended = "bytes" in what and number
+        assert [layer.digest.encoded in line for line in done.err.splitlines()].count(True) == (0 if mended else 1)
+        assert crossing.run("verify", crossing.folder / f"b{number}").exit == 0
+    if "bytes" in what:
+        assert (kept / layer.digest.encoded).read_bytes() == crossing.content.blobs[layer.digest]
+    else:
+        assert (kept / layer.digest.encoded).lstat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("where", ["blobs", "blobs/sha256"])
+@pytest.mark.parametrize("what", ["link", "fifo", "file"])
+def test_a_cache_whose_folder_is_something_else_is_not_used_and_nothing_is_written_outside(where: str, what: str, crossing: Crossing):
+    outside, cache = crossing.folder / "outside", crossing.folder / "cache"
+    (outside / "sha256").mkdir(parents=True)
+    (outside / "sha256/.oci-bundler-0011223344556677.tmp").touch()
+    before = sorted(outside.rglob("*"))
+    (cache / where).parent.mkdir(parents=True)
+    match what:
+        case "link":
+            (cache / where).symlink_to(outside)
+        case "fifo":
+            os.mkfifo(cache / where)
+        case _:
+            (cache / where).touch()
+    done = export(crossing, crossing.signed_image().reference, "--cache", cache)
+    assert done.exit == 0
+    assert [line for line in done.err.splitlines() if "the cache is not used" in line]
+    assert sorted(outside.rglob("*")) == before
+
+
+def test_a_foreign_layer_is_not_had_because_a_cache_says_so(crossing: Crossing):
+    image = crossing.push(crossing.sign(crossing.content.image(foreign=True)))
+    kept = crossing.folder / "cache/blobs/sha256"
+    kept.mkdir(parents=True)
+    layer = image.root.blobs[-1]
+    (kept / layer.digest.encoded).write_bytes(bytes(layer.size))
+    done = export(crossing, image.reference, "--cache", crossing.folder / "cache")
+    assert done.exit == 0
+    assert f"{layer.digest} is not at the source" in done.err
 
 
 def test_a_full_disk_leaves_no_output(crossing: Crossing):

@@ -1,5 +1,6 @@
 """Some images of a bundle, proved, as a layout: without a byte of the others."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -141,6 +142,57 @@ def test_a_name_that_the_layout_has_for_something_else_is_a_conflict(crossing: C
     ran = extract(crossing, crossing.export(image), image.reference)
     assert (ran.exit, ran.code) == (8, "name.conflict")
     assert (folder / "index.json").read_bytes() == before
+
+
+def test_the_index_is_written_once_however_many_images_there_are(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two", "three")]
+    bundle = crossing.export(*images)
+    written: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda source, name: (written.append(Path(name).name), replace(source, name)))
+    assert extract(crossing, bundle, *(image.reference for image in images)).exit == 0
+    assert written.count("index.json") == 2  # the other is that of an empty layout
+    assert written[-1] == "index.json"
+    for image in images:
+        assert crossing.run("verify", f"oci:{crossing.folder / 'out'}:{image.reference}").exit == 0
+
+
+def test_a_disk_without_room_is_told_and_what_is_there_needs_none(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    one, other, bundle = two(crossing)
+    assert extract(crossing, bundle, one.reference).exit == 0
+    before = (crossing.folder / "out/index.json").read_bytes()
+    genuine = os.statvfs
+
+    def told(path: Path) -> os.statvfs_result:
+        fields = list(genuine(path))
+        fields[0], fields[1], fields[4] = 1, 1, 3 << 20
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", told)
+    done = extract(crossing, bundle, one.reference, other.reference)
+    assert (done.exit, done.code) == (7, "disk.full")
+    assert str(3 << 20) in done.json["error"]["found"]
+    needed = int("".join(c for c in done.json["error"]["wanted"] if c.isdigit()))
+    assert 3 << 20 < needed < 4 << 20
+    assert (crossing.folder / "out/index.json").read_bytes() == before
+    assert not (crossing.folder / "out/blobs/sha256" / other.root.digest.encoded).exists()
+    assert extract(crossing, bundle, one.reference).exit == 0
+
+
+def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    one, other, bundle = two(crossing)
+    fsync = os.fsync
+
+    def broken(descriptor: int) -> None:
+        if (crossing.folder / "out/blobs/sha256" / one.root.digest.encoded).exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        assert extract(crossing, bundle, one.reference, other.reference).exit == 7
+    assert json.loads((crossing.folder / "out/index.json").read_bytes())["manifests"] == []
+    assert extract(crossing, bundle, one.reference, other.reference).exit == 0
 
 
 @pytest.mark.parametrize("target", ["out", "oci:", "oci-archive:x", "docker://x"])

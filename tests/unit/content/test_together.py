@@ -1,0 +1,440 @@
+"""Files that get their names together: what is beside a file is about that file, whenever a run ends."""
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bundler.content.files import temporary
+from bundler.content.together import tidy, together
+from bundler.errors import Code, ConflictError, TransportError
+
+ROOT = Path(__file__).parents[3]
+NAMES = ("out", "out.sum", "out.sum.sig")
+OLD = {name: f"old {name}".encode() * 1000 for name in NAMES}
+NEW = {name: f"new {name}".encode() * 1001 for name in NAMES}
+
+
+def write(folder: Path, *, replace: bool = False, contents: dict[str, bytes] = NEW, then: BaseException | None = None) -> None:
+    main, *beside = (folder / name for name in contents)
+    with together(main, *beside, replace=replace) as files:
+        for file, data in zip(files, contents.values(), strict=True):
+            file.write(data)
+        if then is not None:
+            raise then
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def named(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in read(folder).items() if not name.startswith(".")}
+
+
+def put(folder: Path, contents: dict[str, bytes]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+
+
+# --- without trouble ---
+
+
+def test_all_have_their_names_and_nothing_hidden_is_left(tmp_path: Path):
+    write(tmp_path)
+    assert read(tmp_path) == NEW
+
+
+def test_all_are_replaced(tmp_path: Path):
+    put(tmp_path, OLD)
+    write(tmp_path, replace=True)
+    assert read(tmp_path) == NEW
+
+
+@pytest.mark.parametrize("there", [("out",), ("out.sum",), ("out.sum.sig",), ("out", "out.sum.sig")])
+def test_some_of_them_are_replaced_and_the_others_made(tmp_path: Path, there: tuple[str, ...]):
+    put(tmp_path, {name: OLD[name] for name in there})
+    write(tmp_path, replace=True)
+    assert read(tmp_path) == NEW
+
+
+@pytest.mark.parametrize("there", NAMES)
+def test_what_is_there_is_refused_before_anything_is_written(tmp_path: Path, there: str):
+    put(tmp_path, {there: b"mine"})
+    with pytest.raises(ConflictError) as raised:
+        write(tmp_path, then=ZeroDivisionError())
+    assert raised.value.code is Code.OUTPUT_EXISTS
+    assert read(tmp_path) == {there: b"mine"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path, name: str):
+    put(tmp_path, {**OLD, "elsewhere": b"mine"})
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("elsewhere")
+    write(tmp_path, replace=True)
+    assert read(tmp_path) == {**NEW, "elsewhere": b"mine"}
+    assert not (tmp_path / name).is_symlink()
+
+
+def test_each_has_the_mode_that_was_asked_for(tmp_path: Path):
+    with together(tmp_path / "key", tmp_path / "pub", modes=(0o600, 0o644)) as (key, public):
+        key.write(b"secret")
+        public.write(b"")
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("key", "pub")] == [0o600, 0o644]
+
+
+def test_what_is_written_survives_a_power_cut_before_it_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And the names of what is beside a new file survive before its own does."""
+    put(tmp_path, {})
+    steps: list[str] = []
+    fsync, link = os.fsync, os.link
+
+    def synced(descriptor: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def linked(source: Path, name: Path, **named: bool) -> None:
+        steps.append(Path(name).name)
+        link(source, name, **named)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", linked)
+    write(tmp_path)
+    shown = [step for step in steps if not step.startswith(".")]
+    assert shown[:3] == ["file"] * 3
+    assert shown[shown.index("out.sum") :] == ["out.sum", "out.sum.sig", "folder", "out", "folder"]
+
+
+# --- two at once ---
+
+
+def test_of_two_that_write_one_name_the_second_is_refused_and_nothing_is_mixed(tmp_path: Path):
+    first = together(*(tmp_path / name for name in NAMES))
+    for file in first.__enter__():
+        file.write(b"ours")
+    write(tmp_path)
+    with pytest.raises(ConflictError):
+        first.__exit__(None, None, None)
+    assert read(tmp_path) == NEW
+
+
+def test_of_two_that_replace_one_name_the_second_replaces_all(tmp_path: Path):
+    put(tmp_path, OLD)
+    with together(*(tmp_path / name for name in NAMES), replace=True) as files:
+        for file in files:
+            file.write(b"last")
+        write(tmp_path, replace=True)
+        assert named(tmp_path) == NEW
+    assert read(tmp_path) == dict.fromkeys(NAMES, b"last")
+
+
+RACE = """
+import sys
+from pathlib import Path
+from bundler.content.together import together
+for number in range(40):
+    with together(*(Path(sys.argv[1]) / name for name in ("out", "out.sum", "out.sum.sig")), replace=True) as files:
+        for file in files:
+            file.write(f"{sys.argv[2]} {number}".encode())
+"""
+
+
+def test_many_that_replace_at_once_never_mix(tmp_path: Path):
+    put(tmp_path, OLD)
+    command = [sys.executable, "-c", RACE, str(tmp_path)]
+    writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("one", "two", "three")]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert set(read(tmp_path)) == set(NAMES)
+    assert len(set(read(tmp_path).values())) == 1
+
+
+# --- ended at any step ---
+
+DRIVER = """
+import errno, json, os, signal, sys
+from pathlib import Path
+from bundler.content import files, together as module
+
+how, links, replace, root = sys.argv[1], sys.argv[2] == "links", sys.argv[3] == "replace", Path(sys.argv[4])
+contents = json.loads(sys.argv[5])
+
+def end():
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how in ("signal", "signals"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+def run(folder, step):
+    seen = 0
+    def hook(event, arguments):
+        nonlocal seen
+        if event in ("open", "os.link", "os.rename", "os.remove") and (how != "full" or event != "os.remove"):
+            seen += 1
+            if seen == step or (seen > step and (how == "signals" or how == "full" and event != "open")):
+                end()
+    def interrupted(*_):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupted)
+    def no_links(*_, **__):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+    if not links:
+        os.link = no_links
+    sys.addaudithook(hook)
+    try:
+        with module.together(*(folder / name for name in contents), replace=replace) as opened:
+            for file, text in zip(opened, contents.values()):
+                file.write(text.encode())
+    except KeyboardInterrupt:
+        return 130
+    except module.BundlerError as error:
+        return error.exit
+    return 0 if seen < step else 1
+
+ended = []
+while not ended or ended[-1]:
+    folder = root / str(len(ended) + 1)
+    child = os.fork()
+    if not child:
+        os._exit(run(folder, len(ended) + 1))
+    ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    assert len(ended) < 200
+print(json.dumps(ended))
+"""
+STEPS = 70  # more than there are
+
+
+def ended_at_each_step(tmp_path: Path, how: str, links: str, replace: str) -> list[tuple[Path, int]]:
+    """A folder for each step at which a run ended so, and how it ended."""
+    for step in range(1, STEPS):
+        put(tmp_path / str(step), OLD if replace else {})
+    contents = json.dumps({name: data.decode() for name, data in NEW.items()})
+    command = [sys.executable, "-c", DRIVER, how, links, replace, str(tmp_path), contents]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout)
+    assert 10 < len(ended) < STEPS
+    return [(tmp_path / str(step), code) for step, code in enumerate(ended, 1)]
+
+
+def is_one(found: dict[str, bytes], before: dict[str, bytes]) -> bool:
+    """The main file is as it was or new, and nothing beside it is about another one; a file that is gone has none to be damaged."""
+    main = found.get("out")
+    of = {None: (OLD, NEW), OLD["out"]: (OLD,), NEW["out"]: (NEW,)}[main]
+    return (main or before.get("out")) in (before.get("out"), NEW["out"]) and any(
+        all(data == each[name] for name, data in found.items()) for each in of
+    )
+
+
+@pytest.mark.parametrize("replace", ["", "replace"])
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another_and_the_next_run_puts_it_in_order(
+    tmp_path: Path, links: str, replace: str
+):
+    before, seen = (OLD if replace else {}), set()
+    for folder, code in ended_at_each_step(tmp_path, "kill", links, replace):
+        found = named(folder)
+        assert code in (-signal.SIGKILL, 0)
+        assert is_one(found, before), folder
+        if links == "links" and replace:
+            assert "out" in found
+        tidy(folder)
+        assert read(folder) in (before, NEW), (folder, found.keys())
+        seen.add(read(folder) == NEW)
+        if read(folder) == before:
+            write(folder, replace=bool(replace))
+            assert read(folder) == NEW
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("replace", ["", "replace"])
+@pytest.mark.parametrize("links", ["links", "no links"])
+@pytest.mark.parametrize("how", ["error", "interrupt", "signal", "signals"])
+def test_an_error_or_a_signal_at_any_step_leaves_all_as_before_or_all_new(tmp_path: Path, how: str, links: str, replace: str):
+    before = OLD if replace else {}
+    for folder, code in ended_at_each_step(tmp_path, how, links, replace):
+        assert code in (0, 1, {"error": 7}.get(how, 130)), folder
+        assert named(folder) in (before, NEW), folder
+        if code != 130:  # else it was a signal, before or after the names were given
+            assert named(folder) == (before if code == 7 else NEW), folder
+        tidy(folder)
+        assert read(folder) in (before, NEW)
+
+
+@pytest.mark.parametrize("replace", ["", "replace"])
+def test_a_disk_that_is_full_from_any_step_on_is_put_in_order_when_there_is_room(tmp_path: Path, replace: str):
+    before = OLD if replace else {}
+    for folder, _ in ended_at_each_step(tmp_path, "full", "links", replace):
+        assert is_one(named(folder), before), folder
+        tidy(folder)
+        assert read(folder) in (before, NEW), folder
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), KeyboardInterrupt(), ZeroDivisionError()])
+def test_an_error_while_they_are_written_leaves_what_was_there(tmp_path: Path, error: BaseException):
+    put(tmp_path, OLD)
+    with pytest.raises(TransportError if isinstance(error, OSError) else type(error)):
+        write(tmp_path, replace=True, then=error)
+    assert read(tmp_path) == OLD
+
+
+# --- what killed runs left ---
+
+
+def left(folder: Path, name: str = ".oci-bundler-0123456789abcdef.tmp", data: bytes = b"x" * 1000) -> Path:
+    (folder / name).write_bytes(data)
+    return folder / name
+
+
+def test_what_a_killed_run_left_is_removed_and_its_size_told(tmp_path: Path):
+    left(tmp_path)
+    put(tmp_path, OLD)
+    assert tidy(tmp_path) == [1000]
+    assert read(tmp_path) == OLD
+    assert tidy(tmp_path) == []
+
+
+def test_what_a_running_run_writes_is_not_removed(tmp_path: Path):
+    with temporary(tmp_path) as (path, file):
+        file.write(b"half")
+        assert tidy(tmp_path) == []
+        assert path.exists()
+        file.close()
+        assert tidy(tmp_path) == []
+        assert path.exists()
+    assert read(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["oci-bundler-0123456789abcdef.tmp", ".oci-bundler-0123456789ABCDEF.tmp", ".oci-bundler-01.tmp", ".oci-bundler-0123456789abcdef"],
+)
+def test_what_has_another_name_is_not_ours(tmp_path: Path, name: str):
+    left(tmp_path, name)
+    assert tidy(tmp_path) == []
+    assert list(read(tmp_path)) == [name]
+
+
+def test_what_is_no_file_is_not_removed_and_no_link_followed(tmp_path: Path):
+    put(tmp_path / "elsewhere", {"mine": b"mine"})
+    (tmp_path / ".oci-bundler-0000000000000000.tmp").symlink_to("elsewhere/mine")
+    (tmp_path / ".oci-bundler-0000000000000001.tmp").mkdir()
+    os.mkfifo(tmp_path / ".oci-bundler-0000000000000002.tmp")
+    assert tidy(tmp_path) == []
+    assert len(list(tmp_path.iterdir())) == 4
+    assert read(tmp_path / "elsewhere") == {"mine": b"mine"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_is_another_users_is_not_removed(tmp_path: Path):
+    os.chown(left(tmp_path), 65534, 65534)
+    assert tidy(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_another_users_journal_tells_is_not_done(tmp_path: Path):
+    put(tmp_path, {".oci-bundler-00000000000000aa.names": journal()})
+    left(tmp_path, ".oci-bundler-0000000000000001.old", b"the old sum")
+    os.chown(tmp_path / ".oci-bundler-00000000000000aa.names", 65534, 65534)
+    tidy(tmp_path)
+    assert named(tmp_path) == {}
+    assert len(read(tmp_path)) == 2
+
+
+def test_a_file_system_without_locks_is_written_to_all_the_same_and_nothing_is_removed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    put(tmp_path, {**OLD, ".oci-bundler-00000000000000aa.names": journal(name=b"new".hex())})
+    there = [left(tmp_path), left(tmp_path, ".oci-bundler-0000000000000001.old")]
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert tidy(tmp_path) == []
+    write(tmp_path, replace=True)
+    assert named(tmp_path) == NEW
+    assert all(path.exists() for path in there)
+    assert len(read(tmp_path)) == 6
+
+
+def journal(**changed: object) -> bytes:
+    """As a run leaves one that was killed before the main file had its name; ``changed`` is what is odd about its first file."""
+    files = [
+        {"name": name.encode().hex(), "hidden": f".oci-bundler-000000000000000{n}.tmp", "old": f".oci-bundler-000000000000000{n}.old"}
+        | {"sha256": "" if n == 0 else "0" * 64}
+        for n, name in enumerate(("out", "out.sum"))
+    ]
+    files[0] |= changed  # type: ignore[arg-type]
+    return json.dumps({"files": files, "new": [5, 5], "was": None}).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b"x" * 100_000,
+        journal(name=b"../up".hex()),
+        journal(name=b"/up".hex()),
+        journal(name=b"..".hex()),
+        journal(name=b"".hex()),
+        journal(name=b"a\0b".hex()),
+        journal(name="no hex"),
+        journal(hidden="../up"),
+        journal(old="mine"),
+        journal(old=1),
+    ],
+)
+def test_a_journal_that_no_run_wrote_does_nothing(tmp_path: Path, data: bytes):
+    folder = tmp_path / "in"
+    put(folder, {"mine": b"mine", ".oci-bundler-00000000000000aa.names": data, ".oci-bundler-0000000000000000.old": b"old"})
+    put(tmp_path, {"up": b"up"})
+    assert tidy(folder) == []
+    assert named(folder) == {"mine": b"mine"}
+    assert (tmp_path / "up").read_bytes() == b"up"
+    assert len(list(folder.iterdir())) == 3
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link"])
+def test_a_journal_that_is_no_file_is_never_waited_for(tmp_path: Path, kind: str):
+    path = tmp_path / ".oci-bundler-00000000000000aa.names"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case _:
+            (tmp_path / "real").write_bytes(journal())
+            path.symlink_to("real")
+    assert tidy(tmp_path) == []
+    assert os.path.lexists(path)
+
+
+def test_what_a_person_put_there_after_a_kill_stays(tmp_path: Path):
+    """The run was killed before the main file had its name; then somebody wrote one and its sum by other means."""
+    put(tmp_path, {".oci-bundler-00000000000000aa.names": journal(), "out": b"theirs", "out.sum": b"their sum"})
+    left(tmp_path, ".oci-bundler-0000000000000000.tmp")
+    left(tmp_path, ".oci-bundler-0000000000000001.old", b"the old sum")
+    tidy(tmp_path)
+    assert read(tmp_path) == {"out": b"theirs", "out.sum": b"their sum"}
+
+
+def test_an_old_sum_does_not_come_back_beside_a_file_that_a_person_put_there(tmp_path: Path):
+    put(tmp_path, {".oci-bundler-00000000000000aa.names": journal(), "out": b"theirs"})
+    left(tmp_path, ".oci-bundler-0000000000000001.old", b"the old sum")
+    tidy(tmp_path)
+    assert read(tmp_path) == {"out": b"theirs"}
