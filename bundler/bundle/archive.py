@@ -328,7 +328,7 @@ class Content:
 
         Raises as :func:`bundler.bundle.layout.check` and :meth:`document`.
         """
-        layout.check(self.seal, self.document)
+        layout.check(self.seal, self.document, lambda config: self.read(config.digest))
 
     def walk(self, image: ImageEntry) -> layout.Walk:
         """All documents of an image of the seal, and which lookup found what. Raises as :func:`bundler.bundle.layout.walk`."""

@@ -14,7 +14,7 @@ from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_TYPE, Document, Index, Manifest
+from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_TYPE, Document, Index, Manifest, platform_in
 from bundler.oci.reference import Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -164,10 +164,12 @@ def compose(
     )
 
 
-def check(seal: Seal, document: Documents) -> None:
+def check(seal: Seal, document: Documents, config: Callable[[Descriptor], bytes]) -> None:
     """Refuse a seal that is not what its images, its lookups and the documents make it.
 
-    Raises as :func:`compose`; FormatError (``format.seal``, ``format.derived``), IntegrityError (``content.missing``,
+    ``config`` gives the config of a single manifest, which says its platform.
+
+    Raises as :func:`compose` and ``config``; FormatError (``format.seal``, ``format.derived``), IntegrityError (``content.missing``,
     ``content.size``).
     """
     made = compose(
@@ -180,6 +182,11 @@ def check(seal: Seal, document: Documents) -> None:
     _check_members(seal.members, made.members)
     _same(seal.lookups, made.lookups, "a lookup")
     _same(seal.left_out, made.left_out, "a foreign layer")
+    for image in seal.images:
+        root = document(image.digest, image.media_type).content
+        if isinstance(root, Manifest):
+            said = platform_in(config(root.config)) if root.tells_platform else ()
+            _check_platforms(image, tuple(map(str, said)), "config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,12 +356,17 @@ def _check_image(image: ImageEntry, walked: Walk) -> None:
             found=f"{len(image.left_out)} parts",
             wanted=f"{len(walked.left_out)} parts",
         )
-    if isinstance(walked.own[0].content, Index) and set(walked.platforms) != set(image.platforms):
+    if isinstance(walked.own[0].content, Index):
+        _check_platforms(image, walked.platforms, "index")
+
+
+def _check_platforms(image: ImageEntry, wanted: Collection[str], what: str) -> None:
+    if set(wanted) != set(image.platforms):
         raise FormatError(
-            f"the seal gives {image.reference} other platforms than its index",
+            f"the seal gives {image.reference} other platforms than its {what}",
             code=Code.FORMAT_SEAL,
             found=ascii(", ".join(image.platforms))[1:-1] or "none",
-            wanted=ascii(", ".join(walked.platforms))[1:-1] or "none",
+            wanted=ascii(", ".join(wanted))[1:-1] or "none",
         )
 
 

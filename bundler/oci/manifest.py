@@ -11,7 +11,7 @@ from typing import Any
 from bundler import strictjson
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor, annotations_of, media_type_of, members_of
+from bundler.oci.descriptor import Descriptor, Platform, annotations_of, media_type_of, members_of
 from bundler.oci.digest import Digest
 
 MAX_DOCUMENT = 4 << 20  # distribution-spec, "Pushing Manifests": registries should take at least 4 megabytes; few take more
@@ -43,6 +43,11 @@ class Manifest:
     def is_image(self) -> bool:
         """Whether a runtime would take it for an image."""
         return self.config.media_type in mediatype.IMAGE_CONFIGS
+
+    @property
+    def tells_platform(self) -> bool:
+        """Whether its config is read for the platform that it runs on: an image's, of at most MAX_DOCUMENT bytes."""
+        return self.is_image and self.config.size <= MAX_DOCUMENT
 
     @property
     def kind(self) -> str:
@@ -115,6 +120,15 @@ class Document:
             artifact_type=self.content.kind,
             annotations=self.content.annotations,
         )
+
+
+def platform_in(config: bytes) -> tuple[Platform, ...]:
+    """What an image config says that it runs on (image-spec, config.md); configs are opaque, so nothing is a fine answer."""
+    try:
+        value = strictjson.loads(config, limit=MAX_DOCUMENT, predicate=True)
+        return (Platform.from_json(value),)
+    except FormatError:
+        return ()
 
 
 def _media_type(members: Mapping[str, Any], stated: str | None) -> str:

@@ -8,15 +8,14 @@ trouble never looks like "there is no signature".
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bundler import strictjson
 from bundler.bundle.seal import Found, LeftOut, Lookup
 from bundler.content.store import Source
 from bundler.content.stream import gathered, side_by_side
-from bundler.errors import BundlerError, Code, FormatError, IncompleteError, IntegrityError
+from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest
+from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest, platform_in
 from bundler.oci.reference import Reference
 from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried
@@ -239,19 +238,10 @@ def _with_children(source: Source, evidence: Mapping[Digest, Document], known: M
 
 def _platform_of(source: Source, root: Document) -> tuple[Platform, ...]:
     """What a single image's config says that it runs on; nothing where it is no image or says nothing."""
-    if not isinstance(root.content, Manifest) or not root.content.is_image or root.content.config.size > MAX_DOCUMENT:
+    if not isinstance(root.content, Manifest) or not root.content.tells_platform:
         return ()
     config = root.content.config
     return platform_in(gathered(config, source.chunks(config)))
-
-
-def platform_in(config: bytes) -> tuple[Platform, ...]:
-    """What an image config says that it runs on (image-spec, config.md); configs are opaque, so nothing is a fine answer."""
-    try:
-        value = strictjson.loads(config, limit=MAX_DOCUMENT, predicate=True)
-        return (Platform.from_json(value),)
-    except BundlerError:
-        return ()
 
 
 def _in_order(has: Sequence[Platform], wanted: Sequence[Platform]) -> tuple[str, ...]:

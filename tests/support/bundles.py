@@ -23,8 +23,9 @@ from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Documents, compose, entry
 from bundler.bundle.seal import Found, Kind, Lookup, Member, Seal
 from bundler.errors import Code, TrustError
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Document
+from bundler.oci.manifest import Document, Manifest, platform_in
 from bundler.oci.reference import Reference
 from tests.support import layouts
 
@@ -72,7 +73,7 @@ class Bundle:
         references = {Reference.parse(name): root for name, root in images.items()}
         lookups = [each for repository in {r.repository: None for r in references} for each in lookups_in(content, repository)]
         document, gone, files = documents_of(content), set(left_out), dict(trust or {})
-        entries = [entry(r, root, document, left_out=gone, platforms=("linux/amd64",)) for r, root in references.items()]
+        entries = [entry(r, root, document, left_out=gone, platforms=platforms_of(content, root)) for r, root in references.items()]
         trusted = [Member(Kind.TRUST, len(data), Digest.of(data), name) for name, data in files.items()]
         made = compose(entries, lookups, document, trust=trusted, absent=set(absent))
         files |= made.derived
@@ -111,6 +112,16 @@ def documents_of(content: layouts.Content) -> Documents:
         return Document.parse(content.documents[digest].raw, media_type=media_type, digest=digest)
 
     return document
+
+
+def configs_of(content: layouts.Content) -> Callable[[Descriptor], bytes]:
+    return lambda config: content.blobs[config.digest]
+
+
+def platforms_of(content: layouts.Content, root: Document) -> list[str]:
+    """What the config of a single manifest says."""
+    told = isinstance(root.content, Manifest) and root.content.tells_platform
+    return [str(each) for each in platform_in(content.blobs[root.blobs[0].digest])] if told else []
 
 
 def lookups_in(content: layouts.Content, repository: str) -> Iterator[Lookup]:

@@ -15,7 +15,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from tests.support.bundles import Bundle, documents_of, lookups_in
+from tests.support.bundles import Bundle, configs_of, documents_of, lookups_in
 from tests.support.layouts import FOREIGN_LAYER, PLAIN_LAYER, SBOM, Content
 
 REPOSITORY = "registry.example/app"
@@ -515,13 +515,13 @@ def good() -> tuple[Content, Seal]:
 def refusal(content: Content, **told: Any) -> BundlerError:
     _, seal = good()
     with pytest.raises(BundlerError) as caught:
-        check(replace(seal, **told), documents_of(content))
+        check(replace(seal, **told), documents_of(content), configs_of(content))
     return caught.value
 
 
 def test_a_seal_that_its_documents_make_is_taken():
     content, seal = good()
-    check(seal, documents_of(content))
+    check(seal, documents_of(content), configs_of(content))
 
 
 def test_no_member_can_be_missing():  # BND-022, LAY-007 to -009
@@ -598,7 +598,7 @@ def test_an_image_cannot_be_said_to_be_another(told: Mapping[str, Any], code: Co
         return documents_of(content)(digest, media_type)
 
     with pytest.raises(BundlerError) as caught:
-        check(replace(seal, images=(replace(seal.images[0], **told),)), known)
+        check(replace(seal, images=(replace(seal.images[0], **told),)), known, configs_of(content))
     assert caught.value.code == code
 
 
@@ -617,7 +617,7 @@ def test_only_foreign_layers_can_be_left_out():
     image = content.image(foreign=True)
     layer, foreign = image.blobs[1:]
     seal = Bundle.of(content, {APP: image}, absent=[foreign.digest]).seal
-    check(seal, documents_of(content))
+    check(seal, documents_of(content), configs_of(content))
     ordinary = replace(seal.left_out[0], digest=layer.digest, media_type=layer.media_type, size=layer.size)
     for told, code in (
         ({"left_out": ()}, Code.FORMAT_SEAL),
@@ -626,7 +626,7 @@ def test_only_foreign_layers_can_be_left_out():
         ({"left_out": (replace(seal.left_out[0], size=1),)}, Code.FORMAT_SEAL),
     ):
         with pytest.raises(BundlerError) as caught:
-            check(replace(seal, **told), documents_of(content))  # type: ignore[arg-type]
+            check(replace(seal, **told), documents_of(content), configs_of(content))  # type: ignore[arg-type]
         assert caught.value.code in (code, Code.FORMAT_DERIVED)
 
 
@@ -636,9 +636,43 @@ def test_a_foreign_layer_that_another_image_brings_is_not_left_out():
     one, two = content.image(layers=[foreign]), content.image("two", layers=[replace(foreign, media_type=PLAIN_LAYER)])
     content.blobs[foreign.digest] = b"vendor"
     bundle = Bundle.of(content, {APP: one, f"{REPOSITORY}:two": two}, absent=[foreign.digest])
-    check(bundle.seal, documents_of(content))
+    check(bundle.seal, documents_of(content), configs_of(content))
     assert foreign.digest in {member.digest for member in bundle.seal.members}
     assert bundle.seal.left_out == ()
     assert len(docker_of(bundle)) == 2
+    lying = replace(bundle.seal, left_out=(Foreign(foreign.digest, FOREIGN_LAYER, 6),))
     with pytest.raises(FormatError):
-        check(replace(bundle.seal, left_out=(Foreign(foreign.digest, FOREIGN_LAYER, 6),)), documents_of(content))
+        check(lying, documents_of(content), configs_of(content))
+
+
+@pytest.mark.parametrize("said", [("linux/arm64",), ("linux/amd64", "linux/arm64"), ()])
+def test_the_platform_of_a_single_manifest_is_that_of_its_config(said: tuple[str, ...]):
+    content = Content()
+    seal = Bundle.of(content, {APP: content.image()}).seal
+    assert seal.images[0].platforms == ("linux/amd64",)
+    with pytest.raises(FormatError) as refused:
+        check(replace(seal, images=(replace(seal.images[0], platforms=said),)), documents_of(content), configs_of(content))
+    assert refused.value.code == Code.FORMAT_SEAL
+    assert (refused.value.found, refused.value.wanted) == (", ".join(said) or "none", "linux/amd64")
+
+
+CONFIGS = {"opaque": b"\0\1", "of another form": b"[1]", "without a platform": b"{}", "too large to be read": b" " * ((4 << 20) + 1)}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_config_that_says_no_platform_gives_none(config: bytes):
+    content = Content()
+    image = content.manifest(content.blob(config, mediatype.OCI_CONFIG), [content.layer("words")])
+    seal = Bundle.of(content, {APP: image}).seal
+    assert seal.images[0].platforms == ()
+    check(seal, documents_of(content), configs_of(content))
+    with pytest.raises(FormatError):
+        check(replace(seal, images=(replace(seal.images[0], platforms=("linux/amd64",)),)), documents_of(content), configs_of(content))
+
+
+def test_what_is_not_an_image_has_no_platform():
+    content = Content()
+    seal = Bundle.of(content, {APP: content.chart()}).seal
+    check(seal, documents_of(content), configs_of(content))
+    with pytest.raises(FormatError):
+        check(replace(seal, images=(replace(seal.images[0], platforms=("linux/amd64",)),)), documents_of(content), configs_of(content))
