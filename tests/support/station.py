@@ -171,7 +171,9 @@ class Watched(Server):
         raw = b"".join(bytes(piece) for piece in request.body)
         for child in Document.parse(raw).children:
             where = request.path.rpartition("/")[0]
-            super().answer(replace(request, method="GET", path=f"{where}/{child.digest}"))  # refused, if it is not there
+            there = super().answer(replace(request, method="HEAD", path=f"{where}/{child.digest}"))  # refused, if it is not there
+            if not isinstance(there.body, bytes):
+                there.body.close()
         return replace(request, body=_Read(raw))  # type: ignore[arg-type]  # all that is asked of it
 
     def forget(self, name: str, digest: Digest) -> None:
