@@ -355,6 +355,10 @@ class Repository:
         found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att)", tag, re.ASCII)
         return self._layout.kept(found[3], Digest(found[1], found[2])) if found else None
 
+    def sought(self, tag: str) -> Document | None:
+        """As :meth:`bundler.content.store.Source.sought`."""
+        return self.document(tag)
+
     def referrers(self, subject: Digest) -> Referrers:
         return Referrers(api=True, listed=self._layout.referrers(subject))
 

@@ -12,6 +12,8 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 
+SMALL = 16 << 10  # bytes of a blob that goes in one packet with the head of its request: to ask for it costs as much as to send it
+
 
 @dataclass(frozen=True, slots=True)
 class Referrers:
@@ -41,6 +43,13 @@ class Source(Protocol):
         """The manifest or index of that tag or digest, its bytes checked against the digest asked for; None if absent.
 
         Raises IntegrityError for other bytes, FormatError for what is no document, TransportError.
+        """
+        ...
+
+    def sought(self, tag: str) -> Document | None:
+        """As :meth:`document`, for a name that most likely is not there; asked in the way that costs the place least.
+
+        None means absent as surely as it does there.
         """
         ...
 

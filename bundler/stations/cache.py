@@ -54,6 +54,9 @@ class _Remembered:
     def document(self, name: str | Digest) -> Document | None:
         return self.source.document(name)
 
+    def sought(self, tag: str) -> Document | None:
+        return self.source.sought(tag)
+
     def referrers(self, subject: Digest) -> Referrers:
         return self.source.referrers(subject)
 
@@ -79,6 +82,9 @@ class _Cached:
 
     def document(self, name: str | Digest) -> Document | None:
         return self.source.document(name)
+
+    def sought(self, tag: str) -> Document | None:
+        return self.source.sought(tag)
 
     def referrers(self, subject: Digest) -> Referrers:
         return self.source.referrers(subject)

@@ -68,6 +68,9 @@ class Repository:
         self._session = session
         self._reference = reference
         self._need = Need(reference.path, push=push)
+        self._habits = session.learnt.of(reference.path)
+        self._known: str | Digest | None = None
+        """A name that GET found: what HEAD says is believed only if it finds that too."""
         self._lists = Lists(session, reference, self._need)
         self._uploads = Uploads(session, reference.path, has=self.has)
         self._seen: dict[str, tuple[Digest, str]] = {}
@@ -94,6 +97,7 @@ class Repository:
         if got is None:
             return None
         raw, head = got
+        self._known = name
         stated = head.media_type if head.media_type in mediatype.DOCUMENTS | mediatype.SCHEMA1 else None
         document = Document.parse(raw, media_type=stated, digest=name if isinstance(name, Digest) else None)
         said = head.one("docker-content-digest")
@@ -102,6 +106,18 @@ class Repository:
         validator = head.one("etag")
         if isinstance(name, str) and validator is not None and _STRONG.fullmatch(validator):
             self._seen[name] = document.digest, validator
+        return document
+
+    def sought(self, tag: str) -> Document | None:
+        """As :meth:`bundler.content.store.Source.sought`: registries count each GET of a manifest against a limit, and no HEAD."""
+        if self._habits.head_tells is False:
+            return self.document(tag)
+        status = self._head(tag)
+        if status == 404 and self._head_tells():
+            return None
+        document = self.document(tag)
+        if document is not None and status is not None:  # what GET finds, HEAD must have found
+            self._habits.head_told(found=status == 200)
         return document
 
     def referrers(self, subject: Digest) -> Referrers:
@@ -207,6 +223,24 @@ class Repository:
 
         headers = {"Content-Type": document.descriptor.media_type, **condition}
         return self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw)
+
+    def _head_tells(self) -> bool:
+        """Whether a 404 to HEAD is worth what one to GET is: some registries and proxies say it of everything."""
+        with self._session.learnt.turns.of(self._reference.path):
+            if self._habits.head_tells is None and self._known is not None:
+                status = self._head(self._known)
+                if status is not None:
+                    self._habits.head_told(found=status == 200)
+        return self._habits.head_tells is True
+
+    def _head(self, name: str | Digest) -> int | None:
+        """The status that HEAD is answered with; None where it has none to give now, which GET is asked about."""
+        try:
+            answer = self._session.attempt("HEAD", self._named(name), need=self._need, headers={"Accept": _DOCUMENTS})
+        except (PassingError, TransportError):
+            return None
+        answer.discard()
+        return answer.status
 
     def _manifest(self, name: str | Digest) -> tuple[bytes, Head] | None:
         def got(answer: Answer) -> tuple[bytes, Head] | None:

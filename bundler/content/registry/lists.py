@@ -42,18 +42,24 @@ class Lists:
         self._session = session
         self._reference = reference
         self._need = need
+        self._habits = session.learnt.of(reference.path)
 
     def referrers(self, subject: Digest) -> Referrers:
         """As :meth:`bundler.content.store.Source.referrers`."""
+        if self._habits.lists_referrers is False:
+            return Referrers(api=False)
         listed: dict[Digest, Descriptor] = {}
         api = False
         for page in self._pages(f"referrers/{subject}", accept=mediatype.OCI_INDEX, absent=_NO_API):
             api = True
+            self._habits.lists_referrers = True
             if page.media_type != mediatype.OCI_INDEX:
                 raise self._session.breach(f"referrers come as {ascii(page.media_type)[:100]}", wanted=mediatype.OCI_INDEX)
             for descriptor in self._descriptors(page.body):
                 listed.setdefault(descriptor.digest, descriptor)
             _limit(len(listed), MAX_REFERRERS, "list of referrers")
+        if not api and self._habits.lists_referrers is None:
+            self._habits.lists_referrers = False
         return Referrers(api=api, listed=tuple(listed.values()))
 
     def tags(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint
 from bundler.content.registry.auth import PASSING, REDIRECTS, Auth, Need
+from bundler.content.registry.habits import Learnt
 from bundler.content.registry.http import Access, Body, Transport
 from bundler.content.registry.origin import MalformedError, Origin, Url, shown
 from bundler.content.registry.wire import Answer, PassingError
@@ -49,6 +50,7 @@ class Session:
     def __init__(self, host: str, access: Access, *, sleep: Callable[[float], None]) -> None:
         self.host = host
         self.access = access
+        self.learnt = Learnt()
         self._sleep = sleep
         self._authority = "registry-1.docker.io" if host == "docker.io" else host
         with translated(MalformedError, to=UsageError, what="a registry is not well-formed", code=Code.USAGE_REFERENCE):

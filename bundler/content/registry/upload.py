@@ -1,4 +1,5 @@
-"""Blobs on their way into a registry (distribution-spec, "Pushing Blobs"): whole, or in pieces that are resumed.
+"""Blobs on their way into a registry (distribution-spec, "Pushing Blobs"): at once where they are small, whole, or in pieces
+that are resumed.
 
 What commits a blob is sent last, and only after the iterator of its bytes has ended: the last bytes of an upload that is
 sent whole, the closing request of one sent in pieces. Where the answer to it is lost, the registry is asked.
@@ -11,6 +12,7 @@ from bundler.content.registry.auth import Need
 from bundler.content.registry.origin import Url
 from bundler.content.registry.session import Session, Tries
 from bundler.content.registry.wire import Answer, PassingError
+from bundler.content.store import SMALL
 from bundler.errors import Code, IntegrityError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -31,6 +33,7 @@ class Uploads:
         self._session = session
         self._path = path
         self._has = has
+        self._learnt = session.learnt
         self._begun: dict[Digest, Url] = {}
         self._piecewise = session.access.chunk_size is not None
         """Whether uploads go in pieces: because it was asked for, or because the registry did not take one whole."""
@@ -54,6 +57,11 @@ class Uploads:
 
     def put(self, blob: Descriptor, chunks: Chunks) -> None:
         """Store ``blob``, as :class:`bundler.content.store.Sink` has it."""
+        if blob.size <= SMALL and self._session.access.chunk_size is None:
+            data = b"".join(_held_back(chunks(), blob))
+            if self._at_once(blob, data):
+                return
+            chunks = lambda: iter((data,))  # noqa: E731 - read once: what is counted on the way is not counted again
         upload = Upload(self._session, Need(self._path, push=True), blob, chunks)
         piecewise, tries = self._piecewise, self._session.tries()
         while True:
@@ -72,6 +80,33 @@ class Uploads:
                 piecewise = piecewise or blob.size > PIECE  # so that what arrives before the next loss stays
             else:
                 return
+
+    def _at_once(self, blob: Descriptor, data: bytes) -> bool:
+        """Whether the registry took the whole blob with the POST (distribution-spec, "Pushing a blob monolithically").
+
+        One that does not know that way begins an upload instead, and is not asked again. Whatever else it says, the usual
+        way finds out what is wrong. Raises TransportError where nobody may push, and where the blob was stored as another.
+        """
+        if not self._learnt.takes_blobs_at_once or blob.digest in self._begun:
+            return False
+        need, target = Need(self._path, push=True), f"{self._start}?digest={blob.digest}"
+        wait = self._session.access.patience.commit
+        try:
+            answer = self._session.attempt("POST", target, need=need, headers=_OCTETS, body=data, wait=wait)
+        except PassingError:
+            return False  # it may pass, and may have arrived: what is sent again is the same
+        try:
+            if answer.status == 201:
+                _check_stored(self._session, answer, blob)
+                return True
+            if answer.status == 202:
+                self._begun[blob.digest] = self._session.linked(answer, answer.head.one("location"), "an upload")
+            if answer.status in {401, 403}:
+                raise self._session.refusal(answer, "POST", need=need)
+            self._learnt.takes_blobs_at_once = False
+            return False
+        finally:
+            answer.discard()
 
     @property
     def _start(self) -> str:
@@ -180,7 +215,7 @@ class Upload:
         answer = self._attempt("PUT", url, _OCTETS, body)
         try:
             if answer.status == 201:
-                self._check_stored(answer)
+                _check_stored(self._session, answer, self._blob)
                 return
             complaint = self._session.complaint(answer)
             if answer.status in {401, 404} and "DIGEST_INVALID" not in complaint.codes:
@@ -190,16 +225,6 @@ class Upload:
             raise self._session.refusal(answer, "PUT", need=self._need, complaint=complaint)
         finally:
             answer.discard()
-
-    def _check_stored(self, answer: Answer) -> None:
-        said = answer.head.one("docker-content-digest")
-        if said is not None and said != str(self._blob.digest):
-            raise TransportError(
-                f"{self._session.host} stored a blob under another digest",
-                code=Code.REGISTRY_PROTOCOL,
-                found=ascii(said[:160]),
-                wanted=self._blob.digest,
-            )
 
     def _attempt(self, method: str, url: Url, headers: dict[str, str], body: "Part | bytes") -> Answer:
         wait = self._session.access.patience.commit
@@ -250,6 +275,17 @@ class Part:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._feed.take(self.length)
+
+
+def _check_stored(session: Session, answer: Answer, blob: Descriptor) -> None:
+    said = answer.head.one("docker-content-digest")
+    if said is not None and said != str(blob.digest):
+        raise TransportError(
+            f"{session.host} stored a blob under another digest",
+            code=Code.REGISTRY_PROTOCOL,
+            found=ascii(said[:160]),
+            wanted=blob.digest,
+        )
 
 
 def _held_back(chunks: Iterator[bytes], blob: Descriptor) -> Iterator[bytes]:

@@ -162,7 +162,7 @@ def test_an_identity_token_is_exchanged_in_a_body(server: HostileRegistry, reach
 def test_writing_asks_for_more_than_reading(server: HostileRegistry, reach: Reach):
     realm = f"{server.url}/token"
     server.on("GET", LATEST, challenge(realm), answer(404)).on("HEAD", f"/v2/app/blobs/{BLOB.digest}", answer(404), answer(404))
-    server.on("POST", UPLOADS, answer(400)).always("GET", "/token", token())
+    server.always("POST", UPLOADS, answer(400)).always("GET", "/token", token())
     repository = reach(server)
     repository.document("latest")
     repository.has(BLOB)
@@ -173,7 +173,8 @@ def test_writing_asks_for_more_than_reading(server: HostileRegistry, reach: Reac
 
 
 def test_reading_after_writing_asks_for_nothing_more(server: HostileRegistry, reach: Reach):
-    server.on("POST", UPLOADS, challenge(f"{server.url}/token"), answer(400)).on("GET", LATEST, answer(404)).on("GET", "/token", token())
+    server.on("POST", UPLOADS, challenge(f"{server.url}/token")).always("POST", UPLOADS, answer(400))
+    server.on("GET", LATEST, answer(404)).on("GET", "/token", token())
     repository = reach(server)
     with pytest.raises(BundlerError):
         repository.put(BLOB, lambda: iter([DATA]))
@@ -185,7 +186,7 @@ def test_a_repository_that_will_be_written_is_read_with_the_same_token(server: H
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token", scope="repository:app:pull"))).on(
         "GET", "/token", token()
     )
-    server.on("POST", UPLOADS, answer(400))
+    server.always("POST", UPLOADS, answer(400))
     repository = reach(server, push=True)
     repository.document("latest")
     with pytest.raises(BundlerError):
