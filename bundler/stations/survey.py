@@ -5,7 +5,7 @@ be signed too. Absent is only what the source says is absent; any other answer e
 trouble never looks like "there is no signature".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler.bundle.seal import Found, LeftOut, Lookup
@@ -42,7 +42,7 @@ def survey(reference: Reference, root: Document, source: Source, *, platforms: S
     Raises IncompleteError for what the source lacks (``blob.missing``) and for a platform that nothing has
     (``image.platform``), FormatError (``limit.depth``) beyond 8 levels, and what the source raises.
     """
-    walked = _Walk(source, platforms).all(root)
+    walked = _Walk(source, platforms, jobs=jobs).all(root)
     documents = {document.digest: document for document in walked.own}
     repository = reference.repository
     lookups: list[Lookup] = []
@@ -52,11 +52,11 @@ def survey(reference: Reference, root: Document, source: Source, *, platforms: S
         if not wave:
             break
         after: dict[Digest, Document] = {}
-        for answer in side_by_side(lambda document: _ask(repository, document, source), wave, jobs=jobs):
+        for answer in _answers(repository, wave, source, jobs=jobs):
             lookups.append(answer.lookup)
             remarks += answer.remarks
             after |= {found.digest: found for found in answer.documents if found.digest not in documents}
-        documents |= _with_children(source, after, documents)
+        documents |= _with_children(source, after, documents, jobs=jobs)
         asked = {lookup.manifest for lookup in lookups}
         wave = [document for digest, document in documents.items() if digest not in asked]
     else:
@@ -93,7 +93,7 @@ def survey_all(
 
 def below(source: Source, root: Document) -> tuple[Document, ...]:
     """``root`` and every manifest and index below it, depth first. Raises as :func:`survey`."""
-    return _Walk(source, ()).all(root).own
+    return _Walk(source, (), jobs=1).all(root).own
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,40 +106,84 @@ class _Walked:
 class _Walk:
     """The image's own documents, depth first, without the platforms that nobody asked for."""
 
-    def __init__(self, source: Source, platforms: Sequence[Platform]) -> None:
+    def __init__(self, source: Source, platforms: Sequence[Platform], *, jobs: int) -> None:
         self._source = source
         self._platforms = platforms
+        self._jobs = jobs
 
     def all(self, root: Document) -> _Walked:
-        own: dict[Digest, Document] = {}
         kept: dict[Platform, None] = {}
         left: dict[Digest, Descriptor] = {}
-        waiting = [(root, 0)]
-        while waiting:
-            document, depth = waiting.pop()
-            if document.digest in own:
-                continue
-            if depth > MAX_DEPTH:
-                raise FormatError(f"{root.digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
-            own[document.digest] = document
-            carried = [child for child in document.children if self._wants(child, document.children)]
-            left |= {child.digest: child for child in document.children if child not in carried}
-            kept |= {c.platform: None for c in carried if c.platform is not None and not _is_attestation(c)}
-            waiting += [(fetched(self._source, child), depth + 1) for child in reversed(carried) if child.digest not in own]
+
+        def carried(document: Document) -> list[Descriptor]:
+            wanted, unwanted = self._parted(document.children)
+            left.update({child.digest: child for child in unwanted})
+            kept.update({c.platform: None for c in wanted if c.platform is not None and not _is_attestation(c)})
+            return wanted
+
+        own = _depth_first([root], _fetched_below([root], self._source, carried, jobs=self._jobs))
         return _Walked(
             own=tuple(own.values()),
             kept=tuple(kept),
             left_out=tuple(child for digest, child in left.items() if digest not in own),
         )
 
-    def _wants(self, child: Descriptor, siblings: Sequence[Descriptor]) -> bool:
-        """In-index attestations go with the platform that they name; what names no platform is not chosen by it."""
+    def _parted(self, children: Sequence[Descriptor]) -> tuple[list[Descriptor], list[Descriptor]]:
+        """Those that are wanted, and the others. In-index attestations go with the platform that they name; what names no
+        platform is not chosen by it."""
         if not self._platforms:
-            return True
-        if _is_attestation(child):
-            named = child.annotations.get(REFERENCE_DIGEST)
-            return any(str(s.digest) == named and not _is_attestation(s) and self._wants(s, siblings) for s in siblings)
-        return child.platform is None or any(wanted.covers(child.platform) for wanted in self._platforms)
+            return list(children), []
+        asked = {c.platform: None for c in children if c.platform is not None and not _is_attestation(c)}
+        fits = {platform for platform in asked if any(wanted.covers(platform) for wanted in self._platforms)}
+        images = {str(c.digest) for c in children if not _is_attestation(c) and (c.platform is None or c.platform in fits)}
+        wanted: list[Descriptor] = []
+        unwanted: list[Descriptor] = []
+        for child in children:
+            if _is_attestation(child):
+                chosen = child.annotations.get(REFERENCE_DIGEST) in images
+            else:
+                chosen = child.platform is None or child.platform in fits
+            (wanted if chosen else unwanted).append(child)
+        return wanted, unwanted
+
+
+Below = Mapping[Digest, tuple[Document, ...]]
+"""For each document that was walked, the documents right below it."""
+
+
+def _fetched_below(
+    roots: Sequence[Document], source: Source, children: Callable[[Document], Sequence[Descriptor]], *, jobs: int
+) -> dict[Digest, tuple[Document, ...]]:
+    """All that is below ``roots``, level by level, each level's documents asked for side by side and each once.
+
+    Raises as :func:`fetched`, and FormatError (``limit.depth``).
+    """
+    known = {root.digest: root for root in roots}
+    below: dict[Digest, tuple[Document, ...]] = {}
+    level = list(known.values())
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return below
+        listed = {document.digest: children(document) for document in level}
+        new = {child.digest: child for below_one in listed.values() for child in below_one if child.digest not in known}
+        level = list(side_by_side(lambda child: fetched(source, child), new.values(), jobs=jobs))
+        known |= {document.digest: document for document in level}
+        below |= {digest: tuple(_as_listed(known[child.digest], child) for child in listed[digest]) for digest in listed}
+    if level:
+        raise FormatError(f"{roots[0].digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
+    return below
+
+
+def _depth_first(roots: Sequence[Document], below: Below) -> dict[Digest, Document]:
+    """``roots`` and all below them, each once, a document before what it lists."""
+    order: dict[Digest, Document] = {}
+    waiting = list(reversed(roots))
+    while waiting:
+        document = waiting.pop()
+        if document.digest not in order:
+            order[document.digest] = document
+            waiting += reversed(below.get(document.digest, ()))
+    return order
 
 
 def _is_attestation(child: Descriptor) -> bool:
@@ -157,6 +201,11 @@ def fetched(source: Source, child: Descriptor) -> Document:
     document = source.document(child.digest)
     if document is None:
         raise IncompleteError(f"the manifest {child.digest} is listed, and not there", code=Code.BLOB_MISSING, next=_MISSING)
+    return _as_listed(document, child)
+
+
+def _as_listed(document: Document, child: Descriptor) -> Document:
+    """``document``, if it is what the list says that names it ``child``. Raises FormatError, IntegrityError."""
     if document.descriptor.media_type != child.media_type and child.media_type in mediatype.DOCUMENTS:
         raise FormatError(
             f"{child.digest} is of another media type than its list says",
@@ -184,56 +233,73 @@ class _Answer:
     remarks: tuple[str, ...]
 
 
-def _ask(repository: str, document: Document, source: Source) -> _Answer:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the names about one manifest hold, and what is listed as referring to it, which was not asked for yet."""
+
+    manifest: Digest
+    said: Mapping[str, str]
+    tagged: Mapping[Form, Document]
+    listed: Mapping[Digest, Descriptor]
+    remarks: tuple[str, ...]
+
+
+def _answers(repository: str, wave: Sequence[Document], source: Source, *, jobs: int) -> Iterator[_Answer]:
+    """All that is found about each of ``wave``: first the questions side by side, then all referrers, whosever they are."""
+    asked = list(side_by_side(lambda document: _ask(document.digest, source), wave, jobs=jobs))
+    here = {document.digest: document for one in asked for document in one.tagged.values()}
+    wanted = {digest: descriptor for one in asked for digest, descriptor in one.listed.items() if digest not in here}
+    got = side_by_side(lambda descriptor: fetched(source, descriptor), wanted.values(), jobs=jobs)
+    known = here | {document.digest: document for document in got}
+    return (_answer(repository, one, known) for one in asked)
+
+
+def _ask(digest: Digest, source: Source) -> _Asked:
     """All five questions about one manifest (peers.md 5, rows A to G and J)."""
-    digest = document.digest
-    asked: dict[str, str] = {}
-    found: dict[Found, None] = {}
-    documents: dict[Digest, Document] = {}
+    said: dict[str, str] = {}
     remarks: list[str] = []
+    tagged: dict[Form, Document] = {}
     for form in TAGGED_FORMS:
-        at = source.document(f"{digest.tag}.{form}")
-        asked[form] = "absent" if at is None else "found"
-        if at is not None:
-            found[Found(at.digest, form)] = None
-            documents[at.digest] = at
+        at = source.sought(f"{digest.tag}.{form}")
+        said[form] = "absent" if at is None else "found"
+        tagged |= {} if at is None else {form: at}
     answer = source.referrers(digest)
-    asked["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
-    fallback = source.document(digest.tag)
+    said["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
     listed = list(answer.listed)
-    match fallback:
+    match fallback := source.sought(digest.tag):
         case None:
-            asked["fallback"] = "absent"
+            said["fallback"] = "absent"
         case Document(content=Index(children=children)):
-            asked["fallback"] = "found"
+            said["fallback"] = "found"
             listed += children
         case _:  # cosign copy leaves an image there (peers.md 5, checklist 7)
-            asked["fallback"] = "foreign"
+            said["fallback"] = "foreign"
             remarks.append(f"{digest.tag} is the place of a list of referrers and holds an image, {fallback.digest}")
-    for descriptor in {d.digest: d for d in listed}.values():
-        referrer = documents.get(descriptor.digest) or fetched(source, descriptor)
-        if referrer.subject is None or referrer.subject.digest != digest:
-            remarks.append(f"{descriptor.digest} is listed as referring to {digest}, and does not")
+    return _Asked(digest, said, tagged, {d.digest: d for d in listed}, tuple(remarks))
+
+
+def _answer(repository: str, asked: _Asked, known: Mapping[Digest, Document]) -> _Answer:
+    found = {Found(at.digest, form): None for form, at in asked.tagged.items()}
+    documents = {at.digest: at for at in asked.tagged.values()}
+    remarks = list(asked.remarks)
+    for digest in asked.listed:
+        referrer = known[digest]
+        if referrer.subject is None or referrer.subject.digest != asked.manifest:
+            remarks.append(f"{digest} is listed as referring to {asked.manifest}, and does not")
             continue
-        found[Found(referrer.digest, Form.REFERRER)] = None
-        documents[referrer.digest] = referrer
-    lookup = Lookup(repository=repository, manifest=digest, asked=asked, found=tuple(found))
+        found[Found(digest, Form.REFERRER)] = None
+        documents[digest] = referrer
+    lookup = Lookup(repository=repository, manifest=asked.manifest, asked=dict(asked.said), found=tuple(found))
     return _Answer(lookup=lookup, documents=tuple(documents.values()), remarks=tuple(remarks))
 
 
-def _with_children(source: Source, evidence: Mapping[Digest, Document], known: Mapping[Digest, Document]) -> dict[Digest, Document]:
+def _with_children(
+    source: Source, evidence: Mapping[Digest, Document], known: Mapping[Digest, Document], *, jobs: int
+) -> dict[Digest, Document]:
     """Evidence may be an index; then it is whole only with what is below it."""
-    got: dict[Digest, Document] = {}
-    waiting = [(document, 0) for document in reversed(tuple(evidence.values()))]
-    while waiting:
-        document, depth = waiting.pop()
-        if document.digest in got or document.digest in known:
-            continue
-        if depth > MAX_DEPTH:
-            raise FormatError(f"{document.digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
-        got[document.digest] = document
-        waiting += [(fetched(source, child), depth + 1) for child in reversed(document.children)]
-    return got
+    roots = list(evidence.values())
+    walked = _depth_first(roots, _fetched_below(roots, source, lambda document: document.children, jobs=jobs))
+    return {digest: document for digest, document in walked.items() if digest not in known}
 
 
 def _platform_of(source: Source, root: Document) -> tuple[Platform, ...]:
