@@ -35,10 +35,8 @@ def command(
     """
     from bundler.bundle.archive import opened
     from bundler.stations import truststore, verifier
-    from bundler.stations.cache import Cache
     from bundler.stations.places import Places, Wanted
     from bundler.stations.report import Report, TrustUsed
-    from bundler.stations.survey import survey_all
 
     at = options.time_of(at_text) if at_text else now()
     bundles = [text for text in what if not text.startswith(PLACES)]
@@ -59,10 +57,7 @@ def command(
         listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
         for want in listed:
             want.check()
-        images = []
         with Places.of(reach, listed) as places:
-            for want in listed:
-                [found] = survey_all(places, [want], Cache(None), platforms=(), jobs=reach.jobs, say=out.detail)
-                images.append(verifier.prove_survey(found, trust, at=at))
-        report = Report(trust=TrustUsed(trust.path, trust.policy.digest), images=tuple(images))
+            images = verifier.prove_where_they_lie(places, listed, trust, at=at, jobs=reach.jobs, say=out.detail)
+        report = Report(trust=TrustUsed(trust.path, trust.policy.digest), images=images)
     return out.answer(report.to_json(), report_lines(out, report, done="may enter"), exit=report.exit)

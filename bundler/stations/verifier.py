@@ -7,12 +7,15 @@ from functools import partial
 
 from bundler.bundle.archive import Archive, Content
 from bundler.bundle.seal import ImageEntry, Seal, time
+from bundler.content.stream import side_by_side
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.stations.cache import Cache
 from bundler.stations.carried import Admitted, Carried
+from bundler.stations.places import Places, Wanted
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
-from bundler.stations.survey import Survey
+from bundler.stations.survey import Survey, survey_all
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
 from bundler.trust.policy import Naming
@@ -97,6 +100,19 @@ def prove_some(archive: Archive, trust: Trust, wanted: Callable[[ImageEntry], bo
 def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
     """Judge an image where it lies."""
     return replace(_image_report(survey.carried, survey.source.chunks, trust, at=at), remarks=survey.remarks)
+
+
+def prove_where_they_lie(
+    places: Places, images: Sequence[Wanted], trust: Trust, *, at: datetime, jobs: int, say: Callable[[str], None]
+) -> tuple[ImageReport, ...]:
+    """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_all`."""
+    each = max(1, jobs // max(1, len(images)))
+
+    def one(image: Wanted) -> ImageReport:
+        [found] = survey_all(places, [image], Cache(None), platforms=(), jobs=each, say=say)
+        return prove_survey(found, trust, at=at)
+
+    return tuple(side_by_side(one, images, jobs=jobs))
 
 
 def _opened(archive: Archive, trust: Trust, *, at: datetime) -> tuple[Report, Content | None]:
