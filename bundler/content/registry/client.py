@@ -69,8 +69,8 @@ class Repository:
         self._reference = reference
         self._need = Need(reference.path, push=push)
         self._habits = session.learnt.of(reference.path)
-        self._known: str | Digest | None = None
-        """A name that GET found: what HEAD says is believed only if it finds that too."""
+        self._known: str | None = None
+        """A tag that GET found: what HEAD says of tags is believed only if it finds that too."""
         self._lists = Lists(session, reference, self._need)
         self._uploads = Uploads(session, reference.path, has=self.has)
         self._seen: dict[str, tuple[Digest, str]] = {}
@@ -97,7 +97,7 @@ class Repository:
         if got is None:
             return None
         raw, head = got
-        self._known = name
+        self._known = name if isinstance(name, str) else self._known
         stated = head.media_type if head.media_type in mediatype.DOCUMENTS | mediatype.SCHEMA1 else None
         document = Document.parse(raw, media_type=stated, digest=name if isinstance(name, Digest) else None)
         said = head.one("docker-content-digest")
@@ -110,7 +110,7 @@ class Repository:
 
     def sought(self, tag: str) -> Document | None:
         """As :meth:`bundler.content.store.Source.sought`: registries count each GET of a manifest against a limit, and no HEAD."""
-        if self._habits.head_tells is False:
+        if self._habits.head_tells is False or (self._habits.head_tells is None and self._known is None):
             return self.document(tag)
         status = self._head(tag)
         if status == 404 and self._head_tells():

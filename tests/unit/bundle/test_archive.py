@@ -551,6 +551,7 @@ def test_documents_are_read_once_however_often_they_are_looked_at(made: Bundle, 
     blobs = [member for member in made.seal.members if member.kind is Kind.BLOB]
     early = sum(member.size for member in made.seal.members if member.kind is not Kind.BLOB)
     with content_of(path) as content:
+        assert content.size_of_blobs == sum(member.size for member in blobs)
         found = content.verify_documents(jobs=2)
         assert found.passed
         assert found.members == 1 + len(made.seal.members) - len(blobs)
