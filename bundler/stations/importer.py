@@ -137,7 +137,10 @@ def import_admitted(
     opened = OncePerRepository(repositories)
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
     placed: tuple[Placed, ...] = ()
-    places = [Place(target.image, opened(target.destination), target.destination.path) for target in targets]
+    places = [
+        Place(target.image, opened(target.destination), target.destination.path, named=target.is_there and not overwrite)
+        for target in targets
+    ]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
         prove, joins = proved.report.content is None, Joins()
         placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove)
@@ -203,7 +206,7 @@ def fill(
 
     taken = [said for said in side_by_side(name, unnamed, jobs=jobs) if said is not None]
     joins.settle(jobs=jobs)
-    _refuse_losses(places, jobs=jobs)
+    _refuse_losses(places, placed, jobs=jobs)
     _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return placed
 
@@ -216,15 +219,16 @@ def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], Format
         return [], error
 
 
-def _refuse_losses(places: Sequence[Place], *, jobs: int) -> None:
-    """Ask for each blob once, wherever nobody looked whether the manifests' blobs are there."""
+def _refuse_losses(places: Sequence[Place], placed: Sequence[Placed], *, jobs: int) -> None:
+    """Ask for each blob of what was put once, wherever nobody looked whether the manifests' blobs are there."""
     wanted: dict[tuple[str, Digest], tuple[Sink, Descriptor]] = {}
-    for place in places:
+    for place, done in zip(places, placed, strict=True):
         if place.sink.checks:
             continue
         carried = place.image.carried()
         documents = [*(carried.documents[digest] for digest in carried.own), *carried.among(place.image.verdict.admitted)]
-        blobs = (blob for document in documents for blob in document.blobs if not blob.foreign and blob.digest not in carried.absent)
+        put = [document for document in documents if done.seen is None or document.digest not in done.seen[0] | done.seen[1]]
+        blobs = (blob for document in put for blob in document.blobs if not blob.foreign and blob.digest not in carried.absent)
         wanted |= {(place.path, blob.digest): (place.sink, blob) for blob in blobs}
     asked = side_by_side(lambda each: each[0].has(each[1]), wanted.values(), jobs=jobs)
     lost = [f"{sink.title}@{blob.digest}" for (sink, blob), has in zip(wanted.values(), asked, strict=True) if not has]

@@ -1,14 +1,17 @@
 """Putting an admitted image where it shall be: parts before wholes, evidence before names.
 
 Whatever is cut off leaves nothing half-visible: a manifest is put only when all that it names is there, a list of
-referrers only when they are, and an image's own tag last of all, by :meth:`Placer.name`.
+referrers only when they are, and an image's own tag last of all, by :meth:`Placer.name`. An image's root is put once, under
+that tag: what refers to it is there before, as distribution-spec allows ("Pushing Manifests with Subject").
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from bundler.content.store import Over, Sink
+from bundler.content.store import SMALL, Over, Sink
 from bundler.content.stream import Turns, side_by_side, verified
 from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
@@ -21,8 +24,9 @@ from bundler.trust.proven import is_about
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
 Report = Callable[[int], None]
+T = TypeVar("T")
 
-_SPARSE_REFUSALS = ("400 ", "404 ", "405 ", "412 ", "422 ")  # registries do not agree on how to refuse an index without its children
+_REFUSALS = ("400 ", "404 ", "405 ", "412 ", "422 ")  # registries do not agree on how to refuse a manifest without what it names
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Place:
     sink: Sink
     path: str
     """Of the repository that ``sink`` is."""
+    named: bool = False
+    """Whether the image's tag names it there already: what is below that was whole when the tag was put, and is not asked for."""
 
 
 @dataclass(slots=True)
@@ -43,8 +49,10 @@ class Placed:
     """Bytes of blobs that were sent."""
     blobs: int = 0
     there: int = 0
-    """Blobs that the destination had or could mount."""
+    """Blobs that the destination had or could mount, or that belong to what its tag names already."""
     remarks: list[str] = field(default_factory=list)
+    seen: "tuple[set[Digest], frozenset[Digest]] | None" = None
+    """Of an image that its tag names already: which of its documents, and of its evidence, were seen there."""
 
 
 class Placer:
@@ -57,16 +65,23 @@ class Placer:
         self._jobs = jobs
         self._report = report
         self._prove = prove
+        self._jobs_each = jobs
         self._homes: dict[Digest, str] = {}
         self._turns = Turns()
+        self._wants_subjects = False
+        """Whether the registry refused evidence whose subject was not there yet."""
 
     def send(self, places: Sequence[Place]) -> list[Placed]:
         """The blobs of each image that was admitted, several at a time; what was done for each image. Nothing is named by it.
 
         Raises TransportError; IntegrityError and FormatError where the medium gives other bytes than the blob's.
         """
+        self._jobs_each = max(1, self._jobs // max(1, len(places)))
         done = [Placed() for _ in places]
-        with closing(side_by_side(self._blob, _parts(places), jobs=self._jobs)) as blobs:
+        with (
+            closing(side_by_side(lambda one: (one[0], self._whole(one[1], done[one[0]])), enumerate(places), jobs=self._jobs)) as wholes,
+            closing(side_by_side(self._blob, _parts(wholes), jobs=self._jobs)) as blobs,
+        ):
             for part, sent in blobs:
                 done[part.number].sent += part.blob.size if sent else 0
                 done[part.number].blobs += sent
@@ -79,8 +94,8 @@ class Placer:
         Gives what was done for each image, in their order. Raises TransportError (``registry.sparse-index`` where the registry
         refuses an index of which children were left out), IntegrityError if the medium now gives other bytes than were verified.
         """
-        wholes = (_Whole.of(place, placed) for place, placed in zip(places, sent, strict=True))
-        with closing(side_by_side(self._documents, wholes, jobs=self._jobs)) as done:
+        pairs = zip(places, sent, strict=True)
+        with closing(side_by_side(lambda pair: self._documents(self._whole(*pair)), pairs, jobs=self._jobs)) as done:
             yield from done
 
     def name(self, place: Place, *, over: Over | None = None) -> None:
@@ -98,7 +113,7 @@ class Placer:
         blob, place = part.blob, part.place
         with self._turns.of(blob.digest):
             home = self._homes.get(blob.digest)
-            there = place.sink.has(blob) or (home is not None and home != place.path and place.sink.mount(blob, home))
+            there = home == place.path or (blob.size > SMALL and _is_had(blob, place, home))
             if there and self._prove and home is None:
                 for _ in self._counted(blob):
                     pass
@@ -109,12 +124,41 @@ class Placer:
             self._homes.setdefault(blob.digest, place.path)
         return part, not there
 
+    def _whole(self, place: Place, placed: Placed) -> "_Whole":
+        """The image as it is carried, without what is there already where its tag names it."""
+        whole = _Whole.of(place, placed)
+        if not place.named:
+            return whole
+        if placed.seen is None:
+            answers = list(side_by_side(whole.has_evidence, whole.evidence, jobs=self._jobs_each))
+            there = frozenset(document.digest for document, there in zip(whole.evidence, answers, strict=True) if there)
+            placed.seen = self._below_tag(whole), there
+            left = whole.without(*placed.seen)
+            placed.there += len({blob.digest for blob in whole.blobs} - {blob.digest for blob in left.blobs})
+        return whole.without(*placed.seen)
+
+    def _below_tag(self, whole: "_Whole") -> set[Digest]:
+        """Which of the image's documents are there: its root, which was seen, and of an index those that answer, for one of
+        the same digest may have come without all its platforms."""
+        documents, sink = whole.carried.documents, whole.place.sink
+        found = {whole.carried.root}
+        level = [documents[whole.carried.root]]
+        while level:
+            below = {c.digest: None for document in level for c in document.children if c.digest in documents and c.digest not in found}
+            seen = side_by_side(lambda digest: sink.document(digest) is not None, below, jobs=self._jobs_each)
+            level = [documents[digest] for digest, there in zip(below, seen, strict=True) if there]
+            found |= {document.digest for document in level}
+        return found
+
     def _documents(self, whole: "_Whole") -> Placed:
-        """An image's documents, then its evidence."""
+        """An image's documents, then its evidence, and not yet the root where a tag will be put on it."""
         carried, sink = whole.carried, whole.place.sink
-        for document in parts_first(whole.own):
-            self._put(document, carried, sink)
-        whole.placed.remarks += self._evidence(whole)
+        waits = carried.reference.tag is not None and not whole.place.named and not self._wants_subjects and not _is_sparse(carried)
+        own = [document for document in whole.own if not (waits and document.digest == carried.root)]
+        for wave in waves(own):
+            for _ in side_by_side(lambda document: self._put(document, carried, sink), wave, jobs=self._jobs_each):
+                pass
+        whole.placed.remarks += self._evidence(replace(whole, root_waits=waits))
         return whole.placed
 
     def _send(self, blob: Descriptor, sink: Sink) -> None:
@@ -134,7 +178,7 @@ class Placer:
             if sparse:
                 raise _sparse(document, error) from error
         except TransportError as error:
-            if sparse and error.code is Code.REGISTRY_STATUS and (error.found or "").startswith(_SPARSE_REFUSALS):
+            if sparse and _is_refusal(error):
                 raise _sparse(document, error) from error
             raise
         else:
@@ -161,40 +205,51 @@ class Placer:
 
     def _evidence(self, whole: "_Whole") -> Iterator[str]:
         """Put it, so that it is found by its tag or by its subject; gives what is to be said about that."""
-        carried, place, sink = whole.carried, whole.place, whole.place.sink
-        admitted = {document.digest for document in whole.evidence}
-        tags: dict[Digest, list[tuple[Digest, Form]]] = {}
-        for lookup in carried.lookups:
-            for found in lookup.found:
-                form = Form(found.form)
-                if (
-                    form is not Form.REFERRER
-                    and found.digest in admitted
-                    and is_about(carried.documents[found.digest], lookup.manifest, form)
-                ):
-                    tags.setdefault(found.digest, []).append((lookup.manifest, form))
+        sink = whole.place.sink
+        for wave in waves(document for document in whole.evidence if document.digest not in whole.there):
+            for tags in side_by_side(lambda document: self._piece(document, whole), wave, jobs=self._jobs_each):
+                for tag in tags:
+                    yield from tag.remarks
         referring: dict[Digest, list[Document]] = {}
         for document in parts_first(whole.evidence):
-            named = [self._tag(document, subject, form, whole) for subject, form in tags.get(document.digest, ())]
-            if document.digest not in {tag.names for tag in named}:
-                self._put(document, carried, sink)
-            for tag in named:
-                yield from tag.remarks
             if document.subject is not None:
                 referring.setdefault(document.subject.digest, []).append(document)
-        for subject, documents in referring.items():
-            with self._alone(subject, place):
-                yield from self._joins.list_referrers(sink, subject, documents)
+
+        def listed(subject: Digest) -> tuple[str, ...]:
+            with self._alone(subject, whole.place):
+                return self._joins.list_referrers(sink, subject, referring[subject])
+
+        for remarks in side_by_side(listed, referring, jobs=self._jobs_each):
+            yield from remarks
+
+    def _piece(self, document: Document, whole: "_Whole") -> list[Tagged]:
+        """Put one piece of evidence, by its tags or its digest."""
+        named = [self._tag(document, subject, form, whole) for subject, form in whole.tags.get(document.digest, ())]
+        if document.digest not in {tag.names for tag in named}:
+            self._with_subject(lambda: self._put(document, whole.carried, whole.place.sink), document, whole)
+        return named
 
     def _tag(self, document: Document, subject: Digest, form: Form, whole: "_Whole") -> Tagged:
         """Put cosign's tag, and with it the document; first the document alone where the registry has lost of it what it said to have."""
         sink = whole.place.sink
         with self._alone(subject, whole.place):
             try:
-                return self._joins.tag(document, subject, form, sink)
+                return self._with_subject(lambda: self._joins.tag(document, subject, form, sink), document, whole)
             except IncompleteError:
                 self._put(document, whole.carried, sink)
                 return self._joins.tag(document, subject, form, sink)
+
+    def _with_subject(self, put: Callable[[], T], document: Document, whole: "_Whole") -> T:
+        """What ``put`` gives; done again after the image's root, where that is what the registry minds, though it should not."""
+        try:
+            return put()
+        except TransportError as error:
+            waits = whole.root_waits and document.subject is not None and document.subject.digest == whole.carried.root
+            if not waits or not _is_refusal(error):
+                raise
+            self._wants_subjects = True
+        self._put(whole.carried.documents[whole.carried.root], whole.carried, whole.place.sink)
+        return put()
 
     def _alone(self, subject: Digest, place: Place) -> AbstractContextManager[object]:
         """While the names of evidence about ``subject`` are written, an image that shares it must not come between."""
@@ -208,20 +263,38 @@ class _Whole:
     place: Place
     carried: Carried
     own: list[Document]
+    """Its documents that are not there."""
     evidence: list[Document]
     placed: Placed
+    tags: Mapping[Digest, list[tuple[Digest, Form]]]
+    """For a piece of evidence, the manifests and forms by whose tags it was found."""
+    there: frozenset[Digest] = frozenset()
+    """The evidence that is there, under all of its tags."""
+    root_waits: bool = False
+    """Whether the image's root is put last, with its tag."""
 
     @classmethod
     def of(cls, place: Place, placed: Placed) -> "_Whole":
         carried = place.image.carried()
         own = [carried.documents[digest] for digest in carried.own]
-        return cls(place, carried, own, carried.among(place.image.verdict.admitted), placed)
+        evidence = carried.among(place.image.verdict.admitted)
+        return cls(place, carried, own, evidence, placed, _tags(carried, evidence))
+
+    def without(self, own: AbstractSet[Digest], evidence: frozenset[Digest]) -> "_Whole":
+        """What is left of it where these documents and this evidence are there."""
+        return replace(self, own=[document for document in self.own if document.digest not in own], there=evidence)
 
     @property
     def blobs(self) -> Iterable[Descriptor]:
-        """Each once, in the order of the documents."""
-        documents = (*self.own, *self.evidence)
+        """What is still needed, each once, in the order of the documents."""
+        documents = (*self.own, *(document for document in self.evidence if document.digest not in self.there))
         return {b.digest: b for d in documents for b in d.blobs if b.digest not in self.carried.absent}.values()
+
+    def has_evidence(self, document: Document) -> bool:
+        """Whether a piece of evidence is there: each of its tags names it, or where it has none, its digest does."""
+        names: list[str | Digest] = [f"{subject.tag}.{form}" for subject, form in self.tags.get(document.digest, ())]
+        found = (self.place.sink.document(name) for name in names or [document.digest])
+        return all(at is not None and at.digest == document.digest for at in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +306,37 @@ class _Part:
     blob: Descriptor
 
 
-def _parts(places: Iterable[Place]) -> Iterator[_Part]:
-    for number, place in enumerate(places):
-        yield from (_Part(number, place, blob) for blob in _Whole.of(place, Placed()).blobs)
+def _parts(wholes: Iterable[tuple[int, _Whole]]) -> Iterator[_Part]:
+    for number, whole in wholes:
+        yield from (_Part(number, whole.place, blob) for blob in whole.blobs)
+
+
+def _is_had(blob: Descriptor, place: Place, home: str | None) -> bool:
+    return place.sink.has(blob) or (home is not None and place.sink.mount(blob, home))
+
+
+def _tags(carried: Carried, evidence: Sequence[Document]) -> dict[Digest, list[tuple[Digest, Form]]]:
+    """By which tags each piece of evidence was found; not by one of a manifest that it does not belong to."""
+    admitted = {document.digest: document for document in evidence}
+    tags: dict[Digest, list[tuple[Digest, Form]]] = {}
+    for lookup in carried.lookups:
+        for found in lookup.found:
+            form, document = Form(found.form), admitted.get(found.digest)
+            if form is not Form.REFERRER and document is not None and is_about(document, lookup.manifest, form):
+                tags.setdefault(found.digest, []).append((lookup.manifest, form))
+    return tags
+
+
+def waves(documents: Iterable[Document]) -> list[list[Document]]:
+    """The documents in waves: each needs only earlier ones, of those that it lists or refers to."""
+    found: list[list[Document]] = []
+    level: dict[Digest, int] = {}
+    for document in parts_first(documents):
+        level[document.digest] = 1 + max((level.get(need.digest, -1) for need in _needs(document)), default=-1)
+        if level[document.digest] == len(found):
+            found.append([])
+        found[level[document.digest]].append(document)
+    return found
 
 
 def parts_first(documents: Iterable[Document]) -> list[Document]:
@@ -251,9 +352,21 @@ def parts_first(documents: Iterable[Document]) -> list[Document]:
         elif document.digest not in entered:
             entered.add(document.digest)
             waiting.append((document, True))
-            needs = [*document.children, *([document.subject] if document.subject else [])]
-            waiting += [(given[need.digest], False) for need in reversed(needs) if need.digest in given]
+            waiting += [(given[need.digest], False) for need in reversed(_needs(document)) if need.digest in given]
     return list(done.values())
+
+
+def _needs(document: Document) -> list[Descriptor]:
+    return [*document.children, *([document.subject] if document.subject else [])]
+
+
+def _is_sparse(carried: Carried) -> bool:
+    """Whether the root lists what is not carried: a registry that refuses that shall say so before anything else is put."""
+    return any(child.digest not in carried.documents for child in carried.documents[carried.root].children)
+
+
+def _is_refusal(error: TransportError) -> bool:
+    return error.code is Code.REGISTRY_STATUS and (error.found or "").startswith(_REFUSALS)
 
 
 def _sparse(document: Document, error: IncompleteError | TransportError) -> TransportError:

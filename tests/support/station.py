@@ -176,6 +176,16 @@ class Watched(Server):
                 there.body.close()
         return replace(request, body=_Read(raw))  # type: ignore[arg-type]  # all that is asked of it
 
+    def say(self, headers: Mapping[str, str]) -> None:
+        """Let every answer have these headers too."""
+        answer = self.answer
+
+        def more(request: Request) -> Answer:
+            said = answer(request)
+            return replace(said, headers={**said.headers, **headers})
+
+        self.answer = more  # type: ignore[method-assign]  # it is a test's own registry
+
     def forget(self, name: str, digest: Digest) -> None:
         """Lose a blob, as a garbage collector does."""
         path = f"/v2/{name.partition('/')[2]}/blobs/{digest}"

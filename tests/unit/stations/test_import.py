@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bundler.content.registry.server.wire import Request
+from bundler.content.store import SMALL
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
@@ -222,20 +223,25 @@ def test_what_is_there_already_is_sent_no_second_time(crossing: Crossing):
     assert not [line for line in crossing.there.changes if line.endswith("/manifests/v1")]
 
 
+def of_one_large_layer(crossing: Crossing) -> Document:
+    """An image whose layer is asked for before it is sent."""
+    return crossing.content.image(layers=[crossing.content.blob(bytes(SMALL + 1), PLAIN_LAYER)])
+
+
 def test_a_blob_is_mounted_from_a_sibling_repository(crossing: Crossing):
-    one = crossing.signed_image("one/app:v1")
+    one = crossing.push(crossing.sign(of_one_large_layer(crossing)), "one/app:v1")
     two = crossing.push(one.root, "two/app:v1")
     assert crossing.import_(crossing.export(one, two)).exit == 0
-    assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 4
+    assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 1
     assert faults(crossing.arrived(two)) == []
 
 
 def test_what_many_images_share_is_sent_once_though_they_are_placed_side_by_side(crossing: Crossing):
-    one = crossing.signed_image("shared/app0:v1")
+    one = crossing.push(crossing.sign(of_one_large_layer(crossing)), "shared/app0:v1")
     others = [crossing.push(one.root, f"shared/app{number}:v1") for number in range(1, 9)]
     crossing.there.before = lambda request: time.sleep(0.05) if request.method == "POST" else None
     assert crossing.import_(crossing.export(one, *others), "-j", "8").exit == 0
-    assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 4
+    assert len([line for line in crossing.there.asked if line.startswith("PUT") and "/uploads/" in line]) == 1
     assert [faults(crossing.arrived(image)) for image in others] == [[]] * 8
 
 
@@ -613,7 +619,7 @@ def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossin
     image = crossing.signed_image()
     bundle = crossing.export(image)
     tag = f"{image.root.digest.tag}.sig"
-    name, document = (image.root.digest, image.root) if of == "image" else (tag, crossing.content.tags[tag])
+    name, document = ("v1", image.root) if of == "image" else (tag, crossing.content.tags[tag])
     layer = document.blobs[1]
     lost: list[bool] = []
 
@@ -627,19 +633,17 @@ def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossin
     assert ran.exit == 0, ran.err
     assert lost
     assert faults(crossing.arrived(image)) == []
-    assert sum(line.startswith("PUT") and "/uploads/" in line for line in crossing.there.asked) == 5
+    assert sum(line.startswith("POST") and "/uploads/" in line for line in crossing.there.asked) == 5
 
 
 def test_a_registry_that_goes_on_refusing_is_named(crossing: Crossing):
     image = crossing.signed_image()
     bundle = crossing.export(image)
-    crossing.there.refuse(
-        404, "MANIFEST_BLOB_UNKNOWN", "unknown", when=lambda r: r.method == "PUT" and r.path.endswith(f"/manifests/{image.root.digest}")
-    )
+    crossing.there.refuse(404, "MANIFEST_BLOB_UNKNOWN", "unknown", when=lambda r: r.method == "PUT" and r.path.endswith("/manifests/v1"))
     ran = crossing.import_(bundle, "--json")
     assert (ran.exit, ran.code) == (7, "registry.status")
     assert "although everything that it names was sent" in ran.json["error"]["what"]
-    assert crossing.arrived(image).tags() == []
+    assert "v1" not in crossing.arrived(image).tags()
 
 
 REFUSALS = {
@@ -675,12 +679,11 @@ def test_a_sparse_index_enters_where_it_may(crossing: Crossing):
 def test_a_registry_that_gives_back_other_bytes_is_found_out(crossing: Crossing):
     image = crossing.signed_image()
     bundle = crossing.export(image)
-    path = f"/v2/{crossing.here.host.replace(':', '-')}/team/app/manifests/{image.root.digest}"
+    path = f"/v2/{crossing.here.host.replace(':', '-')}/team/app/manifests/v1"
     said = image.root.raw + b"\n"
-    crossing.there.after = lambda request, answer: said if (request.method, request.path) == ("GET", path) else None
+    crossing.there.after = lambda request, answer: said if (request.method, request.path, answer.status) == ("GET", path, 200) else None
     ran = crossing.import_(bundle, "--json")
     assert (ran.exit, ran.code) == (7, "registry.read-back")
-    assert "v1" not in crossing.arrived(image).tags()
 
 
 def test_a_registry_that_only_reads_gets_nothing(crossing: Crossing):
