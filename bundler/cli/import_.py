@@ -68,6 +68,8 @@ def command(
         done = importer.import_admitted(
             proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
         )
+    if done.report.content is not None and not done.report.content.passed:
+        out.say("note: no manifest and no tag was put; blobs that were sent before the damage was met are there without a name")
     out.detail(f"sent {sized(done.sent)} in {done.blobs} blobs; {done.there} blobs were there already")
     words = ("verified, and would be imported", "would go to") if dry_run else ("verified and imported", "now at")
     return out.answer(done.report.to_json(), report_lines(out, done.report, done=words[0], moved=words[1]), exit=done.exit)

@@ -333,6 +333,7 @@ def test_a_damaged_bundle_leaves_blobs_that_are_what_their_digests_say_and_no_ma
     bundle.write_bytes(data)
     ran = crossing.import_(bundle, "-j", 1)
     assert ran.exit == 4
+    assert "no manifest and no tag was put; blobs that were sent before the damage was met are there without a name" in ran.err
     assert not crossing.there.named
     repository = crossing.arrived(images[0])
     blob = images[0].root.blobs[1]
