@@ -296,7 +296,10 @@ def _spelt(value: Any) -> Iterator[bytes]:
     elif isinstance(value, map):
         yield b"["
         for number, item in enumerate(value):
-            yield (b"," if number else b"") + strictjson.dumps(item)
+            spelt = strictjson.dumps(item)
+            if len(spelt) > MAX_ENTRY:
+                raise FormatError("the seal has too long an entry", code=Code.LIMIT_SEAL, found=len(spelt), wanted=f"at most {MAX_ENTRY}")
+            yield (b"," if number else b"") + spelt
         yield b"]"
     else:
         yield strictjson.dumps(value)
@@ -459,8 +462,8 @@ class _Items:
     def _platform(self, item: Any) -> str:
         if not isinstance(item, str) or not item:
             raise _refuse("a platform is no text", found=ascii(item)[:80])
-        if item not in self._platforms and len(self._platforms) == MAX_PLATFORMS:
-            raise FormatError("the seal has too many platforms", code=Code.LIMIT_SEAL, wanted=f"at most {MAX_PLATFORMS}")
+        if item not in self._platforms and len(self._platforms) == MAX_PLATFORMS:  # now, so that they take no memory
+            raise _too_many_platforms()
         return self._platforms.setdefault(item, item)
 
     def _once(self, text: str) -> str:
@@ -555,6 +558,10 @@ def _check_fields(seal: Seal) -> None:
 def _check_images(images: Sequence[ImageEntry]) -> None:
     if not images:
         raise _refuse("it has no image")
+    platforms = {platform for image in images for platform in image.platforms}
+    platforms |= {child.platform for image in images for child in image.left_out if child.platform is not None}
+    if len(platforms) > MAX_PLATFORMS:
+        raise _too_many_platforms()
     if len(images) > MAX_IMAGES:
         raise FormatError(
             "the seal has too many images",
@@ -634,6 +641,10 @@ def _no_twice(values: Iterable[object], where: str) -> None:
         if value in seen:
             raise _refuse(f"{where} has something twice", found=ascii(str(value))[1:-1][:300])
         seen.add(value)
+
+
+def _too_many_platforms() -> FormatError:
+    return FormatError("the seal has too many platforms", code=Code.LIMIT_SEAL, wanted=f"at most {MAX_PLATFORMS}")
 
 
 def _refuse(what: str, *, found: object = None, wanted: object = None) -> BundlerError:

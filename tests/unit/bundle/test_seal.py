@@ -489,3 +489,26 @@ def test_a_writer_cannot_make_what_a_reader_refuses(told: dict[str, Any]):
     with pytest.raises(FormatError) as caught:
         replace(SEAL, **told)
     assert caught.value.code == Code.FORMAT_SEAL
+
+
+def test_nobody_can_make_a_seal_with_more_platforms_than_are_read():
+    [image] = SEAL.images
+    there = [*image.platforms, *(child.platform for child in image.left_out if child.platform)]
+    names = [*image.platforms, *(f"linux/a{number}" for number in range(20_000 - len(there)))]
+    assert replace(SEAL, images=(replace(image, platforms=tuple(names)),)).images
+    with pytest.raises(FormatError) as refused:
+        replace(SEAL, images=(replace(image, platforms=(*names, "linux/more")),))
+    assert refused.value.code == Code.LIMIT_SEAL
+
+
+@pytest.mark.parametrize(("size", "fits"), [(4 << 20, True), ((4 << 20) + 1, False)])
+def test_nobody_can_make_a_seal_with_a_longer_entry_than_is_read(size: int, fits: bool):
+    [image] = SEAL.images
+    least = len(strictjson.dumps(image.to_json()))
+    long = replace(SEAL, images=(replace(image, platforms=(image.platforms[0] + "x" * (size - least), *image.platforms[1:])),))
+    if fits:
+        assert Seal.parse(long.statement()).images == long.images
+        return
+    with pytest.raises(FormatError) as refused:
+        long.statement()
+    assert refused.value.code == Code.LIMIT_SEAL
