@@ -21,6 +21,7 @@ from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried
 from bundler.stations.places import Places, Wanted
 from bundler.trust.evidence import Form
+from bundler.trust.proven import is_about
 
 MAX_DEPTH = 8  # indexes in indexes, evidence on evidence: real ones reach 3 (a signature of an SBOM of a platform)
 
@@ -262,7 +263,13 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     for form in TAGGED_FORMS:
         at = source.sought(f"{digest.tag}.{form}")
         said[form] = "absent" if at is None else "found"
-        tagged |= {} if at is None else {form: at}
+        if at is None:
+            continue
+        tagged[form] = at
+        if not is_about(at, digest, form):
+            remarks.append(
+                f"{digest.tag}.{form} holds {at.digest}, which refers to another manifest: it belongs to neither, and will not enter"
+            )
     answer = source.referrers(digest)
     said["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
     listed = list(answer.listed)

@@ -364,6 +364,25 @@ def test_an_import_reads_the_medium_once(crossing: Crossing, monkeypatch: pytest
     assert bundle.stat().st_size <= sum(asked) <= 1.02 * bundle.stat().st_size
 
 
+@pytest.mark.parametrize("form", ["sig", "att", "sbom"])
+def test_what_lies_under_a_tag_and_refers_to_another_manifest_is_carried_named_and_not_pushed(crossing: Crossing, form: str):
+    """At the registry it would be that one's."""
+    root, other = crossing.sign(crossing.content.image()), crossing.content.image("other")
+    subject = crossing.content.index() if form == "sig" else root
+    crossing.sign(subject)
+    stray = crossing.content.artifact(b"{}", "application/spdx+json", subject=other)
+    crossing.content.tags[f"{(subject.children[0].digest if form == 'sig' else root.digest).tag}.{form}"] = stray
+    image = crossing.push(subject)
+    out = run("export", image.reference, "-o", crossing.folder / "stray", "--key", crossing.keys["exporter"])
+    assert out.exit == 0, out.err
+    assert f"{stray.digest}, which refers to another manifest" in out.err
+    ran = crossing.import_(crossing.folder / "stray", "--json")
+    assert ran.exit == 0, ran.err
+    checks = [check["code"] for check in ran.json["images"][0]["checks"] if check["subject"] == str(stray.digest)]
+    assert checks == ["carrier.subject"]
+    assert crossing.arrived(image).document(stray.digest) is None
+
+
 def test_evidence_that_could_be_run_is_not_pushed(crossing: Crossing):
     """An image in the place of an SBOM, and one that refers to the image."""
     root = crossing.sign(crossing.content.image())
