@@ -3,7 +3,7 @@ export that was cut goes on where it stopped."""
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from bundler.content.files import disk, sweep, whole
 from bundler.content.store import Referrers, Source
-from bundler.content.stream import CHUNK, gathered, verified
-from bundler.errors import IntegrityError
+from bundler.content.stream import CHUNK, gathered, side_by_side, verified
+from bundler.errors import BundlerError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -44,6 +44,21 @@ class Cache:
     def before(self, source: Source) -> Source:
         """``source``, whose blobs are kept here and taken from here. Manifests are always asked for anew."""
         return _Remembered(source if self.blobs is None else _Cached(source, self.blobs), self.small)
+
+    def fetch(self, source: Source, blobs: Iterable[Descriptor], *, jobs: int) -> None:
+        """Ask ``source``, which is one of :meth:`before`, side by side for the small ones of ``blobs``, which will be read one by one.
+
+        What cannot be had is left to who reads it, and may not need it.
+        """
+        wanted = [blob for blob in {b.digest: b for b in blobs}.values() if blob.size <= _SMALL and blob.digest not in self.small]
+
+        def fetch(blob: Descriptor) -> None:
+            with suppress(BundlerError):
+                for _ in source.chunks(blob):
+                    pass
+
+        for _ in side_by_side(fetch, wanted[: max(0, _MOST - len(self.small))], jobs=jobs):
+            pass
 
 
 @dataclass(frozen=True, slots=True)

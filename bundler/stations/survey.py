@@ -87,7 +87,11 @@ def survey_all(
         located = places.locate(image)
         say(f"asking about {located.reference}")
         source = cache.before(located.source)
-        return survey(located.reference, located.root, source, platforms=platforms, jobs=max(1, jobs // len(images)))
+        each = max(1, jobs // len(images))
+        found = survey(located.reference, located.root, source, platforms=platforms, jobs=each)
+        evidence = found.carried.evidence
+        cache.fetch(source, (blob for d in evidence if isinstance(d.content, Manifest) for blob in d.content.layers), jobs=each)
+        return found
 
     return tuple(side_by_side(one, images, jobs=jobs))
 

@@ -95,7 +95,7 @@ def test_whenever_it_is_killed_nothing_half_done_has_a_name_and_the_next_run_com
                 assert ended == -signal.SIGKILL
                 assert nursery.run(*words, there.host) == 0, f"after a kill at request {at}"
                 assert tags_of(repository)["v1"] == image.root.digest
-        assert killer.seen >= (10 if half else 40)
+        assert killer.seen >= (9 if half else 27)  # what such an image takes at least
 
 
 def test_a_registry_that_dies_at_any_request_ends_the_run_with_7_and_the_next_one_completes(tmp_path: Path):

@@ -111,8 +111,8 @@ def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: sig
     bundle = crossing.export(image)
     phases: dict[str, Callable[[Request], bool]] = {
         "asking": lambda request: request.method == "GET" and request.path.endswith("/v1"),
-        "blobs": lambda request: request.method == "PUT" and "/uploads/" in request.path,
-        "manifests": lambda request: request.method == "PUT" and "/manifests/sha256:" in request.path,
+        "blobs": lambda request: request.method == "POST" and "/uploads/" in request.path,
+        "manifests": lambda request: request.method == "PUT" and request.path.endswith(".sig"),
         "tag": lambda request: request.method == "PUT" and request.path.endswith("/manifests/v1"),
     }
     gate = Gate(crossing.there, phases[phase])

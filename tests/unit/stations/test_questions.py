@@ -17,6 +17,7 @@ from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.stations.placing import waves
 from bundler.stations.survey import survey
+from tests.support import signing
 from tests.support.layouts import Content
 from tests.support.station import Crossing, Watched, faults, tags_of
 
@@ -105,6 +106,17 @@ def test_what_head_denies_of_one_name_is_believed_only_after_it_found_another(cr
     heads = len(asked(crossing.here, "HEAD", "/manifests/"))
     assert heads == 2  # the name, and what is known to be there: then HEAD is left
     assert len(asked(crossing.here, "GET", ".att")) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 410, 429, 500])
+def test_only_a_404_is_absence_where_head_tells(crossing: Crossing, status: int):
+    """HEAD finds the ``.sig``, so that it is believed; what else than 404 it says of the ``.att`` is for GET to decide."""
+    root = crossing.sign(crossing.content.image())
+    crossing.content.att(root.digest, signing.att(root))
+    image = crossing.push(root)
+    crossing.here.before = lambda r: Answer(status, {}, b"") if r.method == "HEAD" and r.path.endswith(f"{root.digest.tag}.att") else None
+    assert crossing.import_(crossing.export(image)).exit == 0
+    assert f"{root.digest.tag}.att" in crossing.arrived(image).tags()
 
 
 def test_that_a_repository_has_no_referrers_api_is_asked_once(tmp_path: Path):
@@ -223,6 +235,16 @@ def test_all_referrers_of_one_image_are_fetched_side_by_side(crossing: Crossing)
     image = crossing.push(attached(crossing, 4))
     crossing.here.before = together(3, lambda r: r.method == "GET" and "/manifests/sha256:" in r.path)
     crossing.export(image, flags=["-j", "4"])
+
+
+def test_small_evidence_is_read_side_by_side_and_once(crossing: Crossing):
+    image = crossing.push(attached(crossing, 4))
+    layers = tuple(str(d.blobs[1].digest) for d in crossing.content.documents.values() if d.subject is not None)
+    crossing.here.before = together(3, lambda r: r.method == "GET" and r.path.endswith(layers))
+    crossing.here.asked.clear()
+    crossing.export(image, flags=["-j", "4"])
+    blobs = asked(crossing.here, "GET", "/blobs/")
+    assert len(blobs) == len(set(blobs))
 
 
 def test_the_children_of_an_index_are_fetched_side_by_side(crossing: Crossing):
