@@ -106,7 +106,11 @@ def name(hidden: Path, path: Path) -> None:
 
 def check_not_taken(path: Path, *, replace: bool) -> None:
     """Raises ConflictError (``output.exists``) for what is there, but for a regular file, or a link to one, with ``replace``."""
-    if os.path.lexists(path) and not (replace and os.path.isfile(path)):
+    try:
+        mode = os.lstat(path).st_mode  # asked once: another run may be replacing it
+    except OSError:
+        return
+    if not replace or not (stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and os.path.isfile(path))):
         raise _exists(path)
 
 
