@@ -230,8 +230,11 @@ def test_below_an_index_of_which_each_platform_must_be_signed_it_refuses_the_who
 
 def test_code_that_lies_behind_the_gap_is_not_joined_with_what_comes(smuggled: dict[str, Smuggling]):
     smuggling = smuggled["joined"]
-    there = smuggling.crossing.folder / "there/repositories"
-    named = {key: (there / "/_tags/".join(key.split(" "))).read_text().strip() for key in smuggling.planted}
+    named = {}
+    for key in smuggling.planted:
+        repository, tag = key.split(" ")
+        there = smuggling.crossing.there.repository(repository.partition("/")[2]).document(tag)
+        named[key] = str(there.digest) if there else None
     assert named == {key: str(digest) for key, digest in smuggling.planted.items()}
     assert smuggling.arrived.keys() <= smuggling.sent
 
