@@ -102,6 +102,10 @@ class Carried:
         payload = gathered(layer, chunks(layer))
         return payload, is_proven((payload,))
 
+    def entering(self, admitted: Set[Digest]) -> list[Document]:
+        """The image's own documents, and the ``admitted`` evidence with what is below it."""
+        return [*(self.documents[digest] for digest in self.own), *self.among(admitted)]
+
     def among(self, admitted: Set[Digest]) -> list[Document]:
         """The ``admitted`` evidence, each piece with what is below it; in the order found."""
         waiting = [document for document in self.evidence if document.digest in admitted]

@@ -80,7 +80,7 @@ def _needed(layout: Layout, images: Sequence[Admitted]) -> int:
     sizes: dict[Digest, int] = {}
     for image in images:
         carried = image.carried()
-        documents = [*(carried.documents[digest] for digest in carried.own), *carried.among(image.verdict.admitted)]
+        documents = carried.entering(image.verdict.admitted)
         for descriptor in [d for document in documents for d in (document.descriptor, *document.blobs)]:
             if descriptor.digest not in sizes and descriptor.digest not in carried.absent:
                 sizes[descriptor.digest] = 0 if layout.has(descriptor) else descriptor.size

@@ -226,7 +226,7 @@ def _refuse_losses(places: Sequence[Place], placed: Sequence[Placed], *, jobs: i
         if place.sink.checks:
             continue
         carried = place.image.carried()
-        documents = [*(carried.documents[digest] for digest in carried.own), *carried.among(place.image.verdict.admitted)]
+        documents = carried.entering(place.image.verdict.admitted)
         put = [document for document in documents if done.seen is None or document.digest not in done.seen[0] | done.seen[1]]
         blobs = (blob for document in put for blob in document.blobs if not blob.foreign and blob.digest not in carried.absent)
         wanted |= {(place.path, blob.digest): (place.sink, blob) for blob in blobs}

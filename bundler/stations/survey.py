@@ -260,7 +260,7 @@ def _answers(repository: str, wave: Sequence[Document], source: Source, *, jobs:
 
 
 def _ask(digest: Digest, source: Source) -> _Asked:
-    """All five questions about one manifest (peers.md 5, rows A to G and J)."""
+    """All five questions about one manifest: three tags, the referrers API and the fallback list."""
     said: dict[str, str] = {}
     remarks: list[str] = []
     tagged: dict[Form, Document] = {}
@@ -283,7 +283,7 @@ def _ask(digest: Digest, source: Source) -> _Asked:
         case Document(content=Index(children=children)):
             said["fallback"] = "found"
             listed += children
-        case _:  # cosign copy leaves an image there (peers.md 5, checklist 7)
+        case _:  # cosign copy leaves an image there
             said["fallback"] = "foreign"
             remarks.append(f"{digest.tag} is the place of a list of referrers and holds an image, {fallback.digest}")
     return _Asked(digest, said, tagged, {d.digest: d for d in listed}, tuple(remarks))

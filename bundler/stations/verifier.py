@@ -173,7 +173,7 @@ def _judged_all(report: Report, content: Content, images: Sequence[ImageEntry], 
     known: dict[object, ImageReport] = {}
     for entry in images:
         read = partial(_carried, content, entry, absent)
-        sibling = (entry.reference.repository, entry.digest, entry.left_out)  # all of its names have the same lookups
+        sibling = (entry.reference.repository, entry.digest, entry.media_type, entry.left_out)  # all of its names have the same lookups
         image = known.get(sibling)
         if image is None:
             carried = read()
@@ -190,7 +190,8 @@ def _asked(carried: Carried, trust: Trust) -> object:
     """All that a verdict on the image follows from, beside trust and time; its repository only where that plays a part."""
     rule = trust.policy.rule_for(carried.reference.repository)
     named = carried.reference.repository if rule is None or rule.name is Naming.SIGNED else str(rule.scope)
-    return named, carried.root, carried.left_out, tuple((lookup.manifest, lookup.found) for lookup in carried.lookups)
+    root = carried.documents[carried.root].descriptor
+    return named, root.digest, root.media_type, carried.left_out, tuple((lookup.manifest, lookup.found) for lookup in carried.lookups)
 
 
 def _carried(content: Content, entry: ImageEntry, absent: frozenset[Digest]) -> Carried:

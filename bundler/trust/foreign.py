@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 
 from bundler.errors import BundlerError, Code, FormatError
 
-# What is no word about the bytes: our own answers, somebody who ends the run, and a machine that cannot go on.
+# What says nothing about the bytes: our own answers, somebody who ends the run, and a machine that cannot go on.
 _NOT_THE_LIBRARYS = (BundlerError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 _MAX_FOUND = 160  # characters of what the library says; it may repeat what it read
 
