@@ -266,14 +266,15 @@ class Repository:
                 wanted=document.digest,
             )
 
-    def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError:
+    def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError | PassingError:
         complaint = self._session.complaint(answer)
-        if answer.status in {400, 404} and complaint.lacks_content:
-            self._session.checks = True
-            return IncompleteError(
-                f"{self.name} lacks what {document.digest} names", code=Code.BLOB_MISSING, found=f"{answer.status} {complaint.text}"
-            )
-        return self._session.refusal(answer, "PUT", need=need, complaint=complaint)
+        if answer.status not in {400, 404} or not complaint.lacks_content:
+            return self._session.refusal(answer, "PUT", need=need, complaint=complaint)
+        self._session.checks = True
+        lacking = IncompleteError(
+            f"{self.name} lacks what {document.digest} names", code=Code.BLOB_MISSING, found=f"{answer.status} {complaint.text}"
+        )
+        return PassingError.until(lacking) if complaint.is_of_the_moment else lacking
 
     def _size(self, blob: Descriptor, method: str) -> int | None:
         """The size of a blob that is there, -1 if it is not or has none. None if HEAD is refused: then GET says why, or works."""

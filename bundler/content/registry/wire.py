@@ -12,7 +12,7 @@ from bundler.content.registry.answers import Head
 from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
 from bundler.content.registry.origin import MalformedError, Origin, Url
 from bundler.content.stream import CHUNK
-from bundler.errors import Code, FormatError, TransportError
+from bundler.errors import BundlerError, Code, FormatError, TransportError
 
 MAX_INTERIM = 8  # 1xx answers before the real one; servers send one or two
 _FREE_CHUNKS = 4 << 10  # chunks that may be as small as they like
@@ -44,9 +44,16 @@ class PassingError(Exception):
     """
 
     def __init__(self, what: str, *, code: Code = Code.REGISTRY_UNREACHABLE, found: object = None, after: float | None = None) -> None:
-        self.error = TransportError(what, code=code, found=found, next="run it again later")
+        self.error: BundlerError = TransportError(what, code=code, found=found, next="run it again later")
         self.after = after
         super().__init__(str(self.error))
+
+    @classmethod
+    def until(cls, error: BundlerError) -> "PassingError":
+        """One that comes to ``error``."""
+        passing = cls(error.what)
+        passing.error = error
+        return passing
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bundler.content.registry.client import Repository
+from bundler.content.registry.session import MAX_TRIES
 from bundler.errors import BundlerError, Code, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -268,6 +269,24 @@ def test_a_manifest_whose_parts_the_registry_lacks_is_told_apart(
     with pytest.raises(IncompleteError) as caught:
         reach(server).put_document(DOCUMENT, tag="v1")
     assert (caught.value.exit, caught.value.code) == (6, Code.BLOB_MISSING)
+
+
+AMID = b'{"errors":[{"code":"DIGEST_INVALID","message":"x"},{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}'
+"""What distribution 2.8 says where another writer is putting a blob that the manifest names once more."""
+
+
+def test_a_manifest_is_pushed_again_while_another_writer_stores_what_it_names(server: HostileRegistry, reach: Reach):
+    pushed(server, "v1", answer(400, AMID), answer(400, AMID), answer(201), back=given(DOCUMENT))
+    reach(server).put_document(DOCUMENT, tag="v1")
+    assert [asked.body for asked in server.to("PUT")] == [DOCUMENT.raw] * 3
+
+
+def test_what_stays_of_the_moment_is_lacking_in_the_end(server: HostileRegistry, reach: Reach):
+    pushed(server, "v1", *[answer(400, AMID)] * MAX_TRIES)
+    with pytest.raises(IncompleteError) as caught:
+        reach(server).put_document(DOCUMENT, tag="v1")
+    assert (caught.value.exit, caught.value.code) == (6, Code.BLOB_MISSING)
+    assert len(server.to("PUT")) == MAX_TRIES
 
 
 @pytest.mark.parametrize(
