@@ -85,16 +85,18 @@ def ahead(chunks: Iterable[T], *, depth: int = 4) -> Iterator[T]:
             yield got[0]
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Generator[R, None, None]:
-    """``work`` done on each item by ``jobs`` threads; results in the items' order, at most ``2 * jobs`` in flight.
+def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int, in_order: bool = True) -> Generator[R, None, None]:
+    """``work`` done on each item by ``jobs`` threads; at most ``2 * jobs`` in flight.
 
-    The first error in that order stops everything that has not begun, waits for what has, and is raised here; an interrupt
-    waits for nothing.
+    Results come in the items' order; without ``in_order`` as soon as they are there, so that one that takes long holds up no
+    other. The first error among them stops everything that has not begun, waits for what has, and is raised here; an
+    interrupt waits for nothing.
     """
     if jobs <= 1:
         yield from map(work, items)
         return
     asked: queue.SimpleQueue[tuple[T, Future[R]] | None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Future[R]] = queue.SimpleQueue()
     flying: deque[Future[R]] = deque()
     threads: list[threading.Thread] = []
 
@@ -104,16 +106,23 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Ge
         for _ in threads:
             asked.put(None)
 
+    def landed() -> R:
+        result = flying[0] if in_order else done.get()
+        flying.remove(result)
+        return result.result()
+
     with _stopped(threads, stop):
         for item in items:
             flying.append(Future())
+            if not in_order:
+                flying[-1].add_done_callback(done.put)
             asked.put((item, flying[-1]))
             if len(threads) < jobs:
                 threads.append(_started(lambda: _labour(work, asked), "work"))
             if len(flying) >= 2 * jobs:
-                yield flying.popleft().result()
+                yield landed()
         while flying:
-            yield flying.popleft().result()
+            yield landed()
 
 
 class Turns:

@@ -90,6 +90,8 @@ class Joins:
     def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
         self._written: list[_Written] = []
+        self._last = 0.0
+        """When the last of them was written, of the clock that only goes on."""
 
     def tag(self, ours: Document, subject: Digest, form: Form, sink: Sink) -> Tagged:
         """Put cosign's tag for ``form`` on ``ours``, or on what holds all that is there and all of ours (:func:`merged`).
@@ -113,7 +115,7 @@ class Joins:
         if listed.put is not None:  # olareg writes its lists as others write a name, and loses of two pushes at once one
             listed = _listed(sink, subject, documents)
         if listed.holds and listed.put is None:
-            self._written.append(_Written(subject.tag, sink, documents[0], lambda: _listed(sink, subject, documents)))
+            self._wrote(_Written(subject.tag, sink, documents[0], lambda: _listed(sink, subject, documents)))
             return ()
         return self._kept(subject.tag, sink, lambda: _extend(sink, subject, documents)).remarks
 
@@ -128,8 +130,9 @@ class Joins:
         for _ in range(ROUNDS):
             if not left:
                 break
-            self._sleep(PAUSE + JITTER * secrets.randbelow(1001) / 1000)
+            self._sleep(max(0.0, self._last + PAUSE + JITTER * secrets.randbelow(1001) / 1000 - time.monotonic()))
             outcomes = [one for of_name in side_by_side(self._again, _by_name(left), jobs=jobs) for one in of_name]
+            self._last = time.monotonic()
             lost += [each for each, outcome in outcomes if not outcome.holds]
             left = [each for each, outcome in outcomes if outcome.holds and outcome.put is not None]
         if lost or left:
@@ -141,13 +144,17 @@ class Joins:
                 next="wait until nobody else writes to them, and run the same command again",
             )
 
+    def _wrote(self, written: "_Written") -> None:
+        self._written.append(written)
+        self._last = time.monotonic()
+
     def _again(self, of_name: "Sequence[_Written]") -> "list[tuple[_Written, _Outcome]]":
         return [(each, _unless_overtaken(each.join, self._sleep)) for each in of_name]
 
     def _kept(self, tag: str, sink: Sink, join: "Callable[[], _Outcome]") -> Tagged:
         outcome = _unless_overtaken(join, self._sleep)
         if outcome.put is not None:
-            self._written.append(_Written(tag, sink, outcome.put, join))
+            self._wrote(_Written(tag, sink, outcome.put, join))
         return Tagged(outcome.names, outcome.remarks, outcome.holds)
 
 

@@ -80,7 +80,7 @@ class Placer:
         done = [Placed() for _ in places]
         with (
             closing(side_by_side(lambda one: (one[0], self._whole(one[1], done[one[0]])), enumerate(places), jobs=self._jobs)) as wholes,
-            closing(side_by_side(self._blob, _parts(wholes), jobs=self._jobs)) as blobs,
+            closing(side_by_side(self._blob, _parts(wholes), jobs=self._jobs, in_order=False)) as blobs,
         ):
             for part, sent in blobs:
                 done[part.number].sent += part.blob.size if sent else 0
@@ -307,8 +307,19 @@ class _Part:
 
 
 def _parts(wholes: Iterable[tuple[int, _Whole]]) -> Iterator[_Part]:
+    """What several images need comes once, and at the end again for the others: so nobody waits while another one sends it."""
+    begun: set[Digest] = set()
+    again: list[_Part] = []
     for number, whole in wholes:
-        yield from (_Part(number, whole.place, blob) for blob in whole.blobs)
+        for blob in whole.blobs:
+            part = _Part(number, whole.place, blob)
+            if blob.digest in begun:
+                again.append(part)
+                continue
+            if blob.size > SMALL:
+                begun.add(blob.digest)
+            yield part
+    yield from again
 
 
 def _is_had(blob: Descriptor, place: Place, home: str | None) -> bool:

@@ -204,6 +204,34 @@ def test_the_first_waits_for_nobody_and_the_order_holds():
     assert list(side_by_side(work, range(4), jobs=2)) == [0, 1, 2, 3]
 
 
+def test_out_of_order_one_that_takes_long_holds_up_no_other():
+    others = threading.Semaphore(0)
+
+    def work(number: int) -> int:
+        if number:
+            others.release()
+            return number
+        for _ in range(99):  # ends when all others have, which in order could not be: few of them would have begun
+            assert others.acquire(timeout=60)
+        return number
+
+    got = list(side_by_side(work, range(100), jobs=2, in_order=False))
+    assert got[-1] == 0
+    assert sorted(got) == list(range(100))
+
+
+def test_out_of_order_an_error_ends_it_too():
+    def work(number: int) -> int:
+        if number == 3:
+            raise ValueError(number)
+        return number
+
+    begun = iter(range(1000))
+    with pytest.raises(ValueError, match="3"):
+        list(side_by_side(work, begun, jobs=2, in_order=False))
+    assert next(begun) < 20
+
+
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_one_job_is_this_thread(jobs: int):
     assert list(side_by_side(lambda _: threading.current_thread(), [1, 2], jobs=jobs)) == [threading.current_thread()] * 2
