@@ -75,7 +75,7 @@ def command(
     from bundler.cli import exported
     from bundler.stations import exporter, truststore
     from bundler.stations.cache import Cache
-    from bundler.stations.places import Places, wanted
+    from bundler.stations.places import Places, refuse_names_of_evidence, wanted
     from bundler.stations.signer import open_sealers
     from bundler.stations.survey import survey_all
 
@@ -93,7 +93,9 @@ def command(
     )
     chosen = [options.platform_of(text) for text in platforms]
     listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
+    refuse_names_of_evidence(listed)
     signers = open_sealers(keys, password=password)
+    options.warn_of_open_keys(out, keys)
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
     if trust is None:
         out.say("no trust here: nothing is verified before it is carried")

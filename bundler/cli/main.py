@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 import bundler
+from bundler.cli.groups import Group
 from bundler.cli.terminal import Terminal
 from bundler.errors import BundlerError, Code, UsageError
 
@@ -31,7 +32,7 @@ _MODULES = {"import": "import_"}  # a word that Python keeps for itself
 _ENDS = (signal.SIGTERM, signal.SIGHUP)  # end a run as Ctrl-C does
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Loads a command's module only when it is run, so that ``--help`` and ``--version`` stay fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -51,7 +52,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(bundler.__version__, prog_name="oci-bundler", message="%(prog)s %(version)s")
+@click.version_option(bundler.__version__, "-V", "--version", prog_name="oci-bundler", message="%(prog)s %(version)s")
 def cli() -> None:
     """Signed container images across an air gap.
 

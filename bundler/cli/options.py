@@ -3,8 +3,11 @@
 import functools
 import os
 import re
+import stat
 import sys
-from collections.abc import Callable
+from calendar import monthrange
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -32,8 +35,9 @@ MAX_PASSPHRASE = 1023  # bytes: OpenSSL takes no more
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
-_DURATION = re.compile(r"([0-9]{1,5})([hdwy])", re.ASCII)
-_HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
+_DURATION = re.compile(r"([0-9]{1,5})([hdwmy])", re.ASCII)
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+_MONTHS = {"m": 1, "y": 12}
 
 
 def terminal(function: Callable[..., R]) -> Callable[..., R]:
@@ -115,6 +119,14 @@ trust = click.option(
 )
 
 
+def warn_of_open_keys(out: Terminal, keys: Iterable[Path]) -> None:
+    """Say which private keys others on this machine can read."""
+    for key in keys:
+        with suppress(OSError):  # it was opened a moment ago
+            if (mode := key.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH):
+                out.say(f"warning: others on this machine can read {key} (mode {stat.S_IMODE(mode):04o}); next: chmod 600 {key}")
+
+
 def time_of(text: str) -> datetime:
     """A time as RFC 3339 spells it, or a date, which is its first second in UTC. Raises UsageError."""
     try:
@@ -126,12 +138,20 @@ def time_of(text: str) -> datetime:
 
 
 def after(start: datetime, text: str) -> datetime:
-    """The time ``90d``, ``12h``, ``6w`` or ``1y`` after ``start``. Raises UsageError."""
+    """The time ``12h``, ``90d``, ``6w``, ``3m`` (months) or ``1y`` after ``start``. Raises UsageError.
+
+    Months and years are those of the calendar; where the day is one that the month does not have, it is the last that it has.
+    """
     if not (got := _DURATION.fullmatch(text)) or int(got[1]) == 0:
-        raise UsageError("a duration is not well-formed", found=ascii(text), wanted="a number and h, d, w or y, as 90d")
+        raise UsageError("a duration is not well-formed", found=ascii(text), wanted="a number and h, d, w, m (months) or y, as 90d")
+    count, unit = int(got[1]), got[2]
     try:
-        return start + timedelta(hours=int(got[1]) * _HOURS[got[2]])
-    except OverflowError:
+        if unit in _HOURS:
+            return start + timedelta(hours=count * _HOURS[unit])
+        years, month = divmod(start.month - 1 + count * _MONTHS[unit], 12)
+        year = start.year + years
+        return start.replace(year=year, month=month + 1, day=min(start.day, monthrange(year, month + 1)[1]))
+    except (OverflowError, ValueError):
         raise UsageError("a duration is too long", found=ascii(text), wanted="one that ends before the year 10000") from None
 
 

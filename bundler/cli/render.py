@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from bundler.cli.terminal import Terminal, escaped, sized
+from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.errors import Code
 from bundler.stations.report import ContentReport, ImageReport, Report, SealReport
 from bundler.trust.verdict import Check, Outcome
@@ -49,14 +49,14 @@ def _answer(out: Terminal, report: Report, done: str) -> str:
     passing = [image for image in report.images if image.verdict.passed]
     refused = len(report.images) - len(passing)
     if report.passed:
-        return f"{out.good('PASSED')}: {_count(len(passing), 'image')} {done}"
+        return f"{out.good('PASSED')}: {counted(len(passing), 'image')} {done}"
     if report.seal and not report.seal.passed:
         return f"{out.bad('REFUSED')}: the bundle's seal is not trusted here ({', '.join(report.seal.reasons)})"
     if report.content and not report.content.passed:
         return f"{out.bad('REFUSED')}: the bundle is damaged ({report.content.faults[0].code})"
     if any(image.destination for image in passing):
-        return f"{out.bad('PARTLY')}: {_count(len(passing), 'image')} {done}; {refused} refused"
-    return f"{out.bad('REFUSED')}: {refused} of {_count(len(report.images), 'image')} may not enter"
+        return f"{out.bad('PARTLY')}: {counted(len(passing), 'image')} {done}; {refused} refused"
+    return f"{out.bad('REFUSED')}: {refused} of {counted(len(report.images), 'image')} may not enter"
 
 
 def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:
@@ -72,8 +72,8 @@ def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:
 
 def _content(out: Terminal, content: ContentReport) -> Iterator[str]:
     if content.passed:
-        counted = f"{_count(content.members, 'member')}, {sized(content.size)}"
-        yield _line("content", f", {counted}, every byte hashed", mark=out.good("ok"))
+        read = f"{counted(content.members, 'member')}, {sized(content.size)}"
+        yield _line("content", f", {read}, every byte hashed", mark=out.good("ok"))
     for fault in content.faults:
         yield _line("content", f": {fault}", mark=out.bad(str(fault.code)))
     if not content.passed:
@@ -90,12 +90,12 @@ def _image(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
     for kind, who in sorted({(signer.kind, signer.id) for signer in verdict.signers}):
         by = [signer for signer in verdict.signers if (signer.kind, signer.id) == (kind, who)]
         forms, nodes = ", ".join(sorted({signer.form for signer in by})), len({signer.node for signer in by})
-        yield _line("", f"signed by {kind} {who} ({forms}; {_count(nodes, 'manifest')})")
+        yield _line("", f"signed by {kind} {who} ({forms}; {counted(nodes, 'manifest')})")
         yield from (_line("", f"  {how}") for how in _proofs(verdict.checks, who))
     for attested in dict.fromkeys(check.detail for check in verdict.checks if _is_met(check)):
         yield _line("", f"required and there: {attested}")
     counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
-    yield _line("", f"{_count(len(verdict.checks), 'check')}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
+    yield _line("", f"{counted(len(verdict.checks), 'check')}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
     if image.destination:
         untagged = "" if image.destination.tag else ", without a tag: it is reached by its digest alone"
         yield _line("", f"{moved} {image.destination}{untagged}")
@@ -135,7 +135,3 @@ def _check(out: Terminal, check: Check) -> str:
 def _line(about: str, text: str, *, mark: str = "", dim: Callable[[str], str] = str) -> str:
     """``text`` may be foreign and is escaped; ``mark`` is ours, and may be in colour."""
     return f"{about:{_WIDTH}}{mark}{dim(escaped(text))}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,17 +1,19 @@
 """``sign``: images where they lie, as cosign does."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from bundler.cli import options
 from bundler.cli.terminal import Terminal
-from bundler.errors import UsageError
+from bundler.errors import BundlerError, UsageError
 from bundler.stations.reach import Reach
 
 
 @click.command("sign")
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("images", metavar="IMAGE...", nargs=-1)
+@click.option("--images", "list_file", metavar="FILE", help="References, one a line; - for stdin.")
 @click.option("--key", required=True, type=click.Path(path_type=Path), metavar="KEY", help="The private key.")
 @click.option(
     "--form",
@@ -32,6 +34,7 @@ def command(
     reach: Reach,
     password: options.Password,
     images: tuple[str, ...],
+    list_file: str | None,
     key: Path,
     form: str,
     recursive: bool,
@@ -40,35 +43,41 @@ def command(
 ) -> int:
     """Sign images where they lie, a registry or oci:DIR:REF. Signatures that are there stay.
 
+    Where one image cannot be signed, the others are all the same, and the exit code is the lowest of those that failed.
+
     \b
     oci-bundler sign registry.example/app:1.0 --key release.key --recursive
     """
+    from bundler.cli import signed as told
     from bundler.stations.imagesigner import AUTO, FORMS, Signed, sign
     from bundler.stations.joining import Joins
-    from bundler.stations.places import Places, Wanted
+    from bundler.stations.places import Places, wanted
     from bundler.stations.signer import open_signer
 
     forms = tuple(dict.fromkeys(form.split(",")))
     if forms != (AUTO,) and not set(forms) <= set(FORMS):
         raise UsageError("--form is not well-formed", found=ascii(form), wanted=f"{AUTO}, or one or both of {','.join(FORMS)}")
-    if as_name and len(images) > 1:
-        raise UsageError("--as names one image", found=f"{len(images)} images")
     said = dict(_pair(text) for text in annotations)
+    listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     signer = open_signer(key, role="image", password=password)
-    listed = [Wanted(text, as_name) for text in dict.fromkeys(images)]
-    for want in listed:
-        want.check()
+    options.warn_of_open_keys(out, [key])
     signed: list[Signed] = []
+    failed: list[tuple[str, BundlerError]] = []
     joins = Joins()
     with Places.of(reach, listed) as places:
         for want in listed:
-            signed += sign(places.locate(want, write=True), signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
+            try:
+                image = places.locate(want, write=True)
+                signed += sign(image, signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
+            except BundlerError as error:
+                if len(listed) == 1:
+                    raise
+                failed.append((want.text, error))
         joins.settle(jobs=reach.jobs)
     for remark in dict.fromkeys(remark for one in signed for remark in one.remarks):
         out.say(f"note: {remark}")
-    lines = [f"signed {len(signed)} manifest{'s' if len(signed) != 1 else ''} with {signer.public.fingerprint}"]
-    lines += [f"  {one.reference.repository}@{one.digest}" for one in signed]
-    return out.answer({"signed": [one.to_json() for one in signed]}, lines)
+    code = min((error.exit for _, error in failed), default=0)
+    return out.answer(told.value(signed, failed), told.lines(signed, failed, signer.public.fingerprint), exit=code)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -59,9 +59,7 @@ class Terminal:
     def error(self, error: BundlerError) -> int:
         """Say what happened, what was found and wanted, and what to do next."""
         self._end(error, error.exit)
-        said = [f"oci-bundler: {error.code}: {escaped(error.what)}"]
-        said += [f"  {word + ':':8}{escaped(text)}" for word in ("found", "wanted", "next") if (text := getattr(error, word)) is not None]
-        _say("\n".join(said))
+        _say("\n".join(error_lines("oci-bundler", error)))
         return error.exit
 
     def interrupted(self) -> int:
@@ -114,10 +112,8 @@ class Terminal:
     def _end(self, error: BundlerError, exit: int) -> None:  # noqa: A002
         """The one object of a run that came to no verdict."""
         if self.json:
-            said = {"code": str(error.code), "exit": exit, "what": error.what}
-            said |= {"found": error.found, "wanted": error.wanted, "next": error.next}
             with suppress(OSError):  # there is no better place to say so
-                _print(sys.stdout, strictjson.dumps({"error": said}).decode() + "\n")
+                _print(sys.stdout, strictjson.dumps({"error": error_value(error) | {"exit": exit}}).decode() + "\n")
 
 
 class _Counter:
@@ -141,6 +137,25 @@ class _Counter:
         left = max(0, self._total - self._bytes) / max(rate, 1)
         done = f"{sized(self._bytes)} of {sized(max(self._total, self._bytes))}"
         _say(f"\r\x1b[K{self._label} {done}, {sized(round(rate))}/s, {left:.0f} s left", end="")
+
+
+def error_lines(where: str, error: BundlerError) -> Iterator[str]:
+    """What happened, what was found and wanted, and what to do next, of ``where``, which may be foreign; all escaped."""
+    yield f"{escaped(where)}: {error.code}: {escaped(error.what)}"
+    for word in ("found", "wanted", "next"):
+        if (text := getattr(error, word)) is not None:
+            yield f"  {word + ':':8}{escaped(text)}"
+
+
+def error_value(error: BundlerError) -> dict[str, Any]:
+    """The same for scripts."""
+    value = {"code": str(error.code), "exit": error.exit, "what": error.what}
+    return value | {"found": error.found, "wanted": error.wanted, "next": error.next}
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def escaped(text: str) -> str:

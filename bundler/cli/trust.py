@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from bundler.cli import options
+from bundler.cli.groups import Group
 from bundler.cli.terminal import Terminal
 
 
-@click.group("trust")
+@click.group("trust", cls=Group)
 def command() -> None:
     """Fill and look at the folder that says whom this station trusts.
 

@@ -69,7 +69,8 @@ class Located:
 
 
 def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: BinaryIO) -> tuple[Wanted, ...]:
-    """All images of an export, each once. Raises UsageError for none, for a bad line (with its number), for ``--as`` beside several."""
+    """All images that a command names, each once. Raises UsageError for none, for a bad line (with its number), for ``--as``
+    beside several."""
     listed = [Wanted(text) for text in images]
     if list_file is not None:
         listed += _lines(_list(list_file, stdin), "stdin" if list_file == "-" else list_file)
@@ -78,12 +79,17 @@ def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None,
             raise UsageError("--as names one image", found=f"{len(listed)} images")
         listed = [Wanted(listed[0].text, as_name)]
     if not listed:
-        raise UsageError("there is nothing to export", wanted="IMAGE, or --images FILE with a reference in it")
+        raise UsageError("no image is named", wanted="IMAGE, or --images FILE with a reference in it")
     for image in listed:
         image.check()
+    return tuple(dict.fromkeys(listed))
+
+
+def refuse_names_of_evidence(images: Iterable[Wanted]) -> None:
+    """Raises UsageError (``usage.reference``) for an image whose name :func:`refuse_evidence` refuses."""
+    for image in images:
         if image.name is not None or not image.is_local:
             refuse_evidence(reference_of(image.name) if image.name else image.reference)
-    return tuple(dict.fromkeys(listed))
 
 
 def refuse_evidence(reference: Reference) -> None:

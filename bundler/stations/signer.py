@@ -1,6 +1,7 @@
 """Private keys: made, kept in PKCS#8 files, opened, used. The only place that ever holds one."""
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,13 @@ def keygen(name: Path, *, kind: str, password: Password | None) -> KeyPair:
     """
     if name.name in ("", ".."):
         raise UsageError("the key has no name", found=ascii(str(name)), wanted="NAME, for NAME.key and NAME.pub")
+    if name.suffix in (".key", ".pub"):
+        raise UsageError(
+            f"{name} is the name of a file, and keygen makes two",
+            found=ascii(name.name),
+            wanted="NAME, for NAME.key and NAME.pub",
+            next=f"oci-bundler keygen {shlex.quote(str(name.with_suffix('')))}",
+        )
     private, public = (name.with_name(name.name + suffix) for suffix in (".key", ".pub"))
     for path in (private, public):
         if os.path.lexists(path):

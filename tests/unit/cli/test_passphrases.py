@@ -170,6 +170,13 @@ def test_a_name_that_is_none_is_refused(name: str, tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["release.key", "release.pub"])
+def test_the_name_of_a_file_is_not_the_name_of_a_pair(name: str, tmp_path: Path):
+    ran = run("keygen", tmp_path / name, "--no-password", "--json")
+    assert (ran.exit, ran.json["error"]["next"]) == (2, f"oci-bundler keygen {tmp_path}/release")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_not_there_ends_without_a_trace(tmp_path: Path):
     ran = run("keygen", tmp_path / "none/k", "--no-password", "--json")
     assert (ran.exit, ran.code) == (7, "disk.io")

@@ -529,6 +529,33 @@ def test_examples_stand_as_they_are_typed():
 
 def test_the_version_is_said():
     assert re.fullmatch(r"oci-bundler \d+\.\d+\.\d+\S*\n", run("--version").out)
+    assert run("-V").out == run("--version").out
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(["veriyf", "x"], "`oci-bundler verify`"), (["exprot"], "`oci-bundler export`"), (["trust", "lsit"], "`oci-bundler trust list`")],
+)
+def test_a_mistyped_command_is_told_which_one_was_meant(typed: list[str], meant: str):
+    said = run(*typed)
+    assert said.exit == 2
+    assert f"did you mean {meant}?" in said.err
+
+
+def test_a_word_like_no_command_is_told_where_they_are_listed():
+    said = run("xyzzy", "--json")
+    assert (said.exit, said.json["error"]["next"]) == (2, "see `oci-bundler --help`")
+    assert said.json["error"]["wanted"].startswith("export, verify, import")
+
+
+@pytest.mark.parametrize("words", [[], ["sign"], ["trust"], ["trust", "add"]])
+def test_help_before_a_command_is_help_behind_it(words: list[str]):
+    said = run("help", *words)
+    assert (said.exit, said.out) == (0, run(*words, "--help").out)
+
+
+def test_help_about_what_is_not_a_command_says_so():
+    assert "`oci-bundler keygen`" in run("help", "keygn").err
 
 
 def test_a_bug_ends_with_1_and_its_trace_and_shows_nothing_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch):

@@ -8,11 +8,14 @@ import resource
 import socket
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from bundler.bundle.seal import time
+from bundler.cli.options import after
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -516,6 +519,25 @@ def test_the_words_of_the_seal_are_those_of_the_command(crossing: Crossing):
     assert claims(crossing.folder / "c")["previous"] == identity
 
 
+@pytest.mark.parametrize(
+    ("duration", "until"),
+    [
+        ("36h", "2026-01-02T12:00:00Z"),
+        ("2w", "2026-01-15T00:00:00Z"),
+        ("1m", "2026-02-01T00:00:00Z"),
+        ("14m", "2027-03-01T00:00:00Z"),
+        ("2y", "2028-01-01T00:00:00Z"),
+    ],
+)
+def test_a_duration_is_one_of_the_calendar(duration: str, until: str):
+    assert time(after(datetime(2026, 1, 1, tzinfo=UTC), duration)) == until
+
+
+@pytest.mark.parametrize(("start", "duration", "until"), [((2026, 11, 30), "3m", (2027, 2, 28)), ((2028, 2, 29), "1y", (2029, 2, 28))])
+def test_a_day_that_the_month_lacks_is_its_last(start: tuple[int, int, int], duration: str, until: tuple[int, int, int]):
+    assert after(datetime(*start, 13, 5, tzinfo=UTC), duration) == datetime(*until, 13, 5, tzinfo=UTC)
+
+
 BAD_FLAGS = [
     ["--stream", "a/b"],
     ["--stream", ""],
@@ -527,6 +549,7 @@ BAD_FLAGS = [
     ["--expires", "90"],
     ["--expires", "tomorrow"],
     ["--expires", "99999y"],
+    ["--expires", "99999m"],
     ["--previous", "sha256:abc"],
     ["--previous", "/nowhere"],
     ["--carry", "/nowhere"],

@@ -48,7 +48,8 @@ def test_both_forms_are_made_where_they_are_asked_for_and_what_was_pushed_is_sai
     tagged = tags_of(repository)[f"{image.root.digest.tag}.sig"]
     [referrer] = repository.referrers(image.root.digest).listed
     assert said == {
-        "signed": [{"reference": image.reference, "digest": str(image.root.digest), "pushed": [str(tagged), str(referrer.digest)]}]
+        "signed": [{"reference": image.reference, "digest": str(image.root.digest), "pushed": [str(tagged), str(referrer.digest)]}],
+        "failed": [],
     }
     assert referrer.artifact_type == mediatype.SIGSTORE_BUNDLE_V03
     assert referrer.annotations["dev.sigstore.bundle.predicateType"] == "https://sigstore.dev/cosign/sign/v1"
@@ -225,6 +226,41 @@ def test_an_archive_cannot_be_signed(crossing: Crossing):
 def test_an_image_that_is_not_there_is_missing(crossing: Crossing):
     ran = run("sign", f"{crossing.here.host}/none:v1", "--key", crossing.keys["release"], "--json")
     assert (ran.exit, ran.code) == (6, "image.missing")
+
+
+def test_the_others_are_signed_where_one_cannot_be(crossing: Crossing):
+    first, last = (crossing.push(crossing.content.image(words), f"team/{words}:v1") for words in ("first", "last"))
+    none, nowhere = f"{crossing.here.host}/none:v1", "oci:/nowhere"
+    words = (first.reference, none, nowhere, last.reference, "--key", crossing.keys["release"])
+    ran = run("sign", *words, "--json")
+    assert ran.exit == 2  # the lower one of 2, for the folder, and 6
+    assert [one["reference"] for one in ran.json["signed"]] == [str(first.reference), str(last.reference)]
+    assert [(one["reference"], one["code"], one["exit"]) for one in ran.json["failed"]] == [
+        (none, "image.missing", 6),
+        (nowhere, "usage.input", 2),
+    ]
+    for image in (first, last):
+        sig_of(crossing, image, image.root)
+    told = run("sign", *words)
+    assert told.first.startswith("signed 2 manifests with ")
+    assert told.first.endswith("; 2 images could not be signed")
+    assert f"\n{none}: image.missing: " in told.out
+
+
+def test_images_are_signed_by_a_list(crossing: Crossing):
+    images = [crossing.push(crossing.content.image(words), f"team/{words}:v1") for words in ("one", "two")]
+    (crossing.folder / "images.txt").write_text("".join(f"{image.reference}\n" for image in images))
+    ran = run("sign", "--images", crossing.folder / "images.txt", "--key", crossing.keys["release"], "--json")
+    assert (ran.exit, len(ran.json["signed"]), ran.json["failed"]) == (0, 2, [])
+    assert run("sign", "--key", crossing.keys["release"], "--json").code == "usage"
+
+
+def test_a_key_that_others_can_read_is_warned_of(crossing: Crossing):
+    image, key = crossing.push(crossing.content.image()), crossing.keys["release"]
+    key.chmod(0o640)
+    assert f"others on this machine can read {key} (mode 0640); next: chmod 600 {key}" in sign(crossing, image).err
+    key.chmod(0o600)
+    assert "chmod" not in sign(crossing, image).err
 
 
 @pytest.mark.parametrize("flags", [["--form", "x"], ["--form", ""], ["--form", "sig,,"], ["--annotation", "x"], ["--annotation", "=x"]])
