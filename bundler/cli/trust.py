@@ -1,5 +1,6 @@
 """``trust``: the folder that says whom this station trusts."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from bundler.cli import options
 from bundler.cli.groups import Group
 from bundler.cli.terminal import Terminal
+from bundler.errors import UsageError
 
 
 @click.group("trust", cls=Group)
@@ -24,52 +26,88 @@ def command() -> None:
     """
 
 
+_FILE = click.Path(path_type=Path)
+_folder = click.argument("folder", metavar="[DIR]", required=False, type=_FILE)
+
+
 @command.command("init")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=_FILE)
+@click.option("--seal-key", type=_FILE, metavar="FILE", help="The public key that seals bundles for this station. It is copied.")
+@click.option("--image-key", type=_FILE, metavar="FILE", help="The public key that signs images. It is copied.")
+@click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories they are for; repeatable.")
 @options.terminal
-def init(*, out: Terminal, folder: Path) -> int:
-    """Make DIR, which must be absent or empty, as a trust folder that admits nothing yet."""
+def init(*, out: Terminal, folder: Path, seal_key: Path | None, image_key: Path | None, scopes: tuple[str, ...]) -> int:
+    """Make DIR, which must be absent or empty, as a trust folder that admits nothing yet, or one for a first pair of keys.
+
+    \b
+    oci-bundler trust init /etc/oci-bundler/trust
+    oci-bundler trust init trust --seal-key exporter.pub --image-key release.pub --scope 'registry.example/**'
+    """
     from bundler.cli import trusted
     from bundler.stations import truststore
 
-    trust = truststore.init(folder)
-    return out.answer(
-        trusted.value(trust), trusted.lines(trust, f"{folder} trusts nobody yet: fill it with `oci-bundler trust add {folder}`")
-    )
+    if bool(seal_key or image_key) != bool(scopes):
+        raise UsageError("keys and scopes go together", wanted="--seal-key FILE --image-key FILE --scope PATTERN, or none of them")
+    trust = truststore.init(folder, seal_key=seal_key, image_key=image_key, scopes=scopes)
+    empty = f"{folder} trusts nobody yet: fill it with `oci-bundler trust add {folder}`"
+    return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial 1" if scopes else empty))
 
 
 @command.command("list")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@_folder
 @options.terminal
-def list_(*, out: Terminal, folder: Path) -> int:
-    """Show who may seal which streams, whose signatures which images need, and which roots and stores vouch for them."""
+def list_(*, out: Terminal, folder: Path | None) -> int:
+    """Show who may seal which streams, whose signatures which images need, and which roots and stores vouch for them.
+
+    Without DIR it is the trust that verify and import would find.
+    """
     from bundler.cli import trusted
     from bundler.stations import truststore
 
-    trust = truststore.read(folder)
+    trust = truststore.load(folder, os.environ)
     return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
 
 
 @command.command("check")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@_folder
 @options.terminal
-def check(*, out: Terminal, folder: Path) -> int:
-    """Read DIR as verify and import would, and say what they would refuse about it."""
+def check(*, out: Terminal, folder: Path | None) -> int:
+    """Read DIR as verify and import would, and say what they would refuse about it. Without DIR it is the one that they find."""
     from bundler.cli import trusted
     from bundler.stations import truststore
 
-    trust = truststore.read(folder)
-    return out.answer(
-        trusted.value(trust),
-        trusted.lines(trust, f"{folder} can be used: {len(trust.policy.seals)} seals, {len(trust.policy.rules)} rules"),
-    )
+    trust = truststore.load(folder, os.environ)
+    counts = f"{len(trust.policy.seals)} seals, {len(trust.policy.rules)} rules"
+    return out.answer(trusted.value(trust), trusted.lines(trust, f"{trust.path} can be used: {counts}"))
 
 
-_FILE = click.Path(path_type=Path)
+@command.command("remove")
+@click.argument("words", metavar="[DIR] KEY|SCOPE", nargs=-1, required=True)
+@options.terminal
+def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
+    """Take out of DIR the rule for SCOPE, or KEY, a fingerprint or the file of a public key, wherever that counts.
+
+    A seal or rule that no other key is left for goes with it. The serial grows by one. Without DIR it is the trust that
+    verify and import would find.
+
+    \b
+    oci-bundler trust remove /etc/oci-bundler/trust release-2024.pub
+    oci-bundler trust remove 'registry.example/old/**'
+    """
+    from bundler.cli import trusted
+    from bundler.stations import truststore
+
+    if len(words) > 2:
+        raise UsageError("one thing is removed at a time", found=ascii(" ".join(words))[1:-1], wanted="[DIR] KEY|SCOPE")
+    *folder, what = words
+    trust, notes = truststore.remove(truststore.load(Path(folder[0]) if folder else None, os.environ), what)
+    for note in notes:
+        out.say(f"note: {note}")
+    return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
 
 
 @command.command("add")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@_folder
 @click.option("--seal", metavar="STREAM", help="Who may seal bundles of STREAM.")
 @click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories that stream may carry; repeatable.")
 @click.option("--image", metavar="PATTERN", help="Whose signatures images in these repositories need.")
@@ -102,8 +140,8 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--notation", type=_FILE, metavar="DIR", help="Take over the trust policy and stores of a Notation configuration.")
 @options.terminal
-def add(*, out: Terminal, folder: Path, **asked: Any) -> int:
-    """Add to DIR who may seal, or whose signatures images need.
+def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
+    """Add to DIR who may seal, or whose signatures images need. Without DIR it is the trust that verify and import would find.
 
     \b
     --seal STREAM --scope PATTERN… --key FILE…
@@ -122,7 +160,7 @@ def add(*, out: Terminal, folder: Path, **asked: Any) -> int:
     from bundler.stations import truststore
 
     wish = Wish(**asked)
-    trust = truststore.read(folder)
+    trust = truststore.load(folder, os.environ)
     if wish.notation is not None:
         after, notes = wish.add_notation(trust)
         for note in notes:

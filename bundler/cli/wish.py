@@ -77,6 +77,7 @@ class Wish:
             raise UsageError("trust add wants a key", wanted="--key FILE")
         if not self.scopes:
             raise UsageError("a stream wants scopes", wanted="--scope PATTERN, '**' for everything")
+        self._check_threshold(len(self.keys))
         return truststore.add_seal(trust, stream=self.seal, scopes=self.scopes, keys=self.keys, threshold=self.threshold)
 
     def parts(self) -> tuple[NewRoot | None, NewStore | None, NewRule | None]:
@@ -124,6 +125,7 @@ class Wish:
         signers = [*self._identities(), *self._subjects()]
         if not self.keys and not signers:
             raise UsageError("a rule wants signers", wanted="--key FILE, --issuer URL with --identity NAME, or --store NAME with --subject")
+        self._check_threshold(len(self.keys) + len(signers))
         logged = self.root is not None or self.root_name is not None
         own_log = {"log": self.log} if self.root is None and self.log is not None else {}
         assert self.image is not None
@@ -138,6 +140,11 @@ class Wish:
             self.named,
             {"root": self._root_name()} | own_log if self.keys and logged else {},
         )
+
+    def _check_threshold(self, signers: int) -> None:
+        if signers > 1 and self.threshold is None:
+            wanted = f"--threshold N, 1 to {signers}"
+            raise UsageError("of several signers it must be said how many are needed", found=f"{signers} signers", wanted=wanted)
 
     def _identities(self) -> list[dict[str, Any]]:
         if self.issuer is None:

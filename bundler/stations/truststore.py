@@ -4,6 +4,7 @@ Nothing in a bundle changes it, and it is never looked for in the working direct
 """
 
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from bundler.trust.policy import (
     render_store,
     with_next_serial,
 )
+from bundler.trust.removal import without
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.root import MAX_ROOT
 from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
@@ -37,6 +39,7 @@ from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
 EMPTY = """version = 1
 serial = 1
 """
+DEFAULT_STREAM = "default"  # as `export` has it
 MAX_NAMED = MAX_CRL  # bytes: of the files that trust.toml may name, lists of revoked certificates are the largest
 MAX_CERTIFICATE_FILE = 1 << 20
 MAX_STORE_FILES = 1000  # as certificates in a store
@@ -144,16 +147,118 @@ def read(path: Path) -> Trust:
     return Trust(path=path, policy=Policy.parse(raw, files), raw=raw, files=files)
 
 
-def init(path: Path) -> Trust:
-    """Make an empty trust folder, which admits nothing. Raises ConflictError (``output.exists``) if something is there."""
+def init(
+    path: Path, *, stream: str = DEFAULT_STREAM, seal_key: Path | None = None, image_key: Path | None = None, scopes: Sequence[str] = ()
+) -> Trust:
+    """Make a trust folder, whole or not at all: one that admits nothing, or one for a sealer and a signer of images in ``scopes``.
+
+    Raises ConflictError (``output.exists``) if something is there, UsageError (``trust.form``, ``trust.key``, ``trust.roles``).
+    """
+    text, files = EMPTY, dict[str, bytes]()
+    if seal_key is not None:
+        pinned = _key_files([seal_key], role="seal")
+        files |= pinned
+        text += "\n" + render_seal(stream=stream, scopes=scopes, keys=list(pinned), threshold=None)
+    if image_key is not None:
+        pinned = _key_files([image_key], role="image")
+        files |= pinned
+        text += "".join("\n" + render_rule(scope=scope, keys=list(pinned)) for scope in scopes)
+    Policy.parse(text.encode(), files)
     with disk(f"{path} cannot be made"):
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
         (path / "keys").mkdir(mode=0o700)
-    write_whole(path / FILE, EMPTY.encode(), mode=0o600)
+    for name, data in files.items():
+        write_whole(path / name, data, mode=0o600)
+    write_whole(path / FILE, text.encode(), mode=0o600)
     return read(path)
+
+
+def remove(trust: Trust, what: str) -> tuple[Trust, tuple[str, ...]]:
+    """Take out the rule for the scope ``what``, or the public key that it is the fingerprint or the file of, wherever that counts.
+
+    A seal or rule that no other key is left for goes with it. Gives the trust after it, and what that means, in words.
+
+    Raises UsageError (``usage.input`` where there is no such thing; ``trust.form`` where fewer keys would be left than a
+    threshold wants, or where only a person can change the file).
+    """
+    policy, tables = trust.policy, tomllib.loads(trust.raw.decode())
+    seals: list[_Change] = []
+    rules: list[_Change] = [(number, None) for number, rule in enumerate(policy.rules) if str(rule.scope) == what]
+    if not rules:
+        key = _fingerprint(trust, what)
+        seals += _left("keys", tables.get("seal", []), [[pinned.fingerprint for pinned in seal.keys] for seal in policy.seals], key)
+        rules += _left("signer", tables.get("rule", []), [[_known_by(signer) for signer in rule.signers] for rule in policy.rules], key)
+        _refuse_attesting(policy, key)
+    text = with_next_serial(trust.raw.decode())
+    for kind, changes in (("seal", seals), ("rule", rules)):
+        for number, left in reversed(changes):
+            text = without(text, kind, number, left=left)
+    try:
+        after = _written(trust, text, {})
+    except UsageError as error:
+        then = "add the key that takes its place first, or change that part of trust.toml with an editor"
+        raise UsageError(error.what, code=error.code, found=error.found, wanted=error.wanted, next=then) from error
+    return after, tuple(_without_rule(after, str(policy.rules[number].scope)) for number, left in rules if left is None)
+
+
+_Change = tuple[int, dict[str, Any] | None]
+"""The number of a table, and what is left of it."""
+
+
+def _left(name: str, tables: Sequence[dict[str, Any]], known: Sequence[Sequence[str | None]], fingerprint: str) -> Iterator[_Change]:
+    """What is left of each table whose list ``name`` holds the key, the keys of which are ``known`` in the same order."""
+    for number, (table, each) in enumerate(zip(tables, known, strict=True)):
+        if fingerprint in each:
+            rest = [item for item, other in zip(table[name], each, strict=True) if other != fingerprint]
+            yield number, {**table, name: rest} if rest else None
+
+
+def _fingerprint(trust: Trust, what: str) -> str:
+    """Of a key that counts in this trust, by its fingerprint or its file."""
+    there = {key.fingerprint for seal in trust.policy.seals for key in seal.keys}
+    there |= {name for rule in trust.policy.rules for signer in rule.everybody if (name := _known_by(signer)) is not None}
+    if what in there:
+        return what
+    path = Path(what)
+    if path.is_file():
+        data = read_small(path, limit=MAX_KEY_FILE, what="the public key")
+        found = PublicKey.parse(data, role="image").fingerprint
+        if found in there:
+            return found
+    raise UsageError(
+        "there is no such scope or key in trust",
+        code=Code.USAGE_INPUT,
+        found=ascii(what)[:160],
+        wanted=", ".join([*(str(rule.scope) for rule in trust.policy.rules), *sorted(there)]) or "a trust folder with something in it",
+    )
+
+
+def _refuse_attesting(policy: Policy, key: str) -> None:
+    """A key that a rule names for one attestation alone stands in a table inside of the rule's."""
+    for rule in policy.rules:
+        for wanted in rule.attestations:
+            if not wanted.plain and key in map(_known_by, wanted.signers):
+                raise UsageError(
+                    "the key counts for an attestation, and there only a person can take it out",
+                    code=Code.TRUST_FORM,
+                    found=f"{wanted.type} of the rule for {rule.scope}",
+                    next="take it out of trust.toml with an editor, and raise the serial by one",
+                )
+
+
+def _known_by(signer: SignerEntry) -> str | None:
+    return signer.key.fingerprint if isinstance(signer, PinnedKey | LoggedKey) else None
+
+
+def _without_rule(trust: Trust, scope: str) -> str:
+    """What becomes of the images that a rule was for."""
+    other = trust.policy.rule_for(scope.replace("**", "x").replace("*", "x"))
+    if other is None:
+        return f"images of {scope} may not enter any more"
+    return f"images of {scope} are judged by the rule for {other.scope} from now on"
 
 
 def add_seal(trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence[Path], threshold: int | None) -> Trust:
@@ -176,6 +281,14 @@ def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = N
         text, more = _store(store)
         texts, files = [*texts, text], files | more
     if rule is not None:
+        if any(str(other.scope) == rule.scope for other in trust.policy.rules):
+            raise UsageError(
+                "a scope has one rule",
+                code=Code.TRUST_FORM,
+                found=ascii(rule.scope)[:160],
+                wanted="all of its signers in one rule, with a threshold",
+                next=f"to replace it: oci-bundler trust remove {shlex.quote(str(trust.path))} {shlex.quote(rule.scope)}",
+            )
         keys = _key_files(rule.keys, role="image")
         files |= keys
         texts.append(_rule(rule, list(keys)))
@@ -289,7 +402,10 @@ def _extend(trust: Trust, addition: str, files: Mapping[str, bytes]) -> Trust:
 
     The file is renamed into place last, so that a cut leaves the trust as it was, with at most unused files beside it.
     """
-    text = with_next_serial(trust.raw.decode()).rstrip("\n") + "\n\n" + addition
+    return _written(trust, with_next_serial(trust.raw.decode()).rstrip("\n") + "\n\n" + addition, files)
+
+
+def _written(trust: Trust, text: str, files: Mapping[str, bytes]) -> Trust:
     Policy.parse(text.encode(), {**trust.files, **files})
     for name, data in files.items():
         _put(trust.path, name, data)

@@ -223,17 +223,17 @@ class Policy:
 
 def render_seal(*, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None) -> str:
     """A ``[[seal]]`` to append to ``trust.toml``. Raises UsageError (``trust.form``) for what would have no form there."""
-    return _rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "threshold": threshold})
+    return rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "threshold": threshold})
 
 
 def render_root(*, name: str, file: str, log: int | None = None, timestamp: int | None = None, sct: int | None = None) -> str:
     """A ``[[root]]`` to append to ``trust.toml``; what is None is left to its default. Raises as :func:`render_seal`."""
-    return _rendered("root", {"name": name, "file": file, "log": log, "timestamp": timestamp, "sct": sct})
+    return rendered("root", {"name": name, "file": file, "log": log, "timestamp": timestamp, "sct": sct})
 
 
 def render_store(*, name: str, type: StoreType, certificates: Sequence[str], crl: Sequence[str] = ()) -> str:  # noqa: A002 - its name there
     """A ``[[store]]`` to append to ``trust.toml``. Raises as :func:`render_seal`."""
-    return _rendered("store", {"name": name, "type": str(type), "certificates": list(certificates), "crl": list(crl) or None})
+    return rendered("store", {"name": name, "type": str(type), "certificates": list(certificates), "crl": list(crl) or None})
 
 
 def render_rule(
@@ -260,12 +260,12 @@ def render_rule(
         "node": node,
         "name": name,
     }
-    return _rendered("rule", {"scope": scope, "signer": named} | rest)
+    return rendered("rule", {"scope": scope, "signer": named} | rest)
 
 
 def render_denial(*, scope: str, reason: str) -> str:
     """A ``[[rule]]`` that admits nothing of ``scope``, to append to ``trust.toml``. Raises as :func:`render_seal`."""
-    return _rendered("rule", {"scope": scope, "deny": reason})
+    return rendered("rule", {"scope": scope, "deny": reason})
 
 
 def with_next_serial(text: str) -> str:
@@ -661,7 +661,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and value != ""
 
 
-def _rendered(kind: str, members: Mapping[str, Any]) -> str:
+def rendered(kind: str, members: Mapping[str, Any]) -> str:
+    """A table ``[[kind]]`` as text; what is None is left out. Raises as :func:`render_seal`."""
     return f"[[{kind}]]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
 
 

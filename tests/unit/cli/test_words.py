@@ -24,6 +24,7 @@ from tests.support.layouts import Content
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, ran, run, spawned, write_trust
 
 ANSI = re.compile(r"\x1b\[")
+TRUST = ["init", "add", "remove", "list", "check"]
 COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "serve"]
 
 
@@ -506,7 +507,7 @@ def test_a_bundle_and_images_are_not_verified_together(crossing: Crossing):
 # --- help ---
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["trust", name] for name in ("init", "list", "check", "add"))])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["trust", name] for name in TRUST)])
 def test_every_command_explains_itself(command: list[str]):
     said = run(*command, "--help")
     assert said.exit == 0
@@ -559,7 +560,7 @@ def test_help_about_what_is_not_a_command_says_so():
 
 
 def test_a_bug_ends_with_1_and_its_trace_and_shows_nothing_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch):
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError(EVIL)
 
     monkeypatch.setattr(truststore, "init", broken)
