@@ -41,6 +41,7 @@ from bundler.content.stream import CHUNK, Turns, ahead, side_by_side, verified
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.oci.reference import Reference
 
 MAX_FAULTS = 100  # who reads more of them?
 
@@ -120,7 +121,9 @@ def opened(path: Path) -> "Iterator[Archive]":
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not blocking: a FIFO must not make the run wait
     except OSError as error:
-        raise UsageError(f"the bundle {path} cannot be read", code=Code.USAGE_INPUT, found=error.strerror) from error
+        raise UsageError(
+            f"the bundle {path} cannot be read", code=Code.USAGE_INPUT, found=error.strerror, next=_instead(path, error)
+        ) from error
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
@@ -128,6 +131,17 @@ def opened(path: Path) -> "Iterator[Archive]":
         yield Archive(file, status.st_size, what=str(path))
     finally:
         os.close(file)
+
+
+def _instead(path: Path, error: OSError) -> str | None:
+    """What may have been meant by the name of a file that is not there: an image at a registry, with host and tag or digest."""
+    text = str(path)
+    try:
+        image = Reference.parse(text) if isinstance(error, FileNotFoundError | NotADirectoryError) else None
+    except FormatError:
+        return None
+    meant = image is not None and text.startswith(f"{image.registry}/") and text.endswith((f":{image.tag}", f"@{image.digest}"))
+    return f"for an image at a registry: docker://{text}" if meant else None
 
 
 class Archive:

@@ -49,6 +49,13 @@ class Wanted:
         """Raises UsageError (``usage.reference``) for what is no place or no name."""
         if not self.is_local:
             _ = self.reference
+        elif self.text.startswith(f"{LAYOUT}//"):
+            raise UsageError(
+                f"{self.text!a} names a folder, and looks like a registry",
+                code=Code.USAGE_REFERENCE,
+                wanted="docker://HOST/REPOSITORY:TAG for a registry, oci:DIR[:REF] for a folder",
+                next=f"for an image at a registry: {REGISTRY}{self.text.removeprefix(f'{LAYOUT}//')}",
+            )
         elif not self.text.partition(":")[2].partition(":")[0]:
             raise UsageError(f"{self.text!a} names no file or folder", code=Code.USAGE_REFERENCE, wanted="oci:DIR[:REF]")
         if self.name is not None:

@@ -504,6 +504,23 @@ def test_a_bundle_and_images_are_not_verified_together(crossing: Crossing):
     assert f"docker://{image.reference}" in crossing.run("verify", image.reference, image.reference).err
 
 
+@pytest.mark.parametrize("name", ["registry.example/app:1.0", "127.0.0.1:5000/app:1.0", f"registry.example/app@sha256:{'a' * 64}"])
+def test_an_image_in_the_place_of_a_bundle_is_told_how_to_be_named(name: str, crossing: Crossing):
+    for said in (crossing.run("verify", name), crossing.import_(name), run("inspect", name)):
+        assert said.exit == 2
+        assert f"for an image at a registry: docker://{name}" in said.err
+
+
+@pytest.mark.parametrize("name", ["some.folder/app.oci.tar.zst", "app.oci.tar.zst", "a/b:c", "/nowhere/x:1"])
+def test_a_bundle_that_is_not_there_is_not_taken_for_an_image(name: str, crossing: Crossing):
+    assert "docker://" not in crossing.run("verify", name).err
+
+
+def test_helms_word_for_a_registry_is_told_ours(crossing: Crossing):
+    said = run("export", "oci://registry.example/app:1.0", "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json")
+    assert (said.exit, said.json["error"]["next"]) == (2, "for an image at a registry: docker://registry.example/app:1.0")
+
+
 # --- help ---
 
 
