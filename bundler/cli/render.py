@@ -28,6 +28,19 @@ NEXT: dict[Code, str] = {
 }
 
 
+SEAL: dict[Code, str] = {
+    Code.SEAL_SIGNATURE: "the bundle's seal is not trusted here",
+    Code.SEAL_STREAM: "who sealed the bundle may not seal its stream",
+    Code.SEAL_SCOPE: "who sealed the bundle may not carry these images",
+    Code.SEAL_STATION: "the bundle is for another station",
+    Code.BASE_MISSING: "the bundle builds on another one",
+    Code.TRUST_SERIAL: "the bundle asks for newer trust than this station has",
+    Code.TIME_EXPIRED: "the bundle has expired",
+    Code.TIME_FUTURE: "the bundle was made after the time that it is judged at",
+}
+"""The answer, by the first reason why a seal does not let a bundle in."""
+
+
 def report_lines(out: Terminal, report: Report, *, done: str, moved: str = "") -> Iterator[str]:
     """The whole answer of ``verify``, ``import`` or ``extract``; ``done`` says what passed means there, ``moved`` where it is now."""
     yield _answer(out, report, done)
@@ -51,7 +64,7 @@ def _answer(out: Terminal, report: Report, done: str) -> str:
     if report.passed:
         return f"{out.good('PASSED')}: {counted(len(passing), 'image')} {done}"
     if report.seal and not report.seal.passed:
-        return f"{out.bad('REFUSED')}: the bundle's seal is not trusted here ({', '.join(report.seal.reasons)})"
+        return f"{out.bad('REFUSED')}: {SEAL[report.seal.reasons[0]]} ({', '.join(report.seal.reasons)})"
     if report.content and not report.content.passed:
         return f"{out.bad('REFUSED')}: the bundle is damaged ({report.content.faults[0].code})"
     if any(image.destination for image in passing):
