@@ -1,9 +1,11 @@
-"""Two runs of ``sign`` at once, at each registry: none of the signatures is lost, though most registries know no condition.
+"""Two runs of ``sign`` or ``import`` at once, at each registry: no evidence is lost, though most registries know no condition.
 
 ``OCI_BUNDLER_RACES`` is the number of rounds.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,31 +13,57 @@ import pytest
 from bundler.content.registry.client import Registry
 from bundler.content.registry.http import Access
 from tests.interop import peers as real
-from tests.support.racers import ROUNDS, Racers, sign_race, signatures
+from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures
+from tests.support.station import Ran
 
 PAIRS = 5  # that race side by side, each for an image of its own: they wait most of the time
+pytestmark = pytest.mark.timeout(max(300, 10 * ROUNDS))
 
 
-@pytest.mark.timeout(max(300, 10 * ROUNDS))
+@pytest.fixture(scope="module")
+def pairs() -> Iterator[list[Racers]]:
+    with ExitStack() as running:
+        yield [running.enter_context(Racers()) for _ in range(PAIRS)]
+
+
+def wrong(pairs: Sequence[Racers], race: Callable[[Racers, str], tuple[list[Ran], int]]) -> list[str]:
+    """The rounds after which a run had not ended well, or there were not two pieces of evidence: ``race`` gives both."""
+
+    def rounds(pair: int) -> list[str]:
+        found = []
+        for number in range(pair, ROUNDS, PAIRS):
+            ended, count = race(pairs[pair], f"round{number}")
+            if [one.exit for one in ended] != [0, 0] or count != 2:
+                found.append(f"round {number}: {count} of 2 pieces of evidence, {ended}")
+        return found
+
+    with ThreadPoolExecutor(PAIRS) as threads:
+        return [line for lines in threads.map(rounds, range(PAIRS)) for line in lines]
+
+
 @pytest.mark.parametrize("form", ["sig", "bundle"])
-def test_two_that_sign_one_image_at_once_both_stand_at_the_end(form: str, registry: real.Registry, repository: str, tmp_path: Path):
+def test_two_that_sign_one_image_at_once_both_stand_at_the_end(
+    form: str, registry: real.Registry, repository: str, pairs: list[Racers], tmp_path: Path
+):
     with Registry(registry.host, Access(plain_http=True)) as client:
         there = client.repository(repository, push=True)
 
-        def race(pair: int) -> list[str]:
-            wrong = []
-            with Racers() as racers:
-                for number in range(pair, ROUNDS, PAIRS):
-                    ended, image = sign_race(racers, tmp_path, there, f"round{number}", form=form)
-                    found = (
-                        len(there.referrers(image).listed)
-                        if form == "bundle" and registry.referrers
-                        else signatures(there, image, form=form)
-                    )
-                    if [one.exit for one in ended] != [0, 0] or found != 2:
-                        wrong.append(f"round {number}: {found} of 2 signatures, {ended}")
-            return wrong
+        def race(racers: Racers, name: str) -> tuple[list[Ran], int]:
+            ended, image = sign_race(racers, tmp_path, there, name, form=form)
+            return ended, signatures(there, image, form=form)
 
-        with ThreadPoolExecutor(PAIRS) as threads:
-            wrong = [line for lines in threads.map(race, range(PAIRS)) for line in lines]
-    assert not wrong, f"{len(wrong)} of {ROUNDS} rounds\n" + "\n".join(wrong)
+        assert wrong(pairs, race) == []
+
+
+@pytest.mark.parametrize("form", ["sig", "att", "bundle"])
+def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(
+    form: str, registry: real.Registry, repository: str, pairs: list[Racers], tmp_path: Path
+):
+    twins = Twins.made(tmp_path, form)
+    with Registry(registry.host, Access(plain_http=True)) as client:
+
+        def race(racers: Racers, name: str) -> tuple[list[Ran], int]:
+            ended = twins.race(racers, f"{registry.host}/{repository}/{name}")
+            return ended, signatures(client.repository(f"{repository}/{name}/app", push=True), twins.image, form=form)
+
+        assert wrong(pairs, race) == []
