@@ -1,18 +1,24 @@
-"""Two runs of ``sign`` or ``import`` at once, at each registry: no evidence is lost, though most registries know no condition.
+"""Two writers at once, at each registry: no evidence is lost and no tag taken, though most registries know no condition.
 
 ``OCI_BUNDLER_RACES`` is the number of rounds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bundler.bundle.archive import opened
 from bundler.content.registry.client import Registry
 from bundler.content.registry.http import Access
+from bundler.errors import Code, ConflictError
+from bundler.stations import importer, truststore, verifier
 from tests.interop import peers as real
+from tests.support import signing
+from tests.support.layouts import Content, push
 from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures
 from tests.support.station import Ran
 
@@ -67,3 +73,35 @@ def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(
             return ended, signatures(client.repository(f"{repository}/{name}/app", push=True), twins.image, form=form)
 
         assert wrong(pairs, race) == []
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_tag_that_comes_up_while_an_import_runs_is_moved_by_replace_alone(
+    replace: bool, registry: real.Registry, repository: str, tmp_path: Path
+):
+    """It comes up after all tags were asked about, and before anything is sent."""
+    twins, content = Twins.made(tmp_path, "sig"), Content()
+    where = importer.Destination.parse(f"{registry.host}/{repository}", [f"{signing.REPOSITORY}=app"])
+    with Registry(registry.host, Access(plain_http=True)) as client, opened(twins.bundles[0]) as bundle:
+        there, theirs = client.repository(f"{repository}/app", push=True), content.image("theirs")
+
+        @contextmanager
+        def meanwhile(*_: object) -> Iterator[Callable[[int], None]]:
+            push(there, content, theirs, tag="v1")
+            yield lambda _: None
+
+        proved = verifier.prove_documents(bundle, truststore.load(twins.trust, {}), at=datetime.now(UTC), jobs=1)
+
+        def imported() -> importer.Imported:
+            return importer.import_admitted(proved, where, lambda _: there, jobs=1, overwrite=replace, dry_run=False, progress=meanwhile)
+
+        if replace:
+            assert imported().exit == 0
+        else:
+            with pytest.raises(ConflictError, match=f"app:v1 is {theirs.digest} now") as caught:
+                imported()
+            assert (caught.value.exit, caught.value.code) == (8, Code.NAME_CONFLICT)
+        found = there.document("v1")
+        assert found is not None
+        assert found.digest == (twins.image if replace else theirs.digest)
+        assert signatures(there, twins.image) == 1
