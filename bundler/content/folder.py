@@ -103,6 +103,7 @@ class Folder:
 
     def sweep(self) -> None:
         """Remove what killed runs left of files that were not whole."""
+        sweep(self._folder)
         for algorithm in ALGORITHMS:
             with self._below(("blobs", algorithm)) as folder:  # which is not a link then
                 if folder is not None:

@@ -179,6 +179,24 @@ def test_a_disk_without_room_is_told_and_what_is_there_needs_none(crossing: Cros
     assert extract(crossing, bundle, one.reference).exit == 0
 
 
+def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    one, other, bundle = two(crossing)
+    assert extract(crossing, bundle, one.reference).exit == 0
+    hidden = [crossing.folder / "out" / below / ".oci-bundler-0123456789abcdef.tmp" for below in ("", "blobs/sha256")]
+    for path in hidden:
+        path.write_bytes(b"half")
+    genuine = os.statvfs
+
+    def told(path: Path) -> os.statvfs_result:
+        fields = list(genuine(path))
+        fields[4] = 0 if any(each.exists() for each in hidden) else fields[4]
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", told)
+    assert extract(crossing, bundle, other.reference).exit == 0
+    assert not any(path.exists() for path in hidden)
+
+
 def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
     one, other, bundle = two(crossing)
     fsync = os.fsync
