@@ -1,6 +1,7 @@
 """Some images of a bundle, proved, as a layout: without a byte of the others."""
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -195,6 +196,22 @@ def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: C
     monkeypatch.setattr(os, "statvfs", told)
     assert extract(crossing, bundle, other.reference).exit == 0
     assert not any(path.exists() for path in hidden)
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_before_anything_is_written(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, error: int):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+
+    def no_locks(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    done = extract(crossing, bundle, image.reference)
+    assert (done.exit, done.code) == (7, "disk.io")
+    assert done.json["error"]["found"] == os.strerror(error)
+    assert "flock" in done.json["error"]["next"]
+    assert sorted(path.name for path in (crossing.folder / "out").iterdir()) == ["index.json", "oci-layout"]
 
 
 def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
