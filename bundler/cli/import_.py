@@ -19,7 +19,9 @@ from bundler.stations.reach import Reach
 @click.option(
     "--map", "maps", multiple=True, metavar="FROM=TO", help="Carry names that begin with FROM as TO below the prefix; repeatable."
 )
-@click.option("--replace", is_flag=True, help="Move tags that name something else at the destination.")
+@click.option(
+    "--replace", is_flag=True, help="Move tags that name something else, and ask about all below those that name the image already."
+)
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
 @click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
 @click.option("--dry-run", is_flag=True, help="Verify and ask the destination; change nothing.")
@@ -59,7 +61,7 @@ def command(
         proved = verifier.prove_documents(archive, trust, at=now(), jobs=reach.jobs)
         report = proved.report
         if verify_first or not proved.admitted or not (report.passed or admit_passing):
-            proved = verifier.prove_the_rest(proved, jobs=reach.jobs, progress=out.progress)
+            proved = verifier.prove_rest(proved, jobs=reach.jobs, progress=out.progress)
             report = proved.report
         if not proved.admitted or not (report.passed or admit_passing):
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)

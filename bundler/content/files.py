@@ -29,7 +29,7 @@ _BLOCK = 2 << 20  # what a disk takes at once; a whole number of its own blocks
 _WRITERS = 2  # while one waits for the disk, the other fills what the disk takes next
 _TRIES = 100  # a sweep holds a new file for the moment between two system calls, and each run sweeps a folder once
 _NOT_SUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-NO_LINKS = (errno.EPERM, *_NOT_SUPPORTED)  # what FAT and its kin say when they are asked for one
+NO_LINKS = (errno.EPERM, errno.EINVAL, *_NOT_SUPPORTED)  # what FAT, FUSE and their kin say when they are asked for one
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bundler.content.files import disk, sweep, sync_folder, whole, write_direct, write_whole
 from bundler.content.stream import CHUNK
-from bundler.errors import Code, ConflictError, FormatError, IncompleteError, UsageError
+from bundler.errors import Code, ConflictError, FormatError, IncompleteError, TransportError, UsageError
 from bundler.oci.digest import Digest
 
 ALGORITHMS = ("sha256", "sha512")  # what a Digest can be of
@@ -103,6 +103,7 @@ class Folder:
 
     def sweep(self) -> None:
         """Remove what killed runs left of files that were not whole."""
+        sweep(self._folder)
         for algorithm in ALGORITHMS:
             with self._below(("blobs", algorithm)) as folder:  # which is not a link then
                 if folder is not None:
@@ -110,12 +111,16 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """No other process, and no other thread, writes the index meanwhile."""
-        with disk(f"the layout {self._folder} cannot be locked"):
+        """No other process, and no other thread, writes the index meanwhile. Raises TransportError (``disk.io``)."""
+        what = f"the layout {self._folder} cannot be locked"
+        with disk(what):
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with disk(f"the layout {self._folder} cannot be locked"):
+            try:
                 fcntl.flock(folder, fcntl.LOCK_EX)
+            except OSError as error:
+                advice = "write to a file system that has locks (flock)"
+                raise TransportError(what, code=Code.DISK_IO, found=error.strerror, next=advice) from error
             yield
         finally:
             os.close(folder)

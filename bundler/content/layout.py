@@ -296,7 +296,9 @@ class Layout:
         In the block everything that was put can be found already. Raises as :meth:`put_document`, and ConflictError
         (``name.conflict``) where another writer has given one of the names to something else meanwhile.
         """
-        self._writing().sweep()
+        folder = self._writing()
+        with folder.locked():  # where there are no locks, that is said before anything is written
+            folder.sweep()
         self._waiting = []
         try:
             yield

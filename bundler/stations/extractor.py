@@ -37,11 +37,11 @@ def extract(
     if content is None or not proved.report.passed:
         return proved.report
     _check_carried(wanted, content.seal.images)
-    with Layout(folder, create=True) as layout:
+    with Layout(folder, create=True) as layout, layout.listed_at_once():  # which removes what a killed run left: that is room too
         _check_free(layout, proved.admitted)
         check_space(folder, _needed(layout, proved.admitted), what=f"{folder} has not enough room for what is extracted")
         total = sum(blob.size for image in proved.admitted for blob in image.carried().blobs)
-        with progress("extracted", total) as report, layout.listed_at_once():
+        with progress("extracted", total) as report:
             placer = Placer(lambda blob: content.chunks(blob.digest), joins=Joins(), jobs=jobs, report=report)
             remarks = {image.reference: _placed(placer, image, layout) for image in proved.admitted}
     return proved.report.after({reference: (None, said) for reference, said in remarks.items()})

@@ -41,7 +41,7 @@ class Proved:
 
 def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: Progress) -> Proved:
     """Judge the seal, then every image, then prove every byte. Raises as :func:`prove_documents` and :func:`prove_rest`."""
-    return prove_the_rest(prove_documents(archive, trust, at=at, jobs=jobs), jobs=jobs, progress=progress)
+    return prove_rest(prove_documents(archive, trust, at=at, jobs=jobs), jobs=jobs, progress=progress)
 
 
 def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) -> Proved:
@@ -62,7 +62,7 @@ def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) 
         return Proved(report, content=content, fault=error)
 
 
-def prove_rest(proved: Proved, *, jobs: int, report: Callable[[int], None]) -> Proved:
+def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
     """Every byte that was not read to its end before. A bundle that is damaged admits nothing.
 
     Raises FormatError for what the format does not allow, and TransportError (``disk.io``).
@@ -70,7 +70,8 @@ def prove_rest(proved: Proved, *, jobs: int, report: Callable[[int], None]) -> P
     content = proved.content
     if content is None or proved.report.content is not None:
         return proved
-    checked = content.verify(jobs=jobs, report=report)
+    with progress("verified", content.size_of_blobs) as report:
+        checked = content.verify(jobs=jobs, report=report)
     faults = checked.faults or tuple(filter(None, [proved.fault]))
     for fault in faults:
         if fault.exit == FormatError.exit:
@@ -79,14 +80,6 @@ def prove_rest(proved: Proved, *, jobs: int, report: Callable[[int], None]) -> P
     if faults:  # what an image needs may be among what is damaged, and no other may enter
         return Proved(replace(told, images=()), content=content)
     return replace(proved, report=told)
-
-
-def prove_the_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
-    """:func:`prove_rest`, which a person sees the progress of."""
-    if proved.content is None:
-        return proved
-    with progress("verified", proved.content.size_of_blobs) as report:
-        return prove_rest(proved, jobs=jobs, report=report)
 
 
 def prove_some(archive: Archive, trust: Trust, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:

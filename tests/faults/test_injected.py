@@ -1,4 +1,4 @@
-"""Every k-th write, fsync, rename, read, send and receive of export, verify and import fails in turn.
+"""Every k-th write, fsync, rename, read, send and receive of export, verify, import and extract fails in turn.
 
 security.md F-001 to -006, -020 to -026, -043 and -046.
 After each: no wrong verdict, nothing half-visible, no file left by a run that could clean up, and the same command again
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from bundler.content.layout import Layout
 from tests.support.faults import KINDS, Ended, Fault, Injector
+from tests.support.layouts import Content, write_layout
 from tests.support.station import Crossing, Image, faults, tags_of
 
 ALL = os.environ.get("OCI_BUNDLER_FAULTS") == "all"
@@ -162,6 +164,44 @@ def test_an_import_that_fails_anywhere_leaves_nothing_half_visible_and_the_next_
             place.again(*words)
         assert tags_of(repository)["v1"] == place.image.root.digest
         assert faults(repository) == []
+
+
+def lacking(layout: Layout) -> list[str]:
+    """What it lists and lacks."""
+    documents = {entry.descriptor.digest: layout.document(entry.descriptor.digest) for entry in layout.entries}
+    below = [child.digest for document in documents.values() if document for child in document.children]
+    documents |= {digest: layout.document(digest) for digest in below}
+    missing = [str(digest) for digest, document in documents.items() if document is None]
+    blobs = [blob for document in documents.values() if document for blob in document.blobs]
+    return missing + [str(blob.digest) for blob in blobs if not layout.has(blob)]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["to a new folder", "to a layout"])
+@pytest.mark.parametrize(("kind", "how"), [(kind, how) for kind, how in EVERY if kind in ("write", "sync", "rename", "read")])
+def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_completes(place: Place, kind: str, how: str, there: bool):
+    content, mine = Content(), "registry.example/mine:v1"
+    for fault in place.until_it_does_not_come(kind, how):
+        folder = place.crossing.folder / f"extracted-{next(place.numbers)}"
+        if there:
+            write_layout(folder, content, {mine: content.image("mine")})
+        words = ("extract", place.bundle, place.image.reference, "--to", f"oci:{folder}", "--trust", place.crossing.trust, "-j", "2")
+        ended = place.run(fault, *words)
+        assert ended.exit in ends(fault, ended), (fault, ended)
+        verify = ("verify", f"oci:{folder}:{place.image.reference}", "--trust", place.crossing.trust)
+        if (folder / "oci-layout").exists() and (folder / "index.json").exists():  # else nobody takes it for a layout
+            with Layout(folder) as layout:
+                assert lacking(layout) == [], fault
+                assert set(layout.names()) <= {place.image.reference, mine}, fault
+                assert not there or mine in layout.names(), fault
+                listed = place.image.reference in layout.names()
+            place.again(*verify, wanted=0 if listed else 6)
+        if ended.exit:
+            place.again(*words)
+        place.again(*verify)
+        with Layout(folder) as layout:
+            assert lacking(layout) == [], fault
+            assert set(layout.names()) == {place.image.reference} | ({mine} if there else set()), fault
+        assert not list(folder.rglob(".oci-bundler-*")), fault
 
 
 @pytest.mark.parametrize("how", KINDS["read"])

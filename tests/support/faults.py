@@ -120,7 +120,7 @@ class Saboteur:
 
     def install(self) -> None:
         self._calls("sync", "fsync", "fdatasync")
-        self._calls("rename", "replace", "rename", "link")
+        self._calls("rename", "replace", "rename", "link", "mkdir")
         self._reads()
         self._files()
         self._sockets()
@@ -205,9 +205,11 @@ def main() -> None:
     """Reads what to run, a line each; says how each ended."""
     time.sleep = lambda _: None  # between tries nothing is waited for
     import bundler.cli.export  # noqa: PLC0415
+    import bundler.cli.extract  # noqa: PLC0415
     import bundler.cli.import_  # noqa: PLC0415
     import bundler.cli.verify  # noqa: PLC0415
     import bundler.stations.exporter  # noqa: PLC0415
+    import bundler.stations.extractor  # noqa: PLC0415
     import bundler.stations.importer  # noqa: F401, PLC0415
 
     for line in sys.stdin:

@@ -9,17 +9,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from bundler.content.registry.client import Repository
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index, Manifest
-from tests.support.layouts import Content, push
+from tests.support import signing
+from tests.support.layouts import Content, push, write_layout
 from tests.support.signing import Key
-from tests.support.station import Ran, run, write_key
+from tests.support.station import EXPORTER, RELEASE, Ran, run, write_key, write_trust
 
-ROUNDS = int(os.environ.get("OCI_BUNDLER_RACES", "20"))  # 1,000 at serve and 200 elsewhere is what a release was measured with
+ROUNDS = int(os.environ.get("OCI_BUNDLER_RACES", "10"))  # 1,000 at serve and 200 elsewhere is what a release was measured with
 
 
 class Racers:
@@ -70,9 +72,48 @@ def sign_race(racers: Racers, folder: Path, repository: Repository, image: str, 
     return racers.run(*((*words, key) for key in keys)), document.digest
 
 
+@dataclass(frozen=True)
+class Twins:
+    """Two bundles of one image, each with a piece of evidence that the other lacks, and the trust that either passes under."""
+
+    image: Digest
+    bundles: tuple[Path, ...]
+    trust: Path
+    form: str
+
+    @classmethod
+    def made(cls, folder: Path, form: str) -> Self:
+        """With a ``sig``, an ``att`` (and the same ``.sig``), or a ``bundle`` that refers to the image."""
+        keys = [RELEASE, Key.of("p256", 7)]
+        trust = write_trust(folder / "trust", rules=[signing.rule(*keys, threshold=1)], seals=[signing.seal(EXPORTER)])
+        sealer, bundles = write_key(folder / "exporter.key", EXPORTER), []
+        for number, key in enumerate(keys):
+            content, layout = Content(), folder / f"layout{number}"
+            image = content.image()
+            if form in ("sig", "att"):
+                content.sig(image.digest, signing.signed(image, RELEASE if form == "att" else key))
+            if form == "att":
+                content.att(image.digest, signing.att(image, key))
+            if form == "bundle":
+                content.bundle(image, json.dumps(signing.bundle(signing.dsse(image, key), key)).encode(), predicate_type=signing.SIGN)
+            repository = signing.NAME.rpartition(":")[0]
+            write_layout(layout, content, {signing.NAME: image, **{f"{repository}:{tag}": made for tag, made in content.tags.items()}})
+            bundles.append(folder / f"{number}.oci.tar.zst")
+            done = run("export", f"oci:{layout}:{signing.NAME}", "-o", bundles[-1], "--key", sealer)
+            assert done.exit == 0, done.err
+        return cls(image.digest, tuple(bundles), trust, form)
+
+    def race(self, racers: Racers, where: str) -> list[Ran]:
+        """Both imported to ``HOST/PREFIX`` at once; how both ended."""
+        words = (where, "--trust", self.trust, "--map", f"{signing.REPOSITORY}=app")
+        return racers.run(*(("import", bundle, *words) for bundle in self.bundles))
+
+
 def signatures(repository: Repository, image: Digest, *, form: str = "sig") -> int:
-    """How many are found by the name that cosign looks at."""
-    found = repository.document(f"{image.tag}.sig" if form == "sig" else image.tag)
+    """How many are found by the name that cosign looks at, or as what refers to the image."""
+    if form == "bundle" and (answer := repository.referrers(image)).api:
+        return len(answer.listed)
+    found = repository.document(image.tag if form == "bundle" else f"{image.tag}.{form}")
     match found.content if found else None:
         case Manifest(layers=layers):
             return len(layers)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.files import temporary
+from bundler.content.files import temporary, write_direct
 from bundler.content.together import tidy, together
 from bundler.errors import Code, ConflictError, TransportError
 
@@ -160,11 +160,11 @@ def test_many_that_replace_at_once_never_mix(tmp_path: Path):
 # --- ended at any step ---
 
 DRIVER = """
-import errno, json, os, signal, sys
+import errno, fcntl, json, os, signal, sys
 from pathlib import Path
 from bundler.content import files, together as module
 
-how, links, replace, root = sys.argv[1], sys.argv[2] == "links", sys.argv[3] == "replace", Path(sys.argv[4])
+how, has, replace, root = sys.argv[1], sys.argv[2], sys.argv[3] == "replace", Path(sys.argv[4])
 contents = json.loads(sys.argv[5])
 
 def end():
@@ -190,8 +190,12 @@ def run(folder, step):
     signal.signal(signal.SIGTERM, interrupted)
     def no_links(*_, **__):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-    if not links:
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    if has in ("no links", "neither"):
         os.link = no_links
+    if has in ("no locks", "neither"):
+        fcntl.flock = no_locks
     sys.addaudithook(hook)
     try:
         with module.together(*(folder / name for name in contents), replace=replace) as opened:
@@ -216,12 +220,12 @@ print(json.dumps(ended))
 STEPS = 70  # more than there are
 
 
-def ended_at_each_step(tmp_path: Path, how: str, links: str, replace: str) -> list[tuple[Path, int]]:
-    """A folder for each step at which a run ended so, and how it ended."""
+def ended_at_each_step(tmp_path: Path, how: str, has: str, replace: str) -> list[tuple[Path, int]]:
+    """A folder for each step at which a run ended so, and how it ended; of links and locks, its file system ``has`` these."""
     for step in range(1, STEPS):
         put(tmp_path / str(step), OLD if replace else {})
     contents = json.dumps({name: data.decode() for name, data in NEW.items()})
-    command = [sys.executable, "-c", DRIVER, how, links, replace, str(tmp_path), contents]
+    command = [sys.executable, "-c", DRIVER, how, has, replace, str(tmp_path), contents]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
@@ -239,16 +243,16 @@ def is_one(found: dict[str, bytes], before: dict[str, bytes]) -> bool:
 
 
 @pytest.mark.parametrize("replace", ["", "replace"])
-@pytest.mark.parametrize("links", ["links", "no links"])
+@pytest.mark.parametrize("has", ["both", "no links"])
 def test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another_and_the_next_run_puts_it_in_order(
-    tmp_path: Path, links: str, replace: str
+    tmp_path: Path, has: str, replace: str
 ):
     before, seen = (OLD if replace else {}), set()
-    for folder, code in ended_at_each_step(tmp_path, "kill", links, replace):
+    for folder, code in ended_at_each_step(tmp_path, "kill", has, replace):
         found = named(folder)
         assert code in (-signal.SIGKILL, 0)
         assert is_one(found, before), folder
-        if links == "links" and replace:
+        if has == "both" and replace:
             assert "out" in found
         tidy(folder)
         assert read(folder) in (before, NEW), (folder, found.keys())
@@ -260,11 +264,22 @@ def test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another_and
 
 
 @pytest.mark.parametrize("replace", ["", "replace"])
-@pytest.mark.parametrize("links", ["links", "no links"])
-@pytest.mark.parametrize("how", ["error", "interrupt", "signal", "signals"])
-def test_an_error_or_a_signal_at_any_step_leaves_all_as_before_or_all_new(tmp_path: Path, how: str, links: str, replace: str):
+@pytest.mark.parametrize("has", ["no locks", "neither"])
+def test_a_kill_where_there_are_no_locks_never_leaves_a_file_beside_what_is_about_another(tmp_path: Path, has: str, replace: str):
+    """Nothing tells there what was killed from what runs, so nothing is put in order; the same command goes on."""
     before = OLD if replace else {}
-    for folder, code in ended_at_each_step(tmp_path, how, links, replace):
+    for folder, _ in ended_at_each_step(tmp_path, "kill", has, replace):
+        assert is_one(named(folder), before), folder
+        write(folder, replace=True)
+        assert named(folder) == NEW, folder
+
+
+@pytest.mark.parametrize("replace", ["", "replace"])
+@pytest.mark.parametrize("has", ["both", "no links", "no locks", "neither"])
+@pytest.mark.parametrize("how", ["error", "interrupt", "signal", "signals"])
+def test_an_error_or_a_signal_at_any_step_leaves_all_as_before_or_all_new(tmp_path: Path, how: str, has: str, replace: str):
+    before = OLD if replace else {}
+    for folder, code in ended_at_each_step(tmp_path, how, has, replace):
         assert code in (0, 1, {"error": 7}.get(how, 130)), folder
         assert named(folder) in (before, NEW), folder
         if code != 130:  # else it was a signal, before or after the names were given
@@ -273,10 +288,34 @@ def test_an_error_or_a_signal_at_any_step_leaves_all_as_before_or_all_new(tmp_pa
         assert read(folder) in (before, NEW)
 
 
+LACKS = [
+    *[(fcntl, "flock", error) for error in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)],
+    *[(os, "link", error) for error in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)],
+    *[(fcntl, "fcntl", error) for error in (errno.EINVAL, errno.EOPNOTSUPP)],
+]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize(("module", "call", "error"), LACKS, ids=[f"{call} {errno.errorcode[error]}" for _, call, error in LACKS])
+def test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, call: str, error: int, *, replace: bool
+):
+    def lacks(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    put(tmp_path, OLD if replace else {})
+    monkeypatch.setattr(module, call, lacks)
+    with together(*(tmp_path / name for name in NAMES), replace=replace) as files:
+        write_direct(files[0], [NEW["out"]])
+        for file, name in zip(files[1:], NAMES[1:], strict=True):
+            file.write(NEW[name])
+    assert read(tmp_path) == NEW
+
+
 @pytest.mark.parametrize("replace", ["", "replace"])
 def test_a_disk_that_is_full_from_any_step_on_is_put_in_order_when_there_is_room(tmp_path: Path, replace: str):
     before = OLD if replace else {}
-    for folder, _ in ended_at_each_step(tmp_path, "full", "links", replace):
+    for folder, _ in ended_at_each_step(tmp_path, "full", "both", replace):
         assert is_one(named(folder), before), folder
         tidy(folder)
         assert read(folder) in (before, NEW), folder

@@ -1,6 +1,7 @@
 """Some images of a bundle, proved, as a layout: without a byte of the others."""
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -177,6 +178,40 @@ def test_a_disk_without_room_is_told_and_what_is_there_needs_none(crossing: Cros
     assert (crossing.folder / "out/index.json").read_bytes() == before
     assert not (crossing.folder / "out/blobs/sha256" / other.root.digest.encoded).exists()
     assert extract(crossing, bundle, one.reference).exit == 0
+
+
+def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    one, other, bundle = two(crossing)
+    assert extract(crossing, bundle, one.reference).exit == 0
+    hidden = [crossing.folder / "out" / below / ".oci-bundler-0123456789abcdef.tmp" for below in ("", "blobs/sha256")]
+    for path in hidden:
+        path.write_bytes(b"half")
+    genuine = os.statvfs
+
+    def told(path: Path) -> os.statvfs_result:
+        fields = list(genuine(path))
+        fields[4] = 0 if any(each.exists() for each in hidden) else fields[4]
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", told)
+    assert extract(crossing, bundle, other.reference).exit == 0
+    assert not any(path.exists() for path in hidden)
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_before_anything_is_written(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, error: int):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+
+    def no_locks(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    done = extract(crossing, bundle, image.reference)
+    assert (done.exit, done.code) == (7, "disk.io")
+    assert done.json["error"]["found"] == os.strerror(error)
+    assert "flock" in done.json["error"]["next"]
+    assert sorted(path.name for path in (crossing.folder / "out").iterdir()) == ["index.json", "oci-layout"]
 
 
 def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):

@@ -19,9 +19,9 @@ from bundler.stations.joining import merged
 from bundler.trust.evidence import Form
 from tests.support import signing
 from tests.support.layouts import Content, push, write_layout
-from tests.support.racers import ROUNDS, Racers, sign_race, signatures
+from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures
 from tests.support.signing import Key
-from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Watched, run, write_key, write_trust
+from tests.support.station import RELEASE, STRANGER, Crossing, Image, Watched, run, write_key
 
 
 @pytest.fixture
@@ -113,23 +113,14 @@ def test_two_that_sign_one_image_of_a_layout_at_once_both_stand_at_the_end(tmp_p
             assert len(found.blobs) == 3, f"round {number}"  # a config and two signatures
 
 
-def test_two_imports_at_once_that_bring_one_signature_each_leave_two(crossing: Crossing):
-    second = Key.of("p256", 7)
-    trust = write_trust(
-        crossing.folder / "both", rules=[signing.rule(RELEASE, second, scope="**", threshold=1)], seals=[signing.seal(EXPORTER)]
-    )
-    image = crossing.push(crossing.content.image(), evidence=False)
-    bundles = []
-    for number, key in enumerate((RELEASE, second)):
-        _, made = theirs(crossing, image, key, at=crossing.here, path=image.path)
-        crossing.here.repository(image.path).put_document(made, tag=f"{image.root.digest.tag}.sig")
-        bundles.append(crossing.export(image, to=f"{number}.oci.tar.zst"))
-    with Racers() as racers:
-        for number in range(5):
-            prefix = f"{crossing.there.host}/round{number}"
-            ended = racers.run(*(("import", bundle, prefix, "--trust", trust) for bundle in bundles))
+@pytest.mark.parametrize(("form", "api"), [("sig", True), ("att", True), ("bundle", True), ("bundle", False)])
+def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(form: str, api: bool, tmp_path: Path):
+    twins = Twins.made(tmp_path, form)
+    with Watched(tmp_path / "registry", referrers_api=api) as registry, Racers() as racers:
+        for number in range(ROUNDS):
+            ended = twins.race(racers, f"{registry.host}/round{number}")
             assert [one.exit for one in ended] == [0, 0], ended
-            assert signatures(crossing.arrived(image, prefix=f"round{number}"), image.root.digest) == 2
+            assert signatures(registry.repository(f"round{number}/app"), twins.image, form=form) == 2, f"round {number}"
 
 
 # --- where a registry compares ---
