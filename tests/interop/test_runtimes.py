@@ -18,7 +18,7 @@ import pytest
 
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document
+from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from tests.interop.runtimes import RUNTIMES, Taken
 from tests.support import signing
 from tests.support.disguises import BORROWED, Disguise, disguises, image_config, ordinary
@@ -291,6 +291,52 @@ def entered(smuggling: Smuggling) -> Iterator[str]:
             yield f"{smuggling.crossing.there.host}/{path.parents[2].relative_to(folder)}@{digest}"
 
 
+# --- lists of what refers to an image, where there is no API for them ---
+
+
+@dataclass
+class Listing:
+    """A list that ``import`` wrote. An image that is signed itself refers to the one that was imported, and others' does behind the gap."""
+
+    crossing: Crossing
+    plain: str
+    """The reference of what lay there before: that image of others in a list as clients write it."""
+    written: str
+    images: list[str]
+    """The references of what is listed and runs by itself."""
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listing]:
+    with Crossing(tmp_path_factory.mktemp("lists"), referrers_there=False) as crossing:
+        root = crossing.sign(crossing.content.image())
+        ours = crossing.sign(_referring(crossing.content, root, "ours"))
+        image = crossing.push(root)
+        theirs, there = Content(), crossing.arrived(image)
+        other = push(there, theirs, _referring(theirs, root, "theirs"))
+        plain = push(there, theirs, theirs.fallback(root.digest, other), tag=root.digest.tag)
+        assert crossing.import_(crossing.export(image)).exit == 0
+        written = there.document(root.digest.tag)
+        assert written is not None
+        assert [child.digest for child in written.children] == [other.digest, ours.digest]
+        names = [f"{there.name}@{document.digest}" for document in (plain, written, other, ours)]
+        yield Listing(crossing, names[0], names[1], names[2:])
+
+
+def _referring(content: Content, subject: Document, words: str) -> Document:
+    image = ordinary(content)
+    assert isinstance(image.content, Manifest)
+    return content.manifest(image.content.config, image.content.layers, subject=subject, annotations={"words": words})
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_no_runtime_takes_an_image_from_the_list_that_it_stands_in(listing: Listing, name: str, short: Path):
+    with RUNTIMES[name](short) as runtime:
+        assert [runtime.take(image) for image in listing.images] == [Taken.RAN, Taken.RAN]
+        assert runtime.take(listing.plain) is (Taken.REFUSED if name == "docker" else Taken.RAN)
+        assert runtime.take(listing.written) is Taken.REFUSED
+
+
 # --- what must still enter ---
 
 
@@ -349,8 +395,7 @@ def test_what_people_attach_enters_as_it_was(papers: Attached, words: str):
 def test_no_runtime_takes_what_people_attach(papers: Attached, name: str, short: Path):
     with RUNTIMES[name](short) as runtime:
         for words, (image, document, _) in papers.papers.items():
-            arrived = f"{papers.crossing.there.host}/{papers.crossing.arrived(image).name}@{document.digest}"
-            assert runtime.take(arrived) is Taken.REFUSED, words
+            assert runtime.take(f"{papers.crossing.arrived(image).name}@{document.digest}") is Taken.REFUSED, words
 
 
 @pytest.mark.parametrize("twin", TWINS)
