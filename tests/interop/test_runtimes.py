@@ -19,6 +19,7 @@ import pytest
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from tests.interop import peers as real
 from tests.interop.runtimes import RUNTIMES, Taken
 from tests.support import signing
 from tests.support.disguises import BORROWED, Disguise, disguises, image_config, ordinary
@@ -426,3 +427,47 @@ def test_what_buildkit_attests_enters_with_the_index(node: str, tmp_path: Path):
             arrived = crossing.arrived(image).document(document.digest)
             assert arrived is not None
             assert arrived.raw == document.raw
+
+
+@dataclass
+class Entered:
+    """A manifest as a tool made it, and what is behind the gap."""
+
+    made: Document
+    there: Document | None
+    reference: str
+
+
+@pytest.fixture(scope="module")
+def by_cosign(peers: real.Peers, keys: real.Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Entered]]:
+    """What cosign itself wrote in Docker's media types, by the ending of its tag."""
+    with Crossing(tmp_path_factory.mktemp("cosign")) as crossing:
+        root = crossing.content.image(docker=True)
+        crossing.attach(root)
+        image = crossing.push(root)
+        predicate = crossing.folder / "spdx.json"
+        predicate.write_text('{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT"}')
+        here, there = crossing.here.repository(image.path), crossing.arrived(image)
+        for words in (["sign"], ["attest", "--predicate", predicate, "--type", "spdxjson"]):
+            flags = (*real.OFFLINE, real.OLD, "--key", keys.private, f"{here.name}@{root.digest}")
+            peers.cosign(*words, *flags, env={"COSIGN_DOCKER_MEDIA_TYPES": "1"})
+        assert crossing.import_(crossing.export(image)).exit == 0
+        made = {form: here.document(f"{root.digest.tag}.{form}") for form in ("sig", "att")}
+        yield {
+            form: Entered(document, there.document(f"{root.digest.tag}.{form}"), f"{there.name}@{document.digest}")
+            for form, document in made.items()
+            if document is not None
+        }
+
+
+def test_what_cosign_writes_in_dockers_media_types_enters_as_it_was(by_cosign: dict[str, Entered]):
+    assert {form: each.made.descriptor.media_type for form, each in by_cosign.items()} == dict.fromkeys(
+        ("sig", "att"), mediatype.DOCKER_MANIFEST
+    )
+    assert [each.there for each in by_cosign.values()] == [each.made for each in by_cosign.values()]
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_no_runtime_takes_what_cosign_writes_in_dockers_media_types(by_cosign: dict[str, Entered], name: str, short: Path):
+    with RUNTIMES[name](short) as runtime:
+        assert {form: runtime.take(each.reference) for form, each in by_cosign.items()} == dict.fromkeys(("sig", "att"), Taken.REFUSED)
