@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 
 from bundler.bundle.seal import LeftOut, Lookup
 from bundler.content.stream import gathered, verified
@@ -58,31 +59,32 @@ class Carried:
         def read(layer: Descriptor) -> bytes | None:
             return None if layer.digest in self.absent else gathered(layer, chunks(layer))
 
-        stated = attestations(self.documents, self.root, read)
-        return Image(reference=self.reference, root=self.root, documents=dict(self.documents), attestations=stated)
+        @cache
+        def named(config: Descriptor) -> frozenset[str] | None:
+            return named_layers(gathered(config, chunks(config)))
+
+        return Image(
+            reference=self.reference,
+            root=self.root,
+            documents=dict(self.documents),
+            attestations=attestations(self.documents, self.root, read),
+            borrowing=frozenset(document.digest for _, _, document in self._found() if borrows(document, named)),
+        )
 
     def evidences(self, chunks: Chunks) -> Iterator[Evidence]:
         """Every piece of evidence. Payloads are read one at a time and once each, in however many places they lie."""
-        places: dict[Digest, list[tuple[Digest, Form, Document, Descriptor, int, bool]]] = {}
-        configs: dict[Digest, frozenset[str] | None] = {}
-
-        def named(config: Descriptor) -> frozenset[str] | None:
-            if config.digest not in configs:
-                configs[config.digest] = named_layers(gathered(config, chunks(config)))
-            return configs[config.digest]
-
+        places: dict[Digest, list[tuple[Digest, Form, Document, Descriptor, int]]] = {}
         for subject, form, document in self._found():
             layers = document.content.layers if isinstance(document.content, Manifest) else ()
-            other = borrows(document, named)
             if not layers:
-                yield Evidence(subject, form, document, None, None, is_proven=False, borrows=other)
+                yield Evidence(subject, form, document, None, None, is_proven=False)
             for number, layer in enumerate(layers, start=1):
                 place = number if len(layers) > 1 else 0
-                places.setdefault(layer.digest, []).append((subject, form, document, layer, place, other))
+                places.setdefault(layer.digest, []).append((subject, form, document, layer, place))
         for where in places.values():
             payload, proven = self._read(where[0][3], chunks)
-            for subject, form, document, layer, place, other in where:
-                yield Evidence(subject, form, document, layer, payload, is_proven=proven, borrows=other, place=place)
+            for subject, form, document, layer, place in where:
+                yield Evidence(subject, form, document, layer, payload, is_proven=proven, place=place)
 
     def _found(self) -> Iterator[tuple[Digest, Form, Document]]:
         """What was found for which manifest, and by which way first."""

@@ -20,7 +20,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document, Index, Manifest
 from bundler.trust.evidence import Form
-from bundler.trust.proven import borrows, kind_of, named_layers
+from bundler.trust.proven import NO_PLATFORM, borrows, kind_of, named_layers
 
 RACES = 32  # how often a name is written because another writer comes between: of so many writers at once, the last one wins then
 ROUNDS = 5  # how often all names are read again at the end, as long as one of them has to be written again
@@ -107,7 +107,8 @@ class Joins:
         """See to it that ``documents`` are found by asking for what refers to ``subject``; gives what is to be said about it.
 
         Where the repository lists them itself no list is written (some answer ``OCI-Subject`` and have no API, or the
-        reverse, so it is asked). Else the fallback index is extended (distribution-spec, "Unavailable Referrers API").
+        reverse, so it is asked). Else the fallback index is extended (distribution-spec, "Unavailable Referrers API"), if
+        all that it lists refers to ``subject``.
 
         Raises TransportError, FormatError (``limit.document`` where the list is more than an index may hold).
         """
@@ -117,7 +118,8 @@ class Joins:
         if listed.holds and listed.put is None:
             self._wrote(_Written(subject.tag, sink, documents[0], lambda: _listed(sink, subject, documents)))
             return ()
-        return self._kept(subject.tag, sink, lambda: _extend(sink, subject, documents)).remarks
+        known = {document.digest for document in documents}
+        return self._kept(subject.tag, sink, lambda: _extend(sink, subject, documents, known)).remarks
 
     def settle(self, *, jobs: int = 1) -> None:
         """See that each name that was written holds what it was written for, and join it again where another writer lost that.
@@ -231,19 +233,37 @@ def _listed(sink: Sink, subject: Digest, documents: Sequence[Document]) -> _Outc
     return _Outcome(subject, put=missing[0] if missing else None, holds=answer.api)
 
 
-def _extend(sink: Sink, subject: Digest, documents: Sequence[Document]) -> _Outcome:
+def _extend(sink: Sink, subject: Digest, documents: Sequence[Document], known: set[Digest]) -> _Outcome:
+    """``known`` are entries that are gone or refer to the subject; it grows, so that no try asks again for what another did."""
     there = sink.document(subject.tag)
-    if there is not None and not isinstance(there.content, Index):
-        said = f"{subject.tag} holds an image, {there.digest}, where the list of referrers belongs; it was left as it is"
+    new = {child.digest for child in there.children} - known if there else set()
+    if there is not None and not (_could_be_list(there) and all(_refers(sink, digest, subject) for digest in new)):
+        what = "an index of something else" if isinstance(there.content, Index) else "an image"
+        said = f"{subject.tag} holds {what}, {there.digest}, where the list of referrers belongs; it was left as it is"
         return _Outcome(there.digest, (said,), holds=False)
-    if there is not None and any(child.platform is not None for child in there.children):
-        said = f"{subject.tag} holds an index of platforms, {there.digest}, where the list of referrers belongs; it was left as it is"
-        return _Outcome(there.digest, (said,), holds=False)
+    if there is not None and new:  # to ask took longer than PAUSE counts on, so the name is read again
+        known |= new
+        if (now := sink.document(subject.tag)) is None or now.digest != there.digest:
+            raise ConflictError(f"{subject.tag} was written meanwhile", code=Code.NAME_CONFLICT, wanted=there.digest)
     listed = {child.digest for child in there.children} if there else set()
     missing = [document for document in documents if document.digest not in listed]
     if there is not None and not missing:
         return _Outcome(there.digest)
     return _extended(sink, subject, there, missing)
+
+
+def _could_be_list(there: Document) -> bool:
+    """Whether it is an index that gives no platform to what it lists."""
+    return isinstance(there.content, Index) and all(child.platform in (None, NO_PLATFORM) for child in there.children)
+
+
+def _refers(sink: Sink, digest: Digest, subject: Digest) -> bool:
+    """Whether an entry refers to the subject, or is gone."""
+    try:
+        document = sink.document(digest)
+    except FormatError:
+        return False
+    return document is None or (document.subject is not None and document.subject.digest == subject)
 
 
 def _unless_overtaken(join: Callable[[], T], sleep: Callable[[float], None]) -> T:
@@ -284,10 +304,16 @@ def _extended(sink: Sink, subject: Digest, there: Document | None, missing: Sequ
 
 
 def _list(there: Document | None, missing: Sequence[Document], *, gone: Set[Digest] = frozenset()) -> Document:
+    """What was there without what is gone, and what was missing.
+
+    An entry may be an image that is signed itself. containerd and podman run the first image of an index that names no
+    platform, and nobody signed the list. So each entry gets the platform that nothing is, as BuildKit's attestations have it.
+    """
     value: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}
     value |= _members(there) if there else {}
-    kept = [child for child in value["manifests"] if Digest.parse(child["digest"]) not in gone]
-    raw = strictjson.dumps(value | {"manifests": kept + [document.as_referrer.to_json() for document in missing]})
+    entries = [child for child in value["manifests"] if Digest.parse(child["digest"]) not in gone]
+    entries += [document.as_referrer.to_json() for document in missing]
+    raw = strictjson.dumps(value | {"manifests": [entry | {"platform": NO_PLATFORM.to_json()} for entry in entries]})
     return Document.parse(raw, media_type=there.descriptor.media_type if there else mediatype.OCI_INDEX)
 
 

@@ -31,6 +31,8 @@ class Image:
     """The root, all carried manifests and indexes below it, every evidence manifest and what is below those."""
     attestations: frozenset[Digest] = frozenset()
     """Those of its own manifests that are proven to be BuildKit's attestations of a sibling (:func:`proven.attestations`)."""
+    borrowing: frozenset[Digest] = frozenset()
+    """Those found as evidence whose config names layers of others (:func:`proven.borrows`): each is code, whatever its layers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +53,3 @@ class Evidence:
     """Whether the layer's bytes are proven to be evidence (:func:`proven.is_proven`); whatever is not is treated as code."""
     place: int = 0
     """Which layer of its manifest it is, from 1; 0 where there are not several."""
-    borrows: bool = False
-    """Whether the manifest's config names layers that are not its own (:func:`proven.borrows`): then it is code as well."""

@@ -55,8 +55,6 @@ class _Heard:
     """Which manifest has which evidence."""
     proven: frozenset[Digest]
     """Layers of evidence that are proven to be evidence."""
-    borrowing: frozenset[Digest]
-    """Manifests of evidence whose config names layers of others."""
     crowded: tuple[Digest, ...]
     """Manifests about which more was found than is looked at."""
     costly: str | None
@@ -68,14 +66,12 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
     carriers: dict[Digest, Document] = {}
     about: set[tuple[Digest, Digest]] = set()
     proven: set[Digest] = set()
-    borrowing: set[Digest] = set()
     counted: Counter[Digest] = Counter()
     spent = _Spent()
     for piece in evidence:
         counted[piece.subject] += 1
         carriers[piece.document.digest] = piece.document
         proven |= {piece.layer.digest} if piece.layer and piece.is_proven else set()
-        borrowing |= {piece.document.digest} if piece.borrows else set()
         about |= {(piece.subject, piece.document.digest)} if is_about(piece.document, piece.subject, piece.form) else set()
         if counted[piece.subject] <= MAX_PIECES:
             spent.on(effort(rule, image, piece))
@@ -88,7 +84,6 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
         carriers=carriers,
         about=frozenset(about),
         proven=frozenset(proven),
-        borrowing=frozenset(borrowing),
         crowded=tuple(sorted(crowded)),
         costly=spent.too_much,
     )
@@ -161,8 +156,9 @@ class _Case:
 
     def _code(self) -> frozenset[Digest]:
         """What was found as evidence and is not proven to be any."""
-        unproven = {digest for digest, document in self.heard.carriers.items() if not is_evidence(document, self.heard.proven)}
-        return self.heard.borrowing | unproven
+        carriers = self.heard.carriers
+        unproven = {digest for digest, document in carriers.items() if not is_evidence(document, self.heard.proven)}
+        return (self.image.borrowing & carriers.keys()) | unproven
 
     def _nodes(self, root: Digest, which: Node) -> tuple[Digest, ...]:
         """The manifests that must be signed for ``root``; never none."""

@@ -55,6 +55,7 @@ _EROFS_AT, _EROFS = 1024, b"\xe2\xe1\xf5\xe0"
 _CONTROLS = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\t\n\r")
 _COSE_SIGN1 = b"\xd2\x84"  # tag 18, an array of four (RFC 9052, section 4.2)
 _DIGEST = len("sha256:") + 64  # the shortest that a runtime knows a layer by
+NO_PLATFORM = Platform("unknown", "unknown")  # buildkit, attestation-storage.md: no runtime takes what an index lists so
 _CHECKSUM = slice(148, 156)
 _OCTAL, _BASE64 = re.compile(rb"[0-7]+"), re.compile(rb"[A-Za-z0-9+/]+")
 _DIGITS64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -184,7 +185,7 @@ def _carried(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Doc
 def _attested(child: Descriptor, siblings: Mapping[str, Descriptor]) -> Digest | None:
     """Which sibling it says that it is an attestation of; None where its index lists it as anything else."""
     named = siblings.get(child.annotations.get(REFERENCE_DIGEST, ""))
-    if child.annotations.get(REFERENCE_TYPE) != "attestation-manifest" or child.platform != Platform("unknown", "unknown"):
+    if child.annotations.get(REFERENCE_TYPE) != "attestation-manifest" or child.platform != NO_PLATFORM:
         return None
     return named.digest if named is not None and REFERENCE_TYPE not in named.annotations else None
 

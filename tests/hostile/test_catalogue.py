@@ -52,6 +52,7 @@ NUMBERS = {
     "IDX": range(1, 97),
     "MAN": range(1, 43),
     "SIG": range(1, 27),
+    "EVD": range(1, 19),
     "BND": range(1, 41),
 }
 

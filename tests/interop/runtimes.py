@@ -62,6 +62,8 @@ class _Command:
 
 def _made(ran: subprocess.CompletedProcess[str]) -> Taken:
     """The file was there if the program spoke, or if the system found it to be no program."""
+    if "invalid reference" in ran.stderr:  # a test that asks wrongly would find everything refused
+        raise PeerError(f"{' '.join(ran.args)}\n{ran.stderr}")
     if MARK in ran.stdout:
         return Taken.RAN
     if ran.returncode and "exec format error" in ran.stderr:

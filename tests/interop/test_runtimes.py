@@ -18,7 +18,8 @@ import pytest
 
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document
+from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from tests.interop import peers as real
 from tests.interop.runtimes import RUNTIMES, Taken
 from tests.support import signing
 from tests.support.disguises import BORROWED, Disguise, disguises, image_config, ordinary
@@ -291,6 +292,52 @@ def entered(smuggling: Smuggling) -> Iterator[str]:
             yield f"{smuggling.crossing.there.host}/{path.parents[2].relative_to(folder)}@{digest}"
 
 
+# --- lists of what refers to an image, where there is no API for them ---
+
+
+@dataclass
+class Listing:
+    """A list that ``import`` wrote. An image that is signed itself refers to the one that was imported, and others' does behind the gap."""
+
+    crossing: Crossing
+    plain: str
+    """The reference of what lay there before: that image of others in a list as clients write it."""
+    written: str
+    images: list[str]
+    """The references of what is listed and runs by itself."""
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listing]:
+    with Crossing(tmp_path_factory.mktemp("lists"), referrers_there=False) as crossing:
+        root = crossing.sign(crossing.content.image())
+        ours = crossing.sign(_referring(crossing.content, root, "ours"))
+        image = crossing.push(root)
+        theirs, there = Content(), crossing.arrived(image)
+        other = push(there, theirs, _referring(theirs, root, "theirs"))
+        plain = push(there, theirs, theirs.fallback(root.digest, other), tag=root.digest.tag)
+        assert crossing.import_(crossing.export(image)).exit == 0
+        written = there.document(root.digest.tag)
+        assert written is not None
+        assert [child.digest for child in written.children] == [other.digest, ours.digest]
+        names = [f"{there.name}@{document.digest}" for document in (plain, written, other, ours)]
+        yield Listing(crossing, names[0], names[1], names[2:])
+
+
+def _referring(content: Content, subject: Document, words: str) -> Document:
+    image = ordinary(content)
+    assert isinstance(image.content, Manifest)
+    return content.manifest(image.content.config, image.content.layers, subject=subject, annotations={"words": words})
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_no_runtime_takes_an_image_from_the_list_that_it_stands_in(listing: Listing, name: str, short: Path):
+    with RUNTIMES[name](short) as runtime:
+        assert [runtime.take(image) for image in listing.images] == [Taken.RAN, Taken.RAN]
+        assert runtime.take(listing.plain) is (Taken.REFUSED if name == "docker" else Taken.RAN)
+        assert runtime.take(listing.written) is Taken.REFUSED
+
+
 # --- what must still enter ---
 
 
@@ -349,8 +396,7 @@ def test_what_people_attach_enters_as_it_was(papers: Attached, words: str):
 def test_no_runtime_takes_what_people_attach(papers: Attached, name: str, short: Path):
     with RUNTIMES[name](short) as runtime:
         for words, (image, document, _) in papers.papers.items():
-            arrived = f"{papers.crossing.there.host}/{papers.crossing.arrived(image).name}@{document.digest}"
-            assert runtime.take(arrived) is Taken.REFUSED, words
+            assert runtime.take(f"{papers.crossing.arrived(image).name}@{document.digest}") is Taken.REFUSED, words
 
 
 @pytest.mark.parametrize("twin", TWINS)
@@ -381,3 +427,47 @@ def test_what_buildkit_attests_enters_with_the_index(node: str, tmp_path: Path):
             arrived = crossing.arrived(image).document(document.digest)
             assert arrived is not None
             assert arrived.raw == document.raw
+
+
+@dataclass
+class Entered:
+    """A manifest as a tool made it, and what is behind the gap."""
+
+    made: Document
+    there: Document | None
+    reference: str
+
+
+@pytest.fixture(scope="module")
+def by_cosign(peers: real.Peers, keys: real.Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Entered]]:
+    """What cosign itself wrote in Docker's media types, by the ending of its tag."""
+    with Crossing(tmp_path_factory.mktemp("cosign")) as crossing:
+        root = crossing.content.image(docker=True)
+        crossing.attach(root)
+        image = crossing.push(root)
+        predicate = crossing.folder / "spdx.json"
+        predicate.write_text('{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT"}')
+        here, there = crossing.here.repository(image.path), crossing.arrived(image)
+        for words in (["sign"], ["attest", "--predicate", predicate, "--type", "spdxjson"]):
+            flags = (*real.OFFLINE, real.OLD, "--key", keys.private, f"{here.name}@{root.digest}")
+            peers.cosign(*words, *flags, env={"COSIGN_DOCKER_MEDIA_TYPES": "1"})
+        assert crossing.import_(crossing.export(image)).exit == 0
+        made = {form: here.document(f"{root.digest.tag}.{form}") for form in ("sig", "att")}
+        yield {
+            form: Entered(document, there.document(f"{root.digest.tag}.{form}"), f"{there.name}@{document.digest}")
+            for form, document in made.items()
+            if document is not None
+        }
+
+
+def test_what_cosign_writes_in_dockers_media_types_enters_as_it_was(by_cosign: dict[str, Entered]):
+    assert {form: each.made.descriptor.media_type for form, each in by_cosign.items()} == dict.fromkeys(
+        ("sig", "att"), mediatype.DOCKER_MANIFEST
+    )
+    assert [each.there for each in by_cosign.values()] == [each.made for each in by_cosign.values()]
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_no_runtime_takes_what_cosign_writes_in_dockers_media_types(by_cosign: dict[str, Entered], name: str, short: Path):
+    with RUNTIMES[name](short) as runtime:
+        assert {form: runtime.take(each.reference) for form, each in by_cosign.items()} == dict.fromkeys(("sig", "att"), Taken.REFUSED)

@@ -276,16 +276,18 @@ class Scene:
     def _piece(self, subject: Digest, form: Form, document: Document, layer: Descriptor | None, place: int) -> Evidence:
         data = self.content.blobs.get(layer.digest) if layer else None
         kept = data if data is not None and len(data) <= MAX_EVIDENCE else None
-        proven, borrowed = (
-            data is not None and is_proven((data,)),
-            borrows(document, lambda config: named_layers(self.content.blobs[config.digest])),
-        )
-        return Evidence(subject, form, document, layer, kept, is_proven=proven, borrows=borrowed, place=place)
+        return Evidence(subject, form, document, layer, kept, is_proven=data is not None and is_proven((data,)), place=place)
 
     @property
     def image(self) -> Image:
-        stated = attestations(self.content.documents, self.root.digest, lambda layer: self.content.blobs.get(layer.digest))
-        return Image(Reference.parse(self.name).carried, self.root.digest, dict(self.content.documents), stated)
+        documents, blobs = self.content.documents, self.content.blobs
+        return Image(
+            Reference.parse(self.name).carried,
+            self.root.digest,
+            dict(documents),
+            attestations(documents, self.root.digest, lambda layer: blobs.get(layer.digest)),
+            frozenset(d for d, document in documents.items() if borrows(document, lambda config: named_layers(blobs[config.digest]))),
+        )
 
     def judge(self, policy: Policy, evidence: Iterable[Evidence] | None = None) -> Verdict:
         return judge(policy, self.image, self.evidence if evidence is None else evidence, at=AT)

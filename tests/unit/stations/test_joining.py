@@ -1,17 +1,23 @@
 """Which two manifests may become one: only what is proven on both sides to be of one form, and proven again as a whole."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bundler.content.store import Over, Referrers
+from bundler.errors import Code, FormatError
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor
+from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
-from bundler.stations.joining import MAX_JOINED, merged
+from bundler.stations.joining import MAX_JOINED, Joins, merged
 from bundler.trust.evidence import Form
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, tar_of
-from tests.support.station import Crossing
+from tests.support.station import STRANGER, Crossing, Image
 
 TAR = tar_of({"evil": b"x"})
 
@@ -104,16 +110,127 @@ def test_an_sbom_is_joined_with_nothing(content: Content):
     assert joined(content, listed(content, (b"{}", "text/spdx+json")), listed(content, (b"[]", "text/spdx+json")), Form.SBOM) is None
 
 
-def test_an_index_of_platforms_is_not_extended_as_a_list_of_referrers(tmp_path):
-    """Whoever pulls it by its tag gets one of its platforms."""
-    with Crossing(tmp_path, referrers_there=False) as crossing:
-        root = crossing.sign(crossing.content.image())
-        ours = crossing.attach(root)
-        image = crossing.push(root)
-        theirs = Content()
-        there = push(crossing.arrived(image), theirs, theirs.index("theirs"), tag=root.digest.tag)
-        ran = crossing.import_(crossing.export(image))
-        assert ran.exit == 0, ran.err
-        assert f"{root.digest.tag} holds an index of platforms, {there.digest}" in ran.out
-        assert crossing.arrived(image).document(root.digest.tag) == there
-        assert crossing.arrived(image).document(ours.digest) == ours
+@pytest.fixture
+def flat(tmp_path: Path) -> Iterator[Crossing]:
+    """Its destination has no API for referrers."""
+    with Crossing(tmp_path, referrers_there=False) as running:
+        yield running
+
+
+def attached(flat: Crossing) -> tuple[Image, Document]:
+    """An image, and a signature that refers to it."""
+    root = flat.sign(flat.content.image())
+    ours = flat.attach(root)
+    return flat.push(root), ours
+
+
+def platforms(theirs: Content, _: Document) -> Document:
+    return theirs.index("theirs")
+
+
+def platforms_that_refer_to_it(theirs: Content, root: Document) -> Document:
+    child = theirs.artifact(b"1", subject=root).descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}
+    return theirs.document({"mediaType": mediatype.OCI_INDEX, "manifests": [child]})
+
+
+def an_image(theirs: Content, _: Document) -> Document:
+    return theirs.index(children=[theirs.image("theirs")])
+
+
+def about_another(theirs: Content, root: Document) -> Document:
+    return theirs.index(children=[theirs.artifact(b"1", subject=root), theirs.artifact(b"2", subject=theirs.image("other"))])
+
+
+@pytest.mark.parametrize("theirs", [platforms, platforms_that_refer_to_it, an_image, about_another])
+def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat: Crossing, theirs):
+    """Whoever pulls it by its tag gets something of it."""
+    image, ours = attached(flat)
+    content = Content()
+    there = theirs(content, image.root)
+    repository = flat.arrived(image)
+    for document in list(content.documents.values()):
+        push(repository, content, document, tag=image.root.digest.tag if document == there else None)
+    ran = flat.import_(flat.export(image))
+    assert ran.exit == 0, ran.err
+    assert f"{image.root.digest.tag} holds an index of something else, {there.digest}" in ran.out
+    assert repository.document(image.root.digest.tag) == there
+    assert repository.document(ours.digest) == ours
+
+
+def test_each_entry_of_a_list_that_is_written_has_the_platform_that_nothing_is(flat: Crossing):
+    """Runtimes take the first image of an index that names no platforms."""
+    image, ours = attached(flat)
+    content = Content()
+    other = content.artifact(b"theirs", subject=image.root, annotations={"by": "them"})
+    repository = flat.arrived(image)
+    push(repository, content, other)
+    [before] = push(repository, content, content.fallback(image.root.digest, other), tag=image.root.digest.tag).children
+    assert flat.import_(flat.export(image)).exit == 0
+    after = repository.document(image.root.digest.tag)
+    assert after is not None
+    assert after.children == tuple(replace(entry, platform=Platform("unknown", "unknown")) for entry in (before, ours.as_referrer))
+
+
+def test_what_a_list_that_we_wrote_holds_is_added_to(flat: Crossing):
+    image, ours = attached(flat)
+    assert flat.import_(flat.export(image, to="1.oci.tar.zst")).exit == 0
+    later = flat.attach(image.root, STRANGER)
+    flat.push(image.root)
+    assert flat.import_(flat.export(image, to="2.oci.tar.zst")).exit == 0
+    listed = flat.arrived(image).document(image.root.digest.tag)
+    assert listed is not None
+    assert {child.digest for child in listed.children} == {ours.digest, later.digest}
+
+
+def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it():
+    """The name is read again when they have been, and then written over what it was last."""
+    content = Content()
+    root = content.image()
+    there, came, ours = (content.artifact(bytes([number]), subject=root) for number in b"tco")
+    sink = Busy(content, root.digest, [content.fallback(root.digest, there), content.fallback(root.digest, there, came)])
+    joins = Joins(sleep=lambda _: None)
+    assert joins.list_referrers(sink, root.digest, [ours]) == ()
+    assert sink.put is not None
+    assert [child.digest for child in sink.put.children] == [there.digest, came.digest, ours.digest]
+    assert sink.asked == [there.digest, came.digest]
+
+
+def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is():
+    content = Content()
+    root = content.image()
+    ours = content.artifact(b"ours", subject=root)
+    odd = content.blob(b"{}", "application/vnd.oci.artifact.manifest.v1+json")
+    there = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [odd.to_json()]})
+    sink = Busy(content, root.digest, [there])
+    [said] = Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours])
+    assert said.endswith(f"holds an index of something else, {there.digest}, where the list of referrers belongs; it was left as it is")
+    assert sink.put is None
+
+
+class Busy:
+    """A repository without an API, in which another writer writes while the first entry of the list is asked for."""
+
+    put: Document | None = None
+
+    def __init__(self, content: Content, subject: Digest, lists: list[Document]) -> None:
+        self._content, self._subject, self._lists = content, subject, lists
+        self.title = "busy"
+        self.asked: list[Digest] = []
+
+    def referrers(self, _: Digest) -> Referrers:
+        return Referrers(api=False)
+
+    def document(self, name: str | Digest) -> Document | None:
+        if name == self._subject.tag:
+            return self._lists[0]
+        self._lists = self._lists[-1:]
+        assert isinstance(name, Digest)
+        self.asked.append(name)
+        if name not in self._content.documents:
+            raise FormatError("of an unknown media type", code=Code.FORMAT_MEDIA_TYPE)
+        return self._content.documents[name]
+
+    def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
+        assert (tag, over) == (self._subject.tag, Over(self._lists[0].digest))
+        self.put = document
+        return False

@@ -126,6 +126,7 @@ def test_each_payload_of_an_image_is_read_once():
         (scene.root.digest,),
         tuple(lookups_in(scene.content, "registry.example/app")),
     )
+    assert carried.image(chunks).borrowing == frozenset()
     pieces = list(carried.evidences(chunks))
     configs = {piece.document.blobs[0].digest for piece in pieces if piece.document.blobs[0].size > 70}
     assert sorted(asked) == sorted({piece.layer.digest for piece in pieces if piece.layer} | configs)
