@@ -156,7 +156,6 @@ class Archive:
         compressed, content = next(found.sizes(0, 1))
         if content > FRAME or compressed > longest(content):
             raise FormatError(f"{what} begins with a frame that is too long", found=f"{compressed} bytes for {content}")
-        check_ratio(compressed, content)
         first = next(decompress(self.read(0, compressed), content, what=SEAL), b"")
         self.seal_size, self.mtime = tar.read_header(first[: tar.BLOCK], SEAL)
         if self.seal_size > MAX_ENVELOPE:

@@ -1,7 +1,7 @@
 """Reading foreign bytes once where they lie in many places: an attestation may be a layer a thousand times over."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import TypeVar
 
 from bundler.errors import BundlerError
@@ -19,6 +19,7 @@ def once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
         except BundlerError as error:
             return None, error.with_traceback(None)
 
+    @wraps(read)
     def again(raw: bytes) -> T:
         value, error = ended(raw)
         if error is not None:

@@ -755,3 +755,25 @@ def test_a_seal_of_huge_sizes_costs_nothing(small: Bundle, path: Path):  # BND-0
 
 def test_signatures_are_the_same_each_time(small: Bundle):
     assert sign(small.seal.statement()) == sign(small.seal.statement())
+
+
+def test_a_beginning_as_long_as_its_limit_is_read_once(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+    small.write(path)
+    with opened(path) as archive:
+        os.truncate(path, MAX_KEPT)
+        asked = read_of(monkeypatch)
+        archive.keep(MAX_KEPT)
+        archive.keep(MAX_KEPT)
+        assert (archive.read(MAX_KEPT - 1, 1), sum(asked)) == (b"\0", MAX_KEPT)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(16 << 10, True), ((16 << 10) + 1, False)])
+def test_many_small_documents_are_kept_and_few_large_ones(path: Path, size: int, kept: bool):
+    content = layouts.Content()
+    short = [len(content.image(f"image {number}", annotations={"x": ""}).raw) for number in range(5)]
+    images = [content.image(f"image {number}", annotations={"x": "x" * (size - length)}) for number, length in enumerate(short)]
+    assert {len(image.raw) for image in images} == {size}
+    Bundle.of(content, {f"registry.example/app:v{number}": image for number, image in enumerate(images)}).write(path)
+    with content_of(path) as read:
+        first, *_ = [read.document(image.digest) for image in images]
+        assert (read.document(images[0].digest) is first) is kept

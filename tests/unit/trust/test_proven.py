@@ -322,3 +322,33 @@ def test_a_config_names_at_most_as_many_layers_as_a_manifest_has():
 
     assert named_layers(config(MAX_LAYERS)) == {OWN}
     assert named_layers(config(MAX_LAYERS + 1)) is None
+
+
+@pytest.mark.parametrize(
+    "ids",
+    ["7", "true", '"text"', f'{{"{OWN}":1}}', "[7]", f'[["{OWN}"]]'],
+    ids=["a number", "a truth", "a text", "an object of its own", "a list of numbers", "a list in a list"],
+)
+def test_diff_ids_that_are_not_a_list_of_texts_are_nobodys(ids: str):
+    assert borrowing(f'{{"rootfs":{{"diff_ids":{ids}}},"comment":"so that it is longer than any digest that a layer has"}}'.encode())
+
+
+# --- what each magic alone decides ---
+
+
+@pytest.mark.parametrize(
+    "magic",
+    [
+        *(b"BZh", b"LZIP", b"LRZI"),
+        *(b"hsqs", b"sqsh", b"hsqt", b"tqsh", b"shsq", b"qshs"),
+        *(b"070701", b"070702", b"070707", b"\x71\xc7\x80"),
+        *(b"!<arch>", b"!<thin>", b"xar!", b"-rom1fs-"),
+    ],
+)
+def test_a_text_that_begins_as_what_unpacks_is_not_proven_and_one_that_begins_otherwise_is(magic: bytes):
+    assert not is_one(magic + b" and text")
+    assert is_one(b" " + magic + b" and text")
+
+
+def test_what_only_has_a_media_type_is_json():
+    assert kind_of(b'{"mediaType":"application/vnd.example.thing"}') is Kind.JSON

@@ -391,3 +391,50 @@ def test_an_unsigned_sbom_in_a_large_layer_is_unsigned_and_enters(scene: Scene):
     verdict = scene.judge(RULE)
     assert unsigned(verdict) == ["evidence.unsigned"]
     assert sbom.digest in verdict.admitted
+
+
+# --- whose evidence it is ---
+
+
+def test_what_was_found_as_a_referrer_and_has_no_subject_does_not_enter(scene: Scene):
+    """Pushed, it would be nobody's."""
+    stray = scene.content.manifest(scene.content.blob(b"{}"), [text(scene, "application/spdx+json")])
+    verdict = scene.judge(RULE, [*scene.evidence, *scene.pieces(scene.root.digest, Form.REFERRER, stray)])
+    assert verdict.passed
+    assert stray.digest not in verdict.admitted
+    assert codes(verdict) == {"carrier.subject"}
+
+
+def test_an_attestation_that_is_listed_for_two_siblings_and_is_about_one_must_be_signed():
+    content = Content()
+    images = [content.image(name) for name in ("first", "second")]
+    beside = content.manifest(content.blob(b"{}"), [content.blob(about(images[0]), "application/vnd.in-toto+json")])
+
+    def found(*siblings: Document) -> frozenset[Digest]:
+        said = [{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(of.digest)} for of in siblings]
+        unknown = {"platform": {"architecture": "unknown", "os": "unknown"}}
+        listed = [beside.descriptor.to_json() | {"annotations": each} | unknown for each in said]
+        children = [*(image.descriptor.to_json() for image in images), *listed]
+        root = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": children})
+        return attestations(content.documents, root.digest, lambda layer: content.blobs.get(layer.digest))
+
+    assert found(images[0]) == {beside.digest}
+    assert found(images[0], images[1]) == frozenset()
+    assert found(images[1], images[0]) == frozenset()
+
+
+def test_a_layer_that_is_too_large_for_a_statement_is_not_read():
+    content = Content()
+    image = content.image("platform")
+    asked: list[int] = []
+
+    def nothing(layer: Descriptor) -> None:
+        asked.append(layer.size)
+
+    for size in (MAX_EVIDENCE, MAX_EVIDENCE + 1):
+        beside = content.manifest(content.blob(b"{}"), [Descriptor("x/y", Digest.of(b"%d" % size), size)])
+        said = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
+        told = beside.descriptor.to_json() | {"annotations": said, "platform": {"architecture": "unknown", "os": "unknown"}}
+        root = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [image.descriptor.to_json(), told]})
+        assert attestations(content.documents, root.digest, nothing) == frozenset()
+    assert asked == [MAX_EVIDENCE]
