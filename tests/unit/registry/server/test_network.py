@@ -33,25 +33,47 @@ def asked(server: Server, data: bytes) -> bytes:
     return answered
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        b"Host: localhost\r\nContent-Length : 50",
-        b"Host: localhost\r\nno colon\r\nContent-Length: 50",
-        b"Host: localhost\r\nX: a\rContent-Length: 50",
-        b"Host: localhost\r\nX: a\0b",
-        b"Host: localhost\r\nX: a\r\n folded",
-        b"Host: localhost\r\nX\t: a",
-        b"Host: localhost\nX: a",
-        b"X: a",
-        b"Host: localhost\r\nHost: localhost",
-        b"Host: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
-    ],
-)
-def test_a_head_with_two_readings_is_400_and_what_is_hidden_in_it_is_not_answered(server: Server, fields: bytes):
+HOST = b"Host: localhost\r\n"
+LENGTH = b"Content-Length: %d" % len(HIDDEN)
+TWO_READINGS = {
+    "a blank before the colon of a length": HOST + LENGTH.replace(b":", b" :"),
+    "a blank before the colon of an encoding": HOST + b"Transfer-Encoding : chunked",
+    "a tab before a colon": HOST + b"X\t: a",
+    "a line without a colon": HOST + b"no colon\r\n" + LENGTH,
+    "a line as mailboxes have it": b"From x y\r\n" + HOST + LENGTH,
+    "CR alone before a length": HOST + b"X: a\r" + LENGTH,
+    "CR twice": HOST + b"X: a\r\rb\r\n" + LENGTH,
+    "NUL in a value": HOST + b"X: a\0b",
+    "NUL in a name": HOST + b"Con\0tent: 1\r\n" + LENGTH,
+    "a vertical tab before a length": HOST + LENGTH.replace(b" ", b"\x0b"),
+    "a vertical tab before an encoding": HOST + b"Transfer-Encoding:\x0bchunked",
+    "a folded length": HOST + LENGTH.replace(b" ", b"\r\n "),
+    "a folded field": HOST + b"X: a\r\n folded",
+    "a blank before the first field": b" " + HOST + LENGTH,
+    "LF alone": b"Host: localhost\nX: a",
+    "no host": b"X: a",
+    "two hosts": HOST + HOST + b"X: a",
+    "a length and an encoding": HOST + b"Transfer-Encoding: chunked\r\n" + LENGTH,
+    "two lengths": HOST + LENGTH + b"\r\nContent-Length: 6",
+    "a list of lengths": HOST + b"Content-Length: 5, 5",
+    "an encoding that is not chunked": HOST + b"Transfer-Encoding: xchunked",
+    "chunks that are not the last encoding": HOST + b"Transfer-Encoding: chunked, identity",
+    "LF alone in a chunk's extension": HOST + b"Transfer-Encoding: chunked\r\n\r\n5;a\nb\r\nhello\r\n0",
+}
+
+
+@pytest.mark.parametrize("fields", TWO_READINGS.values(), ids=TWO_READINGS)
+def test_a_head_with_two_readings_is_400_and_what_is_hidden_behind_it_is_not_answered(server: Server, fields: bytes):
     answered = asked(server, b"PATCH /v2/ HTTP/1.1\r\n" + fields + b"\r\n\r\n" + HIDDEN)
     assert answered.startswith(b"HTTP/1.1 400 ")
     assert answered.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("line", [b"GET\xa0/v2/\xa0HTTP/1.1", b"GET  /v2/ HTTP/1.1", b"GET /v2/\tHTTP/1.1", b"GET /v2/ HTTP/1.1 "])
+def test_a_request_line_with_other_blanks_than_two_is_400(server: Server, line: bytes):
+    answered = asked(server, line + b"\r\n" + HOST + b"\r\n" + HIDDEN)
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert answered.count(b"Server: ") == 1
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "192.0.2.1", "x"])
