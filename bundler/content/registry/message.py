@@ -23,6 +23,7 @@ _BLANK = r"[\t ]*"
 _EXTENSION = rf"{_BLANK};{_BLANK}{TOKEN}(?:{_BLANK}={_BLANK}(?:{TOKEN}|\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*\"))?"
 _CHUNK = re.compile(rf"([0-9A-Fa-f]{{1,15}})((?:{_EXTENSION})*)({_BLANK})")
 _REQUEST = re.compile(rf"({TOKEN}) ([!-~]+) HTTP/([0-9])\.([0-9])")
+_CODING = re.compile(rf"(?!chunked$){TOKEN}")
 _FRAMING = ("content-length", "transfer-encoding")
 _NOT_IN_TRAILERS = (*_FRAMING, "host", "connection", "content-type", "content-range", "content-encoding")
 """RFC 9110, 6.5.1: what frames, routes or describes the body comes too late behind it."""
@@ -31,7 +32,7 @@ _ONCE = (*_FRAMING, "host", "content-type", "content-range", "range", "if-range"
 
 
 class CodingError(MalformedError):
-    """A body has a transfer coding other than ``chunked`` alone."""
+    """A body comes in chunks, of what went through a further transfer coding."""
 
 
 class VersionError(MalformedError):
@@ -69,13 +70,22 @@ class Fields:
         return next((value for other, value in self.pairs if other == name), None)
 
     def chunked(self) -> bool:
-        """Whether the body comes in chunks. Raises CodingError for any other coding, MalformedError for a length beside it."""
-        codings = self.all("transfer-encoding")
-        if codings and self.one("content-length") is not None:
+        """Whether the body comes in chunks (RFC 9112, 6.1 and 6.3).
+
+        Raises CodingError where chunks are only the last of several codings, MalformedError where nobody can tell where the
+        body ends: chunks are not the last coding or come twice, or there is a length too.
+        """
+        named = self.all("transfer-encoding")
+        if not named:
+            return False
+        if self.one("content-length") is not None:
             raise MalformedError("a body has both a length and an encoding")
-        if codings and [coding.lower() for coding in codings] != ["chunked"]:
-            raise CodingError(f"the transfer encoding is {shown(', '.join(codings))}")
-        return bool(codings)
+        *before, last = (coding.strip(" \t").lower() for value in named for coding in value.split(","))
+        if last != "chunked" or not all(_CODING.fullmatch(coding) for coding in before):
+            raise MalformedError(f"the transfer encoding is {shown(', '.join(named))}")
+        if before:
+            raise CodingError(f"the transfer encoding is {shown(', '.join(named))}")
+        return True
 
     def length(self) -> int | None:
         """Content-Length; None if there is none. Raises MalformedError."""
@@ -100,7 +110,7 @@ class RequestHead:
     def parse(cls, lines: Sequence[bytes]) -> "RequestHead":
         """From the lines without their ends, the request line first.
 
-        Raises MalformedError; of it CodingError for a coding other than ``chunked``, VersionError for another version.
+        Raises MalformedError; of it CodingError for a coding before ``chunked``, VersionError for another version.
         """
         line = lines[0].decode("latin-1")
         match = _REQUEST.fullmatch(line)

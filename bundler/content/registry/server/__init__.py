@@ -11,8 +11,10 @@ import socket
 import threading
 import time
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,14 +23,15 @@ from bundler.content.registry.origin import MalformedError
 from bundler.content.registry.server.api import Api
 from bundler.content.registry.server.hosts import Hosts
 from bundler.content.registry.server.receiving import CutError
-from bundler.content.registry.server.seats import Seat, Seats
+from bundler.content.registry.server.seats import Seat, Seats, client_of
 from bundler.content.registry.server.storage import Storage
 from bundler.content.registry.server.wire import PATIENCE, Answer, RefusedError, Request, attend
 from bundler.errors import BundlerError, UsageError
 
 MAX_CONNECTIONS = 256  # a thread each; further ones wait, and idle ones end for them
 MAX_FROM_ONE = 192  # of one address; a quarter is left to others, and clients behind one gateway are many
-MAX_WAITING = 256  # connections that wait for a place; the kernel holds as many again
+MAX_WAITING = 256  # connections that wait for a place; the kernel holds as many more
+LONG = 1.0  # seconds that a connection waits for a place before it may be turned away for another
 GRACE = 10.0  # seconds that requests under way get when the server ends
 _TICK = 0.01  # seconds between two looks at whether there is a place for those that wait
 _ROUND = 60.0  # seconds between two looks at whether uploads were given up
@@ -37,11 +40,21 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A connection that has no place yet."""
+
+    connection: socket.socket
+    address: str
+    since: float
+
+
 class Server:
     """A registry that listens at once, and answers from :meth:`start` until :meth:`close`, in threads of its own.
 
     ``log`` gets a line for each request, without its line end, from many threads; ``patience`` is how many seconds a
-    client may let it wait; ``hosts`` are names, beside those of loopback and of ``address``, that requests may be for.
+    client may let it wait, as ``clock`` tells them; ``hosts`` are names, beside those of loopback and of ``address``, that
+    requests may be for.
 
     Raises UsageError for a folder or an address that cannot be used, TransportError (``disk.locked``, ``disk.io``).
     """
@@ -54,10 +67,11 @@ class Server:
         read_only: bool = False,
         log: Callable[[str], None] | None = None,
         patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
         hosts: Iterable[str] = (),
     ) -> None:
         self._hosts = Hosts(address[0], hosts)
-        self._storage = Storage(folder, read_only=read_only)
+        self._storage = Storage(folder, read_only=read_only, clock=clock)
         self._api = Api(self._storage, read_only=read_only)
         try:
             self._listener = _listening(address)
@@ -65,11 +79,12 @@ class Server:
             self._storage.close()
             raise
         self.patience = patience
+        self.clock = clock
         self._log = log
         self.ending, self._end = os.pipe()
         self._accepting = threading.Thread(target=self._accept, name="accept", daemon=True)
-        self._seats = Seats(count=MAX_CONNECTIONS, of_one=MAX_FROM_ONE)
-        self._waiting: deque[tuple[socket.socket, str]] = deque()
+        self._seats = Seats(count=MAX_CONNECTIONS, of_one=MAX_FROM_ONE, clock=clock)
+        self._waiting: deque[_Waiting] = deque()
         self._crowded = self._ended = False
 
     @property
@@ -121,6 +136,8 @@ class Server:
 
     def answer(self, request: Request) -> Answer:
         self._check_hosts(request)
+        if request.method == "POST" and "origin" in request.headers:  # all else that changes something a browser asks for before
+            raise RefusedError(403, "DENIED", "a page in a browser cannot begin an upload here", final=True)
         try:
             return self._api.answer(request)
         except (RefusedError, CutError, MalformedError):
@@ -144,23 +161,26 @@ class Server:
 
     def note(self, line: str) -> None:
         if self._log is not None:
-            self._log(line)
+            with suppress(OSError, ValueError):  # whoever reads it is gone, which ends no connection
+                self._log(line)
 
     # --- connections ---
 
     def _accept(self) -> None:
-        looked = time.monotonic()
+        looked = self.clock()
         while not self._waited(self._listener if len(self._waiting) < MAX_WAITING else None, seconds=_TICK if self._waiting else _ROUND):
             self._take_in()
             for _ in range(len(self._waiting)):
-                self._place(*self._waiting.popleft())
+                self._place(self._waiting.popleft())
             self._crowded = bool(self._waiting)
-            self._seats.make_room([address for _, address in self._waiting])
-            if time.monotonic() - looked > _ROUND:
-                looked = time.monotonic()
+            self._seats.make_room([each.address for each in self._waiting])
+            if len(self._waiting) >= MAX_WAITING:
+                self._turn_away()
+            if self.clock() - looked > _ROUND:
+                looked = self.clock()
                 self._storage.uploads.forget()
-        for connection, _ in self._waiting:
-            connection.close()
+        for each in self._waiting:
+            each.connection.close()
 
     def _take_in(self) -> None:
         """What the kernel has of new connections, as far as they may wait."""
@@ -175,20 +195,28 @@ class Server:
                     self._waited(None, seconds=_TICK)
                 return
             connection.settimeout(None)
-            self._waiting.append((connection, address))
+            self._waiting.append(_Waiting(connection, client_of(address), self.clock()))
 
-    def _place(self, connection: socket.socket, address: str) -> None:
+    def _place(self, waiting: _Waiting) -> None:
         """Begin with the connection; or let it wait where there is no place, and end it where there is no thread for it."""
-        seat = self._seats.take(connection, address)
+        seat = self._seats.take(waiting.connection, waiting.address)
         if seat is None:
-            self._waiting.append((connection, address))
+            self._waiting.append(waiting)
             return
         try:
             threading.Thread(target=self._attend, args=(seat,), name="connection", daemon=True).start()
         except (RuntimeError, MemoryError) as error:  # what a container or a limit of the system allows is reached
             self.note(f"no thread for a connection: {error}")
             self._leave(seat)
-            self._seats.make_room([address])
+            self._seats.make_room([seat.address])
+
+    def _turn_away(self) -> None:
+        """End those that wait for long, of the address that has the most: it must not keep out whoever has places left."""
+        now, of = self.clock(), Counter(each.address for each in self._waiting)
+        most = max(of, key=lambda address: of[address])
+        for each in [each for each in self._waiting if each.address == most and now - each.since > LONG]:
+            self._waiting.remove(each)
+            each.connection.close()
 
     def _attend(self, seat: Seat) -> None:
         try:

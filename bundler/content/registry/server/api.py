@@ -305,7 +305,7 @@ class _Call:
     def _current(self, repository: Repository, asked: Digest | str) -> Digest | None:
         """The digest of what a GET would answer with now."""
         digest = asked if isinstance(asked, Digest) else repository.resolve(asked)
-        return digest if digest is not None and repository.manifest(digest) is not None else None
+        return digest if digest is not None and repository.has_manifest(digest) else None
 
     @contextmanager
     def _sent(self) -> Iterator[bytes]:

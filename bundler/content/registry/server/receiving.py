@@ -1,7 +1,6 @@
 """What a client sends, read strictly, with a deadline for each head and a least rate for each body."""
 
 import select
-import time
 from collections.abc import Callable, Iterator
 
 from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
@@ -34,13 +33,15 @@ def allowed(size: int, patience: float) -> float:
 class Receiver:
     """The receiving end of a connection, which gives up on who is slow. Raises CutError.
 
-    ``should_end`` says whether an idle connection should, ``ending`` is a descriptor that can be read once all should.
+    ``clock`` gives seconds, ``should_end`` says whether an idle connection should end, and ``ending`` is a descriptor that can
+    be read once all should.
     """
 
-    def __init__(self, seat: Seat, *, patience: float, ending: int, should_end: Callable[[], bool]) -> None:
+    def __init__(self, seat: Seat, *, patience: float, clock: Callable[[], float], ending: int, should_end: Callable[[], bool]) -> None:
         self._seat = seat
         self._connection = seat.connection
         self._patience = patience
+        self._clock = clock
         self._ending = ending
         self._should_end = should_end
         self._buffer = bytearray()
@@ -51,10 +52,10 @@ class Receiver:
     def awaited(self) -> bool:
         """Wait for a next request; whether there is one. From here on its head must come soon."""
         self._began = None
-        self._end = time.monotonic() + self._patience
+        self._end = self._clock() + self._patience
         if not self._buffer and not self._comes():
             return False
-        self._end = time.monotonic() + self._patience
+        self._end = self._clock() + self._patience
         return True
 
     def head(self) -> list[bytes]:
@@ -77,7 +78,7 @@ class Receiver:
     def hurry(self) -> None:
         """The head is over: from here on count bytes against time."""
         if self._began is None:
-            self._began, self._got = time.monotonic(), len(self._buffer)
+            self._began, self._got = self._clock(), len(self._buffer)
 
     def into(self, view: memoryview) -> int:
         """Some bytes, as many as are there."""
@@ -116,7 +117,7 @@ class Receiver:
         return line[:-2]
 
     def _received(self, view: memoryview) -> int:
-        now = time.monotonic()
+        now = self._clock()
         end = self._end if self._began is None else self._began + allowed(self._got, self._patience)
         if now >= end:
             raise CutError("a request is too slow")
@@ -138,7 +139,7 @@ class Receiver:
         poll.register(self._ending, select.POLLIN)
         with self._seat.waiting():
             while not (ready := poll.poll(_TICK * 1_000)):
-                if self._should_end() or time.monotonic() >= self._end:
+                if self._should_end() or self._clock() >= self._end:
                     return False
         return any(descriptor != self._ending for descriptor, _ in ready)
 

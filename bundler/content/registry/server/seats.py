@@ -4,11 +4,11 @@ Many who are slow must not keep out one who is not. So when places run out, the 
 waited for its client longest without getting anywhere, one of the address with the most connections first.
 """
 
+import ipaddress
 import socket
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 STEP = 16 << 10  # bytes after which a connection has got somewhere
@@ -19,12 +19,13 @@ STEP_MAY_TAKE = 0.3  # seconds for STEP bytes when places are needed: half a meg
 class Seat:
     """One connection's place. Its own thread says what it does; the one that needs places looks on."""
 
-    def __init__(self, connection: socket.socket, address: str) -> None:
+    def __init__(self, connection: socket.socket, address: str, *, clock: Callable[[], float]) -> None:
         self.connection = connection
         self.address = address
+        self._clock = clock
         self.answering = False
         """Whether it is at a request's body or its answer, and not before its head's end."""
-        self.moved = time.monotonic()
+        self.moved = clock()
         """When it last got somewhere."""
         self._waits = False
         self._left = STEP
@@ -42,22 +43,23 @@ class Seat:
         """So many bytes came or went."""
         self._left -= count
         if self.answering and self._left <= 0:
-            self.moved, self._left = time.monotonic(), STEP
+            self.moved, self._left = self._clock(), STEP
 
     def turn(self, *, answering: bool) -> None:
         """A head has ended, or an answer."""
-        self.answering, self.moved, self._left = answering, time.monotonic(), STEP
+        self.answering, self.moved, self._left = answering, self._clock(), STEP
 
     def stuck(self, now: float) -> bool:
         return self._waits and now - self.moved > (STEP_MAY_TAKE if self.answering else HEAD_MAY_TAKE)
 
 
 class Seats:
-    """``count`` places in all, ``of_one`` of them for one address."""
+    """``count`` places in all, ``of_one`` of them for one address; ``clock`` gives seconds."""
 
-    def __init__(self, *, count: int, of_one: int) -> None:
+    def __init__(self, *, count: int, of_one: int, clock: Callable[[], float]) -> None:
         self._count = count
         self._of_one = of_one
+        self._clock = clock
         self._taken: set[Seat] = set()
         self._leaving: set[Seat] = set()
         self._of: Counter[str] = Counter()
@@ -68,7 +70,7 @@ class Seats:
         with self._changed:
             if len(self._taken) >= self._count or self._of[address] >= self._of_one:
                 return None
-            seat = Seat(connection, address)
+            seat = Seat(connection, address, clock=self._clock)
             self._taken.add(seat)
             self._of[address] += 1
             return seat
@@ -76,7 +78,7 @@ class Seats:
     def make_room(self, addresses: Sequence[str]) -> None:
         """Let as many give way as wait, by their addresses, for a place; those that are leaving already count."""
         with self._changed:
-            now = time.monotonic()
+            now = self._clock()
             stuck = [seat for seat in self._taken - self._leaving if seat.stuck(now)]
             stuck.sort(key=lambda seat: (-self._of[seat.address], seat.moved))
             for address in addresses[len(self._leaving) :]:
@@ -105,6 +107,11 @@ class Seats:
         with self._changed:
             for seat in self._taken:
                 shut(seat.connection)
+
+
+def client_of(address: str) -> str:
+    """Whose places those of this address are: who has one address of IPv6 has the network of 64 bits around it (RFC 4291, 2.5.4)."""
+    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False)) if ":" in address else address
 
 
 def shut(connection: socket.socket) -> None:

@@ -26,6 +26,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -39,7 +40,6 @@ from bundler.content.registry.server.uploads import PLACE, Upload, Uploads
 from bundler.content.stream import Turns
 from bundler.errors import Code, FormatError, TransportError, UsageError
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT
 from bundler.oci.reference import Reference
 
 _MARKER = "registry.json"
@@ -74,7 +74,7 @@ class Storage:
     Raises UsageError for a folder that is not a registry's or has links in it, TransportError (``disk.locked``, ``disk.io``).
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._read_only = read_only
         self.old = False
         """Whether the folder is of form 1."""
@@ -86,7 +86,7 @@ class Storage:
             elif not folder.is_dir():
                 raise _none(folder, read_only=True)
             self.folder = Folder(folder)
-            self.uploads = Uploads(self.folder)
+            self.uploads = Uploads(self.folder, clock=clock)
             try:
                 self.folder.check((_MARKER, "lock", PLACE, "blobs", "repositories"))
                 self._lock = _locked(self.folder, read_only=read_only)
@@ -279,19 +279,17 @@ class Repository:
 
     # --- manifests ---
 
-    def manifest(self, digest: Digest) -> Manifest | None:
-        opened = self.open_manifest(digest)
-        if opened is None:
-            return None
-        media_type, file = opened
-        with file:
-            return Manifest(digest, media_type, file.read(MAX_DOCUMENT))
+    def has_manifest(self, digest: Digest) -> bool:
+        return self._folder.has(self._manifest(digest)) and self._folder.has(self._storage.content(digest))
 
     def open_manifest(self, digest: Digest) -> tuple[str, BinaryIO] | None:
         """The manifest's media type and its file, which stays readable when it is deleted meanwhile."""
-        media_type = self._folder.read(self._manifest(digest), limit=_SHORT)
-        file = self._folder.open(self._storage.content(digest)) if media_type is not None else None
-        return None if media_type is None or file is None else (_text(media_type), file)
+        told = self._folder.read(self._manifest(digest), limit=_SHORT)
+        if told is None:
+            return None
+        media_type = _text(told)
+        file = self._folder.open(self._storage.content(digest))
+        return None if file is None else (media_type, file)
 
     def resolve(self, tag: str) -> Digest | None:
         """Raises FormatError for what is no tag."""
@@ -424,9 +422,12 @@ def tag_of(name: str) -> str:
 def _text(raw: bytes) -> str:
     """What a small file says. Raises OSError: the registry wrote ASCII, so the disk did not keep it."""
     try:
-        return raw.decode("ascii")
+        text = raw.decode("ascii")
     except UnicodeDecodeError as error:
         raise OSError(errno.EIO, "a file is damaged") from error
+    if not text.isprintable():  # a line end in a media type would begin a header of an answer
+        raise OSError(errno.EIO, "a file is damaged")
+    return text
 
 
 def _parsed(marker: bytes) -> object:

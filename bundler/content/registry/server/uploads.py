@@ -4,9 +4,9 @@ import errno
 import hashlib
 import os
 import threading
-import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from bundler.content.registry.server.folder import Folder, Names
 from bundler.oci.digest import Digest
@@ -31,10 +31,11 @@ class MismatchError(Exception):
 
 
 class Uploads:
-    """All uploads of a registry; many threads may use it."""
+    """All uploads of a registry; many threads may use it. ``clock`` gives seconds."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, *, clock: Callable[[], float]) -> None:
         self._folder = folder
+        self.clock = clock
         self._under_way: dict[str, Upload] = {}
         self._lock = threading.Lock()
 
@@ -72,14 +73,15 @@ class Uploads:
 
     def forget(self) -> None:
         """Give up what nobody goes on with. An upload that a request is writing to ends with that request."""
-        now = time.monotonic()
+        now = self.clock()
         with self._lock:
             old = [u for u in self._under_way.values() if now - u.touched > FORGOTTEN or now - u.began > OLDEST]
             given_up = [upload for upload in old if upload.busy.acquire(blocking=False)]
             for upload in given_up:
                 del self._under_way[upload.id]
         for upload in given_up:
-            self._folder.unlink(upload.names, synced=False)
+            with suppress(OSError):  # what the disk keeps now is freed when serving begins anew
+                self._folder.unlink(upload.names, synced=False)
             upload.busy.release()
 
     def check_room(self, file: int) -> None:
@@ -117,7 +119,7 @@ class Upload:
         """The address of who began it."""
         self.names = (PLACE, id_)
         self.size = 0
-        self.began = self.touched = time.monotonic()
+        self.began = self.touched = uploads.clock()
         self.busy = threading.Lock()
         """Held by the one request that writes to it or ends it."""
         self._uploads = uploads
@@ -132,7 +134,7 @@ class Upload:
         """Count and hash what is in the file now."""
         self._hash.update(chunk)
         self.size += len(chunk)
-        self.touched = time.monotonic()
+        self.touched = self._uploads.clock()
 
     def digest(self, algorithm: str) -> Digest:
         """Of all that came; read again only if it was not known at first which algorithm would be asked for."""

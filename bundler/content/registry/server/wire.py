@@ -75,7 +75,7 @@ class Request:
     hosts: tuple[str, ...]
     """What it names as the one it is for, ``HOST[:PORT]``: in Host, and in the target where that is a URL."""
     client: str
-    """The address that it comes from."""
+    """The address that it comes from; of IPv6 the network that it is in."""
     local: str
     """The address of this machine that it came to."""
 
@@ -88,6 +88,8 @@ class House(Protocol):
 
     patience: float
     """Seconds that a client may let us wait."""
+    clock: Callable[[], float]
+    """The seconds by which all waiting is measured."""
     ending: int
     """A file descriptor that can be read once the server ends."""
 
@@ -112,7 +114,7 @@ class _Connection:
         self._seat = seat
         self._socket = seat.connection
         self._house = house
-        self._receiver = Receiver(seat, patience=house.patience, ending=house.ending, should_end=house.should_end)
+        self._receiver = Receiver(seat, patience=house.patience, clock=house.clock, ending=house.ending, should_end=house.should_end)
         self._local = str(self._socket.getsockname()[0])
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -231,12 +233,12 @@ class _Exchange:
         poll = select.poll()
         poll.register(self._socket, select.POLLOUT)
         self._socket.settimeout(0)
-        began, sent, patience = time.monotonic(), 0, self._house.patience
+        began, sent, patience = self._house.clock(), 0, self._house.patience
         while sent < count:
             try:
                 done = send(sent)
             except BlockingIOError:
-                left = began + allowed(sent, patience) - time.monotonic()
+                left = began + allowed(sent, patience) - self._house.clock()
                 with self._seat.waiting():
                     if left <= 0 or not poll.poll(min(patience, left) * 1_000):
                         raise CutError("a client reads too slowly") from None

@@ -366,17 +366,20 @@ def shown(folder: Path) -> dict[str, str | None]:
             found[str(digest)] = "blob"
     for path in (folder / "repositories" / REPO).glob("_manifests/*/*"):
         digest = Digest(path.parent.name, path.name)
-        manifest = repository.manifest(digest)
+        manifest = repository.open_manifest(digest)
         assert manifest is not None
-        members = json.loads(manifest.raw)
-        assert (Digest.of(manifest.raw), manifest.media_type) == (digest, members["mediaType"])
+        media_type, file = manifest
+        with file:
+            raw = file.read()
+        members = json.loads(raw)
+        assert (Digest.of(raw), media_type) == (digest, members["mediaType"])
         if "subject" in members:
             assert digest in repository.referrers(Digest.parse(members["subject"]["digest"]))
         found[str(digest)] = "manifest"
     for tag in repository.tags():
         named = repository.resolve(tag)
         assert named is not None
-        assert repository.manifest(named) is not None
+        assert repository.has_manifest(named)
         found[tag] = str(named)
     assert list((folder / "uploads").iterdir()) == []
     opened.close()
