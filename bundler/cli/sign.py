@@ -60,7 +60,7 @@ def command(
         want.check()
     signed: list[Signed] = []
     joins = Joins()
-    with Places.of(reach, listed) as places:
+    with Places.of(reach, listed, say=out.say) as places:
         for want in listed:
             signed += sign(places.locate(want, write=True), signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
         joins.settle(jobs=reach.jobs)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,9 +155,9 @@ def _line(line: bytes) -> Wanted | None:
 class Places:
     """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
 
-    def __init__(self, reach: Reach, *, hosts: Iterable[str]) -> None:
-        """``hosts`` are all registries of the run: a login given by hand is for one."""
-        self._reach = reach
+    def __init__(self, reach: Reach, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
+        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told in the end how they answered."""
+        self._say = say
         self._access = Access(
             credentials=Credentials.load(
                 environ=os.environ, authfile=reach.authfile, username=reach.username, password=reach.password, hosts=hosts
@@ -174,14 +174,17 @@ class Places:
         self._closing = ExitStack()
 
     @classmethod
-    def of(cls, reach: Reach, images: Iterable[Wanted]) -> Self:
+    def of(cls, reach: Reach, images: Iterable[Wanted], *, say: Callable[[str], None]) -> Self:
         """For images wherever they lie."""
-        return cls(reach, hosts={image.reference.registry for image in images if not image.is_local})
+        return cls(reach, hosts={image.reference.registry for image in images if not image.is_local}, say=say)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for registry in self._registries.values():
+            for remark in registry.remarks:
+                self._say(f"note: {remark}")
         self._closing.close()
 
     def locate(self, image: Wanted, *, write: bool = False) -> Located:

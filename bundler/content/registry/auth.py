@@ -85,6 +85,8 @@ class Auth:
     def challenged(self, home: Origin, head: Head, need: Need, *, shown_before: str | None) -> bool:
         """Learn from a 401 what the registry wants; whether to ask again with it. ``shown_before`` is what it did not like.
 
+        It is not asked again where it wants nothing that can be given: the 401 is its answer.
+
         Raises TransportError (``registry.credentials``, ``registry.origin``).
         """
         try:
@@ -104,7 +106,7 @@ class Auth:
             self._basic = True
             login = self._login(need)
             return login is not None and shown_before != _basic(login)
-        raise self.refused(need, found=f"asked for {', '.join(offer.scheme for offer in offers) or 'nothing'}", wanted="Basic or Bearer")
+        return False
 
     def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
         """What to say to a person when the login is not enough."""

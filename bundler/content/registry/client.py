@@ -46,6 +46,11 @@ class Registry:
         """
         return Repository(self._session, Reference(self.host, path), push=push)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how it has answered so far."""
+        return tuple(self._session.learnt.remarks)
+
     def close(self) -> None:
         """End the connections that are kept."""
         self._session.close()
@@ -252,7 +257,9 @@ class Repository:
                 raise self._session.breach(
                     "a page for people", wanted="a manifest", next="check the address; a network may want a login first"
                 )
-            return answer.whole(MAX_DOCUMENT, what="a manifest", code=Code.LIMIT_DOCUMENT), answer.head
+            raw = answer.whole(MAX_DOCUMENT, what="a manifest", code=Code.LIMIT_DOCUMENT)
+            self._habits.reads = True
+            return raw, answer.head
 
         return self._session.ask("GET", self._named(name), need=self._need, then=got, headers={"Accept": _DOCUMENTS})
 

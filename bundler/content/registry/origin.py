@@ -16,13 +16,14 @@ that names another place is obeyed only so far:
 import ipaddress
 import re
 from dataclasses import dataclass, replace
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 MAX_URL = 8 << 10  # signed storage URLs with session tokens take 2 to 4 KiB
 PORTS = {"http": 80, "https": 443}
 
 _VISIBLE = re.compile(r"[!-~]*", re.ASCII)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PLACE = re.compile(r"[!-~]*?/v2/([!-~]+)/((?:blobs|manifests|referrers)/[!-.0-~]+)", re.ASCII)
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _SHARED = frozenset(["ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"])
 """Second-level names that registries of countries give out below: co.uk, com.au, or.jp."""
@@ -106,6 +107,12 @@ class Url:
     def path(self) -> str:
         """The target without its query, which may hold what is not for messages."""
         return self.target.partition("?")[0]
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The repository, and what of it is asked for, as ``manifests/latest``; None where it is not a path that registries have."""
+        match = _PLACE.fullmatch(unquote(self.path))
+        return (match[1], match[2]) if match else None
 
     def __str__(self) -> str:
         return f"{self.origin}{self.target}"

@@ -93,16 +93,17 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         abroad: bool = False,
+        kept: str | None = None,
         tries: Tries | None = None,
     ) -> T:
         """What ``then`` makes of the answer, the whole tried again while it fails in a way that may pass.
 
-        For requests that may be sent twice. ``abroad``: redirects may lead to other origins, which get no credentials.
+        For requests that may be sent twice. ``abroad`` and ``kept`` are as :meth:`attempt` has them.
         """
         tries = tries or self.tries()
         while True:
             try:
-                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad)
+                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad, kept=kept)
                 try:
                     return then(answer)
                 finally:
@@ -119,9 +120,13 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | bytes | None = None,
         abroad: bool = False,
+        kept: str | None = None,
         wait: float | None = None,
     ) -> Answer:
         """The answer to one request, asked once; after a 401 once more, with another token, if the body can be sent again.
+
+        ``abroad``: redirects may lead to other origins, which get no credentials. ``kept`` is what is asked for, as
+        ``referrers/DIGEST``: a redirect to anything else is not followed, and is the answer.
 
         Raises PassingError for what may pass, TransportError for what leads astray.
         """
@@ -139,7 +144,7 @@ class Session:
                     renewed = self._auth.challenged(home, answer.head, need, shown_before=shown_before)
                     if renewed and not streamed:
                         continue
-                if answer.status in REDIRECTS:
+                if answer.status in REDIRECTS and (kept is None or _leads_to(answer, kept)):
                     if streamed or (method not in {"GET", "HEAD"} and answer.status not in {307, 308}) or hops == MAX_REDIRECTS:
                         raise self._astray(answer, f"a redirect after {hops} others" if hops else "a redirect", Code.REGISTRY_PROTOCOL)
                     url, hops = self._redirected(answer, abroad=abroad), hops + 1
@@ -150,10 +155,14 @@ class Session:
                 given_up.pop_all()
                 return answer
 
+    def remark(self, text: str) -> None:
+        """Say something about how the registry answers, once a run."""
+        self.learnt.remarks.setdefault(text)
+
     def refusal(self, answer: Answer, method: str, *, need: Need, complaint: Complaint | None = None) -> TransportError:
         """What an answer of another status than asked for means."""
         said = complaint or self.complaint(answer)
-        found = f"{answer.status} {said.text}".strip()
+        found = f"{answer.status} {said.text or _challenge(answer)}".strip()
         if answer.status in {401, 403} and answer.url.origin == self.home:
             return self._auth.refused(need, found=found)
         return TransportError(
@@ -208,3 +217,17 @@ class Session:
             found=f"{answer.status} {self.complaint(answer).text}".strip(),
             after=answer.head.retry_after,
         )
+
+
+def _challenge(answer: Answer) -> str:
+    """What a 401 asks for, where it says nothing else."""
+    return shown(", ".join(answer.head.all("www-authenticate")))[1:-1]
+
+
+def _leads_to(answer: Answer, kept: str) -> bool:
+    """Whether a redirect leads to what was asked for, wherever that is."""
+    try:
+        place = answer.url.join(answer.head.one("location") or "").place
+    except MalformedError:
+        return False
+    return place is not None and place[1] == kept

@@ -1,0 +1,79 @@
+"""Registries that answer otherwise than the specification has it: what is carried all the same, and what is said."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundler.content.registry.server.wire import Answer, Request
+from tests.support.station import Crossing, Ran, run
+
+
+def exported(crossing: Crossing, reference: str, *flags: object) -> Ran:
+    return run("export", reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json", *flags)
+
+
+def lookups(crossing: Crossing) -> list[dict[str, object]]:
+    claims = run("inspect", crossing.folder / "b", "--json").json["claims"]
+    asked: list[dict[str, object]] = [lookup["asked"] for lookup in claims["lookups"]]
+    return asked
+
+
+def instead(status: int, of: Callable[[Request], bool], body: bytes = b"no", **headers: str) -> Callable[[Request], Answer | None]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda request: Answer(status, named, body) if of(request) else None
+
+
+def of_referrers(request: Request) -> bool:
+    return "/referrers/" in request.path
+
+
+# --- referrers that are not an API ---
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (instead(303, of_referrers, Location="https://page.example/x"), "303 to https://page.example/x"),
+        (instead(200, of_referrers, b"<html>", Content_Type="text/html"), "200 with text/html"),
+        (instead(401, of_referrers), "401"),
+        (instead(403, of_referrers), "403"),
+        (instead(406, of_referrers), "406"),
+    ],
+)
+def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(tmp_path: Path, before: Callable[[Request], Answer | None], told: str):
+    with Crossing(tmp_path, referrers_here=False) as crossing:
+        root = crossing.content.index()
+        bundle = crossing.attach(root)
+        crossing.content.fallback(root.digest, bundle)
+        image = crossing.push(root)
+        crossing.here.before = before
+        done = exported(crossing, image.reference)
+        assert done.exit == 0, done.err
+        assert [found["digest"] for found in done.json["images"][0]["found"]] == [str(bundle.digest)]
+        assert {asked["referrers"] for asked in lookups(crossing)} == {"no-api"}
+        assert done.err.count(told) == 1
+        arrived = crossing.import_(crossing.folder / "b")
+        assert arrived.exit == 0, arrived.out
+        assert [listed.digest for listed in crossing.arrived(image).referrers(root.digest).listed] == [bundle.digest]
+
+
+def test_a_list_of_referrers_that_fails_for_now_ends_the_export(crossing: Crossing, quick: None):
+    image = crossing.signed_image()
+    crossing.here.before = instead(503, of_referrers)
+    done = exported(crossing, image.reference)
+    assert (done.exit, done.code) == (7, "registry.status")
+    assert not (crossing.folder / "b").exists()
+
+
+def test_evidence_goes_to_a_registry_whose_referrers_are_a_page_elsewhere(tmp_path: Path):
+    with Crossing(tmp_path, referrers_there=False) as crossing:
+        root = crossing.content.image()
+        bundle = crossing.attach(root)
+        image = crossing.push(root)
+        crossing.there.before = instead(303, of_referrers, Location="https://page.example/x")
+        done = crossing.import_(crossing.export(image))
+        assert done.exit == 0, done.out
+        listed = crossing.arrived(image).document(root.digest.tag)
+        assert listed is not None
+        assert [child.digest for child in listed.children] == [bundle.digest]
