@@ -14,10 +14,11 @@ from bundler.content.registry.auth import Need
 from bundler.content.registry.http import Access
 from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
-from bundler.content.registry.upload import Uploads
+from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
 from bundler.content.store import Over, Referrers
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError
+from bundler.content.stream import verified
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -77,7 +78,7 @@ class Repository:
         self._known: str | None = None
         """A tag that GET found: what HEAD says of tags is believed only if it finds that too."""
         self._lists = Lists(session, reference, self._need)
-        self._uploads = Uploads(session, reference.path, has=self.has)
+        self._uploads = Uploads(session, reference.path, has=self.has, read_back=self._read_back_blob)
         self._seen: dict[str, tuple[Digest, str]] = {}
         """What each tag was when it was read last, and the registry's own word for that, if it has one."""
 
@@ -217,7 +218,7 @@ class Repository:
         def stored(answer: Answer) -> bool | None:
             if condition and answer.status == 412:
                 return None
-            if answer.status != 201:
+            if answer.status not in STORED:
                 raise self._not_stored(answer, document, need)
             self._session.validates |= answer.head.one("etag") is not None
             self._session.checks |= answer.head.one("docker-distribution-api-version") is not None
@@ -266,12 +267,17 @@ class Repository:
     def _read_back(self, document: Document, name: str | Digest) -> None:
         got = self._manifest(name)
         if got is None or got[0] != document.raw:
-            raise TransportError(
-                f"{self.name} does not give back what was pushed",
-                code=Code.REGISTRY_READ_BACK,
-                found="nothing" if got is None else Digest.of(got[0]),
-                wanted=document.digest,
-            )
+            raise self._other(found="nothing" if got is None else Digest.of(got[0]), wanted=document.digest)
+
+    def _read_back_blob(self, blob: Descriptor) -> None:
+        try:
+            for _ in verified(blob, self.chunks(blob)):
+                pass
+        except (IncompleteError, IntegrityError) as error:
+            raise self._other(found=error.found or error.what, wanted=blob.digest) from error
+
+    def _other(self, *, found: object, wanted: Digest) -> TransportError:
+        return TransportError(f"{self.name} does not give back what was pushed", code=Code.REGISTRY_READ_BACK, found=found, wanted=wanted)
 
     def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError | PassingError:
         complaint = self._session.complaint(answer)

@@ -1,6 +1,7 @@
 """Registries that answer otherwise than the specification has it: what is carried all the same, and what is said."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,23 @@ def test_evidence_goes_to_a_registry_whose_referrers_are_a_page_elsewhere(tmp_pa
         listed = crossing.arrived(image).document(root.digest.tag)
         assert listed is not None
         assert [child.digest for child in listed.children] == [bundle.digest]
+
+
+# --- stored is stored ---
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, status: int):
+    image = crossing.signed_image()
+    answered = crossing.there.answer
+
+    def oddly(request: Request) -> Answer:
+        said = answered(request)
+        return replace(said, status=status) if request.method == "PUT" and said.status == 201 else said
+
+    monkeypatch.setattr(crossing.there, "answer", oddly)
+    done = crossing.import_(crossing.export(image))
+    assert done.exit == 0, done.err
+    arrived = crossing.arrived(image)
+    assert arrived.document("v1") == image.root
+    assert arrived.document(f"{image.root.digest.tag}.sig")
