@@ -61,10 +61,12 @@ class Service:
 class Auth:
     """Logins and tokens for one registry. Threads may share it; at worst two ask for the same token."""
 
-    def __init__(self, access: Access, transport: Transport, *, host: str) -> None:
+    def __init__(self, access: Access, transport: Transport, *, host: str, led_by: str | None = None) -> None:
+        """``led_by``: the registry that led to this one, to which no login is shown."""
         self._access = access
         self._transport = transport
         self._host = host
+        self._led_by = led_by
         self._logins: dict[str, Login | None] = {}
         self._basic = False
         self._service: Service | None = None
@@ -110,6 +112,14 @@ class Auth:
 
     def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
         """What to say to a person when the login is not enough."""
+        if self._led_by is not None:
+            return TransportError(
+                f"{who or self._host}, where {self._led_by} leads, does not let us {' and '.join(need.actions)} {need.path}",
+                code=Code.REGISTRY_CREDENTIALS,
+                found=found,
+                wanted=wanted or "an answer without a login, for none is shown there",
+                next=f"name the image where it lies, in {self._host}/{need.path}, and log in there",
+            )
         login = self._login(need)
         by_hand = f"log in with `podman login {self._host}` or `docker login {self._host}`, or give --username with --password-stdin"
         return TransportError(

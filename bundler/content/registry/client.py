@@ -242,15 +242,15 @@ class Repository:
     def _head(self, name: str | Digest) -> int | None:
         """The status that HEAD is answered with; None where it has none to give now, which GET is asked about."""
         try:
-            answer = self._session.attempt("HEAD", self._named(name), need=self._need, headers={"Accept": _DOCUMENTS})
+            answer = self._session.attempt("HEAD", self._named(name), need=self._need, headers={"Accept": _DOCUMENTS}, abroad=True)
         except (PassingError, TransportError):
             return None
         answer.discard()
-        return answer.status
+        return answer.status if answer.url.names(f"manifests/{name}") else None
 
     def _manifest(self, name: str | Digest) -> tuple[bytes, Head] | None:
         def got(answer: Answer) -> tuple[bytes, Head] | None:
-            if answer.status == 404:
+            if answer.status == 404 and answer.url.names(f"manifests/{name}"):
                 return None
             if answer.status != 200:
                 raise self._session.refusal(answer, "GET", need=self._need)
@@ -260,9 +260,10 @@ class Repository:
                 )
             raw = answer.whole(MAX_DOCUMENT, what="a manifest", code=Code.LIMIT_DOCUMENT)
             self._habits.reads = True
+            self._session.came(answer)
             return raw, answer.head
 
-        return self._session.ask("GET", self._named(name), need=self._need, then=got, headers={"Accept": _DOCUMENTS})
+        return self._session.ask("GET", self._named(name), need=self._need, then=got, headers={"Accept": _DOCUMENTS}, abroad=True)
 
     def _read_back(self, document: Document, name: str | Digest) -> None:
         got = self._manifest(name)

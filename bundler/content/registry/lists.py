@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bundler import strictjson
 from bundler.content.registry.answers import next_page
 from bundler.content.registry.auth import REDIRECTS, Need
-from bundler.content.registry.origin import shown
+from bundler.content.registry.origin import Url, shown
 from bundler.content.registry.session import Session
 from bundler.content.registry.wire import Answer
 from bundler.content.store import Referrers
@@ -30,11 +30,12 @@ _NOT_THERE = frozenset({406, 410})  # how some do
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, its media type, and where the next is."""
+    """One page of a list, its media type, where it came from, and where the next is."""
 
     body: bytes
     media_type: str
-    next: str | None
+    at: Url
+    next: Url | None
 
 
 class Lists:
@@ -96,9 +97,10 @@ class Lists:
     def _pages(self, path: str, *, accept: str, absent: Callable[[Answer], bool], kept: str | None = None) -> Iterator[Page]:
         """The pages of a list; none if there is no such list, which the answer to the first question says where ``absent`` is true of it.
 
-        ``kept`` is as :meth:`Session.attempt` has it.
+        With ``kept``, as :meth:`Session.attempt` has it, it may lie elsewhere.
         """
-        target, seen, came = f"/v2/{self._reference.path}/{path}", set[str](), 0
+        seen, came = set[str | Url](), 0
+        target: str | Url = f"/v2/{self._reference.path}/{path}"
 
         def page(answer: Answer) -> Page | None:
             if not seen and absent(answer):
@@ -107,11 +109,13 @@ class Lists:
                 raise self._session.refusal(answer, "GET", need=self._need)
             with self._session.protocol():
                 link = next_page(answer.head.all("link"))
-            following = None if link is None else self._session.linked(answer, link, "a next page").target
-            return Page(answer.whole(MAX_PAGE, what="a page of a list"), answer.head.media_type, following)
+            following = None if link is None else self._session.linked(answer, link, "a next page")
+            return Page(answer.whole(MAX_PAGE, what="a page of a list"), answer.head.media_type, answer.url, following)
 
         for _ in range(MAX_PAGES):
-            got = self._session.ask("GET", target, need=self._need, then=page, headers={"Accept": accept}, kept=kept)
+            got = self._session.ask(
+                "GET", target, need=self._need, then=page, headers={"Accept": accept}, abroad=kept is not None, kept=kept
+            )
             if got is None:
                 return
             came += len(got.body)
@@ -120,7 +124,7 @@ class Lists:
             yield got
             if got.next is None:
                 return
-            seen.add(target)
+            seen |= {target, got.at}
             if got.next in seen:
                 raise self._session.breach("a list whose pages go in a circle")
             target = got.next

@@ -3,7 +3,9 @@
 An *origin* is scheme, host and port (RFC 6454). Credentials of a registry go to one origin: the registry's. An answer
 that names another place is obeyed only so far:
 
-* A **redirect** is followed for blobs alone, without credentials; what comes is checked by its digest.
+* A **redirect** is followed where something is read (a blob, a manifest, a list of referrers), without credentials, and never
+  from https to http; what comes is checked as ever. Where it leads to another registry, that is asked for a token as anybody
+  is. Nothing that changes a registry is led elsewhere, and nobody there decides what is asked at home with our credentials.
 * An **upload** stays at its origin.
 * A **token service** (the ``realm`` of a Bearer challenge) is shown the login, so it must be the registry's own. It may
   lie on the registry's host at any port; at the *site*, which is the registry's host without its first label
@@ -113,6 +115,15 @@ class Url:
         """The repository, and what of it is asked for, as ``manifests/latest``; None where it is not a path that registries have."""
         match = _PLACE.fullmatch(unquote(self.path))
         return (match[1], match[2]) if match else None
+
+    def names(self, what: str) -> bool:
+        """Whether it asks a registry for ``what``, as ``manifests/latest``, in whichever repository."""
+        return self.place is not None and self.place[1] == what
+
+    @property
+    def names_document(self) -> bool:
+        """Whether it asks a registry for a manifest or a list of referrers."""
+        return self.place is not None and not self.place[1].startswith("blobs/")
 
     def __str__(self) -> str:
         return f"{self.origin}{self.target}"

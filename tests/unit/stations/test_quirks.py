@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bundler.content.registry.server.wire import Answer, Request
-from tests.support.station import Crossing, Ran, run
+from tests.support.station import Crossing, Ran, Watched, run
 
 
 def exported(crossing: Crossing, reference: str, *flags: object) -> Ran:
@@ -98,3 +98,29 @@ def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monke
     arrived = crossing.arrived(image)
     assert arrived.document("v1") == image.root
     assert arrived.document(f"{image.root.digest.tag}.sig")
+
+
+# --- documents at another registry ---
+
+
+def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_and_the_registry_is_named(crossing: Crossing):
+    root = crossing.sign(crossing.content.index())
+    bundle = crossing.attach(root)
+    crossing.push(root)
+    with Watched(crossing.folder / "front") as front:
+        front.before = lambda request: Answer(307, {"Location": f"{crossing.here.url}{request.path}"}, b"")
+        done = exported(crossing, f"{front.host}/team/app:v1")
+        assert done.exit == 0, done.err
+    found = {piece["kind"]: piece["digest"] for piece in done.json["images"][0]["found"]}
+    assert found == {"sig": str(crossing.content.tags[f"{root.digest.tag}.sig"].digest), "referrer": str(bundle.digest)}
+    assert done.err.count(crossing.here.url) == 1
+    assert crossing.import_(crossing.folder / "b").exit == 0
+
+
+def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Crossing):
+    bundle = crossing.export(crossing.signed_image())
+    with Watched(crossing.folder / "front") as front:
+        front.before = lambda request: Answer(307, {"Location": f"{crossing.there.url}{request.path}"}, b"")
+        done = crossing.run("import", bundle, front.host, "--json")
+    assert (done.exit, done.code) == (7, "registry.origin")
+    assert not crossing.there.changes
