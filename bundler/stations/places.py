@@ -14,6 +14,7 @@ from bundler.content.layout import Layout
 from bundler.content.registry.client import Registry
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.http import Access
+from bundler.content.registry.origin import MalformedError, Origin, Url
 from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.tls import certs_folders
 from bundler.content.store import Sink, Source
@@ -115,6 +116,15 @@ def _check_digest(name: str, root: Document) -> None:
         raise IntegrityError(f"{name} is another digest now", code=Code.IMAGE_MOVED, found=root.digest, wanted=digest)
 
 
+def _host(text: str, option: str) -> str:
+    """``HOST[:PORT]`` as a person wrote it, in one spelling. Raises UsageError."""
+    with translated(MalformedError, to=UsageError, what=f"{option} {text!a} is not a host", code=Code.USAGE):
+        origin = Origin.of("https", text)
+    if Url(origin, "/") != Url.parse(f"https://{text}/"):
+        raise UsageError(f"{option} {text!a} is not a host", wanted="HOST or HOST:PORT")
+    return origin.authority
+
+
 def _list(file: str, stdin: BinaryIO) -> bytes:
     if file != "-":
         return read_small(Path(file), limit=MAX_LIST, what="the list of images")
@@ -168,6 +178,7 @@ class Places:
             jobs=reach.jobs,
             proxies=Proxies.from_environ(os.environ),
             certs_folders=certs_folders(os.environ),
+            token_hosts=frozenset(_host(text, "--token-host") for text in reach.token_hosts),
         )
         self._registries: dict[str, Registry] = {}
         self._layouts: dict[tuple[str, str], Layout] = {}

@@ -148,15 +148,17 @@ class Auth:
         except MalformedError as error:
             raise self._elsewhere(home, str(error)) from error
         if not may_ask_for_tokens(home, realm.origin, listed=self._access.token_hosts):
-            raise self._elsewhere(home, str(realm.origin))
+            could = may_ask_for_tokens(home, realm.origin, listed=frozenset({realm.origin.host}))
+            raise self._elsewhere(home, str(realm.origin), listable=realm.origin.authority if could else None)
         return Service(realm, offer.parameters.get("service"))
 
-    def _elsewhere(self, home: Origin, found: str) -> TransportError:
+    def _elsewhere(self, home: Origin, found: str, *, listable: str | None = None) -> TransportError:
         return TransportError(
             f"{home.host} sends us for a token to somewhere that is not its own",
             code=Code.REGISTRY_ORIGIN,
             found=found,
             wanted=f"{home.scheme}, on {home.host} or a host at the same site",
+            next=f"if that is where its logins belong, say --token-host {listable}" if listable else None,
         )
 
     def _token(self, service: Service, need: Need) -> Token:

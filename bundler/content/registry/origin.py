@@ -10,7 +10,8 @@ that names another place is obeyed only so far:
 * A **token service** (the ``realm`` of a Bearer challenge) is shown the login, so it must be the registry's own. It may
   lie on the registry's host at any port; at the *site*, which is the registry's host without its first label
   (registry.gitlab.com → gitlab.com), or anywhere below it (registry-1.docker.io → auth.docker.io); or on a host that
-  the user listed. A site has two labels or more and is no public suffix of the form ``co.uk``; an address has none.
+  the user listed (``--token-host``), there at the port that was listed or, without one, at any. A site has two labels or
+  more and is no public suffix of the form ``co.uk``; an address has none.
   This needs no list of public suffixes, and has a limit: where tenants share a parent (``TENANT.azurecr.io``), a
   registry could name a neighbour. It gains nothing that a Basic challenge of its own would not have given it.
 """
@@ -133,7 +134,7 @@ def may_ask_for_tokens(registry: Origin, realm: Origin, *, listed: frozenset[str
     """Whether the token service ``realm`` may be shown the login for ``registry``: the rule at the top of this module."""
     if realm.scheme != "https" and not (registry.scheme == "http" and realm.loopback == registry.loopback):
         return False
-    return realm.host in {registry.host, *listed} or _same_site(registry.host, realm.host)
+    return not listed.isdisjoint((realm.host, realm.authority)) or realm.host == registry.host or _same_site(registry.host, realm.host)
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -124,3 +124,30 @@ def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Cros
         done = crossing.run("import", bundle, front.host, "--json")
     assert (done.exit, done.code) == (7, "registry.origin")
     assert not crossing.there.changes
+
+
+# --- token services elsewhere ---
+
+
+def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossing):
+    image = crossing.signed_image()
+    elsewhere = f"localhost:{crossing.here.host.rpartition(':')[2]}"
+
+    def before(request: Request) -> Answer | None:
+        if request.path == "/token":
+            return Answer(200, {}, b'{"token":"t0ken"}')
+        if request.headers.get("authorization") == "Bearer t0ken":
+            return None
+        return Answer(401, {"WWW-Authenticate": f'Bearer realm="http://{elsewhere}/token",service="x"'}, b"")
+
+    crossing.here.before = before
+    done = exported(crossing, image.reference)
+    assert (done.exit, done.code) == (7, "registry.origin")
+    assert f"--token-host {elsewhere}" in done.json["error"]["next"]
+    assert exported(crossing, image.reference, "--token-host", "localhost").exit == 0
+
+
+@pytest.mark.parametrize("host", ["", "https://tokens.example", "tokens.example/x", "a b", "u@tokens.example"])
+def test_what_is_not_a_host_is_no_token_service(crossing: Crossing, host: str):
+    done = exported(crossing, "registry.example/app:1", "--token-host", host)
+    assert (done.exit, done.code) == (2, "usage")
