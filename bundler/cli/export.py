@@ -99,7 +99,7 @@ def command(
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
     if trust is None:
         out.say("no trust here: nothing is verified before it is carried")
-    with Places.of(reach, listed) as places, Cache.at(cache, say=out.say) as kept:
+    with Places.of(reach, listed, say=out.say) as places, Cache.at(cache, say=out.say) as kept:
         made = exporter.plan(
             survey_all(places, listed, kept, platforms=chosen, jobs=reach.jobs, say=out.detail),
             order,

@@ -57,7 +57,7 @@ def command(
 
     where = importer.Destination.parse(destination, maps)
     trust = truststore.load(trust_folder, os.environ)
-    with opened(file) as archive, Places(reach, hosts=[where.registry]) as places:
+    with opened(file) as archive, Places(reach, hosts=[where.registry], say=out.say) as places:
         proved = verifier.prove_documents(archive, trust, at=now(), jobs=reach.jobs)
         report = proved.report
         if verify_first or not proved.admitted or not (report.passed or admit_passing):

@@ -63,6 +63,7 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
     @click.option("--plain-http", is_flag=True, help="Speak http, not https. Loopback addresses may do so without this.")
     @click.option("--insecure-skip-tls-verify", is_flag=True, help="Accept any certificate of the registry.")
     @click.option("--ca-file", type=click.Path(path_type=Path), metavar="FILE", help="Certificates of authorities to accept, PEM.")
+    @click.option("--token-host", "token_hosts", multiple=True, metavar="HOST", help="A token service elsewhere to trust with the login.")
     @jobs
     @functools.wraps(function)
     def wrapped(
@@ -73,6 +74,7 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
         plain_http: bool,
         insecure_skip_tls_verify: bool,
         ca_file: Path | None,
+        token_hosts: tuple[str, ...],
         jobs: int,
         **rest: Any,
     ) -> R:
@@ -86,6 +88,7 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
             plain_http=plain_http,
             insecure_skip_tls_verify=insecure_skip_tls_verify,
             ca_file=ca_file,
+            token_hosts=token_hosts,
             jobs=jobs,
         )
         return function(reach=reach, **rest)

@@ -64,7 +64,7 @@ def command(
     signed: list[Signed] = []
     failed: list[tuple[str, BundlerError]] = []
     joins = Joins()
-    with Places.of(reach, listed) as places:
+    with Places.of(reach, listed, say=out.say) as places:
         for want in listed:
             try:
                 image = places.locate(want, write=True)

@@ -57,7 +57,7 @@ def command(
         listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
         for want in listed:
             want.check()
-        with Places.of(reach, listed) as places:
+        with Places.of(reach, listed, say=out.say) as places:
             images = verifier.prove_where_they_lie(places, listed, trust, at=at, jobs=reach.jobs, say=out.detail)
         report = Report(trust=TrustUsed(trust.path, trust.policy.digest), images=images)
     return out.answer(report.to_json(), report_lines(out, report, done="may enter"), exit=report.exit)

@@ -20,7 +20,7 @@ class Referrers:
     """What a repository answers when it is asked who refers to a manifest."""
 
     api: bool
-    """Whether there is such an API; False is an answer, not a failure (400, 404, 405 or 501 there)."""
+    """Whether there is such an API; False is an answer, not a failure: registries without it say so in many ways."""
     listed: tuple[Descriptor, ...] = ()
 
 

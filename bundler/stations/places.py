@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from bundler.content.layout import Layout
 from bundler.content.registry.client import Registry
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.http import Access
+from bundler.content.registry.origin import MalformedError, Origin, Url
 from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.tls import certs_folders
 from bundler.content.store import Sink, Source
@@ -128,6 +129,15 @@ def _check_digest(name: str, root: Document) -> None:
         raise IntegrityError(f"{name} is another digest now", code=Code.IMAGE_MOVED, found=root.digest, wanted=digest)
 
 
+def _host(text: str, option: str) -> str:
+    """``HOST[:PORT]`` as a person wrote it, in one spelling. Raises UsageError."""
+    with translated(MalformedError, to=UsageError, what=f"{option} {text!a} is not a host", code=Code.USAGE):
+        origin = Origin.of("https", text)
+    if Url(origin, "/") != Url.parse(f"https://{text}/"):
+        raise UsageError(f"{option} {text!a} is not a host", wanted="HOST or HOST:PORT")
+    return origin.authority
+
+
 def _list(file: str, stdin: BinaryIO) -> bytes:
     if file != "-":
         return read_small(Path(file), limit=MAX_LIST, what="the list of images")
@@ -168,9 +178,9 @@ def _line(line: bytes) -> Wanted | None:
 class Places:
     """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
 
-    def __init__(self, reach: Reach, *, hosts: Iterable[str]) -> None:
-        """``hosts`` are all registries of the run: a login given by hand is for one."""
-        self._reach = reach
+    def __init__(self, reach: Reach, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
+        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told in the end how they answered."""
+        self._say = say
         self._access = Access(
             credentials=Credentials.load(
                 environ=os.environ, authfile=reach.authfile, username=reach.username, password=reach.password, hosts=hosts
@@ -181,20 +191,24 @@ class Places:
             jobs=reach.jobs,
             proxies=Proxies.from_environ(os.environ),
             certs_folders=certs_folders(os.environ),
+            token_hosts=frozenset(_host(text, "--token-host") for text in reach.token_hosts),
         )
         self._registries: dict[str, Registry] = {}
         self._layouts: dict[tuple[str, str], Layout] = {}
         self._closing = ExitStack()
 
     @classmethod
-    def of(cls, reach: Reach, images: Iterable[Wanted]) -> Self:
+    def of(cls, reach: Reach, images: Iterable[Wanted], *, say: Callable[[str], None]) -> Self:
         """For images wherever they lie."""
-        return cls(reach, hosts={image.reference.registry for image in images if not image.is_local})
+        return cls(reach, hosts={image.reference.registry for image in images if not image.is_local}, say=say)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for registry in self._registries.values():
+            for remark in registry.remarks:
+                self._say(f"note: {remark}")
         self._closing.close()
 
     def locate(self, image: Wanted, *, write: bool = False) -> Located:

@@ -14,4 +14,6 @@ class Reach:
     plain_http: bool
     insecure_skip_tls_verify: bool
     ca_file: Path | None
+    token_hosts: tuple[str, ...]
+    """``HOST[:PORT]`` each, as they were written."""
     jobs: int

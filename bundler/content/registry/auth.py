@@ -61,10 +61,12 @@ class Service:
 class Auth:
     """Logins and tokens for one registry. Threads may share it; at worst two ask for the same token."""
 
-    def __init__(self, access: Access, transport: Transport, *, host: str) -> None:
+    def __init__(self, access: Access, transport: Transport, *, host: str, led_by: str | None = None) -> None:
+        """``led_by``: the registry that led to this one, to which no login is shown."""
         self._access = access
         self._transport = transport
         self._host = host
+        self._led_by = led_by
         self._logins: dict[str, Login | None] = {}
         self._basic = False
         self._service: Service | None = None
@@ -85,6 +87,8 @@ class Auth:
     def challenged(self, home: Origin, head: Head, need: Need, *, shown_before: str | None) -> bool:
         """Learn from a 401 what the registry wants; whether to ask again with it. ``shown_before`` is what it did not like.
 
+        It is not asked again where it wants nothing that can be given: the 401 is its answer.
+
         Raises TransportError (``registry.credentials``, ``registry.origin``).
         """
         try:
@@ -104,10 +108,18 @@ class Auth:
             self._basic = True
             login = self._login(need)
             return login is not None and shown_before != _basic(login)
-        raise self.refused(need, found=f"asked for {', '.join(offer.scheme for offer in offers) or 'nothing'}", wanted="Basic or Bearer")
+        return False
 
     def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
         """What to say to a person when the login is not enough."""
+        if self._led_by is not None:
+            return TransportError(
+                f"{who or self._host}, where {self._led_by} leads, does not let us {' and '.join(need.actions)} {need.path}",
+                code=Code.REGISTRY_CREDENTIALS,
+                found=found,
+                wanted=wanted or "an answer without a login, for none is shown there",
+                next=f"name the image where it lies, in {self._host}/{need.path}, and log in there",
+            )
         login = self._login(need)
         by_hand = f"log in with `podman login {self._host}` or `docker login {self._host}`, or give --username with --password-stdin"
         return TransportError(
@@ -136,15 +148,17 @@ class Auth:
         except MalformedError as error:
             raise self._elsewhere(home, str(error)) from error
         if not may_ask_for_tokens(home, realm.origin, listed=self._access.token_hosts):
-            raise self._elsewhere(home, str(realm.origin))
+            could = may_ask_for_tokens(home, realm.origin, listed=frozenset({realm.origin.host}))
+            raise self._elsewhere(home, str(realm.origin), listable=realm.origin.authority if could else None)
         return Service(realm, offer.parameters.get("service"))
 
-    def _elsewhere(self, home: Origin, found: str) -> TransportError:
+    def _elsewhere(self, home: Origin, found: str, *, listable: str | None = None) -> TransportError:
         return TransportError(
             f"{home.host} sends us for a token to somewhere that is not its own",
             code=Code.REGISTRY_ORIGIN,
             found=found,
             wanted=f"{home.scheme}, on {home.host} or a host at the same site",
+            next=f"if that is where its logins belong, say --token-host {listable}" if listable else None,
         )
 
     def _token(self, service: Service, need: Need) -> Token:

@@ -14,10 +14,11 @@ from bundler.content.registry.auth import Need
 from bundler.content.registry.http import Access
 from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
-from bundler.content.registry.upload import Uploads
+from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
 from bundler.content.store import Over, Referrers
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError
+from bundler.content.stream import verified
+from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -46,6 +47,11 @@ class Registry:
         """
         return Repository(self._session, Reference(self.host, path), push=push)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how it has answered so far."""
+        return tuple(self._session.learnt.remarks)
+
     def close(self) -> None:
         """End the connections that are kept."""
         self._session.close()
@@ -72,7 +78,7 @@ class Repository:
         self._known: str | None = None
         """A tag that GET found: what HEAD says of tags is believed only if it finds that too."""
         self._lists = Lists(session, reference, self._need)
-        self._uploads = Uploads(session, reference.path, has=self.has)
+        self._uploads = Uploads(session, reference.path, has=self.has, read_back=self._read_back_blob)
         self._seen: dict[str, tuple[Digest, str]] = {}
         """What each tag was when it was read last, and the registry's own word for that, if it has one."""
 
@@ -212,7 +218,7 @@ class Repository:
         def stored(answer: Answer) -> bool | None:
             if condition and answer.status == 412:
                 return None
-            if answer.status != 201:
+            if answer.status not in STORED:
                 raise self._not_stored(answer, document, need)
             self._session.validates |= answer.head.one("etag") is not None
             self._session.checks |= answer.head.one("docker-distribution-api-version") is not None
@@ -236,15 +242,15 @@ class Repository:
     def _head(self, name: str | Digest) -> int | None:
         """The status that HEAD is answered with; None where it has none to give now, which GET is asked about."""
         try:
-            answer = self._session.attempt("HEAD", self._named(name), need=self._need, headers={"Accept": _DOCUMENTS})
+            answer = self._session.attempt("HEAD", self._named(name), need=self._need, headers={"Accept": _DOCUMENTS}, abroad=True)
         except (PassingError, TransportError):
             return None
         answer.discard()
-        return answer.status
+        return answer.status if answer.url.names(f"manifests/{name}") else None
 
     def _manifest(self, name: str | Digest) -> tuple[bytes, Head] | None:
         def got(answer: Answer) -> tuple[bytes, Head] | None:
-            if answer.status == 404:
+            if answer.status == 404 and answer.url.names(f"manifests/{name}"):
                 return None
             if answer.status != 200:
                 raise self._session.refusal(answer, "GET", need=self._need)
@@ -252,19 +258,27 @@ class Repository:
                 raise self._session.breach(
                     "a page for people", wanted="a manifest", next="check the address; a network may want a login first"
                 )
-            return answer.whole(MAX_DOCUMENT, what="a manifest", code=Code.LIMIT_DOCUMENT), answer.head
+            raw = answer.whole(MAX_DOCUMENT, what="a manifest", code=Code.LIMIT_DOCUMENT)
+            self._habits.reads = True
+            self._session.came(answer)
+            return raw, answer.head
 
-        return self._session.ask("GET", self._named(name), need=self._need, then=got, headers={"Accept": _DOCUMENTS})
+        return self._session.ask("GET", self._named(name), need=self._need, then=got, headers={"Accept": _DOCUMENTS}, abroad=True)
 
     def _read_back(self, document: Document, name: str | Digest) -> None:
         got = self._manifest(name)
         if got is None or got[0] != document.raw:
-            raise TransportError(
-                f"{self.name} does not give back what was pushed",
-                code=Code.REGISTRY_READ_BACK,
-                found="nothing" if got is None else Digest.of(got[0]),
-                wanted=document.digest,
-            )
+            raise self._other(found="nothing" if got is None else Digest.of(got[0]), wanted=document.digest)
+
+    def _read_back_blob(self, blob: Descriptor) -> None:
+        try:
+            for _ in verified(blob, self.chunks(blob)):
+                pass
+        except (IncompleteError, IntegrityError) as error:
+            raise self._other(found=error.found or error.what, wanted=blob.digest) from error
+
+    def _other(self, *, found: object, wanted: Digest) -> TransportError:
+        return TransportError(f"{self.name} does not give back what was pushed", code=Code.REGISTRY_READ_BACK, found=found, wanted=wanted)
 
     def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError | PassingError:
         complaint = self._session.complaint(answer)

@@ -24,7 +24,7 @@ HELPER_SECONDS = 60  # a helper may ask a person, or a service
 DOCKER_HUB = ("docker.io", "https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io")
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - what stands for the user beside an identity token
 
-_HELPER = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+_HELPER = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)  # with dots: beside Windows it is desktop.exe
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +39,81 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One credential file, parsed: logins and helpers by namespace, and the helper for all others."""
+class Entry:
+    """What a credential file says under one key, unread until somebody wants it: other entries may be odd."""
 
     source: str
-    logins: Mapping[str, Login] = field(default_factory=dict, hash=False)
-    helpers: Mapping[str, str] = field(default_factory=dict, hash=False)
-    store: str | None = None
+    """The file."""
+    key: str
+    """The key, for a person."""
+    value: Any = field(repr=False, hash=False)
+
+    def login(self) -> Login | None:
+        """The login of an entry of ``auths``; None if it only says that there is one in a store.
+
+        Raises UsageError (``usage.credentials``), which shows nothing of what the entry holds.
+        """
+        if not isinstance(self.value, dict):
+            self._refuse("something that is not an object")
+        username, password = self._text("username"), self._text("password")
+        if packed := self._text("auth"):
+            try:
+                username, colon, password = b64decode(packed, validate=True).decode().partition(":")
+            except ValueError:
+                self._refuse("an auth that is not base64 of UTF-8, in one line")
+            if not colon:
+                self._refuse("an auth without a colon between user and password")
+            password = password.rstrip("\0")  # older Docker pads with them
+        identity = self._text("identitytoken")
+        return _as_login(self.source, username, password, identity) if username or identity else None
+
+    def helper(self) -> str:
+        """The name of a credential helper, which is a program's and not a path. Raises UsageError (``usage.credentials``)."""
+        if not isinstance(self.value, str) or not _HELPER.fullmatch(self.value):
+            self._refuse("a name that no credential helper can have")
+        return self.value
+
+    def _text(self, name: str) -> str:
+        text = self.value.get(name)
+        if text is not None and not isinstance(text, str):
+            self._refuse(f"a {name} that is not a string")
+        return text or ""
+
+    def _refuse(self, found: str) -> NoReturn:
+        raise UsageError(
+            f"{self.key} in {self.source} is not well-formed",
+            code=Code.USAGE_CREDENTIALS,
+            found=found,
+            next="log in again, or take it out; or give --username with --password-stdin",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One credential file: logins and helpers by namespace, and the helper for all others."""
+
+    source: str
+    logins: Mapping[str, Entry] = field(default_factory=dict, hash=False)
+    helpers: Mapping[str, Entry] = field(default_factory=dict, hash=False)
+    store: Entry | None = None
 
     @classmethod
     def parse(cls, raw: bytes, source: str) -> "Place":
-        """Raises UsageError (``usage.credentials``), which shows nothing of what the file holds."""
+        """Raises UsageError (``usage.credentials``) for what is no such file at all; it shows nothing of what the file holds."""
         try:
             members = strictjson.loads(raw, limit=MAX_FILE, predicate=True)
         except FormatError as error:
             raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=error.what, wanted="JSON") from None
-        auths, helpers, store = (_member(members, name, kind, source) for name, kind in _MEMBERS)
-        found = {_namespace(key): login for key, value in auths.items() if (login := _login(value, key, source)) is not None}
-        names = {_namespace(key): _helper_name(name, source) for key, name in helpers.items() if name != ""}
-        return cls(source=source, logins=found, helpers=names, store=_helper_name(store, source) if store else None)
-
-
-_MEMBERS: tuple[tuple[str, Any], ...] = (("auths", dict), ("credHelpers", dict), ("credsStore", str))
+        if not isinstance(members, dict):
+            raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, wanted="a JSON object")
+        auths, helpers = (_member(members, name, source) for name in ("auths", "credHelpers"))
+        store = members.get("credsStore")
+        return cls(
+            source=source,
+            logins={_namespace(key): Entry(source, f"auths of {key}", value) for key, value in auths.items() if _tells(value)},
+            helpers={_namespace(key): Entry(source, f"credHelpers of {key}", name) for key, name in helpers.items() if name != ""},
+            store=Entry(source, "credsStore", store) if store else None,
+        )
 
 
 @dataclass(slots=True)
@@ -101,14 +154,14 @@ class Credentials:
         for namespace in _namespaces(host, path):
             if namespace in place.helpers:
                 return self._ask(place.helpers[namespace], namespace)
-            if namespace in place.logins:
-                return place.logins[namespace]
+            if namespace in place.logins and (login := place.logins[namespace].login()) is not None:
+                return login
         return self._ask(place.store, host) if place.store else None
 
-    def _ask(self, helper: str, server: str) -> Login | None:
-        server = DOCKER_HUB[1] if server in DOCKER_HUB else server
+    def _ask(self, entry: Entry, server: str) -> Login | None:
+        server, helper = DOCKER_HUB[1] if server in DOCKER_HUB else server, entry.helper()
         if (helper, server) not in self._helped:
-            self._helped[helper, server] = _helped(helper, server, self.environ)
+            self._helped[helper, server] = _helped(entry, server, self.environ)
         return self._helped[helper, server]
 
 
@@ -171,30 +224,16 @@ def _namespace(key: str) -> str:
     return "/".join(filter(None, (host.lower(), path.rstrip("/"))))
 
 
-def _member(members: Any, name: str, kind: type, source: str) -> Any:
-    value = members.get(name) if isinstance(members, dict) else members
-    if value is None:
-        return kind()
-    if not isinstance(value, kind):
-        _refuse(source, name)
-    return value
+def _member(members: Mapping[str, Any], name: str, source: str) -> dict[str, Any]:
+    value = members.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=f"{name} that are not an object")
+    return value or {}
 
 
-def _login(value: Any, key: str, source: str) -> Login | None:
-    """A login of ``auths``; None for an entry that only says that there is one in a store."""
-    if not isinstance(value, dict):
-        _refuse(source, f"auths of {key}")
-    username, password = _text(value, "username", source), _text(value, "password", source)
-    if packed := _text(value, "auth", source):
-        try:
-            username, colon, password = b64decode(packed, validate=True).decode().partition(":")
-        except ValueError:
-            _refuse(source, f"auth of {key}")
-        if not colon:
-            _refuse(source, f"auth of {key}")
-        password = password.rstrip("\0")  # older Docker pads with them
-    identity = _text(value, "identitytoken", source)
-    return _as_login(source, username, password, identity) if username or identity else None
+def _tells(value: Any) -> bool:
+    """Whether an entry of ``auths`` says more than that there is a login in a store."""
+    return not isinstance(value, dict) or any(value.get(name) for name in ("username", "auth", "identitytoken"))
 
 
 def _as_login(source: str, username: str, password: str, identity: str = "") -> Login:
@@ -203,53 +242,34 @@ def _as_login(source: str, username: str, password: str, identity: str = "") -> 
     return Login(source, username, password, identity)
 
 
-def _text(value: Mapping[str, Any], name: str, source: str) -> str:
-    text = value.get(name)
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        _refuse(source, name)
-    return text
-
-
-def _helper_name(name: Any, source: str) -> str:
-    if not isinstance(name, str) or not _HELPER.fullmatch(name):
-        _refuse(source, "the name of a credential helper")
-    return name
-
-
-def _refuse(source: str, what: str) -> NoReturn:
-    raise UsageError(f"{source} is not well-formed", code=Code.USAGE_CREDENTIALS, found=ascii(what[:200])[1:-1])
-
-
-def _helped(helper: str, server: str, environ: Mapping[str, str]) -> Login | None:
+def _helped(entry: Entry, server: str, environ: Mapping[str, str]) -> Login | None:
     """Ask ``docker-credential-HELPER get``, the server on its standard input (Docker's credential helper protocol)."""
-    command = f"docker-credential-{helper}"
+    command = f"docker-credential-{entry.helper()}"
     try:
         asked = subprocess.run(  # noqa: S603 - the user's own configuration names it, and its form was checked
             [command, "get"], input=server.encode(), capture_output=True, timeout=HELPER_SECONDS, check=False, env=dict(environ)
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _helper_fails(command, server, getattr(error, "strerror", None) or "no answer in time") from None
+        raise _helper_fails(entry, server, getattr(error, "strerror", None) or "no answer in time") from None
     if asked.returncode:
         said = (asked.stdout + asked.stderr).decode("utf-8", "replace").strip()
         if "credentials not found" in said:  # how every helper says it
             return None
-        raise _helper_fails(command, server, ascii(said[:200])[1:-1] or f"exit {asked.returncode}")
+        raise _helper_fails(entry, server, ascii(said[:200])[1:-1] or f"exit {asked.returncode}")
     try:
         members = strictjson.loads(asked.stdout, limit=MAX_HELPED, predicate=True)
         username, secret = members["Username"], members["Secret"]
     except (BundlerError, KeyError, TypeError):
-        raise _helper_fails(command, server, "an answer that is not well-formed") from None
+        raise _helper_fails(entry, server, "an answer that is not well-formed") from None
     if not isinstance(username, str) or not isinstance(secret, str):
-        raise _helper_fails(command, server, "an answer that is not well-formed")
+        raise _helper_fails(entry, server, "an answer that is not well-formed")
     return _as_login(command, username, secret) if username or secret else None
 
 
-def _helper_fails(command: str, server: str, found: str) -> UsageError:
+def _helper_fails(entry: Entry, server: str, found: str) -> UsageError:
     return UsageError(
-        f"{command} does not give the login for {server}",
+        f"docker-credential-{entry.value} does not give the login for {server}",
         code=Code.USAGE_CREDENTIALS,
         found=found,
-        next="put it in order, or name another credential file with --authfile",
+        next=f"put it in order, or take {entry.key} out of {entry.source}; or name another credential file with --authfile",
     )

@@ -16,6 +16,8 @@ class Habits:
     """Whether it has the referrers API; None while nobody has asked. True stays: a later 404 is then about one manifest."""
     head_tells: bool | None = None
     """Whether HEAD finds a manifest that GET finds; None while that was not seen. False stays."""
+    reads: bool = False
+    """Whether a manifest of it was read: then what is shown to the registry suffices to read it."""
 
     def head_told(self, *, found: bool) -> None:
         """HEAD of what GET finds was answered: with 200, or as if it were not there."""
@@ -31,6 +33,8 @@ class Learnt:
     """Whether a blob may come with the POST that begins its upload; it is until the registry does otherwise."""
     turns: Turns = field(default_factory=Turns)
     """For what only one thread shall find out."""
+    remarks: dict[str, None] = field(default_factory=dict)
+    """What a person should know of how it answers, each once, in the order in which it was met."""
     _repositories: dict[str, Habits] = field(default_factory=dict)
 
     def of(self, path: str) -> Habits:

@@ -40,7 +40,7 @@ class Access:
     proxies: Proxies = field(default_factory=Proxies)
     certs_folders: tuple[Path, ...] = tls.SYSTEM_FOLDERS
     token_hosts: frozenset[str] = frozenset()
-    """Hosts of token services that may be shown a registry's login although they are not at its site."""
+    """Hosts, ``HOST[:PORT]``, of token services that may be shown a registry's login although they are not at its site."""
     chunk_size: int | None = None
     """Upload blobs in pieces of so many bytes. None: whole, and in pieces where that does not work."""
     patience: Patience = field(default_factory=Patience)

@@ -1,12 +1,13 @@
 """What a registry lists, page by page: the referrers of a manifest, the tags of a repository. Whole, or an error."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from bundler import strictjson
 from bundler.content.registry.answers import next_page
-from bundler.content.registry.auth import Need
+from bundler.content.registry.auth import REDIRECTS, Need
+from bundler.content.registry.origin import Url, shown
 from bundler.content.registry.session import Session
 from bundler.content.registry.wire import Answer
 from bundler.content.store import Referrers
@@ -23,16 +24,18 @@ MAX_REFERRERS = 50_000  # an image rebuilt and signed every hour for five years
 MAX_TAGS = 500_000  # the busiest public repositories have some 100,000, most of them signatures
 PAGE = 1_000  # tags that are asked for at once; more is refused by some registries
 
-_NO_API = frozenset({400, 404, 405, 501})
+_NO_API = frozenset({400, 404, 405, 501})  # how most registries without the API answer
+_NOT_THERE = frozenset({406, 410})  # how some do
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, its media type, and where the next is."""
+    """One page of a list, its media type, where it came from, and where the next is."""
 
     body: bytes
     media_type: str
-    next: str | None
+    at: Url
+    next: Url | None
 
 
 class Lists:
@@ -50,10 +53,10 @@ class Lists:
             return Referrers(api=False)
         listed: dict[Digest, Descriptor] = {}
         api = False
-        for page in self._pages(f"referrers/{subject}", accept=mediatype.OCI_INDEX, absent=_NO_API):
+        for page in self._pages(f"referrers/{subject}", accept=mediatype.OCI_INDEX, absent=self._has_no_api, kept=f"referrers/{subject}"):
             api = True
             self._habits.lists_referrers = True
-            if page.media_type != mediatype.OCI_INDEX:
+            if page.media_type != mediatype.OCI_INDEX:  # as a later page may come
                 raise self._session.breach(f"referrers come as {ascii(page.media_type)[:100]}", wanted=mediatype.OCI_INDEX)
             for descriptor in self._descriptors(page.body):
                 listed.setdefault(descriptor.digest, descriptor)
@@ -62,30 +65,57 @@ class Lists:
             self._habits.lists_referrers = False
         return Referrers(api=api, listed=tuple(listed.values()))
 
+    def _has_no_api(self, answer: Answer) -> bool:
+        """Whether the answer to the first question for referrers says that there is no such API.
+
+        Registries without it answer in many ways: as if the path were unknown, with a page for people or a redirect to one, or
+        that the path is not for us although the same login reads manifests. One that has listed referrers before is believed only
+        the usual answers. What may pass, is cut or contradicts itself says nothing about it.
+        """
+        if answer.status in _NO_API:
+            return True
+        if self._habits.lists_referrers is True:
+            return False
+        without = answer.status in _NOT_THERE or answer.status in REDIRECTS
+        refused = answer.status in {401, 403} and self._habits.reads
+        other = answer.status == 200 and answer.head.media_type != mediatype.OCI_INDEX
+        if without or refused or other:
+            self._session.remark(
+                f"{self._session.host} has no list of what refers to a manifest: it answers {_told(answer)}. "
+                "Signatures are looked for by their tags, and by the tag of such a list"
+            )
+        return without or refused or other
+
     def tags(self) -> list[str]:
         """As :meth:`bundler.content.store.Sink.tags`."""
         tags: dict[str, None] = {}
-        for page in self._pages(f"tags/list?n={PAGE}", accept="application/json", absent=frozenset({404})):
+        for page in self._pages(f"tags/list?n={PAGE}", accept="application/json", absent=lambda answer: answer.status == 404):
             tags |= dict.fromkeys(self._tags(page.body))
             _limit(len(tags), MAX_TAGS, "list of tags")
         return list(tags)
 
-    def _pages(self, path: str, *, accept: str, absent: frozenset[int]) -> Iterator[Page]:
-        """The pages of a list; none if there is no such list, which the first is answered for with a status of ``absent``."""
-        target, seen, came = f"/v2/{self._reference.path}/{path}", set[str](), 0
+    def _pages(self, path: str, *, accept: str, absent: Callable[[Answer], bool], kept: str | None = None) -> Iterator[Page]:
+        """The pages of a list; none if there is no such list, which the answer to the first question says where ``absent`` is true of it.
+
+        With ``kept``, as :meth:`Session.attempt` has it, it may lie elsewhere.
+        """
+        seen, came = set[str | Url](), 0
+        target: str | Url = f"/v2/{self._reference.path}/{path}"
 
         def page(answer: Answer) -> Page | None:
-            if answer.status in absent and not seen:
+            if not seen and absent(answer):
                 return None
             if answer.status != 200:
                 raise self._session.refusal(answer, "GET", need=self._need)
             with self._session.protocol():
                 link = next_page(answer.head.all("link"))
-            following = None if link is None else self._session.linked(answer, link, "a next page").target
-            return Page(answer.whole(MAX_PAGE, what="a page of a list"), answer.head.media_type, following)
+            following = None if link is None else self._session.linked(answer, link, "a next page")
+            return Page(answer.whole(MAX_PAGE, what="a page of a list"), answer.head.media_type, answer.url, following)
 
         for _ in range(MAX_PAGES):
-            got = self._session.ask("GET", target, need=self._need, then=page, headers={"Accept": accept})
+            got = self._session.ask(
+                "GET", target, need=self._need, then=page, headers={"Accept": accept}, abroad=kept is not None, kept=kept
+            )
             if got is None:
                 return
             came += len(got.body)
@@ -94,7 +124,7 @@ class Lists:
             yield got
             if got.next is None:
                 return
-            seen.add(target)
+            seen |= {target, got.at}
             if got.next in seen:
                 raise self._session.breach("a list whose pages go in a circle")
             target = got.next
@@ -129,6 +159,13 @@ class Lists:
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol")
+
+
+def _told(answer: Answer) -> str:
+    """An answer in words, without the query of a location, which may hold what is not for messages."""
+    if answer.status in REDIRECTS:
+        return f"{answer.status} to {shown((answer.head.one('location') or '').partition('?')[0])[1:-1] or 'no place'}"
+    return f"{answer.status} with {shown(answer.head.media_type)[1:-1] or 'no media type'}" if answer.status == 200 else str(answer.status)
 
 
 def _limit(count: int, limit: int, what: str) -> None:

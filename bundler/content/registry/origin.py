@@ -3,12 +3,15 @@
 An *origin* is scheme, host and port (RFC 6454). Credentials of a registry go to one origin: the registry's. An answer
 that names another place is obeyed only so far:
 
-* A **redirect** is followed for blobs alone, without credentials; what comes is checked by its digest.
+* A **redirect** is followed where something is read (a blob, a manifest, a list of referrers), without credentials, and never
+  from https to http; what comes is checked as ever. Where it leads to another registry, that is asked for a token as anybody
+  is. Nothing that changes a registry is led elsewhere, and nobody there decides what is asked at home with our credentials.
 * An **upload** stays at its origin.
 * A **token service** (the ``realm`` of a Bearer challenge) is shown the login, so it must be the registry's own. It may
   lie on the registry's host at any port; at the *site*, which is the registry's host without its first label
   (registry.gitlab.com → gitlab.com), or anywhere below it (registry-1.docker.io → auth.docker.io); or on a host that
-  the user listed. A site has two labels or more and is no public suffix of the form ``co.uk``; an address has none.
+  the user listed (``--token-host``), there at the port that was listed or, without one, at any. A site has two labels or
+  more and is no public suffix of the form ``co.uk``; an address has none.
   This needs no list of public suffixes, and has a limit: where tenants share a parent (``TENANT.azurecr.io``), a
   registry could name a neighbour. It gains nothing that a Basic challenge of its own would not have given it.
 """
@@ -16,13 +19,14 @@ that names another place is obeyed only so far:
 import ipaddress
 import re
 from dataclasses import dataclass, replace
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 MAX_URL = 8 << 10  # signed storage URLs with session tokens take 2 to 4 KiB
 PORTS = {"http": 80, "https": 443}
 
 _VISIBLE = re.compile(r"[!-~]*", re.ASCII)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PLACE = re.compile(r"[!-~]*?/v2/([!-~]+)/((?:blobs|manifests|referrers)/[!-.0-~]+)", re.ASCII)
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _SHARED = frozenset(["ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"])
 """Second-level names that registries of countries give out below: co.uk, com.au, or.jp."""
@@ -107,6 +111,21 @@ class Url:
         """The target without its query, which may hold what is not for messages."""
         return self.target.partition("?")[0]
 
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The repository, and what of it is asked for, as ``manifests/latest``; None where it is not a path that registries have."""
+        match = _PLACE.fullmatch(unquote(self.path))
+        return (match[1], match[2]) if match else None
+
+    def names(self, what: str) -> bool:
+        """Whether it asks a registry for ``what``, as ``manifests/latest``, in whichever repository."""
+        return self.place is not None and self.place[1] == what
+
+    @property
+    def names_document(self) -> bool:
+        """Whether it asks a registry for a manifest or a list of referrers."""
+        return self.place is not None and not self.place[1].startswith("blobs/")
+
     def __str__(self) -> str:
         return f"{self.origin}{self.target}"
 
@@ -115,7 +134,7 @@ def may_ask_for_tokens(registry: Origin, realm: Origin, *, listed: frozenset[str
     """Whether the token service ``realm`` may be shown the login for ``registry``: the rule at the top of this module."""
     if realm.scheme != "https" and not (registry.scheme == "http" and realm.loopback == registry.loopback):
         return False
-    return realm.host in {registry.host, *listed} or _same_site(registry.host, realm.host)
+    return not listed.isdisjoint((realm.host, realm.authority)) or realm.host == registry.host or _same_site(registry.host, realm.host)
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

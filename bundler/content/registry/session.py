@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint
 from bundler.content.registry.auth import PASSING, REDIRECTS, Auth, Need
+from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.habits import Learnt
 from bundler.content.registry.http import Access, Body, Transport
 from bundler.content.registry.origin import MalformedError, Origin, Url, shown
@@ -57,6 +59,8 @@ class Session:
             self._https = Origin.of("https", self._authority)
         self._transport = Transport(access, host=self._https.host)
         self._auth = Auth(access, self._transport, host=host)
+        self._elsewhere: dict[Origin, Auth] = {}
+        """What other registries want to see, to which this one leads."""
         self._home: Origin | None = None
         self.compares: bool | None = None
         """Whether it keeps to ``If-Match`` and ``If-None-Match`` when a manifest is put; None while nobody has tried."""
@@ -93,16 +97,17 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         abroad: bool = False,
+        kept: str | None = None,
         tries: Tries | None = None,
     ) -> T:
         """What ``then`` makes of the answer, the whole tried again while it fails in a way that may pass.
 
-        For requests that may be sent twice. ``abroad``: redirects may lead to other origins, which get no credentials.
+        For requests that may be sent twice. ``abroad`` and ``kept`` are as :meth:`attempt` has them.
         """
         tries = tries or self.tries()
         while True:
             try:
-                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad)
+                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad, kept=kept)
                 try:
                     return then(answer)
                 finally:
@@ -119,45 +124,62 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | bytes | None = None,
         abroad: bool = False,
+        kept: str | None = None,
         wait: float | None = None,
     ) -> Answer:
         """The answer to one request, asked once; after a 401 once more, with another token, if the body can be sent again.
+
+        ``abroad``, for what only reads: redirects may lead to other origins, which get no credentials; another registry there is
+        asked for a token as anybody is. ``kept`` is what is asked for, as ``referrers/DIGEST``: a redirect to anything else is
+        not followed, and is the answer.
 
         Raises PassingError for what may pass, TransportError for what leads astray.
         """
         home = self.home
         url, renewed, hops = Url(home, target) if isinstance(target, str) else target, False, 0
-        streamed = not isinstance(body, bytes | None)
+        streamed, away = not isinstance(body, bytes | None), False
         while True:
-            at_home = url.origin == home
-            shown_before = self._auth.header(need) if at_home else None
+            away = away or url.origin != home  # for good: whoever we are led to must not choose what is asked with our credentials
+            auth, wants = self._whom(url, need, away=away)
+            shown_before = None if auth is None else auth.header(wants)
             login = {} if shown_before is None else {"Authorization": shown_before}
             answer = self._transport.send(method, url, headers={**(headers or {}), **login}, body=body, wait=wait)
             with ExitStack() as given_up:
                 given_up.callback(answer.discard)
-                if answer.status == 401 and at_home and not renewed:
-                    renewed = self._auth.challenged(home, answer.head, need, shown_before=shown_before)
+                if answer.status == 401 and auth is not None and not renewed:
+                    renewed = auth.challenged(url.origin, answer.head, wants, shown_before=shown_before)
                     if renewed and not streamed:
                         continue
-                if answer.status in REDIRECTS:
+                if answer.status in REDIRECTS and (kept is None or _leads_to(answer, kept)):
                     if streamed or (method not in {"GET", "HEAD"} and answer.status not in {307, 308}) or hops == MAX_REDIRECTS:
                         raise self._astray(answer, f"a redirect after {hops} others" if hops else "a redirect", Code.REGISTRY_PROTOCOL)
-                    url, hops = self._redirected(answer, abroad=abroad), hops + 1
+                    renewed, hops, url = False, hops + 1, self._redirected(answer, abroad=abroad)
                     continue
                 # storage elsewhere takes a signed URL for a while only, and the registry gives a new one
-                if answer.status in PASSING or (not at_home and method == "GET" and answer.status in {401, 403}):
+                ran_out = away and not url.names_document and method == "GET" and answer.status in {401, 403}
+                if answer.status in PASSING or ran_out:
                     raise self._busy(answer, method)
                 given_up.pop_all()
                 return answer
 
+    def remark(self, text: str) -> None:
+        """Say something about how the registry answers, once a run."""
+        self.learnt.remarks.setdefault(text)
+
+    def came(self, answer: Answer) -> None:
+        """A document came with this answer: it is said where it lies elsewhere."""
+        if answer.url.origin != self.home:
+            self.remark(f"{self.host} leads elsewhere for manifests: they came from {answer.url.origin}")
+
     def refusal(self, answer: Answer, method: str, *, need: Need, complaint: Complaint | None = None) -> TransportError:
         """What an answer of another status than asked for means."""
         said = complaint or self.complaint(answer)
-        found = f"{answer.status} {said.text}".strip()
-        if answer.status in {401, 403} and answer.url.origin == self.home:
-            return self._auth.refused(need, found=found)
+        found = f"{answer.status} {said.text or _challenge(answer)}".strip()
+        auth, wants = self._whom(answer.url, need, away=answer.url.origin != self.home)
+        if answer.status in {401, 403} and auth is not None:
+            return auth.refused(wants, found=found)
         return TransportError(
-            f"{self.host} refuses {method} {shown(answer.url.path)[1:-1]}",
+            f"{self.host if auth is self._auth else answer.url.origin} refuses {method} {shown(answer.url.path)[1:-1]}",
             code=Code.REGISTRY_STATUS,
             found=found,
             next="leave --plain-http out" if answer.status == 400 and "HTTPS server" in said.text else None,
@@ -169,13 +191,14 @@ class Session:
             body = answer.beginning(MAX_ERROR)
         except (TransportError, PassingError):
             body = b""
-        return Complaint.parse(body, secrets=tuple(self._auth.secrets()))
+        known = [secret for auth in (self._auth, *list(self._elsewhere.values())) for secret in auth.secrets()]
+        return Complaint.parse(body, secrets=known)
 
     def linked(self, answer: Answer, location: str | None, what: str) -> Url:
-        """Where an answer of the registry says to go on, at the same origin. Raises TransportError (``registry.origin``)."""
+        """Where an answer says to go on, at its own origin. Raises TransportError (``registry.origin``)."""
         with self.protocol():
             url = answer.url.join(location or "")
-        if url.origin != self.home:
+        if url.origin != answer.url.origin:
             raise self._astray(answer, f"{what} at {url.origin}", Code.REGISTRY_ORIGIN)
         return url
 
@@ -186,6 +209,19 @@ class Session:
     def breach(self, found: str, *, wanted: object = None, next: str | None = None) -> TransportError:  # noqa: A002 - as in BundlerError
         """What an answer is that the specification does not allow."""
         return TransportError(f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL, found=found, wanted=wanted, next=next)
+
+    def _whom(self, url: Url, need: Need, *, away: bool) -> tuple[Auth | None, Need]:
+        """Who knows what to show there, and what for: logins at home alone, nothing but a token that anybody gets at another
+        registry, and nothing at all at what is not a registry's path."""
+        if not away:
+            return self._auth, need
+        if url.place is None or url.origin == self.home:
+            return None, need
+        there = self._elsewhere.get(url.origin)
+        if there is None:
+            nobody = replace(self.access, credentials=Credentials())
+            there = self._elsewhere.setdefault(url.origin, Auth(nobody, self._transport, host=url.origin.authority, led_by=self.host))
+        return there, Need(url.place[0])
 
     def _redirected(self, answer: Answer, *, abroad: bool) -> Url:
         with self.protocol():
@@ -198,7 +234,7 @@ class Session:
     def _astray(self, answer: Answer, found: str, code: Code) -> TransportError:
         path = shown(answer.url.path)[1:-1]
         return TransportError(
-            f"{answer.url.origin} leads elsewhere from {path}", code=code, found=found, wanted=f"an answer at {self.home}"
+            f"{answer.url.origin} leads elsewhere from {path}", code=code, found=found, wanted=f"an answer at {answer.url.origin}"
         )
 
     def _busy(self, answer: Answer, method: str) -> PassingError:
@@ -208,3 +244,16 @@ class Session:
             found=f"{answer.status} {self.complaint(answer).text}".strip(),
             after=answer.head.retry_after,
         )
+
+
+def _challenge(answer: Answer) -> str:
+    """What a 401 asks for, where it says nothing else."""
+    return shown(", ".join(answer.head.all("www-authenticate")))[1:-1]
+
+
+def _leads_to(answer: Answer, kept: str) -> bool:
+    """Whether a redirect leads to what was asked for, wherever that is."""
+    try:
+        return answer.url.join(answer.head.one("location") or "").names(kept)
+    except MalformedError:
+        return False

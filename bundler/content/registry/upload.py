@@ -19,6 +19,8 @@ from bundler.oci.digest import Digest
 
 PIECE = 32 << 20  # object storage wants 5 MiB or more, and proxies that limit a request often begin at 100 MB
 
+STORED = frozenset({200, 201, 202, 204})  # how a PUT is answered that stored something; 201 is the one that the specification has
+
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _NOT_WHOLE = frozenset({405, 411, 413, 415, 501})
 _NOT_WHOLE_CODES = frozenset({"BLOB_UPLOAD_INVALID", "SIZE_INVALID", "UNSUPPORTED"})
@@ -29,10 +31,11 @@ Chunks = Callable[[], Iterator[bytes]]
 class Uploads:
     """Uploads into one repository."""
 
-    def __init__(self, session: Session, path: str, *, has: Callable[[Descriptor], bool]) -> None:
+    def __init__(self, session: Session, path: str, *, has: Callable[[Descriptor], bool], read_back: Callable[[Descriptor], None]) -> None:
         self._session = session
         self._path = path
         self._has = has
+        self._read_back = read_back
         self._learnt = session.learnt
         self._begun: dict[Digest, Url] = {}
         self._piecewise = session.access.chunk_size is not None
@@ -79,6 +82,8 @@ class Uploads:
                 tries.again(error)
                 piecewise = piecewise or blob.size > PIECE  # so that what arrives before the next loss stays
             else:
+                if not upload.plainly_stored:
+                    self._read_back(blob)
                 return
 
     def _at_once(self, blob: Descriptor, data: bytes) -> bool:
@@ -142,6 +147,8 @@ class Upload:
 
     location: Url
     """Where its next request goes, as the registry said last."""
+    plainly_stored = False
+    """Whether its end was answered with 201, and not with another status that may mean the same."""
     _feed: "Feed"
 
     def __init__(self, session: Session, need: Need, blob: Descriptor, chunks: Chunks) -> None:
@@ -214,8 +221,9 @@ class Upload:
         url = self.location.with_query("digest", str(self._blob.digest))
         answer = self._attempt("PUT", url, _OCTETS, body)
         try:
-            if answer.status == 201:
+            if answer.status in STORED:
                 _check_stored(self._session, answer, self._blob)
+                self.plainly_stored = answer.status == 201
                 return
             complaint = self._session.complaint(answer)
             if answer.status in {401, 404} and "DIGEST_INVALID" not in complaint.codes:

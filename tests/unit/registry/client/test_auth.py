@@ -351,8 +351,22 @@ def test_nobody_else_is_asked_for_a_token(hostile: Hostile, server: HostileRegis
 def test_the_user_may_list_a_token_service_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach):
     other = hostile()
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"http://localhost:{other.port}/token")))
-    other.on("GET", "/token", token())
-    assert reach(server, token_hosts=frozenset({"localhost"})).document("latest") is None
+    other.on("GET", "/token", token(), token())
+    for listed in ("localhost", f"localhost:{other.port}"):
+        assert reach(server, token_hosts=frozenset({listed})).document("latest") is None
+
+
+def test_a_listed_token_service_is_that_port_where_it_has_one_and_never_in_the_open(
+    hostile: Hostile, server: HostileRegistry, reach: Reach
+):
+    other = hostile()
+    server.on("GET", LATEST, challenge(f"http://localhost:{other.port}/token"), challenge("http://tokens.example/token"))
+    error = refused(reach(server, **alice(server), token_hosts=frozenset({"localhost:1"})))
+    said = f"if that is where its logins belong, say --token-host localhost:{other.port}"
+    assert (error.code, error.next) == (Code.REGISTRY_ORIGIN, said)
+    error = refused(reach(server, **alice(server), token_hosts=frozenset({"tokens.example"})))
+    assert (error.code, error.next) == (Code.REGISTRY_ORIGIN, None)
+    assert not other.connections
 
 
 def test_an_error_that_echoes_what_it_was_sent_is_shown_without_it(server: HostileRegistry, reach: Reach):  # REG-044, INV-9

@@ -212,6 +212,8 @@ def test_a_helper_is_a_name_and_no_path(home: Home, tmp_path: Path, name: Any):
         '{"auths": {"r.example": {"username": 7}}}',
         '{"credsStore": ["t0psecret"]}',
         '{"auths": {}, "auths": {"t0psecret": {}}}',
+        "null",
+        '{"credHelpers": "t0psecret"}',
     ],
 )
 def test_a_file_that_is_not_well_formed_is_named_and_not_shown(home: Home, text: str):
@@ -220,6 +222,59 @@ def test_a_file_that_is_not_well_formed_is_named_and_not_shown(home: Home, text:
     assert caught.value.code is Code.USAGE_CREDENTIALS
     assert ".docker/config.json" in str(caught.value)
     assert "t0psecret" not in str(caught.value) + str(caught.value.next)
+
+
+ODD: dict[str, tuple[dict[str, Any], str, str]] = {
+    "an auth without a colon": (auths(r__example={"auth": "dDBwc2VjcmV0"}), "auths of r.example", "without a colon"),
+    "an auth in two lines": (auths(r__example={"auth": "dXNlcjp0\nMHBzZWNyZXQ="}), "auths of r.example", "in one line"),
+    "an auth that is not base64": (auths(r__example={"auth": "t0psecret!"}), "auths of r.example", "not base64"),
+    "an auth that is not UTF-8": (auths(r__example={"auth": "/zp0MHBzZWNyZXQ="}), "auths of r.example", "not base64 of UTF-8"),
+    "a password that is a number": (auths(r__example={"username": "u", "password": 7}), "auths of r.example", "not a string"),
+    "an entry that is a string": (auths(r__example="t0psecret"), "auths of r.example", "not an object"),
+    "a helper that is a path": ({"credHelpers": {"r.example": "../../bin/x"}}, "credHelpers of r.example", "no credential helper"),
+    "a helper that is not there": ({"credHelpers": {"r.example": "absent"}}, "credHelpers of r.example", "No such file"),
+    "a helper of another system": ({"credHelpers": {"r.example": "desktop.exe"}}, "credHelpers of r.example", "No such file"),
+    "a key that is a URL": ({"auths": {"https://r.example/v1/": {"auth": "eA=="}}}, "https://r.example/v1/", "without a colon"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_entry_is_named_where_it_is_wanted(home: Home, odd: str):
+    config, key, shown = ODD[odd]
+    with pytest.raises(UsageError) as caught:
+        found(home(home=config))
+    assert (caught.value.exit, caught.value.code) == (2, Code.USAGE_CREDENTIALS)
+    said = f"{caught.value} {caught.value.next}"
+    assert all(word in said for word in (key, ".docker/config.json", shown))
+    assert "t0psecret" not in said
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_entry_is_no_hindrance_where_it_is_not_wanted(home: Home, odd: str):
+    environ = home(home=ODD[odd][0])
+    assert found(environ, "s.example") is None
+    assert found(environ, username="u", password="p", hosts=["r.example"]) == ("u", "p")
+
+
+@pytest.mark.parametrize("store", ["desktop.exe", "a/b", 7, ["x"]])
+def test_an_odd_store_is_wanted_where_nothing_else_knows(home: Home, store: Any):
+    environ = home(home={"credsStore": store, **auths(r__example=entry("u", "p"))})
+    assert found(environ) == ("u", "p")
+    assert found(environ, "s.example", username="h", password="p", hosts=["s.example"]) == ("h", "p")
+    with pytest.raises(UsageError) as caught:
+        found(environ, "s.example")
+    assert "credsStore" in f"{caught.value} {caught.value.next}"
+    assert caught.value.code is Code.USAGE_CREDENTIALS
+
+
+def test_a_helper_with_a_dot_is_asked(home: Home, tmp_path: Path):
+    """As beside Windows."""
+    helper(tmp_path, "desktop.exe", """echo '{"Username":"u","Secret":"s"}'""")
+    assert found(home(home={"credsStore": "desktop.exe"})) == ("u", "s")
+
+
+def test_an_entry_that_says_nothing_hides_no_other_of_its_registry(home: Home):
+    assert found(home(home={"auths": {"r.example": entry("u", "p"), "https://r.example": {}}})) == ("u", "p")
 
 
 def test_a_named_file_must_be_there(tmp_path: Path):

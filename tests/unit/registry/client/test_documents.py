@@ -245,6 +245,17 @@ def test_a_registry_that_gives_back_something_else_is_an_error(server: HostileRe
     assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_READ_BACK)
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_manifest_is_stored_where_it_reads_back_however_that_is_said(server: HostileRegistry, reach: Reach, status: int):
+    pushed(server, DOCUMENT.digest, answer(status), back=given(DOCUMENT))
+    pushed(server, "v1", answer(status), back=refusal(404, "MANIFEST_UNKNOWN"))
+    repository = reach(server)
+    repository.put_document(DOCUMENT)
+    with pytest.raises(TransportError) as caught:
+        repository.put_document(DOCUMENT, tag="v1")
+    assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_READ_BACK)
+
+
 @pytest.mark.parametrize("said", [str(OTHER.digest), "sha256:x"])
 def test_a_manifest_that_was_stored_under_another_digest_is_an_error(server: HostileRegistry, reach: Reach, said: str):  # REG-032
     pushed(server, "v1", answer(201, headers={"Docker-Content-Digest": said}))
@@ -296,7 +307,8 @@ def test_what_stays_of_the_moment_is_lacking_in_the_end(server: HostileRegistry,
         refusal(404, "NAME_UNKNOWN"),
         refusal(413, "SIZE_INVALID"),
         refusal(415, "UNSUPPORTED", "media type unknown"),
-        answer(202),
+        answer(203),
+        answer(206),
         answer(507),
     ],
 )

@@ -48,6 +48,14 @@ def fails(ask: Callable[[], object]) -> BundlerError:
     return caught.value
 
 
+def document() -> bytes:
+    return listed({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}, media_type=mediatype.OCI_INDEX)
+
+
+def remarks(repository: Repository) -> list[str]:
+    return list(repository._session.learnt.remarks)
+
+
 # referrers
 
 
@@ -63,10 +71,88 @@ def test_no_referrers_is_an_answer(server: HostileRegistry, reach: Reach, empty:
     assert reach(server).referrers(SUBJECT) == Referrers(api=True)
 
 
-@pytest.mark.parametrize("status", [401, 403, 410, 418, 206, 204])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (answer(406), "406"),
+        (answer(410), "410"),
+        (answer(401), "401"),
+        (answer(401, headers={"WWW-Authenticate": "Negotiate"}), "401"),
+        (answer(403), "403"),
+        (
+            answer(303, headers={"Location": "https://page.example/-/app%2Freferrers?secret=1"}),
+            "303 to https://page.example/-/app%2Freferrers.",
+        ),
+        (answer(302, headers={"Location": "/login"}), "302 to /login"),
+        (answer(307, headers={"Location": "ftp://page.example/v2/app"}), "307 to ftp://page.example/v2/app"),
+        (answer(303), "303 to no place"),
+        (answer(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}), "200 with text/html"),
+        (answer(200, b"{}"), "200 with no media type"),
+        (index(1, media_type="application/json"), "200 with application/json"),
+        (index(1, media_type=mediatype.DOCKER_INDEX), f"200 with {mediatype.DOCKER_INDEX}"),
+    ],
+)
+def test_an_answer_that_is_no_list_is_one_without_the_api_and_it_is_told(server: HostileRegistry, reach: Reach, said: bytes, told: str):
+    server.on("GET", "/v2/app/manifests/latest", document()).always("GET", REFERRERS, said)
+    repository = reach(server)
+    assert repository.document("latest")
+    assert [repository.referrers(SUBJECT), repository.referrers(SUBJECT)] == [Referrers(api=False)] * 2
+    assert len(server.to("GET", REFERRERS)) == 1
+    [remark] = remarks(repository)
+    assert told in remark
+    assert "secret" not in remark
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_that_a_list_is_not_for_us_says_nothing_where_nothing_was_read(server: HostileRegistry, reach: Reach, status: int):
+    """Then it may be the login that does not suffice, and with another there would be a list."""
+    server.on("GET", "/v2/app/manifests/latest", answer(404)).always("GET", REFERRERS, answer(status))
+    repository = reach(server)
+    assert repository.document("latest") is None
+    error = fails(lambda: repository.referrers(SUBJECT))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_CREDENTIALS)
+
+
+@pytest.mark.parametrize("status", [402, 408, 418, 429, 500, 502, 503, 504, 206, 204])
 def test_any_other_answer_is_not_that_there_are_none(server: HostileRegistry, reach: Reach, status: int):
-    server.always("GET", REFERRERS, answer(status))
-    assert fails(lambda: reach(server).referrers(SUBJECT)).exit == 7
+    server.on("GET", "/v2/app/manifests/latest", document()).always("GET", REFERRERS, answer(status))
+    repository = reach(server)
+    assert repository.document("latest")
+    error = fails(lambda: repository.referrers(SUBJECT))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_STATUS)
+
+
+def test_a_list_that_is_cut_is_not_that_there_are_none(server: HostileRegistry, reach: Reach):
+    whole = index(1)
+    server.always("GET", REFERRERS, lambda exchange: exchange.send(whole[:-5]))
+    error = fails(lambda: reach(server).referrers(SUBJECT))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        answer(403),
+        answer(406),
+        answer(303, headers={"Location": "https://page.example/"}),
+        answer(200, b"<html>", {"Content-Type": "text/html"}),
+    ],
+)
+def test_a_registry_that_has_listed_some_has_the_api(server: HostileRegistry, reach: Reach, later: bytes):
+    server.on("GET", "/v2/app/manifests/latest", document()).on("GET", REFERRERS, index(1), later)
+    repository = reach(server)
+    assert repository.document("latest")
+    assert repository.referrers(SUBJECT).listed
+    assert fails(lambda: repository.referrers(SUBJECT)).exit == 7
+
+
+@pytest.mark.parametrize("later", [answer(303, headers={"Location": "/login"}), index(2, media_type="text/html"), answer(403), answer(410)])
+def test_a_page_that_is_no_list_is_no_end_of_one(server: HostileRegistry, reach: Reach, later: bytes):
+    server.on("GET", "/v2/app/manifests/latest", document())
+    server.on("GET", REFERRERS, index(1, link="<?last=1>; rel=next")).always("GET", f"{REFERRERS}?last=1", later)
+    repository = reach(server)
+    assert repository.document("latest")
+    assert fails(lambda: repository.referrers(SUBJECT)).exit == 7
 
 
 @pytest.mark.parametrize(
@@ -89,9 +175,6 @@ def test_referrers_keep_what_is_said_of_them(server: HostileRegistry, reach: Rea
 @pytest.mark.parametrize(
     "said",
     [
-        index(1, media_type="application/json"),
-        index(1, media_type=mediatype.OCI_MANIFEST),
-        index(1, media_type="text/html"),
         index(mediaType=mediatype.OCI_MANIFEST),
         index(mediaType=mediatype.DOCKER_INDEX),
         index(schemaVersion=1),

@@ -1,5 +1,6 @@
-"""Redirects: blobs may be elsewhere, nothing else may, and no credentials go along."""
+"""Redirects: what is read may be elsewhere, nothing that changes is, and no credentials go along."""
 
+import json
 import socket
 from base64 import b64encode
 from collections.abc import Callable
@@ -10,11 +11,14 @@ import pytest
 from bundler.content.registry.client import Repository
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.proxies import Proxies
+from bundler.content.store import Referrers
 from bundler.content.stream import gathered
 from bundler.errors import BundlerError, Code
+from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from tests.support.hostile_registry import HostileRegistry, answer, head_only
+from bundler.oci.manifest import Document
+from tests.support.hostile_registry import Exchange, HostileRegistry, answer, head_only
 
 Reach = Callable[..., Repository]
 Hostile = Callable[..., HostileRegistry]
@@ -24,6 +28,24 @@ BLOB = Descriptor.of(DATA, "application/octet-stream")
 AT = f"/v2/app/blobs/{BLOB.digest}"
 SUBJECT = Digest.of(b"subject")
 BASIC = "Basic " + b64encode(b"alice:t0psecret").decode()
+
+
+MANIFEST = {"schemaVersion": 2, "mediaType": mediatype.OCI_MANIFEST, "config": BLOB.to_json(), "layers": []}
+DOCUMENT = Document.parse(json.dumps(MANIFEST).encode())
+
+
+def given(document: Document) -> bytes:
+    return answer(200, document.raw, {"Content-Type": document.descriptor.media_type})
+
+
+def page(*descriptors: Descriptor, link: str | None = None) -> bytes:
+    content = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [d.to_json() for d in descriptors]}
+    return answer(200, json.dumps(content).encode(), {"Content-Type": mediatype.OCI_INDEX} | ({"Link": link} if link else {}))
+
+
+def only_with(shown: str, challenge: str, said: bytes) -> Callable[[Exchange], bytes]:
+    refused = answer(401, headers={"WWW-Authenticate": challenge})
+    return lambda exchange: said if exchange.headers.get("authorization") == shown else refused
 
 
 def to(location: str, status: int = 307) -> bytes:
@@ -144,24 +166,148 @@ def test_a_name_elsewhere_that_means_this_machine_is_not_asked(
     assert not trap.connections
 
 
-@pytest.mark.parametrize("kind", ["manifest", "referrers", "tags"])
-@pytest.mark.parametrize("status", [301, 302, 307])
-def test_nothing_but_a_blob_is_taken_from_elsewhere(
-    hostile: Hostile, server: HostileRegistry, reach: Reach, kind: str, status: int
-):  # REG-021
+def test_tags_are_not_taken_from_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach):  # REG-021
     trap = hostile()
-    repository = reach(server, **alice(server))
-    asks: dict[str, tuple[str, Callable[[], object]]] = {
-        "manifest": ("/v2/app/manifests/latest", lambda: repository.document("latest")),
-        "referrers": (f"/v2/app/referrers/{SUBJECT}", lambda: repository.referrers(SUBJECT)),
-        "tags": ("/v2/app/tags/list", repository.tags),
-    }
-    target, ask = asks[kind]
-    server.on("GET", target, answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{trap.url}{target}", status))
+    server.on("GET", "/v2/app/tags/list", answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{trap.url}/v2/app/tags/list"))
     with pytest.raises(BundlerError) as caught:
-        ask()
+        reach(server, **alice(server)).tags()
     assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_ORIGIN)
     assert not trap.connections
+
+
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("tag", ["v1", None])
+def test_a_push_is_not_led_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int, tag: str | None):
+    trap = hostile()
+    target = f"/v2/app/manifests/{tag or DOCUMENT.digest}"
+    server.on("PUT", target, to(f"{trap.url}{target}", status))
+    with pytest.raises(BundlerError) as caught:
+        reach(server, push=True).put_document(DOCUMENT, tag=tag)
+    assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_ORIGIN)
+    assert not trap.connections
+
+
+# documents at another registry
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("name", ["latest", DOCUMENT.digest])
+def test_a_manifest_may_lie_at_another_registry_which_gets_no_credentials_and_is_named(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, status: int, name: str | Digest
+):  # REG-021
+    other, there = hostile(), f"/v2/mirror/of/app/manifests/{name}"
+    server.on("GET", f"/v2/app/manifests/{name}", answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{other.url}{there}", status))
+    other.on("GET", there, given(DOCUMENT))
+    repository = reach(server, **alice(server))
+    assert repository.document(name) == DOCUMENT
+    assert server.asked[1].headers["authorization"] == BASIC
+    assert "authorization" not in other.asked[0].headers
+    [remark] = repository._session.learnt.remarks
+    assert other.url in remark
+
+
+def test_a_manifest_from_elsewhere_is_checked_as_any(hostile: Hostile, server: HostileRegistry, reach: Reach):
+    other, target = hostile(), f"/v2/app/manifests/{DOCUMENT.digest}"
+    server.on("GET", target, to(f"{other.url}{target}"))
+    other.on("GET", target, given(Document.parse(DOCUMENT.raw + b" ")))
+    with pytest.raises(BundlerError) as caught:
+        reach(server).document(DOCUMENT.digest)
+    assert (caught.value.exit, caught.value.code) == (4, Code.CONTENT_DIGEST)
+
+
+def test_another_registry_is_asked_for_a_token_as_anybody_is(hostile: Hostile, server: HostileRegistry, reach: Reach):
+    """For what it calls the repository, and without the login for the one that leads there."""
+    other, service = hostile(), hostile()
+    server.always("GET", "/v2/app/manifests/latest", to(f"{other.url}/v2/mirror/app/manifests/latest"))
+    server.always("GET", AT, to(f"{other.url}/v2/mirror/app/blobs/{BLOB.digest}"))
+    challenge = f'Bearer realm="{service.url}/token",service="other"'
+    for path, said in (("manifests/latest", given(DOCUMENT)), (f"blobs/{BLOB.digest}", answer(200, DATA))):
+        other.always("GET", f"/v2/mirror/app/{path}", only_with("Bearer t0ken", challenge, said))
+    service.on("GET", "/token", answer(200, b'{"token":"t0ken"}'))
+    auths = {host.host: {"username": "alice", "password": "t0psecret"} for host in (server, other, service)}
+    repository = reach(server, credentials=Credentials.load(environ={"DOCKER_AUTH_CONFIG": json.dumps({"auths": auths})}))
+    assert repository.document("latest") == DOCUMENT
+    assert gathered(BLOB, repository.chunks(BLOB)) == DATA
+    [asked] = service.asked
+    assert asked.target == "/token?service=other&scope=repository%3Amirror%2Fapp%3Apull"
+    assert "authorization" not in asked.headers
+    assert not any("authorization" in asked.headers for asked in server.asked)
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="give"', 'Bearer realm="https://elsewhere.example/token"', None])
+def test_another_registry_that_wants_a_login_gets_none_and_is_named(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, challenge: str | None
+):
+    other = hostile()
+    server.on("GET", "/v2/app/manifests/latest", answer(401, headers={"WWW-Authenticate": "Basic"}))
+    server.always("GET", "/v2/app/manifests/latest", to(f"{other.url}/v2/app/manifests/latest"))
+    other.always("GET", "/v2/app/manifests/latest", answer(401, headers={"WWW-Authenticate": challenge} if challenge else {}))
+    with pytest.raises(BundlerError) as caught:
+        reach(server, **alice(server)).document("latest")
+    if challenge and "Bearer" in challenge:
+        assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_ORIGIN)
+    else:
+        assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_CREDENTIALS)
+        assert f"{other.host}/app" in (caught.value.next or "")
+    assert not any("authorization" in asked.headers for asked in other.asked)
+
+
+def test_whoever_is_led_to_cannot_lead_back_to_what_needs_a_login(hostile: Hostile, server: HostileRegistry, reach: Reach):
+    other = hostile()
+    server.on(
+        "GET", "/v2/app/manifests/latest", answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{other.url}/v2/a/manifests/latest")
+    )
+    other.on("GET", "/v2/a/manifests/latest", to(f"{server.url}/v2/secret/manifests/latest"))
+    server.on("GET", "/v2/secret/manifests/latest", answer(401, headers={"WWW-Authenticate": "Basic"}))
+    with pytest.raises(BundlerError) as caught:
+        reach(server, **alice(server)).document("latest")
+    assert caught.value.exit == 7
+    assert "authorization" not in server.asked[-1].headers
+
+
+@pytest.mark.parametrize("name", ["latest", SUBJECT])
+def test_that_a_manifest_is_absent_is_said_by_another_registry(hostile: Hostile, server: HostileRegistry, reach: Reach, name: str | Digest):
+    other = hostile()
+    server.on("GET", f"/v2/app/manifests/{name}", to(f"{other.url}/v2/mirror/manifests/{name}"))
+    other.on("GET", f"/v2/mirror/manifests/{name}", answer(404))
+    assert reach(server).document(name) is None
+
+
+@pytest.mark.parametrize("there", ["/signin", "/v2/mirror/manifests/x", "/v2/mirror/blobs/latest"])
+def test_that_a_manifest_is_absent_is_said_by_nobody_who_was_asked_for_something_else(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, there: str
+):
+    other = hostile()
+    server.on("GET", "/v2/app/manifests/latest", to(f"{other.url}{there}"))
+    other.on("GET", there, answer(404))
+    with pytest.raises(BundlerError) as caught:
+        reach(server).document("latest")
+    assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_STATUS)
+
+
+@pytest.mark.parametrize(("there", "gets"), [("/v2/mirror/manifests/{name}", 1), ("/signin", 2)])
+def test_what_head_says_elsewhere_is_believed_of_a_registry_alone(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, there: str, gets: int
+):
+    other = hostile()
+    server.on("GET", "/v2/app/manifests/latest", given(DOCUMENT)).on("GET", "/v2/app/manifests/x.sig", answer(404))
+    server.on("HEAD", "/v2/app/manifests/latest", head_only(200)).on(
+        "HEAD", "/v2/app/manifests/x.sig", to(f"{other.url}{there.format(name='x.sig')}")
+    )
+    other.on("HEAD", there.format(name="x.sig"), head_only(404))
+    repository = reach(server)
+    assert repository.document("latest") == DOCUMENT
+    assert repository.sought("x.sig") is None
+    assert len(server.to("GET")) == gets
+
+
+def test_a_list_of_referrers_may_lie_at_another_registry_all_of_its_pages(hostile: Hostile, server: HostileRegistry, reach: Reach):
+    other, there = hostile(), f"/v2/mirror/referrers/{SUBJECT}"
+    server.on("GET", f"/v2/app/referrers/{SUBJECT}", to(f"{other.url}{there}"))
+    one, two = (Descriptor.of(word, mediatype.OCI_MANIFEST) for word in (b"one", b"two"))
+    other.on("GET", there, page(one, link="<?last=1>; rel=next")).on("GET", f"{there}?last=1", page(two))
+    assert reach(server).referrers(SUBJECT) == Referrers(api=True, listed=(one, two))
+    assert len(server.asked) == 1
 
 
 def test_a_manifest_may_be_elsewhere_in_the_registry(server: HostileRegistry, reach: Reach):

@@ -186,6 +186,18 @@ def test_a_redirect_out_of_tls_is_not_followed(hostile: Hostile, reach: Reach, a
     assert not trap.connections
 
 
+@pytest.mark.parametrize("ask", ["manifests", "referrers"])
+def test_a_document_is_not_followed_out_of_tls(hostile: Hostile, reach: Reach, authority: Authority, ask: str):  # REG-017
+    trap, digest = hostile(), Descriptor.of(b"x", "a/b").digest
+    target = f"/v2/app/{ask}/{digest}"
+    server = hostile(tls=authority.server()).on("GET", target, answer(302, headers={"Location": f"{trap.url}{target}"}))
+    repository = reach(server, plain_http=False, ca_file=authority.ca)
+    with pytest.raises(BundlerError) as caught:
+        repository.document(digest) if ask == "manifests" else repository.referrers(digest)
+    assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_ORIGIN)
+    assert not trap.connections
+
+
 @pytest.mark.parametrize("location", ["http://127.0.0.1:{port}/u", "//127.0.0.1:{port}/u"])
 def test_an_upload_does_not_leave_tls(hostile: Hostile, reach: Reach, authority: Authority, location: str):  # REG-030
     trap = hostile()

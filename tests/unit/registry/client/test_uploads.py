@@ -199,6 +199,24 @@ def test_a_blob_that_is_stored_under_another_digest_is_an_error(server: HostileR
     assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+@pytest.mark.parametrize("chunk_size", [None, len(DATA)])
+def test_a_blob_is_stored_where_it_reads_back_however_that_is_said(
+    server: HostileRegistry, reach: Reach, status: int, chunk_size: int | None
+):
+    server.on("POST", UPLOADS, began()).on("PATCH", SESSION, took(len(DATA) - 1)).on("PUT", PUT, answer(status))
+    server.on("GET", AT, answer(200, DATA))
+    reach(server, chunk_size=chunk_size).put(BLOB, chunks())
+    assert len(server.to("PUT")) == 1
+
+
+@pytest.mark.parametrize("back", [answer(404), answer(200, b"<html>"), answer(200, bytes(len(DATA))), answer(200, DATA + b"x")])
+def test_a_blob_that_does_not_read_back_is_not_stored_whatever_is_said(server: HostileRegistry, reach: Reach, back: bytes):
+    server.on("POST", UPLOADS, began()).on("PUT", PUT, answer(200)).on("GET", AT, back)
+    error = fails(lambda: reach(server).put(BLOB, chunks()))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_READ_BACK)
+
+
 class OddError(Exception):
     """What an iterator of bytes may raise."""
 

@@ -1,0 +1,153 @@
+"""Registries that answer otherwise than the specification has it: what is carried all the same, and what is said."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bundler.content.registry.server.wire import Answer, Request
+from tests.support.station import Crossing, Ran, Watched, run
+
+
+def exported(crossing: Crossing, reference: str, *flags: object) -> Ran:
+    return run("export", reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json", *flags)
+
+
+def lookups(crossing: Crossing) -> list[dict[str, object]]:
+    claims = run("inspect", crossing.folder / "b", "--json").json["claims"]
+    asked: list[dict[str, object]] = [lookup["asked"] for lookup in claims["lookups"]]
+    return asked
+
+
+def instead(status: int, of: Callable[[Request], bool], body: bytes = b"no", **headers: str) -> Callable[[Request], Answer | None]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda request: Answer(status, named, body) if of(request) else None
+
+
+def of_referrers(request: Request) -> bool:
+    return "/referrers/" in request.path
+
+
+# --- referrers that are not an API ---
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (instead(303, of_referrers, Location="https://page.example/x"), "303 to https://page.example/x"),
+        (instead(200, of_referrers, b"<html>", Content_Type="text/html"), "200 with text/html"),
+        (instead(401, of_referrers), "401"),
+        (instead(403, of_referrers), "403"),
+        (instead(406, of_referrers), "406"),
+    ],
+)
+def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(tmp_path: Path, before: Callable[[Request], Answer | None], told: str):
+    with Crossing(tmp_path, referrers_here=False) as crossing:
+        root = crossing.content.index()
+        bundle = crossing.attach(root)
+        crossing.content.fallback(root.digest, bundle)
+        image = crossing.push(root)
+        crossing.here.before = before
+        done = exported(crossing, image.reference)
+        assert done.exit == 0, done.err
+        assert [found["digest"] for found in done.json["images"][0]["found"]] == [str(bundle.digest)]
+        assert {asked["referrers"] for asked in lookups(crossing)} == {"no-api"}
+        assert done.err.count(told) == 1
+        arrived = crossing.import_(crossing.folder / "b")
+        assert arrived.exit == 0, arrived.out
+        assert [listed.digest for listed in crossing.arrived(image).referrers(root.digest).listed] == [bundle.digest]
+
+
+def test_a_list_of_referrers_that_fails_for_now_ends_the_export(crossing: Crossing, quick: None):
+    image = crossing.signed_image()
+    crossing.here.before = instead(503, of_referrers)
+    done = exported(crossing, image.reference)
+    assert (done.exit, done.code) == (7, "registry.status")
+    assert not (crossing.folder / "b").exists()
+
+
+def test_evidence_goes_to_a_registry_whose_referrers_are_a_page_elsewhere(tmp_path: Path):
+    with Crossing(tmp_path, referrers_there=False) as crossing:
+        root = crossing.content.image()
+        bundle = crossing.attach(root)
+        image = crossing.push(root)
+        crossing.there.before = instead(303, of_referrers, Location="https://page.example/x")
+        done = crossing.import_(crossing.export(image))
+        assert done.exit == 0, done.out
+        listed = crossing.arrived(image).document(root.digest.tag)
+        assert listed is not None
+        assert [child.digest for child in listed.children] == [bundle.digest]
+
+
+# --- stored is stored ---
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, status: int):
+    image = crossing.signed_image()
+    answered = crossing.there.answer
+
+    def oddly(request: Request) -> Answer:
+        said = answered(request)
+        return replace(said, status=status) if request.method == "PUT" and said.status == 201 else said
+
+    monkeypatch.setattr(crossing.there, "answer", oddly)
+    done = crossing.import_(crossing.export(image))
+    assert done.exit == 0, done.err
+    arrived = crossing.arrived(image)
+    assert arrived.document("v1") == image.root
+    assert arrived.document(f"{image.root.digest.tag}.sig")
+
+
+# --- documents at another registry ---
+
+
+def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_and_the_registry_is_named(crossing: Crossing):
+    root = crossing.sign(crossing.content.index())
+    bundle = crossing.attach(root)
+    crossing.push(root)
+    with Watched(crossing.folder / "front") as front:
+        front.before = lambda request: Answer(307, {"Location": f"{crossing.here.url}{request.path}"}, b"")
+        done = exported(crossing, f"{front.host}/team/app:v1")
+        assert done.exit == 0, done.err
+    found = {piece["kind"]: piece["digest"] for piece in done.json["images"][0]["found"]}
+    assert found == {"sig": str(crossing.content.tags[f"{root.digest.tag}.sig"].digest), "referrer": str(bundle.digest)}
+    assert done.err.count(crossing.here.url) == 1
+    assert crossing.import_(crossing.folder / "b").exit == 0
+
+
+def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Crossing):
+    bundle = crossing.export(crossing.signed_image())
+    with Watched(crossing.folder / "front") as front:
+        front.before = lambda request: Answer(307, {"Location": f"{crossing.there.url}{request.path}"}, b"")
+        done = crossing.run("import", bundle, front.host, "--json")
+    assert (done.exit, done.code) == (7, "registry.origin")
+    assert not crossing.there.changes
+
+
+# --- token services elsewhere ---
+
+
+def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossing):
+    image = crossing.signed_image()
+    elsewhere = f"localhost:{crossing.here.host.rpartition(':')[2]}"
+
+    def before(request: Request) -> Answer | None:
+        if request.path == "/token":
+            return Answer(200, {}, b'{"token":"t0ken"}')
+        if request.headers.get("authorization") == "Bearer t0ken":
+            return None
+        return Answer(401, {"WWW-Authenticate": f'Bearer realm="http://{elsewhere}/token",service="x"'}, b"")
+
+    crossing.here.before = before
+    done = exported(crossing, image.reference)
+    assert (done.exit, done.code) == (7, "registry.origin")
+    assert f"--token-host {elsewhere}" in done.json["error"]["next"]
+    assert exported(crossing, image.reference, "--token-host", "localhost").exit == 0
+
+
+@pytest.mark.parametrize("host", ["", "https://tokens.example", "tokens.example/x", "a b", "u@tokens.example"])
+def test_what_is_not_a_host_is_no_token_service(crossing: Crossing, host: str):
+    done = exported(crossing, "registry.example/app:1", "--token-host", host)
+    assert (done.exit, done.code) == (2, "usage")
