@@ -288,6 +288,15 @@ class ConflictError(BundlerError):
     default = Code.NAME_CONFLICT
 
 
+@contextmanager
+def naming(document: str) -> Iterator[None]:
+    """Let our errors about what is read in this block leave it with the ``document`` named in front."""
+    try:
+        yield
+    except (FormatError, IntegrityError) as error:
+        raise type(error)(f"{document}: {error.what}", code=error.code, found=error.found, wanted=error.wanted, next=error.next) from error
+
+
 def shortened(text: str) -> str:
     """``text`` in at most :data:`MAX_QUOTED` characters: where there are more, its beginning, how many are missing, its end."""
     if len(text) <= MAX_QUOTED:
