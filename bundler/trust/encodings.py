@@ -30,6 +30,18 @@ def from_base64(text: object, *, what: str) -> bytes:
     return raw
 
 
+def from_wrapped_base64(text: object, *, what: str) -> tuple[bytes, bool]:
+    """As :func:`from_base64`, but line ends may stand in the text; and whether any did.
+
+    openssl and coreutils wrap base64, Go passes over its line ends, and so does everybody who verifies with Go. For text that
+    nobody signed, as that of a signature is.
+    """
+    if not isinstance(text, str):
+        return from_base64(text, what=what), False
+    unwrapped = text.replace("\n", "").replace("\r", "")
+    return from_base64(unwrapped, what=what), unwrapped != text
+
+
 def to_base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
