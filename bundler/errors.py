@@ -108,6 +108,7 @@ class Code(StrEnum):
     SIGNATURE_MISSING = "signature.missing", "no signature was found about a manifest that needs one"
     SIGNATURE_INVALID = "signature.invalid", "a signature that does not verify"
     SIGNATURE_MALFORMED = "signature.malformed", "a signature or its carrier that is not well-formed"
+    SIGNATURE_WRAPPED = "signature.wrapped", "a signature or envelope with line ends in its base64, which are passed over"
     KEY_UNKNOWN = "key.unknown", "a signature that does not verify, and that nothing ties to a key of the rule"
     KEY_WEAK = "key.weak", "an RSA key below 3072 bits"
     KEY_LEGACY_HASH = "key.legacy-hash", "a P-384 or P-521 key with SHA-256, as older tools sign"
@@ -286,6 +287,15 @@ class ConflictError(BundlerError):
 
     exit = 8
     default = Code.NAME_CONFLICT
+
+
+@contextmanager
+def naming(document: str) -> Iterator[None]:
+    """Let our errors about what is read in this block leave it with the ``document`` named in front."""
+    try:
+        yield
+    except (FormatError, IntegrityError) as error:
+        raise type(error)(f"{document}: {error.what}", code=error.code, found=error.found, wanted=error.wanted, next=error.next) from error
 
 
 def shortened(text: str) -> str:

@@ -2,6 +2,8 @@
 
 Two parsers that read one signed document differently are a way past a signature, so whatever parsers disagree about
 is refused: names twice (also in another case, as Go reads them), numbers beyond 64 bits, floats, other encodings.
+
+Documents of images are what others wrote, and are carried as they are: there, that counts for what somebody reads.
 """
 
 import json
@@ -9,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from bundler.errors import Code, FormatError
@@ -26,6 +29,7 @@ _FREE_UNITS = 1 << 18  # 16 MiB of memory: below that a document may be as dense
 # tried shorter, else a long string takes a hundred times its size to match, and one without an end the square of its time.
 _TO_BRACKET = re.compile(r'(?:[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_NUL = re.compile("\x00")  # where text ends for readers in C
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPELT_CONTROL = re.compile(r"\\(?:[bf]|u00[01])")
 _SPELT_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -41,29 +45,28 @@ def loads(raw: bytes, *, limit: int, predicate: bool = False) -> Any:
 
     Raises FormatError (``format.json``, ``limit.document``).
     """
-    text = _decoded(raw, limit=limit)
-    _check_shape(text, MAX_PREDICATE_DEPTH if predicate else MAX_DEPTH)
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_predicate_object if predicate else _object,
-            parse_float=_float if predicate else _refuse_number,
-            parse_constant=_refuse_number,
-            parse_int=_integer,
-        )
-    except (ValueError, RecursionError) as error:
-        _refuse("is not well-formed", error)
+    value = _read(raw, _PREDICATE if predicate else _STRICT, limit=limit)
     if predicate and isinstance(value, dict):
         _object(list(value.items()))
-    if _SPELT_SURROGATE.search(text):
-        _check_strings(value, _SURROGATE, "a string that is not Unicode text")
-    if not predicate and _SPELT_CONTROL.search(text):
-        _check_strings(value, _CONTROL, "a control character")
     return value
 
 
-def loads_by_items(raw: bytes, *, limit: int, longest: int, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
-    """As :func:`loads`, for documents that are a few very long lists: these never stand in memory as values of JSON.
+def loads_document(raw: bytes, *, limit: int) -> Any:
+    """As :func:`loads`, for manifests, indexes and lists of them (image-spec), which hold the labels and annotations of anybody.
+
+    Names that differ in case only, control characters but NUL in strings, and floats are let through. Whoever reads a member asks for its
+    type, and :func:`check_names` of the object that it stands in.
+
+    Raises FormatError (``format.json``, ``limit.document``).
+    """
+    return _read(raw, _DOCUMENT, limit=limit)
+
+
+def loads_by_items(
+    raw: bytes, *, limit: int, longest: int, lists: Mapping[tuple[str, ...], Callable[[Any], Any]], document: bool = False
+) -> Any:
+    """As :func:`loads` or, for a ``document``, :func:`loads_document`, for what is a few very long lists: these never stand in memory
+    as values of JSON.
 
     ``lists`` are their places, each as the names that lead there, all equally deep, with what reads an item. A list in such a
     place becomes the tuple of what was read, item by item; something else there is a value as ever. No item, nor anything else
@@ -74,7 +77,7 @@ def loads_by_items(raw: bytes, *, limit: int, longest: int, lists: Mapping[tuple
     text = _decoded(raw, limit=limit)
     [depth] = {len(path) for path in lists}
     _check_shape(text, MAX_DEPTH, items=depth + 2, longest=longest)
-    return _Pieces(text, lists).document()
+    return _Pieces(text, lists, _DOCUMENT if document else _STRICT).document()
 
 
 def dumps(value: Any) -> bytes:
@@ -83,10 +86,11 @@ def dumps(value: Any) -> bytes:
 
 
 def check_names(members: Mapping[str, Any], known: Set[str]) -> None:
-    """Refuse a name that is one of ``known`` but for its case: Go would read it as that one, and we as nothing.
+    """Refuse a name that is one of ``known``, or of the others, but for its case: Go would read it as that one, and we as nothing.
 
     Raises FormatError (``format.json``).
     """
+    _object(list(members.items()))
     if unknown := members.keys() - known:
         folded = {name.casefold(): name for name in known}
         for name in unknown:
@@ -98,26 +102,35 @@ def _decoded(raw: bytes, *, limit: int) -> str:
     if len(raw) > limit:
         raise FormatError("JSON is over its limit", code=Code.LIMIT_DOCUMENT, found=f"{len(raw)} bytes", wanted=f"at most {limit}")
     try:
-        return raw.decode("utf-8", "strict")
+        text = raw.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
         _refuse("is not UTF-8", error)
+    if text.startswith("\ufeff"):
+        raise FormatError("JSON begins with a byte order mark", code=Code.FORMAT_JSON, wanted="UTF-8 without one (RFC 8259, section 8.1)")
+    return text
+
+
+def _read(raw: bytes, rules: "_Rules", *, limit: int) -> Any:
+    text = _decoded(raw, limit=limit)
+    _check_shape(text, rules.depth)
+    try:
+        value = rules.decoder.decode(text)
+    except (ValueError, RecursionError) as error:
+        _refuse("is not well-formed", error)
+    for refused, what in rules.checks(text):
+        _check_strings(value, refused, what)
+    return value
 
 
 class _Pieces:
     """The objects that lead to long lists, and these, read here; each piece in them is left to the parser of the library."""
 
-    def __init__(self, text: str, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> None:
+    def __init__(self, text: str, lists: Mapping[tuple[str, ...], Callable[[Any], Any]], rules: "_Rules") -> None:
         self._text, self._at = text, 0
+        self._rules = rules
         self._lists = lists
         self._above = {path[:length] for path in lists for length in range(len(path))}
-        self._checks = [
-            (refused, what)
-            for spelt, refused, what in (
-                (_SPELT_SURROGATE, _SURROGATE, "a string that is not Unicode text"),
-                (_SPELT_CONTROL, _CONTROL, "a control character"),
-            )
-            if spelt.search(text)
-        ]
+        self._checks = rules.checks(text)
 
     def document(self) -> Any:
         value = self._value(())
@@ -149,7 +162,7 @@ class _Pieces:
         while not self._took("}"):
             self._take(",")
             members.append(self._member(path))
-        return _object(members)
+        return self._rules.object(members)
 
     def _member(self, path: tuple[str, ...]) -> tuple[str, Any]:
         if self._next() != '"':
@@ -161,7 +174,7 @@ class _Pieces:
     def _decoded(self) -> Any:
         self._next()
         try:
-            value, self._at = _DECODER.raw_decode(self._text, self._at)
+            value, self._at = self._rules.decoder.raw_decode(self._text, self._at)
         except (ValueError, RecursionError) as error:
             _refuse("is not well-formed", error)
         for refused, what in self._checks:
@@ -215,7 +228,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _predicate_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _exact_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         _refuse_twice(name for name, _ in pairs)
@@ -271,6 +284,29 @@ def _shown(text: str) -> str:
     return ascii(text[:40])
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number, parse_int=_integer
-)  # what loads uses where no predicate is read
+Object = Callable[[list[tuple[str, Any]]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What is let through: how deep, what an object may be, which control characters may not stand in strings."""
+
+    depth: int
+    object: Object
+    controls: re.Pattern[str] | None
+    decoder: json.JSONDecoder
+
+    @classmethod
+    def of(cls, *, depth: int, objects: Object, floats: Callable[[str], float], controls: re.Pattern[str] | None) -> "_Rules":
+        decoder = json.JSONDecoder(object_pairs_hook=objects, parse_float=floats, parse_constant=_refuse_number, parse_int=_integer)
+        return cls(depth, objects, controls, decoder)
+
+    def checks(self, text: str) -> list[tuple[re.Pattern[str], str]]:
+        """What the strings in ``text`` are still to be searched for: only where something of it is spelt."""
+        checks = [(_SURROGATE, "a string that is not Unicode text")] if _SPELT_SURROGATE.search(text) else []
+        return checks + ([(self.controls, "a control character")] if self.controls and _SPELT_CONTROL.search(text) else [])
+
+
+_STRICT = _Rules.of(depth=MAX_DEPTH, objects=_object, floats=_refuse_number, controls=_CONTROL)
+_DOCUMENT = _Rules.of(depth=MAX_DEPTH, objects=_exact_object, floats=_float, controls=_NUL)
+_PREDICATE = _Rules.of(depth=MAX_PREDICATE_DEPTH, objects=_exact_object, floats=_float, controls=None)

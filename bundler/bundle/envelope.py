@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bundler import strictjson
-from bundler.errors import Code, FormatError, IntegrityError
+from bundler.errors import Code, FormatError, IntegrityError, naming
 from bundler.oci.digest import Digest
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -100,7 +100,8 @@ def _measure(chunks: Iterator[bytes]) -> tuple[int, int, bytes]:
 
 def _signatures(tail: bytes) -> tuple[bytes, ...]:
     """The signatures in what follows the payload; everything else there has one spelling."""
-    value = strictjson.loads(_HEAD + tail, limit=len(_HEAD) + _MAX_TAIL)
+    with naming("the seal"):
+        value = strictjson.loads(_HEAD + tail, limit=len(_HEAD) + _MAX_TAIL)
     match value:
         case {"payload": "", "payloadType": str(kind), "signatures": list(entries), **rest} if not rest:
             pass

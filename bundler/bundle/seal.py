@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from bundler import strictjson
 from bundler.bundle.envelope import MAX_SEAL
-from bundler.errors import BundlerError, Code, FormatError, IntegrityError
+from bundler.errors import BundlerError, Code, FormatError, IntegrityError, naming
 from bundler.oci import mediatype
 from bundler.oci.descriptor import MAX_SIZE, Descriptor
 from bundler.oci.digest import Digest
@@ -344,7 +344,8 @@ def _statement(payload: bytes, readers: Mapping[str, Callable[[Any], Any]]) -> d
 
 def _value(payload: bytes, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
     try:
-        return strictjson.loads_by_items(payload, limit=MAX_SEAL, longest=MAX_ENTRY, lists=lists)
+        with naming("the seal"):
+            return strictjson.loads_by_items(payload, limit=MAX_SEAL, longest=MAX_ENTRY, lists=lists)
     except FormatError as error:
         if error.code != Code.LIMIT_DOCUMENT:
             raise

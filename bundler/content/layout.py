@@ -16,11 +16,11 @@ from bundler.content.folder import Files, Folder
 from bundler.content.listing import CONTAINERD_NAME, KIND, REF_NAME, Put, is_for_evidence, listed_as, listing
 from bundler.content.store import Over, Referrers
 from bundler.content.stream import verified
-from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError
+from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError, naming
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.oci.manifest import MAX_DOCUMENT, NAMES, Document, is_version_2
 from bundler.oci.reference import Reference
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
@@ -415,8 +415,10 @@ class _Listed:
     def read(cls, files: Files) -> Self:
         """What the layout of these files lists, entry by entry. Raises FormatError (``format.*``, ``limit.document``)."""
         raw = _raw_index(files)
-        index = strictjson.loads_by_items(raw, limit=MAX_INDEX, longest=MAX_ENTRY, lists={("manifests",): Descriptor.from_json})
-        return cls._of(_checked(index)["manifests"])
+        lists: dict[tuple[str, ...], Callable[[Any], Any]] = {("manifests",): Descriptor.from_json}
+        with naming("index.json"):
+            index = strictjson.loads_by_items(raw, limit=MAX_INDEX, longest=MAX_ENTRY, lists=lists, document=True)
+            return cls._of(_checked(index)["manifests"])
 
     @classmethod
     def of(cls, index: Mapping[str, Any]) -> Self:
@@ -463,14 +465,16 @@ def _check_version(files: Files) -> None:
             found="no oci-layout",
             next="docker save writes one since Docker 25; of older archives: skopeo copy docker-archive:FILE oci:DIR:NAME",
         )
-    told = strictjson.loads(raw, limit=MAX_LAYOUT)
+    with naming("oci-layout"):
+        told = strictjson.loads(raw, limit=MAX_LAYOUT)
     version = told.get("imageLayoutVersion") if isinstance(told, dict) else None
     if version != "1.0.0":
         raise FormatError("the image layout is of another version", code=Code.FORMAT_LAYOUT, found=ascii(version)[:80], wanted="1.0.0")
 
 
 def _index(files: Files) -> dict[str, Any]:
-    return _checked(strictjson.loads(_raw_index(files), limit=MAX_INDEX))
+    with naming("index.json"):
+        return _checked(strictjson.loads_document(_raw_index(files), limit=MAX_INDEX))
 
 
 def _raw_index(files: Files) -> bytes:
@@ -481,10 +485,11 @@ def _raw_index(files: Files) -> bytes:
 
 
 def _checked(index: Any) -> dict[str, Any]:
-    if not isinstance(index, dict) or index.get("schemaVersion") != 2 or not isinstance(index.get("manifests"), list | tuple):
-        raise FormatError("index.json is no image index", code=Code.FORMAT_LAYOUT, wanted="schemaVersion 2 and manifests")
+    if not isinstance(index, dict) or not is_version_2(index) or not isinstance(index.get("manifests"), list | tuple):
+        raise FormatError("it is not an image index", code=Code.FORMAT_LAYOUT, wanted="schemaVersion 2 and manifests")
+    strictjson.check_names(index, NAMES)
     if index.get("mediaType") not in (None, "", mediatype.OCI_INDEX):
-        raise FormatError("index.json is of another media type", code=Code.FORMAT_LAYOUT, found=ascii(index["mediaType"])[:120])
+        raise FormatError("it is of another media type", code=Code.FORMAT_LAYOUT, found=ascii(index["mediaType"])[:120])
     return index
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bundler import strictjson
-from bundler.errors import Code, FormatError, IntegrityError
+from bundler.errors import Code, FormatError, IntegrityError, naming
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform, annotations_of, media_type_of, members_of
 from bundler.oci.digest import Digest
@@ -19,7 +19,7 @@ MAX_LAYERS = 1_000  # the longest real images have 127, the longest lists of sig
 MAX_CHILDREN = 20_000  # descriptors of manifests take 160 bytes or more, so 4 MiB cannot hold many more
 
 _SHAPES = ("manifests", "layers", "config", "fsLayers", "signatures")
-_NAMES = frozenset({"schemaVersion", "mediaType", "artifactType", "subject", "annotations", *_SHAPES})
+NAMES = frozenset({"schemaVersion", "mediaType", "artifactType", "subject", "annotations", *_SHAPES})
 
 REFERENCE_TYPE = "vnd.docker.reference.type"  # BuildKit's attestations lie in the index, unsigned,
 REFERENCE_DIGEST = "vnd.docker.reference.digest"  # beside the platform that they name
@@ -83,14 +83,16 @@ class Document:
 
         Raises IntegrityError (``content.digest``, ``content.size``) for other bytes, there or embedded in a descriptor,
         FormatError (``format.json``, ``format.manifest``, ``format.media-type``, ``format.digest``, ``format.schema1``,
-        ``limit.document``) for what is no document of one kind.
+        ``limit.document``) for what is no document of one kind. All but the first name it by its digest.
         """
         if digest is not None and (found := digest.same_kind_of(raw)) != digest:
             raise IntegrityError("a manifest has other bytes than its digest", code=Code.CONTENT_DIGEST, found=found, wanted=digest)
-        members = members_of(strictjson.loads(raw, limit=MAX_DOCUMENT), _NAMES, what="a manifest")
-        kind = _media_type(members, media_type)
-        descriptor = Descriptor(media_type=kind, digest=digest or Digest.of(raw), size=len(raw))
-        return cls(raw=raw, descriptor=descriptor, content=_index(members) if kind in mediatype.INDEXES else _manifest(members))
+        digest = digest or Digest.of(raw)
+        with naming(f"the manifest {digest}"):
+            members = members_of(strictjson.loads_document(raw, limit=MAX_DOCUMENT), NAMES, what="it")
+            kind = _media_type(members, media_type)
+            content = _index(members) if kind in mediatype.INDEXES else _manifest(members)
+        return cls(raw=raw, descriptor=Descriptor(media_type=kind, digest=digest, size=len(raw)), content=content)
 
     @property
     def digest(self) -> Digest:
@@ -122,6 +124,12 @@ class Document:
         )
 
 
+def is_version_2(members: Mapping[str, Any]) -> bool:
+    """Whether a document says that it is of the one ``schemaVersion`` there is: the integer, for 2.0 is none to Go."""
+    version = members.get("schemaVersion")
+    return type(version) is int and version == 2
+
+
 def platform_in(config: bytes) -> tuple[Platform, ...]:
     """What an image config says that it runs on (image-spec, config.md); configs are opaque, so nothing is a fine answer."""
     try:
@@ -142,7 +150,7 @@ def _media_type(members: Mapping[str, Any], stated: str | None) -> str:
             wanted="an OCI or Docker schema 2 manifest",
             next="push the image again with a current tool, which converts it, and sign that",
         )
-    if members.get("schemaVersion") != 2:
+    if not is_version_2(members):
         raise FormatError("a manifest's schemaVersion is not 2", code=Code.FORMAT_MANIFEST, found=ascii(members.get("schemaVersion"))[:40])
     if own is not None and stated is not None and own != stated:
         raise FormatError("a manifest is of another media type than stated", code=Code.FORMAT_MEDIA_TYPE, found=own, wanted=ascii(stated))

@@ -346,7 +346,7 @@ def _config(theirs: Manifest, diff_ids: Sequence[str], read: Callable[[Descripto
 
 
 def _members(document: Document) -> dict[str, Any]:
-    value = strictjson.loads(document.raw, limit=MAX_DOCUMENT)
+    value = strictjson.loads_document(document.raw, limit=MAX_DOCUMENT)
     assert isinstance(value, dict)
     return value
 

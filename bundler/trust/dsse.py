@@ -6,7 +6,7 @@ from typing import Any
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
-from bundler.trust.encodings import from_base64, to_base64
+from bundler.trust.encodings import from_wrapped_base64, to_base64
 from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
@@ -25,6 +25,8 @@ class Envelope:
     signature: bytes
     keyid: str | None = None
     """A hint that nobody has signed."""
+    wrapped: bool = field(default=False, compare=False)
+    """Whether there are line ends in its base64, which is not what is signed."""
     signed: Signed = field(init=False, repr=False, compare=False)
     """What its signature is over."""
 
@@ -48,7 +50,9 @@ class Envelope:
                 found = f"{len(signatures)} signatures"
                 need(len(signatures) == 1, Code.DSSE_SIGNATURE_COUNT, "an envelope that cannot be judged", found=found, wanted="one")
                 with _well_formed():
-                    return cls(kind, _decoded(payload, "payload"), *_signature(signatures[0]))
+                    data, wrapped = _decoded(payload, "payload")
+                    signature, keyid, sig_wrapped = _signature(signatures[0])
+                    return cls(kind, data, signature, keyid, wrapped or sig_wrapped)
         raise _malformed("payloadType, payload and signatures")
 
     def to_json(self) -> dict[str, Any]:
@@ -69,19 +73,20 @@ def pae(payload_type: str, payload: bytes) -> Signed:
     return Signed(b"DSSEv1 %d %b %d " % (len(kind), kind, len(payload)), payload)
 
 
-def _signature(value: Any) -> tuple[bytes, str | None]:
+def _signature(value: Any) -> tuple[bytes, str | None, bool]:
     match value:
         case {"sig": sig, **rest} if isinstance(keyid := rest.get("keyid"), str | None):
             strictjson.check_names(value, _OF_A_SIGNATURE)
-            return _decoded(sig, "sig"), keyid or None
+            signature, wrapped = _decoded(sig, "sig")
+            return signature, keyid or None, wrapped
     raise _malformed("sig and perhaps keyid")
 
 
-def _decoded(text: Any, what: str) -> bytes:
-    """DSSE takes the standard and the URL-safe alphabet; one text is in one of them."""
+def _decoded(text: Any, what: str) -> tuple[bytes, bool]:
+    """DSSE takes the standard and the URL-safe alphabet; one text is in one of them. And whether it is wrapped."""
     if isinstance(text, str) and "+" not in text and "/" not in text:
         text = text.translate(_STANDARD)
-    return from_base64(text, what=what)
+    return from_wrapped_base64(text, what=what)
 
 
 def _well_formed() -> AbstractContextManager[None]:

@@ -177,6 +177,10 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
     of = "" if claim.predicate_type is None else f"{ascii(claim.predicate_type[:160])[1:-1]}, "
     for proof in proofs:
         yield _check(piece, what, Outcome.PASSED, proof.met.remark, f"{of}{proof.met.how}", spec=_SPECS.get(offer.form))
+        if offer.material.wrapped:
+            yield _check(
+                piece, "encoding", Outcome.PASSED, Code.SIGNATURE_WRAPPED, "there are line ends in its base64, which are passed over"
+            )
         for code, detail in proof.met.not_checked:
             yield _check(piece, "beside", Outcome.NOT_CHECKED, code, detail)
 

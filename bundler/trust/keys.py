@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from bundler.errors import Code, FormatError, TrustError, UsageError
+from bundler.trust.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Element
 from bundler.trust.ed25519 import PrehashKey
 from bundler.trust.encodings import from_pem, to_base64
 from bundler.trust.foreign import foreign, verifies
@@ -98,7 +99,7 @@ class PublicKey:
 
     @classmethod
     def parse(cls, pem: bytes, *, role: Role) -> "PublicKey":
-        """From a file with one ``PUBLIC KEY`` block and nothing else.
+        """From a file with one ``PUBLIC KEY`` block, and perhaps text beside it (RFC 7468, section 2).
 
         For images: ECDSA P-256, P-384 and P-521, RSA from 2048 bits, Ed25519, ML-DSA. For seals what openssl and cosign
         check unaided, with SHA-256: P-256, P-384, RSA from 3072 bits.
@@ -157,7 +158,8 @@ class Signer(Protocol):
 
 
 def _der(pem: bytes) -> bytes:
-    if b"PRIVATE KEY" in pem:
+    form = _form(pem)
+    if b"PRIVATE KEY" in pem or form is _PRIVATE:
         raise UsageError(
             "a private key lies where a public key belongs",
             code=Code.TRUST_KEY,
@@ -165,16 +167,52 @@ def _der(pem: bytes) -> bytes:
         )
     if len(pem) > MAX_KEY_FILE:
         raise _refused("a key file is too large", found=f"{len(pem)} bytes", wanted=f"at most {MAX_KEY_FILE}")
+    if form is not None:
+        what, command = form
+        raise _refused(f"a key file holds {what}", wanted=_WANTED, next=f"convert it: {command}" if command else None)
     try:
         blocks = from_pem(pem, "PUBLIC KEY", what="a key file")
     except FormatError as error:
-        raise _refused(str(error), wanted=_WANTED) from error
+        raise _refused(error.what, found=error.found, wanted=_WANTED, next=error.next) from error
     if len(blocks) != 1:
         raise _refused("a key file is not of one key", found=f"{len(blocks)} blocks", wanted=_WANTED)
     return blocks[0]
 
 
-_WANTED = "one PEM block PUBLIC KEY and nothing else"
+_WANTED = "one PEM block PUBLIC KEY"
+_PRIVATE = ("a private key", "")
+_OTHERS = {
+    b"-----BEGIN RSA PUBLIC KEY-----": ("an RSA key in PKCS #1", "openssl rsa -RSAPublicKey_in -in FILE -pubout -out NEW"),
+    b"-----BEGIN CERTIFICATE-----": ("a certificate", "openssl x509 -in FILE -noout -pubkey -out NEW"),
+    b"-----BEGIN TRUSTED CERTIFICATE-----": ("a certificate", "openssl x509 -in FILE -noout -pubkey -out NEW"),
+    b"-----BEGIN PGP PUBLIC KEY BLOCK-----": ("an OpenPGP key, which signs in a form that is not verified here", ""),
+    b"---- BEGIN SSH2 PUBLIC KEY ----": ("a key of SSH", "ssh-keygen -i -f FILE > SSH && ssh-keygen -e -m PKCS8 -f SSH > NEW"),
+}
+_SSH = ("a key of SSH", "ssh-keygen -e -m PKCS8 -f FILE > NEW")
+_DER_KEY = ("a key in DER", "openssl pkey -pubin -inform DER -in FILE -out NEW")
+_DER_PKCS1 = ("an RSA key in PKCS #1, in DER", "openssl rsa -RSAPublicKey_in -inform DER -in FILE -pubout -out NEW")
+_DER_CERTIFICATE = ("a certificate in DER", "openssl x509 -inform DER -in FILE -noout -pubkey -out NEW")
+
+
+def _form(raw: bytes) -> tuple[str, str] | None:
+    """In which other form than ours a file holds a key, as far as that is known, and the command that makes ours of it."""
+    if raw.startswith((b"ssh-", b"ecdsa-sha2-", b"sk-")):
+        return _SSH
+    if b"-----BEGIN PUBLIC KEY-----" in raw:
+        return None
+    return next((form for boundary, form in _OTHERS.items() if boundary in raw), None) or _form_in_der(raw)
+
+
+def _form_in_der(raw: bytes) -> tuple[str, str] | None:
+    """Told by the first items: an algorithm's identifier, a version, a modulus, a certificate's fields."""
+    try:
+        first, *_ = Element.parse(raw, SEQUENCE).items().rest()
+        if first.tag == INTEGER:
+            return _PRIVATE if len(first.content) == 1 else _DER_PKCS1
+        inner, *_ = first.expect(SEQUENCE).items().rest()
+    except (FormatError, ValueError):
+        return None
+    return _DER_KEY if inner.tag == OBJECT_IDENTIFIER else _DER_CERTIFICATE
 
 
 @foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
@@ -269,5 +307,11 @@ def _ml_dsa(key: mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87
     return _Way(type(key).__name__.removesuffix("PublicKey").replace("MLDSA", "ML-DSA-"), of)
 
 
-def _refused(what: str, *, found: object = None, wanted: str | None = None) -> UsageError:
-    return UsageError(what, code=Code.TRUST_KEY, found=found, wanted=wanted)
+def _refused(
+    what: str,
+    *,
+    found: object = None,
+    wanted: str | None = None,
+    next: str | None = None,  # noqa: A002 - as in BundlerError
+) -> UsageError:
+    return UsageError(what, code=Code.TRUST_KEY, found=found, wanted=wanted, next=next)

@@ -31,6 +31,8 @@ class Material:
     """Whether a pinned key may be tried: never where the carrier offers a certificate for it (``bundle.material``)."""
     hint: str | None = None
     """Which key its maker says it was."""
+    wrapped: bool = False
+    """Whether its base64 has line ends, which is no more than a remark."""
     certificates: tuple[bytes, ...] = ()
     """The signer's and those that lead to its authority, leaf first, as carried: PEM in annotations, DER in bundles."""
     log_entries: tuple[Any, ...] = ()

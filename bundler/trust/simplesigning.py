@@ -13,7 +13,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.trust.dsse import Envelope
-from bundler.trust.encodings import from_base64
+from bundler.trust.encodings import from_wrapped_base64
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
 from bundler.trust.offer import Claim, Layer, Material
@@ -58,7 +58,8 @@ class SimpleSigning:
         )
         need(bool(text), Code.SIGNATURE_MALFORMED, "a layer has no signature among its annotations", wanted=SIGNATURE)
         with translated(FormatError, to=FormatError, what="a signature is not well-formed", code=Code.SIGNATURE_MALFORMED):
-            return cls(layer.payload, from_base64(text, what="it"), _material(layer.descriptor), layer.subject)
+            signature, wrapped = from_wrapped_base64(text, what="it")
+        return cls(layer.payload, signature, _material(layer.descriptor, wrapped=wrapped), layer.subject)
 
     @property
     def signed(self) -> Signed:
@@ -89,7 +90,8 @@ class Attestation:
     def read(cls, layer: Layer) -> "Attestation":
         """Raises TrustError and FormatError (``dsse.…``)."""
         envelope = Envelope.parse(layer.payload)
-        return cls(layer.payload, envelope, _material(layer.descriptor, envelope.keyid), layer.subject)
+        material = _material(layer.descriptor, envelope.keyid, wrapped=envelope.wrapped)
+        return cls(layer.payload, envelope, material, layer.subject)
 
     @property
     def signed(self) -> Signed:
@@ -129,13 +131,14 @@ def _read(value: object) -> tuple[str, str, Digest, Mapping[str, str]]:
     raise FormatError("not of the form of a simple signing payload", wanted="critical (identity, image, type) and optional")
 
 
-def _material(layer: Descriptor, keyid: str | None = None) -> Material:
+def _material(layer: Descriptor, keyid: str | None = None, *, wrapped: bool) -> Material:
     def texts(*names: str) -> tuple[bytes, ...]:
         return tuple(layer.annotations[name].encode() for name in names if layer.annotations.get(name))
 
     return Material(
         by_key=True,  # a certificate here is an annotation that anybody may have added: it takes nothing from a key's signature
         hint=keyid,
+        wrapped=wrapped,
         certificates=texts(CERTIFICATE, CHAIN),
         log_entries=texts(LOG_ENTRY),
         timestamps=texts(TIMESTAMP),

@@ -68,7 +68,7 @@ class Certificate:
 
     @classmethod
     def parse_pem(cls, text: bytes) -> "tuple[Certificate, ...]":
-        """The certificates of a PEM file, in its order, with nothing beside them but white space.
+        """The certificates of a PEM file, in its order, with nothing beside them but text (RFC 7468, section 5.2).
 
         Raises FormatError (``format.pem``, ``x509.malformed``).
         """

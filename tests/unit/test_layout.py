@@ -440,6 +440,8 @@ def refused(act: Callable[[], Any]) -> tuple[int, Code]:
         ("index.json", b'{"schemaVersion":2}', Code.FORMAT_LAYOUT),
         ("index.json", b'{"schemaVersion":1,"manifests":[]}', Code.FORMAT_LAYOUT),
         ("index.json", b'{"schemaVersion":2,"manifests":[],"manifests":[]}', Code.FORMAT_JSON),
+        ("index.json", b'{"schemaVersion":2,"manifests":[],"Manifests":[]}', Code.FORMAT_JSON),
+        ("index.json", b'{"schemaVersion":2.0,"manifests":[]}', Code.FORMAT_LAYOUT),
         ("index.json", b'{"schemaVersion":2,"manifests":{}}', Code.FORMAT_LAYOUT),
         ("index.json", b'{"schemaVersion":2,"manifests":["x"]}', Code.FORMAT_MANIFEST),
         ("index.json", b'{"schemaVersion":2,"mediaType":"text/plain","manifests":[]}', Code.FORMAT_LAYOUT),
@@ -454,6 +456,23 @@ def test_what_is_no_layout_is_malformed(folder: Path, content: Content, name: st
     else:
         (folder / name).write_bytes(data)
     assert refused(lambda: Layout(folder)) == (3, code)
+
+
+def test_json_that_cannot_be_read_is_named(folder: Path, content: Content):
+    write_layout(folder, content, {"v1": content.image()})
+    (folder / "index.json").write_bytes(b"{")
+    with pytest.raises(FormatError, match=r"index\.json: JSON is not well-formed"):
+        Layout(folder)
+    (folder / "oci-layout").write_bytes(b"{")
+    with pytest.raises(FormatError, match="oci-layout: JSON is not well-formed"):
+        Layout(folder)
+
+
+def test_annotations_in_index_json_are_compared_exactly(folder: Path, content: Content):
+    write_layout(folder, content, {"v1": content.image()})
+    relist(folder, lambda index: index["manifests"][0]["annotations"].update({"Maintainer": "a", "maintainer": "b\x1b"}))
+    found = Layout(folder).image("v1").descriptor.annotations
+    assert (found["Maintainer"], found["maintainer"]) == ("a", "b\x1b")
 
 
 @pytest.mark.parametrize(

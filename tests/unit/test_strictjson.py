@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import Code, FormatError
-from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads, loads_by_items
+from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads, loads_by_items, loads_document
 
 ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
@@ -142,6 +142,13 @@ def test_a_known_name_in_another_case_is_refused_since_go_reads_it_as_the_known_
     assert raised.value.code is Code.FORMAT_JSON
 
 
+@pytest.mark.parametrize("text", CASE_TWINS)
+def test_of_an_object_that_is_read_no_two_names_differ_in_case_only(text: str):
+    with pytest.raises(FormatError, match="JSON has a name twice") as raised:
+        check_names(json.loads(text), {"other"})
+    assert raised.value.code is Code.FORMAT_JSON
+
+
 def test_unknown_names_are_let_through():
     check_names({"digest": 1, "sizes": 2, "Other": 3}, {"digest", "size"})
 
@@ -215,6 +222,39 @@ def test_a_string_is_let_through_exactly_if_it_has_no_control_characters(text: s
     else:
         assert loads(raw, limit=len(raw)) == [text, {text: 1}]
     assert loads(raw, limit=len(raw), predicate=True) == [text, {text: 1}]
+
+
+# Documents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(pytest.param(twin.values[0], id=f"names in two cases: {twin.id}") for twin in CASE_TWINS),
+        pytest.param('{"annotations": {"a": "\\u001b[1m\\b"}}', id="control characters"),
+        pytest.param('{"unknown": 0.5}', id="a float"),
+    ],
+)
+def test_of_documents_what_strangers_write_is_read_as_it_stands(text: str):
+    assert loads_document(text.encode(), limit=100) == json.loads(text)
+    assert loads_by_items(text.encode(), limit=100, longest=100, lists={("long",): str}, document=True) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": 1, "a": 1}', '{"x": [{"a": 1, "a": 1}]}', '{"a": 1e400}', '{"a": NaN}', '"\\ud800"', '{"a": "\\u0000"}', "[" * 17 + "]" * 17],
+)
+def test_of_documents_what_parsers_disagree_about_is_refused(text: str):
+    with pytest.raises(FormatError) as raised:
+        loads_document(text.encode(), limit=100)
+    assert raised.value.code is Code.FORMAT_JSON
+    with pytest.raises(FormatError) as raised:
+        loads_by_items(text.encode(), limit=100, longest=100, lists={("long",): str}, document=True)
+    assert raised.value.code is Code.FORMAT_JSON
+
+
+def test_a_byte_order_mark_is_said_to_be_one():
+    assert "begins with a byte order mark" in refused(b"\xef\xbb\xbf{}")
 
 
 # Depth

@@ -15,6 +15,7 @@ from bundler.errors import Code, FormatError, TransportError, translated
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import NAMES
 from bundler.oci.reference import Reference
 
 MAX_PAGE = 4 << 20
@@ -147,9 +148,11 @@ class Lists:
 
     def _members(self, body: bytes) -> dict[str, object]:
         with self._translated():
-            members = strictjson.loads(body, limit=MAX_PAGE)
+            members = strictjson.loads_document(body, limit=MAX_PAGE)
         if not isinstance(members, dict):
             raise self._session.breach("a list that is no object")
+        with self._translated():
+            strictjson.check_names(members, NAMES | {"tags"})
         return members
 
     def _list(self, value: object) -> list[object]:

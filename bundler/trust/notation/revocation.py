@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from bundler.errors import Code, FormatError
-from bundler.trust.encodings import from_pem
+from bundler.trust.encodings import from_pem, is_pem
 from bundler.trust.foreign import foreign
 from bundler.trust.need import need
 from bundler.trust.window import Window, spelled
@@ -128,7 +128,7 @@ def _is_plain(scope: x509.IssuingDistributionPoint) -> bool:
 
 
 def _der(raw: bytes) -> bytes:
-    if not raw.lstrip().startswith(b"-----BEGIN"):
+    if not is_pem(raw):
         return raw
     blocks = from_pem(raw, "X509 CRL", what="a revocation list")
     _usable(len(blocks) == 1, "beside another in one file")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bundler.errors import Code, FormatError
-from bundler.trust.encodings import from_pem
+from bundler.trust.encodings import from_pem, is_pem
 from bundler.trust.notation.envelope import Scheme
 from bundler.trust.notation.revocation import Crl
 from bundler.trust.x509 import Authority, Certificate
@@ -64,7 +64,7 @@ class Store:
 
 
 def _certificates(raw: bytes) -> list[Certificate]:
-    if raw.lstrip().startswith(b"-----BEGIN"):
+    if is_pem(raw):
         return [Certificate.parse(der) for der in from_pem(raw, "CERTIFICATE", what="a certificate file")]
     return [Certificate.parse(raw)]
 

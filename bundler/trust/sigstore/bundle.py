@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
@@ -69,7 +69,9 @@ def _parsed(raw: bytes) -> SigstoreBundle:
     found = ascii(media_type[:80])
     need(media_type in _VERSIONS, Code.BUNDLE_MEDIA_TYPE, "a bundle of an unknown version", found=found, wanted="0.1, 0.2 or 0.3")
     version = _VERSIONS[media_type]
-    return SigstoreBundle(version=version, content=_content(bundle), material=_material(bundle, version))
+    content = _content(bundle)
+    material = replace(_material(bundle, version), wrapped=isinstance(content, Envelope) and content.wrapped)
+    return SigstoreBundle(version=version, content=content, material=material)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ for _number, _words, _value in (
         lambda index, v=_value: index | {"schemaVersion": v},
         folder=L,
     )
-saying("030", "schemaVersion is 2.0", Code.FORMAT_JSON, lambda index: index | {"schemaVersion": 2.0}, folder=Code.FORMAT_JSON)
+saying("030", "schemaVersion is 2.0", M, lambda index: index | {"schemaVersion": 2.0}, folder=L)
 saying("034", "it says it is a manifest", T, lambda index: index | {"mediaType": mediatype.OCI_MANIFEST}, folder=L)
 saying("035", "it has layers, too", M, lambda index: index | {"layers": [], "config": index["manifests"][0]}, folder=None)
 CASES.vector("IDX-036", "indexes in indexes", "document-index-depth")
@@ -159,7 +159,7 @@ reference("040", "a reference that leads out", R, "../../../etc/x:1.0")
 CASES.vector("IDX-041", "a reference to another registry", "seal-scope")
 reference("042", "a repository in upper case", R, "registry.example/APP:1.0")
 reference("043", "a reference of two lines", R, "registry.example/app:1.0\nregistry.example/root:1.0")
-reference("044", "a reference that speaks to a terminal", Code.FORMAT_JSON, "registry.example/app:\x1b[31mred", folder=Code.FORMAT_JSON)
+reference("044", "a reference that speaks to a terminal", Code.FORMAT_JSON, "registry.example/app:\x1b[31mred")
 reference("045", "no reference", Code.FORMAT_SEAL, "")
 reference("046", "a reference of 10,000 characters", R, "registry.example/app:" + "a" * 10_000)
 reference("047", "a reference with another digest", Code.FORMAT_SEAL, f"registry.example/app@{OTHER}", folder=Code.IMAGE_MOVED)
@@ -192,7 +192,7 @@ for _number, _words, _value in (
     ("069", "a list", [400]),
 ):
     saying(_number, f"a size that is {_words}", M, first("size", _value), folder=M)
-saying("061", "a size with a point", Code.FORMAT_JSON, first("size", 400.0), folder=Code.FORMAT_JSON)
+saying("061", "a size with a point", M, first("size", 400.0), folder=M)
 for _number, _words, _more in (("065", "one more", 1), ("066", "one less", -1)):
 
     def _resized(index: dict[str, Any], more: int = _more) -> None:

@@ -160,9 +160,9 @@ saying("037", "a layer whose media type has a line end", Code.FORMAT_MEDIA_TYPE,
 saying(
     "038", "a manifest whose media type has a line end", Code.FORMAT_MEDIA_TYPE, member("mediaType", mediatype.OCI_MANIFEST + "\r\nX: y")
 )
-saying("039", "an artifact type that speaks to a terminal", Code.FORMAT_JSON, member("artifactType", "\x1b[31mred"))
+saying("039", "an artifact type that speaks to a terminal", Code.FORMAT_MEDIA_TYPE, member("artifactType", "\x1b[31mred"))
 saying("039", "an artifact type with a line end", Code.FORMAT_MEDIA_TYPE, member("artifactType", "a/b\nred"))
-saying("040", "a size with a point", Code.FORMAT_JSON, member("size", 123.0, *LAYERS))
+saying("040", "a size with a point", Code.FORMAT_MANIFEST, member("size", 123.0, *LAYERS))
 CASES.add("MAN-041", "no layers: artifacts may have none", None, no_layers)
 saying("042", "no schemaVersion", Code.FORMAT_MANIFEST, lambda value: {k: v for k, v in value.items() if k != "schemaVersion"})
 

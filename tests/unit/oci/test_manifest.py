@@ -262,13 +262,13 @@ def test_schema_1_is_refused_by_name_with_what_to_do(members: dict[str, Any], me
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        pytest.param(raw_of(IMAGE).replace(b"2", b"2.0", 1), Code.FORMAT_JSON, id="IDX-030"),
+        pytest.param(raw_of(IMAGE).replace(b"2", b"2.0", 1), Code.FORMAT_MANIFEST, id="IDX-030"),
         pytest.param(b"\xef\xbb\xbf" + raw_of(IMAGE), Code.FORMAT_JSON, id="MAN-029"),
         pytest.param(raw_of(IMAGE) * 2, Code.FORMAT_JSON, id="MAN-033"),
         pytest.param(raw_of(IMAGE)[:-1] + b', "layers": []}', Code.FORMAT_JSON, id="MAN-003"),
         pytest.param(raw_of(IMAGE)[:-1] + b', "Layers": []}', Code.FORMAT_JSON, id="MAN-005"),
         pytest.param(raw_of({**IMAGE, "annotations": {"a": "\udfff"}}), Code.FORMAT_JSON, id="MAN-032"),
-        pytest.param(raw_of({**IMAGE, "artifactType": "\x1b[31m"}), Code.FORMAT_JSON, id="MAN-039"),
+        pytest.param(raw_of({**IMAGE, "artifactType": "\x1b[31m"}), Code.FORMAT_MEDIA_TYPE, id="MAN-039"),
         pytest.param(b"[" * 100_000, Code.FORMAT_JSON, id="MAN-031"),
         pytest.param(b"", Code.FORMAT_JSON, id="IDX-021"),
     ],
@@ -333,3 +333,42 @@ def test_whatever_is_accepted_is_of_one_kind_by_every_sign(members: dict[str, An
     assert is_index != (members.get("layers") is not None and members.get("config") is not None)
     assert members["schemaVersion"] == 2
     assert members.get("fsLayers") is None
+
+
+# What others wrote into them
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"annotations": {"Maintainer": "a", "maintainer": "b"}}, id="labels in two cases"),
+        pytest.param({"annotations": {"description": "a\x1b[1mbold\x1b[0m \b"}}, id="control characters"),
+        pytest.param({"unknown": [0.5, {"a": 1, "A": 2}]}, id="a member that nobody reads"),
+    ],
+)
+@pytest.mark.parametrize("document", [IMAGE, INDEX])
+def test_what_nobody_decides_by_is_carried_as_it_stands(document: dict[str, Any], members: dict[str, Any]):
+    assert Document.parse(raw_of({**document, **members})).content.annotations == members.get("annotations", {})
+
+
+def test_annotations_of_a_descriptor_are_compared_exactly():
+    child = {**CHILD.to_json(), "annotations": {"A": "1", "a": "2"}}
+    [found] = Document.parse(raw_of({**INDEX, "manifests": [child]})).children
+    assert found.annotations == {"A": "1", "a": "2"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        pytest.param(raw_of({**IMAGE, "unknown": 1, "Unknown": 2}), Code.FORMAT_JSON, id="unknown members in two cases"),
+        pytest.param(raw_of({**IMAGE, "Annotations": {}}), Code.FORMAT_JSON, id="a member in another case"),
+        pytest.param(raw_of({**IMAGE, "config": {**CONFIG.to_json(), "Size": 2}}), Code.FORMAT_JSON, id="a descriptor's in another case"),
+        pytest.param(raw_of({**IMAGE, "config": {**CONFIG.to_json(), "size": 2.0}}), Code.FORMAT_MANIFEST, id="a float that is read"),
+        pytest.param(raw_of({**IMAGE, "annotations": {"a": 1}}), Code.FORMAT_MANIFEST, id="an annotation that is not text"),
+        pytest.param(raw_of(IMAGE)[:-1] + b', "annotations": {"a": "", "a": ""}}', Code.FORMAT_JSON, id="an annotation twice"),
+    ],
+)
+def test_a_document_is_refused_with_its_digest_where_it_could_be_read_in_two_ways(raw: bytes, code: Code):
+    error = refused(raw)
+    assert error.code is code
+    assert error.what.startswith(f"the manifest {Digest.of(raw)}: ")

@@ -92,7 +92,7 @@ def test_what_is_no_envelope_is_malformed(value: Any):
     "text",
     [
         pytest.param("QUJD!", id="SIG-011 junk"),
-        pytest.param("QUJD\n", id="a line end"),
+        pytest.param("QUJD ", id="a space"),
         pytest.param("QUI=====", id="SIG-012 more padding"),
         pytest.param("QUI", id="less padding"),
         pytest.param("QUJ=", id="bits in the padding"),
@@ -112,3 +112,12 @@ def test_e_4_either_alphabet_will_do():
     data = b"\xfb\xef\xff\xfa"
     assert b64(data) == "++//+g=="
     assert Envelope.of(changed(payload="++//+g==")).payload == Envelope.of(changed(payload="--__-g==")).payload == data
+
+
+@pytest.mark.parametrize("text", ["QUJD\n", "QU\r\nJD", "\nQUJD"])
+def test_line_ends_in_base64_are_passed_over_and_remarked(text: str):
+    assert not Envelope.of(changed()).wrapped
+    wrapped = Envelope.of(changed(payload=text))
+    assert (wrapped.payload, wrapped.wrapped) == (b"ABC", True)
+    assert Envelope.of(changed(signatures=[{"sig": text}])).signature == b"ABC"
+    assert Envelope.of(changed(signatures=[{"sig": text}])).wrapped

@@ -1,7 +1,9 @@
 """The verdict on an image (design.md 4; signatures.md G-6, G-7, O-3, O-5, E-7; security.md SIG-001 to -026)."""
 
+import base64
 import json
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -113,6 +115,49 @@ def test_remarks_on_keys_are_made_beside_what_passed(image: Scene):
     verdict = image.judge(policy(rule(Key.of("rsa2048"), Key.of("p384"), threshold=2)))
     assert verdict.passed
     assert {"key.weak", "key.legacy-hash"} <= codes(verdict, Outcome.PASSED)
+
+
+def wrapped(data: bytes) -> str:
+    """As openssl and coreutils write base64."""
+    return "\r\n".join(base64.encodebytes(data).decode().split())
+
+
+def wrapped_sig(scene: Scene) -> None:
+    raw, signature = signed(scene.root)
+    layer = scene.content.blob(raw, mediatype.SIMPLE_SIGNING).to_json()
+    told = layer | {"annotations": {"dev.cosignproject.cosign/signature": wrapped(signature) + "\n"}}
+    config = scene.content.blob(b"{}", mediatype.EMPTY).to_json()
+    members = {"mediaType": mediatype.OCI_MANIFEST, "config": config, "layers": [told], "subject": scene.root.descriptor.to_json()}
+    scene.content.document(members)
+
+
+def wrapped_envelope(scene: Scene) -> None:
+    made = dsse(scene.root)["dsseEnvelope"]
+    made = made | {"payload": wrapped(base64.b64decode(made["payload"]))}
+    scene.add(bundle({"dsseEnvelope": made}))
+
+
+@pytest.mark.parametrize("add", [wrapped_sig, wrapped_envelope])
+def test_base64_that_is_wrapped_counts_and_is_remarked(image: Scene, add: Callable[[Scene], None]):
+    add(image)
+    verdict = image.judge(RULE)
+    assert verdict.passed
+    assert "signature.wrapped" in codes(verdict, Outcome.PASSED)
+
+
+def test_a_wrapped_attestation_counts_and_is_remarked(image: Scene):
+    image.content.sig(image.root.digest, signed(image.root))
+    made = envelope(statement(image.root), P256)
+    made["signatures"] = [{"sig": wrapped(base64.b64decode(made["signatures"][0]["sig"]))}]
+    image.content.att(image.root.digest, json.dumps(made).encode())
+    verdict = image.judge(policy(rule(P256, attestations=[{"type": SPDX}])))
+    assert verdict.passed
+    assert "signature.wrapped" in codes(verdict, Outcome.PASSED)
+
+
+def test_what_is_not_wrapped_is_not_remarked(image: Scene):
+    image.content.sig(image.root.digest, signed(image.root))
+    assert "signature.wrapped" not in codes(image.judge(RULE), Outcome.PASSED)
 
 
 def test_an_old_payload_found_as_a_referrer_counts(image: Scene):

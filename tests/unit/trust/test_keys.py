@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import subprocess
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -135,8 +137,8 @@ def test_trs_009_a_private_key_is_refused_and_its_owner_warned(form: PrivateForm
     "raw",
     [
         pytest.param(P256.pem + Key.of("p256", 2).pem, id="TRS-010 two keys"),
-        pytest.param(b"key of mallory\n" + P256.pem, id="TRS-011 text before it"),
-        pytest.param(P256.pem + b"text", id="text behind it"),
+        pytest.param(b"key of mallory: " + P256.pem, id="TRS-011 text before it, in its line"),
+        pytest.param(P256.pem + P256.pem[:40], id="the beginning of a second block"),
         pytest.param(b"", id="TRS-012 empty"),
         pytest.param(pem(P256.spki, "CERTIFICATE"), id="TRS-013 another label"),
         pytest.param(pem(P256.spki, "EC PUBLIC KEY"), id="TRS-013 a label that does not exist"),
@@ -155,6 +157,74 @@ def test_trs_010_to_014_a_file_that_is_not_one_public_key(raw: bytes):
 
 def test_a_file_with_line_ends_of_windows_is_taken():
     assert PublicKey.parse(P256.pem.replace(b"\n", b"\r\n"), role="image") == P256.public
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"# release key 2026\n" + P256.pem, id="before it"),
+        pytest.param(P256.pem + b"Public-Key: (256 bit)\npub:\n    04:90\n", id="behind it, as openssl -text writes it"),
+        pytest.param(b"----- the key -----\n\n" + P256.pem + b"----- its end -----\n", id="with dashes"),
+        pytest.param(P256.pem.replace(b"\n", b" \t\n"), id="blanks at the ends of its lines"),
+    ],
+)
+def test_text_that_explains_a_key_is_passed_over(raw: bytes):
+    """RFC 7468, sections 2 and 5.2."""
+    assert PublicKey.parse(raw, role="image") == P256.public
+
+
+def certificate() -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "release")])
+    made = x509.CertificateBuilder(name, name, P256.private.public_key(), 1, AT, AT.replace(year=2030))
+    return made.sign(P256.private, hashes.SHA256())
+
+
+def forms() -> dict[str, tuple[bytes, str]]:
+    """Public keys in the forms that people have, and what is said of each."""
+    rsa_key = Key.of("rsa3072").private.public_key()
+    made = certificate()
+    p256 = P256.private.public_key()
+    return {
+        "PKCS #1": (rsa_key.public_bytes(Encoding.PEM, PublicFormat.PKCS1), "PKCS #1"),
+        "PKCS #1 in DER": (rsa_key.public_bytes(Encoding.DER, PublicFormat.PKCS1), "PKCS #1, in DER"),
+        "DER": (P256.spki, "a key in DER"),
+        "a certificate": (made.public_bytes(Encoding.PEM), "a certificate"),
+        "a certificate in DER": (made.public_bytes(Encoding.DER), "a certificate in DER"),
+        "a certificate with text before it": (b"Issuer: CN=release\n" + made.public_bytes(Encoding.PEM), "a certificate"),
+        "a byte order mark": (b"\xef\xbb\xbf" + P256.pem, "a byte order mark"),
+        "UTF-16": (P256.pem.decode().encode("utf-16"), "is UTF-16"),
+        "SSH": (p256.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH), "a key of SSH"),
+    }
+
+
+@pytest.mark.parametrize("form", forms())
+def test_a_key_in_another_form_is_refused_with_the_command_that_converts_it(form: str, tmp_path: Path):
+    raw, said = forms()[form]
+    error = refused(raw)
+    assert error.code is Code.TRUST_KEY
+    assert said in str(error)
+    (tmp_path / "FILE").write_bytes(raw)
+    (tmp_path / "FILE").chmod(0o600)
+    _, _, command = str(error.next).partition("convert it: ")
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    assert PublicKey.parse((tmp_path / "NEW").read_bytes(), role="image")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        pytest.param(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ\n-----END PGP PUBLIC KEY BLOCK-----\n", "an OpenPGP key", id="OpenPGP"),
+        pytest.param(b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n", "no whole block of PEM", id="bare base64"),
+        pytest.param(pem(P256.spki, "EC PUBLIC KEY"), "found EC PUBLIC KEY", id="another label"),
+    ],
+)
+def test_what_no_command_converts_is_named(raw: bytes, said: str):
+    assert said in str(refused(raw))
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_private_key_in_der_is_one_too(form: PrivateFormat):
+    assert "private" in str(refused(P256.private.private_bytes(Encoding.DER, form, NoEncryption())))
 
 
 def test_a_point_in_compressed_form_is_a_second_name_for_a_key_and_refused():
@@ -182,12 +252,6 @@ def test_trs_015_kinds_of_key_that_are_not_on_the_list(key: object):
 def test_trs_016_p192():
     point = "04188da80eb03090f67cbf20eb43a18800f4ff0afd82ff101207192b95ffc8da78631011ed6b24cdd573f977a11e794811"
     assert refused(pem(bytes.fromhex(f"3049301306072a8648ce3d020106082a8648ce3d030101033200{point}"))).code is Code.TRUST_KEY
-
-
-def test_a_certificate_is_no_key():
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "release")])
-    made = x509.CertificateBuilder(name, name, P256.private.public_key(), 1, AT, AT.replace(year=2030))
-    assert refused(made.sign(P256.private, hashes.SHA256()).public_bytes(Encoding.PEM)).code is Code.TRUST_KEY
 
 
 def test_where_the_library_lacks_ml_dsa_the_key_is_refused_by_name(monkeypatch: pytest.MonkeyPatch):

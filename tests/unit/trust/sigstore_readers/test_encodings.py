@@ -45,6 +45,8 @@ BLOCK = to_pem(b"abc", "X")
         (BLOCK * 3, 3),
         (to_pem(b"a" * 500, "X"), 1),
         (b"", 0),
+        (b"words\n" + BLOCK + b"words\n\n----- words\n" + BLOCK + b"words", 2),
+        (BLOCK.replace(b"\n", b" \t\n"), 1),
     ],
 )
 def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int):
@@ -55,8 +57,16 @@ def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int):
     "text",
     [
         b"text " + BLOCK,
-        BLOCK + b"text",
-        BLOCK + b"text\n" + BLOCK,
+        b"text\r" + BLOCK,
+        b"text",
+        BLOCK + b"text" + BLOCK,
+        BLOCK + BLOCK[:20],
+        BLOCK + BLOCK[-18:],
+        BLOCK[-18:] + BLOCK,
+        BLOCK + BLOCK.replace(b"YWJj", b"Proc-Type: 4,ENCRYPTED\n\nYWJj"),
+        BLOCK + BLOCK.replace(b"X", b"Y"),
+        b"\xef\xbb\xbf" + BLOCK,
+        BLOCK.decode().encode("utf-16-le"),
         BLOCK.replace(b"X", b"Y"),
         BLOCK.replace(b"END X", b"END Y"),
         BLOCK.replace(b"-----BEGIN", b"----BEGIN"),
@@ -66,7 +76,7 @@ def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int):
         BLOCK[:-8],
     ],
 )
-def test_pem_with_anything_beside_its_blocks(text: bytes):
+def test_pem_that_others_could_find_another_block_in(text: bytes):
     with pytest.raises(FormatError) as refusal:
         from_pem(text, "X", what="it")
     assert refusal.value.code is Code.FORMAT_PEM
