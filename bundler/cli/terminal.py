@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,13 +19,17 @@ import click
 
 from bundler import strictjson
 from bundler.content.files import disk
+from bundler.content.stream import every
 from bundler.errors import BundlerError, Code, UsageError
 
 Report = Callable[[int], None]
 """Told of bytes that have passed."""
 
 INTERRUPTED = 130  # 128 and SIGINT, as shells say it
-_REDRAW = 0.1  # seconds; more often is not seen
+REDRAWN = 0.2  # seconds; more often is not seen
+LOGGED = 10.0  # seconds
+LATELY, STILL = 10.0, 5.0  # seconds: over which speed is counted, and after which it is said that nothing moves
+_CLEARED = "\r\x1b[K"
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
@@ -99,15 +104,20 @@ class Terminal:
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Report]:
-        """A line that counts bytes, of ``total``, while the block runs, on a terminal; silence elsewhere."""
-        if self.quiet or self.json or not _is_capable(sys.stderr):
+        """A line that counts bytes, of ``total``, while the block runs; off a terminal one every ten seconds, for logs."""
+        if self.quiet or self.json:
             yield lambda _: None
             return
-        counter = _Counter(label, total)
+        pace = Pace(label, total, time.monotonic())
+        if not _is_capable(sys.stderr):
+            with every(LOGGED, lambda: _say(pace.words(time.monotonic()))):
+                yield pace.add
+            return
         try:
-            yield counter.add
+            with every(REDRAWN, lambda: _say(f"{_CLEARED}{pace.words(time.monotonic())}", end="")):
+                yield pace.add
         finally:
-            counter.clear()
+            _say(_CLEARED, end="")
 
     def _end(self, error: BundlerError, exit: int) -> None:  # noqa: A002
         """The one object of a run that came to no verdict."""
@@ -116,27 +126,38 @@ class Terminal:
                 _print(sys.stdout, strictjson.dumps({"error": error_value(error) | {"exit": exit}}).decode() + "\n")
 
 
-class _Counter:
-    """Bytes so far, redrawn ten times a second by whichever thread passes."""
+class Pace:
+    """Bytes so far, and how fast they have gone of late. Times are seconds of a clock that only goes on."""
 
-    def __init__(self, label: str, total: int) -> None:
-        self._label, self._total = label, total
-        self._bytes, self._drawn, self._began = 0, 0.0, time.monotonic()
+    def __init__(self, label: str, total: int, now: float) -> None:
+        self._label, self._total, self._bytes = label, total, 0
+        self._seen = deque([(now, 0)])
+        self._moved = now
 
     def add(self, count: int) -> None:
+        """Told of bytes that have passed, by whichever thread."""
         self._bytes += count  # threads may lose an addition here: it is a picture, not a check
-        now = time.monotonic()
-        if now - self._drawn >= _REDRAW:
-            self._drawn = now
-            self._draw(self._bytes / max(now - self._began, 0.001))
 
-    def clear(self) -> None:
-        _say("\r\x1b[K", end="")
+    def words(self, now: float) -> str:
+        """How far it is, how fast, and how long it takes at that speed; or for how long nothing has moved."""
+        if self._bytes != self._seen[-1][1]:
+            self._moved = now
+        self._seen.append((now, self._bytes))
+        while now - self._seen[1][0] >= LATELY:
+            self._seen.popleft()
+        (since, before), done = self._seen[0], self._bytes
+        rate = (done - before) / max(now - since, 0.001)
+        far = f"{self._label} {sized(done)} of {sized(max(self._total, done))}"
+        if now - self._moved >= STILL:
+            return f"{far}, nothing for {_lasting(now - self._moved)}"
+        return f"{far}, {sized(round(rate))}/s, {_lasting(max(0, self._total - done) / max(rate, 1))} left"
 
-    def _draw(self, rate: float) -> None:
-        left = max(0, self._total - self._bytes) / max(rate, 1)
-        done = f"{sized(self._bytes)} of {sized(max(self._total, self._bytes))}"
-        _say(f"\r\x1b[K{self._label} {done}, {sized(round(rate))}/s, {left:.0f} s left", end="")
+
+def _lasting(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def error_lines(where: str, error: BundlerError) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Bytes on their way: iterators that cannot end on other bytes, the two places where threads live, and how these take turns."""
+"""Bytes on their way: iterators that cannot end on other bytes, the places where threads live, and how these take turns."""
 
 import hashlib
 import queue
@@ -123,6 +123,19 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], *, jobs: int, in_or
                 yield landed()
         while flying:
             yield landed()
+
+
+@contextmanager
+def every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Have a thread of its own call ``act`` so often while the block runs."""
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.wait(seconds):
+            act()
+
+    with _stopped([_started(tick, "every")], over.set):
+        yield
 
 
 class Turns:

@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -303,30 +304,74 @@ def test_a_pipe_gets_neither_colour_nor_bars(crossing: Crossing):
     assert "\r" not in said.out + said.err
 
 
+def drawn(capsys: pytest.CaptureFixture[str], wanted: str) -> str:
+    """What stderr has got when ``wanted`` is in it, which it will be."""
+    seen = ""
+    while not re.search(wanted, seen):
+        time.sleep(0.001)
+        seen += capsys.readouterr().err
+    return seen
+
+
 def test_a_bar_counts_bytes_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(terminal, "_REDRAW", 0)
+    monkeypatch.setattr(terminal, "REDRAWN", 0.001)
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     with Terminal.plain(json=False).progress("verified", 4 << 20) as report:
         report(1 << 20)
-        time.sleep(0.01)
         report(1 << 20)
-    seen = capsys.readouterr().err
-    assert re.search(r"verified 2\.0 MiB of 4\.0 MiB, .*/s, \d+ s left", seen)
-    assert seen.endswith("\r\x1b[K")
+        drawn(capsys, r"\r\x1b\[Kverified 2\.0 MiB of 4\.0 MiB, ")
+    assert capsys.readouterr().err.endswith("\r\x1b[K")
 
 
-@pytest.mark.parametrize(
-    ("env", "json_"), [({"NO_COLOR": "1", "TERM": "xterm"}, False), ({"TERM": "dumb"}, False), ({"TERM": "xterm"}, True)]
-)
-def test_nobody_who_minds_gets_a_bar(env: dict[str, str], json_: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+@pytest.mark.parametrize(("tty", "env"), [(True, {"NO_COLOR": "1", "TERM": "xterm"}), (True, {"TERM": "dumb"}), (False, {"TERM": "xterm"})])
+def test_a_log_gets_lines(tty: bool, env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: tty, raising=False)
+    monkeypatch.setattr(terminal, "LOGGED", 0.001)
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    with Terminal.plain(json=json_).progress("verified", 100) as report:
+    with Terminal.plain(json=False).progress("imported", 4 << 20) as report:
+        report(1 << 20)
+        seen = drawn(capsys, r"imported 1\.0 MiB of 4\.0 MiB, .*\n")
+    assert "\r" not in seen
+    assert "\x1b" not in seen
+
+
+@pytest.mark.parametrize("how", [{"json": True, "quiet": False}, {"json": False, "quiet": True}])
+def test_nobody_who_minds_gets_either(how: dict[str, bool], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(terminal, "REDRAWN", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    before = threading.active_count()
+    with Terminal(verbose=0, color=False, **how).progress("verified", 100) as report:
         report(100)
+        assert threading.active_count() == before
     assert capsys.readouterr().err == ""
+
+
+def test_the_pace_is_that_of_the_last_seconds():
+    pace = terminal.Pace("imported", 100 << 20, 0.0)
+    for second in range(1, 31):  # 1 MiB a second, then 2
+        pace.add((1 if second <= 15 else 2) << 20)
+        said = pace.words(float(second))
+    assert said == "imported 45.0 MiB of 100.0 MiB, 2.0 MiB/s, 28 s left"
+
+
+def test_what_stands_still_says_so_and_promises_nothing():
+    pace = terminal.Pace("imported", 100 << 20, 0.0)
+    pace.add(10 << 20)
+    assert pace.words(1.0) == "imported 10.0 MiB of 100.0 MiB, 10.0 MiB/s, 9 s left"
+    assert pace.words(200.0) == "imported 10.0 MiB of 100.0 MiB, nothing for 3 min"
+    pace.add(1 << 20)
+    assert pace.words(210.0) == "imported 11.0 MiB of 100.0 MiB, 102.4 KiB/s, 15 min left"
+
+
+def test_long_times_are_said_in_hours():
+    pace = terminal.Pace("imported", 100 << 30, 0.0)
+    pace.add(10 << 20)
+    assert pace.words(1.0).endswith("10.0 MiB/s, 2 h 51 min left")
 
 
 # --- foreign text ---

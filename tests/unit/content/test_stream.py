@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.content.stream import Turns, ahead, gathered, side_by_side, verified
+from bundler.content.stream import Turns, ahead, every, gathered, side_by_side, verified
 from bundler.errors import BundlerError, Code, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -202,6 +202,15 @@ def test_the_first_waits_for_nobody_and_the_order_holds():
         return number
 
     assert list(side_by_side(work, range(4), jobs=2)) == [0, 1, 2, 3]
+
+
+def test_what_is_done_every_so_often_ends_with_the_block():
+    came = threading.Semaphore(0)
+    before = threading.active_count()
+    with every(0.001, came.release):
+        assert all(came.acquire(timeout=60) for _ in range(3))
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
 
 
 def test_out_of_order_one_that_takes_long_holds_up_no_other():
