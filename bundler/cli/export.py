@@ -8,12 +8,15 @@ import click
 
 from bundler.cli import options
 from bundler.cli.clock import now, source_date_epoch
+from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal
 from bundler.stations.reach import Reach
 
 
-@click.command("export")
-@click.argument("images", metavar="IMAGE...", nargs=-1)
+@click.command("export", cls=Command)
+@click.argument(
+    "images", metavar="IMAGE...", nargs=-1, cls=Argument, help="HOST/REPOSITORY:TAG at a registry, oci:DIR[:REF] or oci-archive:FILE[:REF]."
+)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The bundle, NAME.oci.tar.zst.")
 @click.option(
     "--key",
@@ -70,7 +73,8 @@ def command(
     verified first; without it everything is carried unchecked, and the bundle says so.
 
     \b
-    oci-bundler export cgr.dev/chainguard/go:latest -o go.oci.tar.zst --key exporter.key
+    Examples:
+      oci-bundler export cgr.dev/chainguard/go:latest -o go.oci.tar.zst --key exporter.key
     """
     from bundler.cli import exported
     from bundler.stations import exporter, truststore

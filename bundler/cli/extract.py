@@ -7,14 +7,15 @@ import click
 
 from bundler.cli import options
 from bundler.cli.clock import now
+from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal, escaped
 from bundler.errors import UsageError
 
 
-@click.command("extract")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("references", metavar="REF...", nargs=-1, required=True)
+@click.command("extract", cls=Command)
+@click.argument("file", type=click.Path(path_type=Path), cls=Argument, help="The bundle.")
+@click.argument("references", metavar="REF...", nargs=-1, required=True, cls=Argument, help="Which of its images, by their full names.")
 @click.option("--to", "target", required=True, metavar="oci:DIR", help="The layout to write, made if it is absent.")
 @options.trust
 @options.jobs
@@ -25,7 +26,8 @@ def command(*, out: Terminal, file: Path, references: tuple[str, ...], target: s
     Only the parts of the file that they need are read.
 
     \b
-    oci-bundler extract release.oci.tar.zst registry.example/app:1.0 --to oci:app
+    Examples:
+      oci-bundler extract release.oci.tar.zst registry.example/app:1.0 --to oci:app
     """
     from bundler.bundle.archive import opened
     from bundler.stations import extractor, truststore

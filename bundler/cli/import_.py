@@ -7,14 +7,20 @@ import click
 
 from bundler.cli import options
 from bundler.cli.clock import now
+from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal, sized
 from bundler.stations.reach import Reach
 
 
-@click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("destination", metavar="REGISTRY[/PREFIX]")
+@click.command("import", cls=Command)
+@click.argument("file", type=click.Path(path_type=Path), cls=Argument, help="The bundle.")
+@click.argument(
+    "destination",
+    metavar="REGISTRY[/PREFIX]",
+    cls=Argument,
+    help="The registry to fill, HOST[:PORT], and what its repositories begin with.",
+)
 @options.trust
 @click.option(
     "--map", "maps", multiple=True, metavar="FROM=TO", help="Carry names that begin with FROM as TO below the prefix; repeatable."
@@ -49,7 +55,8 @@ def command(
     change. Cut off, the same command goes on where it stopped.
 
     \b
-    oci-bundler import release.oci.tar.zst registry.plant.example/mirror
+    Examples:
+      oci-bundler import release.oci.tar.zst registry.plant.example/mirror
     """
     from bundler.bundle.archive import opened
     from bundler.stations import importer, truststore, verifier

@@ -9,6 +9,7 @@ import click
 from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.seal import time
 from bundler.cli import options
+from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal, escaped, sized
 from bundler.errors import Code, FormatError, TrustError
 from bundler.stations import truststore
@@ -18,8 +19,8 @@ from bundler.trust.seal import open_seal
 MAX_UNVERIFIED = 8 << 20  # bytes of a payload that anyone may have written: 4,000 signed images; parsed, it takes some 60 MiB
 
 
-@click.command("inspect")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.command("inspect", cls=Command)
+@click.argument("file", type=click.Path(path_type=Path), cls=Argument, help="The bundle.")
 @click.option(
     "--trust",
     "trust_folder",
@@ -32,8 +33,9 @@ def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
     """Show what FILE claims to be. Without --trust nothing is verified: whoever wrote the file may have written anything.
 
     \b
-    oci-bundler inspect release.oci.tar.zst
-    oci-bundler inspect release.oci.tar.zst --trust /etc/oci-bundler/trust
+    Examples:
+      oci-bundler inspect release.oci.tar.zst
+      oci-bundler inspect release.oci.tar.zst --trust /etc/oci-bundler/trust
     """
     trust = None if trust_folder is None else truststore.load(trust_folder, os.environ)
     with opened(file) as archive:

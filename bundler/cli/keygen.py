@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from bundler.cli import options
+from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal, escaped
 
 
-@click.command("keygen")
-@click.argument("name", type=click.Path(path_type=Path))
+@click.command("keygen", cls=Command)
+@click.argument("name", type=click.Path(path_type=Path), cls=Argument, help="What both files are called, without .key and .pub.")
 @click.option(
     "--type", "kind", type=click.Choice(["p256", "p384", "rsa3072", "ed25519"]), default="p256", show_default=True, help="Kind of key."
 )
@@ -23,7 +24,8 @@ def command(*, out: Terminal, name: Path, kind: str, no_password: bool, password
     A bundle is sealed with p256, p384 or rsa3072, which openssl and cosign check unaided; ed25519 signs images only.
 
     \b
-    oci-bundler keygen exporter-2026
+    Examples:
+      oci-bundler keygen exporter-2026
     """
     from bundler.stations.signer import keygen
 

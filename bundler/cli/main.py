@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import bundler
-from bundler.cli.groups import Group
+from bundler.cli.commands import Group
 from bundler.cli.terminal import Terminal
 from bundler.errors import BundlerError, Code, UsageError
 

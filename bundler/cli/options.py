@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import click
 
+from bundler.cli.commands import KEY, OUTPUT, REGISTRY, TRUST, Option
 from bundler.cli.terminal import Terminal, escaped
 from bundler.content.files import read_small
 from bundler.errors import Code, FormatError, UsageError, translated
@@ -40,13 +41,21 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _MONTHS = {"m": 1, "y": 12}
 
 
+def _in_section(section: str) -> Callable[..., Callable[[Callable[P, R]], Callable[P, R]]]:
+    """``click.option`` for what ``--help`` shows in a section of its own."""
+    return functools.partial(click.option, cls=Option, section=section)
+
+
+_output, _registry, _key = map(_in_section, (OUTPUT, REGISTRY, KEY))
+
+
 def terminal(function: Callable[..., R]) -> Callable[..., R]:
     """``--json -q -v --color``, given to the command as ``out``."""
 
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")
-    @click.option("-q", "--quiet", is_flag=True, help="Only the first line of the result.")
-    @click.option("-v", "--verbose", count=True, help="More about what is done, on stderr.")
-    @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour.")
+    @_output("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")
+    @_output("-q", "--quiet", is_flag=True, help="Only the first line of the result.")
+    @_output("-v", "--verbose", count=True, help="More about what is done, on stderr.")
+    @_output("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour.")
     @functools.wraps(function)
     def wrapped(*, as_json: bool, quiet: bool, verbose: int, color: str, **rest: Any) -> R:
         return function(out=Terminal.of(json=as_json, quiet=quiet, verbose=verbose, color=color), **rest)
@@ -57,13 +66,13 @@ def terminal(function: Callable[..., R]) -> Callable[..., R]:
 def network(function: Callable[..., R]) -> Callable[..., R]:
     """How registries are reached, given to the command as ``reach``."""
 
-    @click.option("--authfile", type=click.Path(path_type=Path), metavar="FILE", help="Credentials, as docker and podman write them.")
-    @click.option("--username", metavar="NAME", help="User name at the registry; the password comes from --password-stdin.")
-    @click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
-    @click.option("--plain-http", is_flag=True, help="Speak http, not https. Loopback addresses may do so without this.")
-    @click.option("--insecure-skip-tls-verify", is_flag=True, help="Accept any certificate of the registry.")
-    @click.option("--ca-file", type=click.Path(path_type=Path), metavar="FILE", help="Certificates of authorities to accept, PEM.")
-    @click.option("--token-host", "token_hosts", multiple=True, metavar="HOST", help="A token service elsewhere to trust with the login.")
+    @_registry("--authfile", type=click.Path(path_type=Path), metavar="FILE", help="Credentials, as docker and podman write them.")
+    @_registry("--username", metavar="NAME", help="User name at the registry; the password comes from --password-stdin.")
+    @_registry("--password-stdin", is_flag=True, help="Read the password from stdin.")
+    @_registry("--plain-http", is_flag=True, help="Speak http, not https. Loopback addresses may do so without this.")
+    @_registry("--insecure-skip-tls-verify", is_flag=True, help="Accept any certificate of the registry.")
+    @_registry("--ca-file", type=click.Path(path_type=Path), metavar="FILE", help="Certificates of authorities to accept, PEM.")
+    @_registry("--token-host", "token_hosts", multiple=True, metavar="HOST", help="A token service elsewhere to trust with the login.")
     @jobs
     @functools.wraps(function)
     def wrapped(
@@ -97,15 +106,13 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def jobs(function: Callable[P, R]) -> Callable[P, R]:
-    return click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How much is done at once.")(
-        function
-    )
+    return _registry("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How much is done at once.")(function)
 
 
 def passphrase(function: Callable[..., R]) -> Callable[..., R]:
     """Where the passphrase of a private key comes from, given to the command as ``password``; never from the command line."""
 
-    @click.option("--password-file", type=click.Path(path_type=Path), metavar="FILE", help="Passphrase of the key, first line of FILE.")
+    @_key("--password-file", type=click.Path(path_type=Path), metavar="FILE", help="Passphrase of the key, first line of FILE.")
     @functools.wraps(function)
     def wrapped(*, password_file: Path | None, **rest: Any) -> R:
         return function(password=functools.partial(_passphrase, password_file), **rest)
@@ -113,7 +120,7 @@ def passphrase(function: Callable[..., R]) -> Callable[..., R]:
     return wrapped
 
 
-trust = click.option(
+trust = _in_section(TRUST)(
     "--trust",
     "trust_folder",
     type=click.Path(path_type=Path),

@@ -8,12 +8,20 @@ from pathlib import Path
 import click
 
 from bundler.cli import options
+from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
 
 
-@click.command("serve")
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.command("serve", cls=Command)
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    required=False,
+    type=click.Path(path_type=Path),
+    cls=Argument,
+    help="Where the registry keeps what it has; else below $XDG_DATA_HOME.",
+)
 @click.option("--listen", default="127.0.0.1:5000", show_default=True, metavar="HOST:PORT", help="Where; port 0 is any free one.")
 @click.option(
     "--host", "hosts", multiple=True, metavar="NAME", help="A name that requests may be for, beside loopback's and --listen's; repeatable."
@@ -28,7 +36,8 @@ def command(*, out: Terminal, folder: Path | None, listen: str, hosts: tuple[str
     requests for a host that it serves, as a guard against pages in browsers that point their own name at it.
 
     \b
-    oci-bundler serve ./registry --listen 127.0.0.1:5000
+    Examples:
+      oci-bundler serve ./registry --listen 127.0.0.1:5000
     """
     from bundler.content.registry.server import Server
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from bundler.cli import options
+from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal
 from bundler.errors import BundlerError, UsageError
 from bundler.stations.reach import Reach
 
 
-@click.command("sign")
-@click.argument("images", metavar="IMAGE...", nargs=-1)
+@click.command("sign", cls=Command)
+@click.argument("images", metavar="IMAGE...", nargs=-1, cls=Argument, help="HOST/REPOSITORY:TAG at a registry, or oci:DIR:REF.")
 @click.option("--images", "list_file", metavar="FILE", help="References, one a line; - for stdin.")
 @click.option("--key", required=True, type=click.Path(path_type=Path), metavar="KEY", help="The private key.")
 @click.option(
@@ -46,7 +47,8 @@ def command(
     Where one image cannot be signed, the others are all the same, and the exit code is the lowest of those that failed.
 
     \b
-    oci-bundler sign registry.example/app:1.0 --key release.key --recursive
+    Examples:
+      oci-bundler sign registry.example/app:1.0 --key release.key --recursive
     """
     from bundler.cli import signed as told
     from bundler.stations.imagesigner import AUTO, FORMS, Signed, sign

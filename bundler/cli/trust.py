@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bundler.cli import options
-from bundler.cli.groups import Group
+from bundler.cli.commands import Argument, Command, Group
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
 
@@ -19,19 +19,27 @@ def command() -> None:
     It belongs to the station's owner. Nothing in a bundle changes it.
 
     \b
-    oci-bundler trust init /etc/oci-bundler/trust
-    oci-bundler trust add /etc/oci-bundler/trust --seal platform --scope 'registry.example/**' --key exporter.pub
-    oci-bundler trust add /etc/oci-bundler/trust --image 'registry.example/app/**' --key release.pub
-    oci-bundler trust add /etc/oci-bundler/trust --preset chainguard --root trusted_root.json
+    Examples:
+      oci-bundler trust init /etc/oci-bundler/trust
+      oci-bundler trust add /etc/oci-bundler/trust --seal platform --scope 'registry.example/**' --key exporter.pub
+      oci-bundler trust add /etc/oci-bundler/trust --image 'registry.example/app/**' --key release.pub
+      oci-bundler trust add /etc/oci-bundler/trust --preset chainguard --root trusted_root.json
     """
 
 
 _FILE = click.Path(path_type=Path)
-_folder = click.argument("folder", metavar="[DIR]", required=False, type=_FILE)
+_folder = click.argument(
+    "folder",
+    metavar="[DIR]",
+    required=False,
+    type=_FILE,
+    cls=Argument,
+    help="The trust folder; else the one that verify and import would find.",
+)
 
 
-@command.command("init")
-@click.argument("folder", metavar="DIR", type=_FILE)
+@command.command("init", cls=Command)
+@click.argument("folder", metavar="DIR", type=_FILE, cls=Argument, help="The trust folder, absent or empty.")
 @click.option("--seal-key", type=_FILE, metavar="FILE", help="The public key that seals bundles for this station. It is copied.")
 @click.option("--image-key", type=_FILE, metavar="FILE", help="The public key that signs images. It is copied.")
 @click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories they are for; repeatable.")
@@ -40,8 +48,9 @@ def init(*, out: Terminal, folder: Path, seal_key: Path | None, image_key: Path 
     """Make DIR, which must be absent or empty, as a trust folder that admits nothing yet, or one for a first pair of keys.
 
     \b
-    oci-bundler trust init /etc/oci-bundler/trust
-    oci-bundler trust init trust --seal-key exporter.pub --image-key release.pub --scope 'registry.example/**'
+    Examples:
+      oci-bundler trust init /etc/oci-bundler/trust
+      oci-bundler trust init trust --seal-key exporter.pub --image-key release.pub --scope 'registry.example/**'
     """
     from bundler.cli import trusted
     from bundler.stations import truststore
@@ -53,7 +62,7 @@ def init(*, out: Terminal, folder: Path, seal_key: Path | None, image_key: Path 
     return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial 1" if scopes else empty))
 
 
-@command.command("list")
+@command.command("list", cls=Command)
 @_folder
 @options.terminal
 def list_(*, out: Terminal, folder: Path | None) -> int:
@@ -68,7 +77,7 @@ def list_(*, out: Terminal, folder: Path | None) -> int:
     return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
 
 
-@command.command("check")
+@command.command("check", cls=Command)
 @_folder
 @options.terminal
 def check(*, out: Terminal, folder: Path | None) -> int:
@@ -81,8 +90,15 @@ def check(*, out: Terminal, folder: Path | None) -> int:
     return out.answer(trusted.value(trust), trusted.lines(trust, f"{trust.path} can be used: {counts}"))
 
 
-@command.command("remove")
-@click.argument("words", metavar="[DIR] KEY|SCOPE", nargs=-1, required=True)
+@command.command("remove", cls=Command)
+@click.argument(
+    "words",
+    metavar="[DIR] KEY|SCOPE",
+    nargs=-1,
+    required=True,
+    cls=Argument,
+    help="The trust folder, else as in verify; a fingerprint, the file of a public key, or the scope of a rule.",
+)
 @options.terminal
 def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
     """Take out of DIR the rule for SCOPE, or KEY, a fingerprint or the file of a public key, wherever that counts.
@@ -91,8 +107,9 @@ def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
     verify and import would find.
 
     \b
-    oci-bundler trust remove /etc/oci-bundler/trust release-2024.pub
-    oci-bundler trust remove 'registry.example/old/**'
+    Examples:
+      oci-bundler trust remove /etc/oci-bundler/trust release-2024.pub
+      oci-bundler trust remove 'registry.example/old/**'
     """
     from bundler.cli import trusted
     from bundler.stations import truststore
@@ -106,7 +123,7 @@ def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
     return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
 
 
-@command.command("add")
+@command.command("add", cls=Command)
 @_folder
 @click.option("--seal", metavar="STREAM", help="Who may seal bundles of STREAM.")
 @click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories that stream may carry; repeatable.")

@@ -7,6 +7,7 @@ import click
 
 from bundler.cli import options
 from bundler.cli.clock import now
+from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
@@ -15,8 +16,15 @@ from bundler.stations.reach import Reach
 PLACES = ("docker://", "oci:", "oci-archive:")
 
 
-@click.command("verify")
-@click.argument("what", metavar="FILE|IMAGE...", nargs=-1, required=True)
+@click.command("verify", cls=Command)
+@click.argument(
+    "what",
+    metavar="FILE|IMAGE...",
+    nargs=-1,
+    required=True,
+    cls=Argument,
+    help="A bundle; or images: docker://NAME, oci:DIR[:REF], oci-archive:FILE[:REF].",
+)
 @options.trust
 @click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (2026-11-22T12:00:00Z); else now.")
 @click.option("--as", "as_name", metavar="NAME", help="The reference that the one IMAGE is judged as.")
@@ -30,8 +38,9 @@ def command(
     A FILE is a bundle. An IMAGE begins with docker://, oci: or oci-archive:, and its layers are not read. Nothing is written anywhere.
 
     \b
-    oci-bundler verify release.oci.tar.zst
-    oci-bundler verify docker://registry.example/app:1.0
+    Examples:
+      oci-bundler verify release.oci.tar.zst
+      oci-bundler verify docker://registry.example/app:1.0
     """
     from bundler.bundle.archive import opened
     from bundler.stations import truststore, verifier

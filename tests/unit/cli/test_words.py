@@ -589,7 +589,23 @@ def test_a_command_without_anything_shows_its_help(words: list[str]):
 
 def test_examples_stand_as_they_are_typed():
     said = run("import", "--help").out
-    assert "\n  oci-bundler import release.oci.tar.zst registry.plant.example/mirror\n" in said
+    assert "\n  Examples:\n    oci-bundler import release.oci.tar.zst registry.plant.example/mirror\n" in said
+
+
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS if name != "trust"), *(["trust", name] for name in TRUST)])
+def test_help_describes_every_argument_and_has_options_in_sections(command: list[str]):
+    said = run(*command, "--help").out
+    sections = re.findall(r"^([A-Z][a-z]+):$", said, re.MULTILINE)
+    assert sections == [name for name in ("Arguments", "Options", "Trust", "Key", "Registry", "Output") if name in sections]
+    assert {"Arguments", "Output"} <= set(sections)
+    words = said.partition("[OPTIONS] ")[2].partition("\n")[0].split()
+    described = said.partition("\nArguments:\n")[2].partition("\n\n")[0]
+    assert all(re.search(rf"(^|\s){re.escape(word)}(\s|$)", described) for word in words), described
+    assert "--json" in said.partition("\nOutput:\n")[2]
+
+
+def test_a_command_of_commands_cuts_nothing():
+    assert "..." not in run("trust", "--help", env={"COLUMNS": "80"}).out
 
 
 def test_the_version_is_said():
