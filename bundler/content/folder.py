@@ -9,7 +9,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -136,7 +136,8 @@ class Folder:
                 f"{self._folder} holds something else than an image layout", code=Code.OUTPUT_EXISTS, next="name another folder"
             )
         for name in [name for name in files if name not in there]:
-            self.replace(name, files[name])
+            with suppress(ConflictError):  # another run has made it meanwhile, and may have listed something
+                write_whole(self._folder / name, files[name])
 
     # --- opening ---
 

@@ -293,3 +293,14 @@ def test_two_imports_at_once_both_end_well(crossing: Crossing):
     assert [ran(process).exit for process in processes] == [0, 0, 0]
     named = tags_of(crossing.arrived(image))
     assert (named["v1"], named["v2"]) == (root.digest, root.digest)
+
+
+def test_two_extracts_to_one_layout_at_once_list_what_both_brought(crossing: Crossing):
+    images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two")]
+    bundle, target = crossing.export(*images), f"oci:{crossing.folder / 'out'}"
+    words = [("extract", bundle, image.reference, "--to", target, "--trust", crossing.trust) for image in images]
+    processes = [spawned(*each) for each in words]
+    assert [ran(process).exit for process in processes] == [0, 0]
+    for image in images:
+        assert crossing.run("verify", f"{target}:{image.reference}").exit == 0
+    assert leftovers(crossing.folder / "out", ".oci-bundler") == []
