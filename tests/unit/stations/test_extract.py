@@ -198,6 +198,24 @@ def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: C
     assert not any(path.exists() for path in hidden)
 
 
+@pytest.mark.parametrize("name", ["oci-layout", "index.json", "referrer"])
+def test_a_medium_that_ends_a_file_of_a_layout_early_is_damaged(name: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    """And the file is not called a malformed one."""
+    root = crossing.sign(crossing.content.image())
+    referrer = crossing.attach(root)
+    image = crossing.push(root)
+    assert extract(crossing, crossing.export(image), image.reference).exit == 0
+    path = f"blobs/sha256/{referrer.digest.encoded}" if name == "referrer" else name
+    read, spoiled = os.read, (crossing.folder / "out" / path).stat()
+
+    def cut(file: int, size: int) -> bytes:
+        return b"" if os.path.samestat(os.fstat(file), spoiled) else read(file, size)
+
+    monkeypatch.setattr(os, "read", cut)
+    done = crossing.run("verify", f"oci:{crossing.folder / 'out'}:{image.reference}", "--json")
+    assert (done.exit, done.code) == (4, "content.truncated")
+
+
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_told_before_anything_is_written(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, error: int):
     image = crossing.signed_image()
