@@ -9,13 +9,13 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from bundler.content.files import disk, sweep, sync_folder, whole, write_direct, write_whole
 from bundler.content.stream import CHUNK
-from bundler.errors import Code, ConflictError, FormatError, IncompleteError, TransportError, UsageError
+from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError, UsageError
 from bundler.oci.digest import Digest
 
 ALGORITHMS = ("sha256", "sha512")  # what a Digest can be of
@@ -29,7 +29,8 @@ class Files(Protocol):
         ...
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """Its bytes in pieces, unchecked. Raises IncompleteError (``blob.missing``) for what is not there."""
+        """Its bytes in pieces, unchecked. Raises IncompleteError (``blob.missing``) for what is not there, IntegrityError
+        (``content.truncated``) where the medium gives fewer bytes than there are."""
         ...
 
     def blobs(self) -> Iterator[Digest]:
@@ -65,12 +66,18 @@ class Folder:
         with self._opened(name) as file:
             if file is None:
                 raise IncompleteError(f"{name} is not in the layout {self._folder}", code=Code.BLOB_MISSING)
+            size, read = os.fstat(file).st_size, 0
             while True:
                 with disk(f"{name} of {self._folder} cannot be read"):
                     chunk = os.read(file, CHUNK)
                 if not chunk:
-                    return
+                    break
+                read += len(chunk)
                 yield chunk
+            if read < size:  # else a medium that ends early would make the file a malformed one, or evidence none
+                raise IntegrityError(
+                    f"{name} of the layout {self._folder} ended early", code=Code.CONTENT_TRUNCATED, found=read, wanted=f"{size} bytes"
+                )
 
     def blobs(self) -> Iterator[Digest]:
         for algorithm in ALGORITHMS:
@@ -136,7 +143,8 @@ class Folder:
                 f"{self._folder} holds something else than an image layout", code=Code.OUTPUT_EXISTS, next="name another folder"
             )
         for name in [name for name in files if name not in there]:
-            self.replace(name, files[name])
+            with suppress(ConflictError):  # another run has made it meanwhile, and may have listed something
+                write_whole(self._folder / name, files[name])
 
     # --- opening ---
 

@@ -1,10 +1,14 @@
-"""Ctrl-C, the system's signals, and kill -9 on the way out: nothing half-done has a name, and the same command goes on."""
+"""Ctrl-C, the system's signals, kill -9, and folders that go: nothing half-done has a name, and the same command goes on."""
 
+import errno
 import hashlib
+import itertools
 import os
 import signal
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -104,6 +108,106 @@ def is_layer_of(image: Image) -> Callable[[Request], bool]:
     return lambda request: str(image.root.blobs[1].digest) in request.path
 
 
+@contextmanager
+def mounted(folder: Path, *how: str) -> Iterator[None]:
+    """``mount`` on the folder, which this machine's root alone may do, and not everywhere."""
+    made = subprocess.run(["mount", *how, folder], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"nothing can be mounted here: {made.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("instead", [False, True], ids=["and nothing comes", "and another comes instead"])
+def test_an_export_whose_folder_is_moved_away_leaves_all_as_it_was(instead: bool, crossing: Crossing):
+    image = crossing.signed_image()
+    folder, moved = crossing.folder / "out", crossing.folder / "moved"
+    folder.mkdir()
+    words = ["export", image.reference, "--key", crossing.keys["exporter"], "-o", folder / "b", "--replace", "--json"]
+    assert run(*words, "--stream", "before").exit == 0
+    before = files(folder)
+    gate = Gate(crossing.here, is_layer_of(image))
+    running = spawned(*words)
+    assert gate.reached.wait(60)
+    folder.rename(moved)
+    if instead:
+        folder.mkdir()
+        for name, data in before.items():
+            (folder / name).write_bytes(data)
+    gate.open.set()
+    done = ran(running)
+    assert (done.exit, done.code) == (7, "disk.io")
+    assert {name: data for name, data in files(moved).items() if name in before} == before
+    assert not instead or files(folder) == before
+    assert run(*words[:4], "-o", moved / "b", "--replace").exit == 0
+    assert files(moved).keys() == before.keys()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was(replace: bool, crossing: Crossing):
+    image, folder = crossing.signed_image(), crossing.folder / "out"
+    folder.mkdir()
+    words = ["export", image.reference, "--key", crossing.keys["exporter"], "-o", folder / "b", "--json"]
+    words += ["--replace"] if replace else []
+    if replace:
+        assert run(*words, "--stream", "before").exit == 0
+    before = files(folder)
+    gate = Gate(crossing.here, is_layer_of(image))
+    running = spawned(*words)
+    assert gate.reached.wait(60)
+    try:
+        with mounted(folder, "--bind", str(folder)):
+            subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+            gate.open.set()
+            done = ran(running)
+    finally:
+        gate.open.set()
+        running.kill()
+        running.communicate()
+    assert (done.exit, done.code) == (7, "disk.io")
+    assert done.json["error"]["found"] == os.strerror(errno.EROFS)
+    assert {name: data for name, data in files(folder).items() if not name.startswith(".oci-bundler-")} == before
+    assert run(*words).exit == 0
+    assert files(folder).keys() == {"b", "b.sha256", "b.sha256.sig"}
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all_new(replace: bool, crossing: Crossing):
+    image, page = crossing.signed_image(), os.sysconf("SC_PAGE_SIZE")
+    words = ["export", image.reference, "--key", crossing.keys["exporter"], "--json"]
+    assert run(*words, "-o", crossing.folder / "new").exit == 0
+    disk, seen = crossing.folder / "disk", set()
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", f"size={64 * page}", "tmpfs"):
+        for room in itertools.count():
+            folder = disk / str(room)
+            folder.mkdir()
+            if replace:
+                assert run(*words, "-o", folder / "b", "--stream", "before").exit == 0
+            before = files(folder)
+            free = os.statvfs(disk).f_bavail - room
+            (disk / "filler").write_bytes(bytes(free * page))
+            done = run(*words, "-o", folder / "b", *(["--replace"] if replace else []))
+            (disk / "filler").unlink()
+            after = files(folder)
+            if done.exit == 0:
+                break
+            assert (done.exit, done.code) == (7, "disk.full"), room
+            assert after == before, room
+            seen.add(done.json["error"]["wanted"] is None)
+            for path in folder.iterdir():
+                path.unlink()
+    assert seen == {True, False}  # told by the plan, and by the disk itself
+    assert after.keys() == {"b", "b.sha256", "b.sha256.sig"}
+    assert after["b.sha256"].split()[0] == hashlib.sha256(after["b"]).hexdigest().encode()
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("phase", ["asking", "blobs", "manifests", "tag"])
 def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: signal.Signals, crossing: Crossing):
@@ -189,3 +293,14 @@ def test_two_imports_at_once_both_end_well(crossing: Crossing):
     assert [ran(process).exit for process in processes] == [0, 0, 0]
     named = tags_of(crossing.arrived(image))
     assert (named["v1"], named["v2"]) == (root.digest, root.digest)
+
+
+def test_two_extracts_to_one_layout_at_once_list_what_both_brought(crossing: Crossing):
+    images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two")]
+    bundle, target = crossing.export(*images), f"oci:{crossing.folder / 'out'}"
+    words = [("extract", bundle, image.reference, "--to", target, "--trust", crossing.trust) for image in images]
+    processes = [spawned(*each) for each in words]
+    assert [ran(process).exit for process in processes] == [0, 0]
+    for image in images:
+        assert crossing.run("verify", f"{target}:{image.reference}").exit == 0
+    assert leftovers(crossing.folder / "out", ".oci-bundler") == []

@@ -175,15 +175,21 @@ def end():
         return
     if how == "interrupt":
         raise KeyboardInterrupt
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    error = errno.EROFS if how == "read-only" else errno.ENOSPC
+    raise OSError(error, os.strerror(error))
+
+def strikes(event, arguments):
+    if event == "open":
+        return how != "read-only" or bool(arguments[2] & (os.O_WRONLY | os.O_CREAT))
+    return event in ("os.link", "os.rename") or (event == "os.remove" and how != "full")
 
 def run(folder, step):
     seen = 0
     def hook(event, arguments):
         nonlocal seen
-        if event in ("open", "os.link", "os.rename", "os.remove") and (how != "full" or event != "os.remove"):
+        if strikes(event, arguments):
             seen += 1
-            if seen == step or (seen > step and (how == "signals" or how == "full" and event != "open")):
+            if seen == step or (seen > step and (how in ("signals", "read-only") or how == "full" and event != "open")):
                 end()
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -313,10 +319,14 @@ def test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them(
 
 
 @pytest.mark.parametrize("replace", ["", "replace"])
-def test_a_disk_that_is_full_from_any_step_on_is_put_in_order_when_there_is_room(tmp_path: Path, replace: str):
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_disk_that_is_full_or_read_only_from_any_step_on_is_put_in_order_when_it_can_be_written_to(
+    tmp_path: Path, how: str, replace: str
+):
     before = OLD if replace else {}
-    for folder, _ in ended_at_each_step(tmp_path, "full", "both", replace):
-        assert is_one(named(folder), before), folder
+    for folder, code in ended_at_each_step(tmp_path, how, "both", replace):
+        assert code in (0, 1, 7), folder
+        assert is_one(named(folder), before) if code == 7 else named(folder) == NEW, folder
         tidy(folder)
         assert read(folder) in (before, NEW), folder
 

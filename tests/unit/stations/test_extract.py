@@ -152,7 +152,7 @@ def test_the_index_is_written_once_however_many_images_there_are(crossing: Cross
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda source, name: (written.append(Path(name).name), replace(source, name)))
     assert extract(crossing, bundle, *(image.reference for image in images)).exit == 0
-    assert written.count("index.json") == 2  # the other is that of an empty layout
+    assert written.count("index.json") == 1  # that of an empty layout replaces nothing
     assert written[-1] == "index.json"
     for image in images:
         assert crossing.run("verify", f"oci:{crossing.folder / 'out'}:{image.reference}").exit == 0
@@ -196,6 +196,24 @@ def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: C
     monkeypatch.setattr(os, "statvfs", told)
     assert extract(crossing, bundle, other.reference).exit == 0
     assert not any(path.exists() for path in hidden)
+
+
+@pytest.mark.parametrize("name", ["oci-layout", "index.json", "referrer"])
+def test_a_medium_that_ends_a_file_of_a_layout_early_is_damaged(name: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+    """And the file is not called a malformed one."""
+    root = crossing.sign(crossing.content.image())
+    referrer = crossing.attach(root)
+    image = crossing.push(root)
+    assert extract(crossing, crossing.export(image), image.reference).exit == 0
+    path = f"blobs/sha256/{referrer.digest.encoded}" if name == "referrer" else name
+    read, spoiled = os.read, (crossing.folder / "out" / path).stat()
+
+    def cut(file: int, size: int) -> bytes:
+        return b"" if os.path.samestat(os.fstat(file), spoiled) else read(file, size)
+
+    monkeypatch.setattr(os, "read", cut)
+    done = crossing.run("verify", f"oci:{crossing.folder / 'out'}:{image.reference}", "--json")
+    assert (done.exit, done.code) == (4, "content.truncated")
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])

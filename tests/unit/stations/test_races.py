@@ -1,5 +1,6 @@
 """Two writers of one name: nothing that vouches for an image is lost, nothing that somebody else named is taken from them."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -404,3 +405,20 @@ def test_a_layout_puts_a_name_only_over_what_was_read(tmp_path: Path):
             assert repository.document("v1") == one
         repository.put_document(other, tag="v1", over=Over(one.digest))
         assert repository.document("v1") == other
+
+
+def test_a_layout_that_another_run_makes_meanwhile_is_not_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    content = Content()
+    image = content.image()
+    fsync = os.fsync
+
+    def meanwhile(file: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        with Layout(tmp_path / "layout", create=True) as theirs:
+            push(theirs.repository(None), content, image, tag="v1")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)  # the first is of the first file that is made
+    with Layout(tmp_path / "layout", create=True) as layout:
+        assert layout.names() == ["v1"]
+    assert sorted(path.name for path in (tmp_path / "layout").iterdir()) == ["blobs", "index.json", "oci-layout"]

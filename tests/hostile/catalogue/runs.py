@@ -1,0 +1,56 @@
+"""RUN: other writers at the same time, and runs that end early."""
+
+from tests.support.hostile import Cases
+
+CASES = Cases()
+
+_TESTS = {
+    "tests/unit/stations/test_races.py": [
+        ("two who sign one image at once", "test_two_that_sign_one_image_at_once_both_stand_at_the_end"),
+        (
+            "two imports at once that bring evidence of one image each",
+            "test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces",
+        ),
+        ("a signature that another writer overwrites", "test_a_signature_that_another_writer_overwrites_is_joined_again_at_the_end"),
+        (
+            "a list of referrers that another writer overwrites",
+            "test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_the_end",
+        ),
+        ("evidence that others keep replacing", "test_evidence_that_others_keep_replacing_is_named_and_not_called_imported"),
+        ("a tag that comes up while an import runs", "test_a_tag_that_comes_up_while_an_import_runs_is_not_overwritten"),
+        ("a blob that a registry takes and loses", "test_a_blob_that_a_registry_took_and_lost_is_named"),
+    ],
+    "tests/interop/test_races.py": [
+        ("two imports at once, at the registries of others", "test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces"),
+        ("a tag that comes up, at the registries of others", "test_a_tag_that_comes_up_while_an_import_runs_is_moved_by_replace_alone"),
+    ],
+    "tests/faults/test_interrupts.py": [
+        ("two exports to one name at once", "test_of_two_exports_to_one_name_one_is_whole"),
+        ("an export whose folder is moved away", "test_an_export_whose_folder_is_moved_away_leaves_all_as_it_was"),
+        ("an export whose folder becomes read-only", "test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was"),
+        ("a disk with room for some of three files", "test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all_new"),
+    ],
+    "tests/unit/content/test_together.py": [
+        ("an export killed at any step of naming its files", "test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another"),
+        ("a disk without locks, links or direct writes", "test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them"),
+        ("a journal that no run wrote, in the folder of the output", "test_a_journal_that_no_run_wrote_does_nothing"),
+    ],
+    "tests/faults/test_import_killed.py": [
+        ("an import killed at any request", "test_whenever_it_is_killed_nothing_half_done_has_a_name_and_the_next_run_completes"),
+    ],
+    "tests/faults/test_injected.py": [
+        (
+            "an extract killed at any write, sync, name or read",
+            "test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_completes",
+        ),
+    ],
+    "tests/unit/stations/test_export.py": [
+        ("a folder, FIFO, link, socket or other bytes in a cache", "test_what_is_planted_in_a_cache_is_passed_over_and_said_once"),
+    ],
+    "tests/unit/bundle/test_foreign.py": [
+        ("an archive that two readers of tar read in two ways", "test_what_two_readers_could_read_in_two_ways_is_refused"),
+    ],
+}
+
+for _number, (_path, _words, _name) in enumerate(((path, *case) for path, cases in _TESTS.items() for case in cases), 1):
+    CASES.elsewhere(f"RUN-{_number:03}", _words, f"{_path}::{_name}")
