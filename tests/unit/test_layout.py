@@ -19,6 +19,7 @@ from bundler import strictjson
 from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
 from bundler.content.listing import listing
 from bundler.content.store import Sink
+from bundler.content.stream import side_by_side
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -264,6 +265,15 @@ def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(f
     with blob_path(folder, Digest.of(b"large")).open("wb") as file:
         file.truncate(64 << 30)  # a hole: reading it would take minutes
     assert len(Layout(folder).referrers(image.digest)) == 1
+
+
+def test_threads_look_through_a_layout_once_together(content: Content):
+    image = content.image()
+    referrers = sorted((content.artifact(b"%d" % number, subject=image).as_referrer for number in range(300)), key=lambda d: d.digest)
+    files = listing_of(content, [])
+    layout = Layout(files)
+    assert list(side_by_side(lambda _: layout.referrers(image.digest), range(8), jobs=8)) == [tuple(referrers)] * 8
+    assert set(files.read.values()) == {1}
 
 
 class Counted:
