@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from bundler import strictjson
 from bundler.content.folder import Files, Folder
 from bundler.content.listing import CONTAINERD_NAME, KIND, REF_NAME, Put, is_for_evidence, listed_as, listing
 from bundler.content.store import Over, Referrers
-from bundler.content.stream import verified
+from bundler.content.stream import Turns, verified
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError, naming
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -83,6 +84,7 @@ class Layout:
         except BaseException:
             self.close()
             raise
+        self._turns = Turns(1)
         self._referring: dict[Digest, tuple[Descriptor, ...]] | None = None
         self._sound: set[Digest] = set()
         self._waiting: list[Put] | None = None  # what is put and not listed yet, and how it is found until then
@@ -213,13 +215,14 @@ class Layout:
 
         The whole layout is looked through once. Raises IntegrityError for a manifest with other bytes than its name says.
         """
-        if self._referring is None:
-            found: dict[Digest, dict[Digest, Descriptor]] = {}
-            for document in self._referrers():
-                assert document.subject
-                found.setdefault(document.subject.digest, {})[document.digest] = document.as_referrer
-            self._referring = {of: tuple(by[digest] for digest in sorted(by)) for of, by in found.items()}
-        return self._referring.get(subject, ())
+        with self._turns.of("referrers"):
+            if self._referring is None:
+                found: dict[Digest, dict[Digest, Descriptor]] = {}
+                for document in self._referrers():
+                    assert document.subject
+                    found.setdefault(document.subject.digest, {})[document.digest] = document.as_referrer
+                self._referring = {of: tuple(by[digest] for digest in sorted(by)) for of, by in found.items()}
+            return self._referring.get(subject, ())
 
     def _referrers(self) -> Iterator[Document]:
         for digest in self._files.blobs():
@@ -231,9 +234,11 @@ class Layout:
         """The blob as a document with a subject, if it is one; of most blobs the first bytes tell that they are not."""
         name = _path(digest)
         size = self._files.size(name)
-        if size is None or size > MAX_DOCUMENT or not next(self._files.chunks(name), b"").lstrip().startswith(b"{"):
+        if size is None or size > MAX_DOCUMENT:
             return None
-        raw = _small(self._files, name, limit=MAX_DOCUMENT)
+        chunks = self._files.chunks(name)
+        first = next(chunks, b"")
+        raw = _at_most(MAX_DOCUMENT, chain((first,), chunks)) if first.lstrip().startswith(b"{") else None
         if raw is None or b'"subject"' not in raw:
             return None
         try:
@@ -498,15 +503,21 @@ def _small(files: Files, name: str, *, limit: int) -> bytes | None:
     size = files.size(name)
     if size is None:
         return None
-    chunks, read = list[bytes](), 0
-    for chunk in files.chunks(name) if size <= limit else ():
-        chunks.append(chunk)
+    raw = _at_most(limit, files.chunks(name)) if size <= limit else None
+    if raw is None:
+        raise FormatError(f"{name} of the layout is too large", code=Code.LIMIT_DOCUMENT, found=size, wanted=f"at most {limit} bytes")
+    return raw
+
+
+def _at_most(limit: int, chunks: Iterable[bytes]) -> bytes | None:
+    """All of the chunks, or None where they are more than ``limit`` bytes: a file may have grown since it was asked for its size."""
+    kept, read = list[bytes](), 0
+    for chunk in chunks:
+        kept.append(chunk)
         read += len(chunk)
         if read > limit:
-            break
-    if max(size, read) > limit:
-        raise FormatError(f"{name} of the layout is too large", code=Code.LIMIT_DOCUMENT, found=size, wanted=f"at most {limit} bytes")
-    return b"".join(chunks)
+            return None
+    return b"".join(kept)
 
 
 def _path(digest: Digest) -> str:

@@ -19,12 +19,14 @@ from bundler import strictjson
 from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
 from bundler.content.listing import listing
 from bundler.content.store import Sink
+from bundler.content.stream import side_by_side
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, TransportError, UsageError
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor
+from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.stations.survey import survey
 from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
 from tests.support.measured import MIB, measured
 
@@ -266,6 +268,15 @@ def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(f
     assert len(Layout(folder).referrers(image.digest)) == 1
 
 
+def test_threads_look_through_a_layout_once_together(content: Content):
+    image = content.image()
+    referrers = sorted((content.artifact(b"%d" % number, subject=image).as_referrer for number in range(300)), key=lambda d: d.digest)
+    files = listing_of(content, [])
+    layout = Layout(files)
+    assert list(side_by_side(lambda _: layout.referrers(image.digest), range(8), jobs=8)) == [tuple(referrers)] * 8
+    assert set(files.read.values()) == {1}
+
+
 class Counted:
     """The files of a layout, and how often each was read."""
 
@@ -290,6 +301,25 @@ def listing_of(content: Content, entries: list[dict[str, Any]]) -> Counted:
     """A layout that lists these entries, in this order."""
     index = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
     return Counted(layout_files(content) | {"index.json": json.dumps(index).encode()})
+
+
+@pytest.mark.parametrize("platforms", [(), (Platform("linux", "a1"),)], ids=["all", "one"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, nested: bool, platforms: tuple[Platform, ...]):
+    """Once to see what refers to what, and once as itself if it is wanted."""
+    images = [content.manifest(content.blob(b"{}"), [], annotations={"n": str(number)}) for number in range(800)]
+    listed = [
+        image.descriptor.to_json() | {"platform": {"os": "linux", "architecture": f"a{number % 100}"}}
+        for number, image in enumerate(images)
+    ]
+    parts = [listed[at : at + 80] for at in range(0, 800, 80)] if nested else [listed]
+    indexes = [content.document({"mediaType": mediatype.OCI_INDEX, "manifests": part}) for part in parts]
+    root = content.index(children=indexes)
+    files = listing_of(content, [root.descriptor.to_json() | {"annotations": {REF_NAME: "v1"}}])
+    found = survey(APP, root, Layout(files).repository(APP), platforms=platforms)
+    assert len(found.carried.own) == 1 + len(parts) + (8 if platforms else 800)
+    assert set(files.read.values()) <= {1, 2}
+    assert sum(files.read.values()) <= len(files.read) + len(found.carried.own)
 
 
 @pytest.mark.parametrize(

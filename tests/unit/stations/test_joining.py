@@ -17,7 +17,7 @@ from bundler.stations.joining import MAX_JOINED, Joins, merged
 from bundler.trust.evidence import Form
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, tar_of
-from tests.support.station import STRANGER, Crossing, Image
+from tests.support.station import STRANGER, Crossing, Image, run
 
 TAR = tar_of({"evil": b"x"})
 
@@ -180,6 +180,15 @@ def test_what_a_list_that_we_wrote_holds_is_added_to(flat: Crossing):
     listed = flat.arrived(image).document(image.root.digest.tag)
     assert listed is not None
     assert {child.digest for child in listed.children} == {ours.digest, later.digest}
+
+
+def test_what_a_list_that_we_wrote_holds_is_found_by_the_next_export(flat: Crossing):
+    image, ours = attached(flat)
+    assert flat.import_(flat.export(image)).exit == 0
+    onward = flat.export(f"docker://{flat.arrived(image).name}:v1", to="onward.oci.tar.zst")
+    [lookup, *_] = run("inspect", onward, "--json").json["claims"]["lookups"]
+    assert (lookup["asked"]["referrers"], lookup["asked"]["fallback"]) == ("no-api", "found")
+    assert {"digest": str(ours.digest), "form": "referrer"} in lookup["found"]
 
 
 def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it():
