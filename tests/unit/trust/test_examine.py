@@ -1,12 +1,32 @@
 """One piece of evidence: what it may cost, what it lacks, and what is said where it is nobody's."""
 
+import json
 from dataclasses import replace
+
+import pytest
 
 from bundler.oci import mediatype
 from bundler.trust.evidence import Evidence, Form
 from bundler.trust.examine import Effort, effort
 from bundler.trust.policy import Policy
-from tests.support.signing import OTHER, P256, SPDX, THIRD, Scene, att, bundle, codes, message, policy, rule, signed, toml
+from tests.support.signing import (
+    OTHER,
+    P256,
+    SPDX,
+    THIRD,
+    Scene,
+    att,
+    bundle,
+    codes,
+    envelope,
+    message,
+    payload,
+    policy,
+    rule,
+    signed,
+    statement,
+    toml,
+)
 from tests.support.world import IDENTITY, ISSUER, World, canonical
 
 
@@ -80,3 +100,45 @@ def test_who_may_only_attest_does_not_sign():
     assert [str(code) for code in verdict.reasons] == ["policy.threshold"]
     scene.content.sig(scene.root.digest, signed(scene.root, P256))
     assert scene.judge(policy(rule(P256, attestations=[wanted]))).passed
+
+
+def test_an_attestation_bears_no_annotations_and_lacks_none():
+    scene = Scene.of_image()
+    raw = payload(scene.root).replace(b'"optional":null', b'"optional":{"build":"7"}')
+    scene.content.sig(scene.root.digest, (raw, P256.sign(raw)))
+    scene.content.att(scene.root.digest, att(scene.root))
+    verdict = scene.judge(policy(rule(P256, annotations={"build": "7"}, attestations=[SPDX])))
+    assert verdict.passed
+    assert codes(verdict) == set()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "found"),
+    [
+        ("inner.place", "app", {"inner": {"place": "app"}}),
+        ("count", 1, {"count": 1}),
+        ("fine", True, {"fine": True}),
+    ],
+)
+def test_a_predicate_has_each_value_in_its_place_and_of_its_type(place: str, value: object, found: dict[str, object]):
+    def reasons(predicate: object) -> list[str]:
+        scene = Scene.of_image()
+        made = statement(scene.root, predicate=predicate)
+        scene.content.att(scene.root.digest, json.dumps(envelope(made, P256)).encode())
+        wanted = {"type": SPDX, "where": {place: value}}
+        return [str(code) for code in scene.judge(policy(rule(P256, threshold=0, attestations=[wanted]))).reasons]
+
+    assert reasons(found) == []
+    for other in (
+        {},
+        None,
+        "app",
+        [found],
+        {"inner": "app"},
+        {"inner": ["app"]},
+        {"count": True},
+        {"count": 1.0},
+        {"fine": 1},
+        {"fine": "1"},
+    ):
+        assert reasons(other) == ["policy.attestation", "intoto.predicate"], other
