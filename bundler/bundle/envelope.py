@@ -103,10 +103,10 @@ def _signatures(tail: bytes) -> tuple[bytes, ...]:
     with naming("the seal"):
         value = strictjson.loads(_HEAD + tail, limit=len(_HEAD) + _MAX_TAIL)
     match value:
-        case {"payload": "", "payloadType": str(kind), "signatures": list(entries), **rest} if not rest:
-            pass
+        case {"payload": "", "payloadType": str(kind), "signatures": list(entries)}:
+            pass  # whatever else there is, the one spelling below has not
         case _:
-            raise _refuse("it has other members than payload, payloadType and signatures")
+            raise _refuse("it lacks payload, payloadType or signatures")
     if kind != PAYLOAD_TYPE:
         raise _refuse("its payload is of another type", found=ascii(kind)[1:-1][:80], wanted=PAYLOAD_TYPE)
     if len(entries) > MAX_SIGNATURES:
@@ -121,10 +121,10 @@ def _signatures(tail: bytes) -> tuple[bytes, ...]:
 
 def _signature(entry: object) -> bytes:
     match entry:
-        case {"sig": str(text), **rest} if not rest:
+        case {"sig": str(text)}:
             pass
         case _:
-            raise _refuse("a signature has other members than sig", found=ascii(entry)[:80])
+            raise _refuse("a signature lacks sig", found=ascii(entry)[:80])
     try:
         signature = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

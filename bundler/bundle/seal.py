@@ -311,8 +311,6 @@ def _text(digest: Digest | None) -> str | None:
 
 def _predicate(payload: bytes) -> dict[str, Any]:
     """What a Seal is made of: read item by item, for as values of JSON the lists would take eleven times their size."""
-    if len(payload) > MAX_SEAL:
-        raise FormatError("the seal is over its limit", code=Code.LIMIT_SEAL, found=f"{len(payload)} bytes", wanted=f"at most {MAX_SEAL}")
     items = _Items()
     readers = {"images": items.image, "members": items.member, "lookups": items.lookup, "left_out": items.foreign}
     try:

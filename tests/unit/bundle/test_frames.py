@@ -335,3 +335,17 @@ def test_many_frames_are_found(tmp_path: os.PathLike[str]):
     assert list(found_in(data).sizes(19_999, 1)) == [(9, 512)]
     with pytest.raises(FormatError, match="too few frames"):
         list(found_in(data).sizes(19_999, 2))
+
+
+def test_what_is_exactly_as_many_times_smaller_as_allowed_is_compressed():
+    """As the reader takes it."""
+    content = next(content for content in map(bytes, range(200, 9000)) if len(content) % len(compress(content)) == 0)
+    frame = compress(content)
+    assert compress(content, ratio=len(content) // len(frame)) == frame
+
+
+def test_a_sample_from_the_middle_says_whether_it_is_worth_while():
+    letters = NOISE[:50_000].hex().encode()  # half their bits say nothing
+    noise = NOISE[100_000:]
+    assert len(compress(letters + noise)) > len(letters) + len(noise)
+    assert len(compress(noise[:40_000] + letters + noise[-40_000:])) < 80_000 + len(letters)

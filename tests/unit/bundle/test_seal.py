@@ -512,3 +512,28 @@ def test_nobody_can_make_a_seal_with_a_longer_entry_than_is_read(size: int, fits
     with pytest.raises(FormatError) as refused:
         long.statement()
     assert refused.value.code == Code.LIMIT_SEAL
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "md5"])
+def test_a_digest_that_is_known_is_not_another_algorithms_too(algorithm: str):
+    assert refused(payload(previous=f"{algorithm}:{digest('image').encoded}")).code == Code.FORMAT_DIGEST
+
+
+def test_no_platform_is_read_behind_the_one_that_is_too_many():
+    platforms: list[Any] = [f"linux/{number}" for number in range(20_001)]
+    error = refused(payload(lambda predicate: predicate["images"][0].update(platforms=[*platforms, 1])))
+    assert (error.exit, error.code) == (3, Code.LIMIT_SEAL)
+    error = refused(payload(lambda predicate: predicate["images"][0].update(platforms=[*platforms[:19_000], 1])))
+    assert error.code == Code.FORMAT_SEAL
+
+
+def test_a_member_is_looked_up_by_its_name_where_it_has_one():
+    assert [member.key for member in (MEMBERS[0], MEMBERS[3], KEY)] == ["oci-layout", digest("image").encoded, KEY.name]
+
+
+@pytest.mark.parametrize("value", [7, None, True, "linux/amd64", {"linux/amd64": 1}])
+@pytest.mark.parametrize("name", ["platforms", "left_out"])
+def test_a_list_inside_an_entry_is_a_list(name: str, value: Any):
+    error = refused(payload(lambda predicate: predicate["images"][0].update({name: value})))
+    assert error.code == Code.FORMAT_SEAL
+    assert f"{name} in images is no list" in str(error)
