@@ -313,10 +313,13 @@ def test_an_upload_is_given_up_after_a_day_however_often_a_byte_comes(server: Se
     while clock.now - began <= uploads.OLDEST - 3_000:
         clock.now += 3_000
         assert client.ask("PATCH", where, b"x").status == 202
-    clock.now = began + uploads.OLDEST + 1
+    clock.now = began + uploads.OLDEST
+    client.upload(REPO)
+    assert client.get(where).status == 204
+    clock.now += 1
     client.upload(REPO)
     assert client.get(where).status == 404
-    assert len(list((folder / "uploads").iterdir())) == 1
+    assert len(list((folder / "uploads").iterdir())) == 2
 
 
 def test_a_file_that_cannot_be_given_up_does_not_make_the_server_deaf(server: Server, folder: Path, clock: Clock):
