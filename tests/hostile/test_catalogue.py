@@ -53,6 +53,7 @@ NUMBERS = {
     "MAN": range(1, 43),
     "SIG": range(1, 27),
     "BND": range(1, 41),
+    "SRV": range(1, 29),
 }
 
 
