@@ -119,7 +119,7 @@ class Receiver:
     def _received(self, view: memoryview) -> int:
         now = self._clock()
         end = self._end if self._began is None else self._began + allowed(self._got, self._patience)
-        if now >= end:
+        if now >= end:  # same past limit 1: to wait for no time ends it too
             raise CutError("a request is too slow")
         self._connection.settimeout(min(self._patience, end - now))
         try:
@@ -136,7 +136,7 @@ class Receiver:
     def _comes(self) -> bool:
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
-        poll.register(self._ending, select.POLLIN)
+        poll.register(self._ending, select.POLLIN)  # same without: the end would be seen a tick later
         with self._seat.waiting():
             while not (ready := poll.poll(_TICK * 1_000)):
                 if self._should_end() or self._clock() >= self._end:

@@ -110,6 +110,24 @@ def test_nagle_never_waits(server: Server):
     assert time.monotonic() - began < 1.5  # fifty delayed acknowledgements take 2 s
 
 
+def test_one_empty_line_before_a_request_is_passed_over_and_two_end_the_connection(server: Server):
+    for lines in (1, 2):
+        with connected(server) as connection:
+            connection.sendall(b"\r\n" * lines + b"GET /v2/ HTTP/1.0\r\n\r\n")
+            if lines == 1:
+                assert answer(connection)[0] == 200
+            assert ended(connection)
+
+
+def test_a_head_that_was_cut_behind_a_line_is_no_request(client: Client, server: Server):
+    digest = client.blob(REPO, DATA)
+    with connected(server) as connection:
+        connection.sendall(f"DELETE /v2/{REPO}/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert ended(connection)
+    assert client.head(f"/v2/{REPO}/blobs/{digest}").status == 200
+
+
 def test_a_client_of_http_1_0_need_not_say_a_host(server: Server):
     with connected(server) as connection:
         connection.sendall(b"GET /v2/ HTTP/1.0\r\n\r\n")
@@ -167,6 +185,14 @@ def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server)
         connection.sendall(put(where, "Transfer-Encoding: chunked"))
         connection.sendall(b"5;name=value\r\nhello\r\n6\r\n world\r\n0\r\nTrailer: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert [answer(connection)[0], answer(connection)[0]] == [201, 200]
+
+
+@pytest.mark.parametrize(("length", "status"), [(1_023, 201), (1_024, 400)])
+def test_the_line_before_a_chunk_has_at_most_a_kibibyte(client: Client, server: Server, length: int, status: int):
+    where = f"{client.upload(REPO)}?digest={Digest.of(b'hello')}"
+    with connected(server) as connection:
+        connection.sendall(put(where, "Transfer-Encoding: chunked") + b"5;".ljust(length, b"x") + b"\r\nhello\r\n0\r\n\r\n")
+        assert answer(connection)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -270,6 +296,7 @@ def _settled(look: Callable[[], int]) -> int:
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET /v2/ HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
         (b"GET /v2/ HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+        (b"G" * 70_000, 414),
         (b"GET /v2/ HTTP/9.9\r\n\r\n", 505),
         (b"GET /v2/ HTTP/2.0\r\n\r\n", 505),
         (b"GET /v2/ HTTP/1.2\r\n\r\n", 505),
