@@ -98,7 +98,7 @@ class House(Protocol):
         ...
 
     def should_end(self) -> bool:
-        """Whether idle connections should end: the server does, or others wait for their place."""
+        """Whether connections should end with their answers: the server does, or others wait for their place."""
         ...
 
     def note(self, line: str) -> None: ...
@@ -114,7 +114,7 @@ class _Connection:
         self._seat = seat
         self._socket = seat.connection
         self._house = house
-        self._receiver = Receiver(seat, patience=house.patience, clock=house.clock, ending=house.ending, should_end=house.should_end)
+        self._receiver = Receiver(seat, patience=house.patience, clock=house.clock, ending=house.ending)
         self._local = str(self._socket.getsockname()[0])
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -298,6 +298,15 @@ def test_a_network_of_ipv6_is_one_client(address: str, client: str):
     assert client_of(address) == client
 
 
+def test_a_client_and_not_its_address_has_uploads(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(serving, "client_of", lambda address: "one network")
+    monkeypatch.setattr(uploads, "MAX_FROM_ONE", 1)
+    for source, status in (("127.0.0.1", b"202"), (OTHER, b"429")):
+        with connected(server, source=source) as connection:
+            connection.sendall(head("POST", f"/v2/{REPO}/blobs/uploads/", "Content-Length: 0"))
+            assert connection.recv(100).startswith(b"HTTP/1.1 " + status)
+
+
 # --- uploads ---
 
 
@@ -441,6 +450,20 @@ def test_deleting_a_manifest_opens_nothing_of_tags_that_are_not_its_own(
         assert len(client.get(f"/v2/{REPO}/tags/list").json["tags"]) == tags + 1
     assert opened[0] == opened[1]
     assert opened[0]["open"] > 0
+
+
+def test_a_push_under_a_condition_does_not_read_what_it_replaces(server: Server, content: Content, monkeypatch: pytest.MonkeyPatch):
+    client, before, after = Client(server.url), content.image("before"), content.image("after")
+    client.push(REPO, content, before, tag="v1")
+    client.push(REPO, content, after)
+    opened: list[Any] = []
+    real = os.open
+    condition = {"Content-Type": after.descriptor.media_type, "If-Match": f'"{before.digest}"'}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda name, *arguments, **named: (opened.append(name), real(name, *arguments, **named))[1])
+        assert client.ask("PUT", f"/v2/{REPO}/manifests/v1", after.raw, condition).status == 201
+    assert "v1" in opened
+    assert opened.count(before.digest.encoded) == 1  # the folder of what is tagged with it
 
 
 def count(patch: pytest.MonkeyPatch, *names: str) -> Counter[str]:

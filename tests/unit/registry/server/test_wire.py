@@ -179,6 +179,14 @@ def test_a_small_body_nobody_wants_does_not_end_the_connection(server: Server):
         assert [answer(connection)[0], answer(connection)[0]] == [404, 200]
 
 
+def test_a_large_body_that_was_read_does_not_end_the_connection(client: Client, server: Server):
+    with connected(server) as connection:
+        connection.sendall(put(f"{client.upload(REPO)}?digest={Digest.of(DATA)}", f"Content-Length: {len(DATA)}") + DATA)
+        assert answer(connection)[0] == 201
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer(connection)[0] == 200
+
+
 def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server):
     where = f"{client.upload(REPO)}?digest={Digest.of(b'hello world')}"
     with connected(server) as connection:
