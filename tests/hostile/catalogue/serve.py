@@ -25,7 +25,7 @@ for _number, _words, _where in [
     ("005", "a page in a browser that begins an upload", "network.py::test_a_page_in_a_browser_begins_no_upload"),
     ("006", "a head that comes byte by byte", "limits.py::test_a_head_that_drips_ends"),
     ("007", "a body, a chunk's size or trailers that come byte by byte", "limits.py::test_a_body_that_drips_ends_and_leaves_nothing"),
-    ("008", "an answer that is read byte by byte", "limits.py::test_a_client_that_reads_too_slowly_is_left"),
+    ("008", "an answer that is read byte by byte", "limits.py::test_a_client_that_reads_too_slowly_is_left_and_another_gets_all"),
     ("009", "a slow crowd on all places", "limits.py::test_a_crowd_that_drips_keeps_nobody_out"),
     ("010", "one address that wants all places", "limits.py::test_one_address_leaves_places_to_others"),
     ("011", "one address that fills the queue for places", "limits.py::test_one_address_cannot_fill_the_queue_for_places"),

@@ -163,7 +163,8 @@ def test_a_body_of_a_modem_is_taken(server: Server, clock: Clock, monkeypatch: p
     assert clock.now >= 1_060
 
 
-def test_a_client_that_reads_too_slowly_is_left(server: Server, clock: Clock):
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_client_that_reads_too_slowly_is_left_and_another_gets_all(server: Server, clock: Clock, seconds: int):
     data = bytes(16 << 20)  # more than the kernel's buffers take in
     digest = Client(server.url).blob(REPO, data)
     place, came = urlsplit(server.url), 0
@@ -171,11 +172,11 @@ def test_a_client_that_reads_too_slowly_is_left(server: Server, clock: Clock):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         connection.settimeout(30)
         connection.connect((place.hostname, place.port))
-        connection.sendall(head("GET", f"/v2/{REPO}/blobs/{digest}"))
+        connection.sendall(head("GET", f"/v2/{REPO}/blobs/{digest}", "Connection: close"))
         while more := connection.recv(1_024):
             came += len(more)
-            clock.now += 1
-    assert 0 < came < len(data)
+            clock.now += seconds
+    assert came > len(data) if seconds == 0 else 0 < came < len(data)
 
 
 # --- places ---

@@ -1,5 +1,6 @@
 """HTTP as clients really send it: in pieces, slowly, badly, all at once, or not at all (RFC 9110, RFC 9112)."""
 
+import os
 import re
 import signal
 import socket
@@ -165,6 +166,20 @@ def test_a_refused_body_is_not_asked_for(server: Server):
         assert ended(connection)
 
 
+def test_a_refused_small_body_is_not_asked_for_either(server: Server):
+    with connected(server) as connection:
+        connection.sendall(put("/v2/no/such", "Content-Length: 5", "Expect: 100-continue"))
+        assert answer(connection)[0] == 404
+        assert ended(connection)
+
+
+def test_a_client_of_http_1_0_is_not_told_to_go_on(server: Server):
+    with connected(server) as connection:
+        where = f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(b'hello')}"
+        connection.sendall(f"POST {where} HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello".encode())
+        assert answer(connection)[0] == 201
+
+
 def test_a_client_that_sends_on_reads_why_it_was_refused(server: Server):
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", f"Content-Length: {8 << 20}"))
@@ -177,6 +192,47 @@ def test_a_small_body_nobody_wants_does_not_end_the_connection(server: Server):
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", "Content-Length: 5") + b"hello" + b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert [answer(connection)[0], answer(connection)[0]] == [404, 200]
+
+
+def test_many_chunks_that_nobody_wants_end_the_connection(server: Server):
+    with connected(server) as connection:
+        connection.sendall(put("/v2/no/such", "Transfer-Encoding: chunked") + b"40000\r\n" + DATA[: 256 << 10] + b"\r\n0\r\n\r\n")
+        status, headers, _ = answer(connection)
+        assert (status, headers["connection"]) == (404, "close")
+
+
+def test_chunks_that_are_none_behind_a_question_are_400_and_what_would_be_given_is_not(client: Client, server: Server):
+    digest = client.blob(REPO, b"hello")
+    with connected(server) as connection:
+        connection.sendall(
+            f"GET /v2/{REPO}/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n".encode()
+        )
+        status, headers, _ = answer(connection, until_end=True)
+        assert (status, headers["connection"]) == (400, "close")
+
+
+def test_the_answer_to_head_ends_with_its_head(client: Client, server: Server):
+    for where in (f"/v2/{REPO}/blobs/{client.blob(REPO, DATA)}", "/v2/"):
+        with connected(server) as connection:
+            connection.sendall(f"HEAD {where} HTTP/1.1\r\nHost: localhost\r\n\r\nGET /v2/ HTTP/1.0\r\n\r\n".encode())
+            answered = b""
+            while more := connection.recv(1 << 16):
+                answered += more
+        head, _, rest = answered.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert rest.startswith(b"HTTP/1.1 200 ")
+
+
+def test_content_that_becomes_shorter_while_it_is_given_ends_the_connection(client: Client, server: Server, folder: Path):
+    data = bytes(16 << 20)  # more than the kernel's buffers take in
+    digest, came = client.blob(REPO, data), 0
+    with connected(server) as connection:
+        connection.sendall(f"GET /v2/{REPO}/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert connection.recv(1)
+        os.truncate(folder / "blobs/sha256" / digest.encoded, 0)
+        while more := connection.recv(1 << 16):
+            came += len(more)
+    assert came < len(data)
 
 
 def test_a_large_body_that_was_read_does_not_end_the_connection(client: Client, server: Server):
@@ -193,6 +249,14 @@ def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server)
         connection.sendall(put(where, "Transfer-Encoding: chunked"))
         connection.sendall(b"5;name=value\r\nhello\r\n6\r\n world\r\n0\r\nTrailer: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert [answer(connection)[0], answer(connection)[0]] == [201, 200]
+
+
+@pytest.mark.parametrize(("count", "status"), [(100, 201), (101, 400)])
+def test_there_are_at_most_a_hundred_trailers(client: Client, server: Server, count: int, status: int):
+    where = f"{client.upload(REPO)}?digest={Digest.of(b'hello')}"
+    with connected(server) as connection:
+        connection.sendall(put(where, "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n" + b"X: y\r\n" * count + b"\r\n")
+        assert answer(connection)[0] == status
 
 
 @pytest.mark.parametrize(("length", "status"), [(1_023, 201), (1_024, 400)])
@@ -312,10 +376,14 @@ def _settled(look: Callable[[], int]) -> int:
         (b"hello\r\n\r\n", 400),
         (b"GET /v2/\r\n\r\n", 505),
         (b"GET /v2/ HTTP/x.y\r\n\r\n", 400),
-        (b"GET http://[x/v2/ HTTP/1.1\r\n\r\n", 400),
-        (b"GET /v2/%ff HTTP/1.1\r\n\r\n", 400),
-        (b"GET /v2/?x=%ff HTTP/1.1\r\n\r\n", 400),
-        (b"GET /v2/?" + b"a=b&" * 300 + b" HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://[x/v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /v2/%ff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /v2/?x=%ff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /v2/?" + b"a=b&" * 300 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET ftp://localhost/v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
 )
