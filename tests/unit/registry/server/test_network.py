@@ -177,6 +177,24 @@ def test_a_tag_that_is_no_regular_file_is_neither_read_nor_written(
     assert (tmp_path / "secret").read_text() == str(image.digest)
 
 
+@pytest.mark.parametrize("kind", ["link", "fifo", "socket", "folder"])
+def test_a_referrer_that_is_no_regular_file_is_not_said_to_be_kept(
+    folder: Path, server: Server, content: Content, tmp_path: Path, kind: str
+):
+    client, image = Client(server.url), content.image()
+    client.push(REPO, content, image)
+    referrer = client.push(REPO, content, content.manifest(content.blob(b"{}", "application/vnd.example.config"), [], subject=image))
+    place = folder / "repositories" / REPO / "_referrers/sha256" / image.digest.encoded / f"sha256-{referrer.digest.encoded}"
+    swapped(place, kind=kind, secret=tmp_path)
+    assert client.put(REPO, referrer.digest, referrer).status == 500
+
+
+def test_a_link_that_is_no_part_of_a_registry_may_lie_beside_it(folder: Path, tmp_path: Path):
+    Storage(folder).close()
+    (folder / "notes").symlink_to(tmp_path)
+    Storage(folder).close()
+
+
 @pytest.mark.parametrize("place", ["blobs", "blobs/sha256", "uploads", "repositories", f"repositories/{REPO}"])
 def test_a_folder_that_becomes_a_link_while_it_is_served_leads_nowhere(
     folder: Path, server: Server, content: Content, tmp_path: Path, place: str
