@@ -55,6 +55,7 @@ NUMBERS = {
     "EVD": range(1, 19),
     "BND": range(1, 41),
     "RUN": range(1, 21),
+    "SRV": range(1, 29),
 }
 
 

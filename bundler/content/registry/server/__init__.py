@@ -143,6 +143,10 @@ class Server:
         except (RefusedError, CutError, MalformedError):
             raise
         except (OSError, BundlerError) as error:
+            if isinstance(error, OSError) and error.errno in _LACKING:
+                self._seats.make_room([""])
+                why = "too much is open at once"
+                raise RefusedError(503, "UNKNOWN", why, headers={"Retry-After": "1"}, final=True) from error
             self.note(f"the disk: {error}")
             full = isinstance(error, OSError) and error.errno in _FULL
             raise RefusedError(507 if full else 500, "UNKNOWN", "no space is left" if full else "the disk failed") from error

@@ -10,7 +10,7 @@ from bundler.content.registry.server.seats import Seat
 PIECE = 64 << 10  # bytes of a body at once; each connection has one piece in memory
 SLOWEST = 16 << 10  # bytes a second; a modem is no import station's network
 MAX_TRAILERS = 8 << 10  # bytes of all of them; nobody is known to send any
-_TICK = 0.25  # seconds between two looks at whether an idle connection should end
+_TICK = 0.25  # seconds between two looks at whether an idle connection has waited for too long
 
 
 class CutError(Exception):
@@ -33,17 +33,15 @@ def allowed(size: int, patience: float) -> float:
 class Receiver:
     """The receiving end of a connection, which gives up on who is slow. Raises CutError.
 
-    ``clock`` gives seconds, ``should_end`` says whether an idle connection should end, and ``ending`` is a descriptor that can
-    be read once all should.
+    ``clock`` gives seconds; ``ending`` is a descriptor that can be read once all connections should end.
     """
 
-    def __init__(self, seat: Seat, *, patience: float, clock: Callable[[], float], ending: int, should_end: Callable[[], bool]) -> None:
+    def __init__(self, seat: Seat, *, patience: float, clock: Callable[[], float], ending: int) -> None:
         self._seat = seat
         self._connection = seat.connection
         self._patience = patience
         self._clock = clock
         self._ending = ending
-        self._should_end = should_end
         self._buffer = bytearray()
         self._end = 0.0
         self._began: float | None = None
@@ -119,7 +117,7 @@ class Receiver:
     def _received(self, view: memoryview) -> int:
         now = self._clock()
         end = self._end if self._began is None else self._began + allowed(self._got, self._patience)
-        if now >= end:
+        if now >= end:  # same past limit 1: to wait for no time ends it too
             raise CutError("a request is too slow")
         self._connection.settimeout(min(self._patience, end - now))
         try:
@@ -139,7 +137,7 @@ class Receiver:
         poll.register(self._ending, select.POLLIN)
         with self._seat.waiting():
             while not (ready := poll.poll(_TICK * 1_000)):
-                if self._should_end() or self._clock() >= self._end:
+                if self._clock() >= self._end:
                     return False
         return any(descriptor != self._ending for descriptor, _ in ready)
 

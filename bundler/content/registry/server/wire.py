@@ -98,7 +98,7 @@ class House(Protocol):
         ...
 
     def should_end(self) -> bool:
-        """Whether idle connections should end: the server does, or others wait for their place."""
+        """Whether connections should end with their answers: the server does, or others wait for their place."""
         ...
 
     def note(self, line: str) -> None: ...
@@ -114,7 +114,7 @@ class _Connection:
         self._seat = seat
         self._socket = seat.connection
         self._house = house
-        self._receiver = Receiver(seat, patience=house.patience, clock=house.clock, ending=house.ending, should_end=house.should_end)
+        self._receiver = Receiver(seat, patience=house.patience, clock=house.clock, ending=house.ending)
         self._local = str(self._socket.getsockname()[0])
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -202,7 +202,7 @@ class _Exchange:
             self._keep = self._keep and drained and not self._house.should_end()
             wanted = self._method != "HEAD"
             self._send_bytes(self._head(answer) + (answer.body if wanted and isinstance(answer.body, bytes) else b""))
-            if wanted and not isinstance(answer.body, bytes):
+            if wanted and not isinstance(answer.body, bytes):  # same without part 2: of bytes the count is 0
                 self._send_file(answer.body, answer.offset, answer.count)
         finally:
             _close(answer)
@@ -253,7 +253,7 @@ class _Exchange:
         while (left := end - time.monotonic()) > 0:
             self._socket.settimeout(left)
             with self._seat.waiting():
-                if not self._socket.recv(_DRAINED):
+                if not self._socket.recv(_DRAINED):  # same always: Linux gives what it had before the reset
                     return
 
 

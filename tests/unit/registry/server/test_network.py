@@ -12,6 +12,7 @@ import pytest
 
 from bundler.content.registry import server as serving
 from bundler.content.registry.server import Server
+from bundler.content.registry.server.folder import MAX_DEPTH
 from bundler.content.registry.server.storage import Storage, tag_of, written
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
@@ -108,6 +109,24 @@ def test_a_link_in_the_folder_is_refused_with_words_and_nothing_is_freed(folder:
     assert [path.read_bytes() for path in folder.glob("blobs/sha256/*")] == [b"layer"]
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+def test_folders_deeper_than_any_name_are_refused(folder: Path, read_only: bool):
+    Storage(folder).close()
+    deepest = folder / "repositories" / "/".join("a" * (MAX_DEPTH - 1))
+    deepest.mkdir(parents=True)
+    Storage(folder, read_only=read_only).close()
+    (deepest / "a").mkdir()
+    with pytest.raises(UsageError, match="must not lie in a registry's folder") as caught:
+        Storage(folder, read_only=read_only)
+    assert (caught.value.code, caught.value.exit) == (Code.USAGE_INPUT, 2)
+
+
+def test_a_folder_that_is_let_go_is_not_held_open(folder: Path):
+    Storage(folder).close()
+    held = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    assert not any(path.startswith(str(folder)) for path in held)
+
+
 def swapped(path: Path, *, kind: str, secret: Path) -> None:
     """In place of what is at ``path`` there is something else now."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -123,7 +142,15 @@ def swapped(path: Path, *, kind: str, secret: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "socket", "folder"])
-@pytest.mark.parametrize("place", ["blobs/sha256/LAYER", "blobs/sha256/IMAGE", "repositories/team/app/_manifests/sha256/IMAGE"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "blobs/sha256/LAYER",
+        "blobs/sha256/IMAGE",
+        f"repositories/{REPO}/_blobs/sha256/LAYER",
+        f"repositories/{REPO}/_manifests/sha256/IMAGE",
+    ],
+)
 def test_what_is_no_regular_file_is_neither_read_nor_waited_for(  # noqa: PLR0917 - two of them are the case
     folder: Path, server: Server, content: Content, tmp_path: Path, place: str, kind: str
 ):
@@ -148,6 +175,24 @@ def test_a_tag_that_is_no_regular_file_is_neither_read_nor_written(
     assert client.get(f"/v2/{REPO}/manifests/v1").status == 500
     assert client.put(REPO, "v1", image).status == 500
     assert (tmp_path / "secret").read_text() == str(image.digest)
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "socket", "folder"])
+def test_a_referrer_that_is_no_regular_file_is_not_said_to_be_kept(
+    folder: Path, server: Server, content: Content, tmp_path: Path, kind: str
+):
+    client, image = Client(server.url), content.image()
+    client.push(REPO, content, image)
+    referrer = client.push(REPO, content, content.manifest(content.blob(b"{}", "application/vnd.example.config"), [], subject=image))
+    place = folder / "repositories" / REPO / "_referrers/sha256" / image.digest.encoded / f"sha256-{referrer.digest.encoded}"
+    swapped(place, kind=kind, secret=tmp_path)
+    assert client.put(REPO, referrer.digest, referrer).status == 500
+
+
+def test_a_link_that_is_no_part_of_a_registry_may_lie_beside_it(folder: Path, tmp_path: Path):
+    Storage(folder).close()
+    (folder / "notes").symlink_to(tmp_path)
+    Storage(folder).close()
 
 
 @pytest.mark.parametrize("place", ["blobs", "blobs/sha256", "uploads", "repositories", f"repositories/{REPO}"])
