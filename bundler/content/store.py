@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from bundler.errors import TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -30,6 +31,10 @@ class Over:
 
     digest: Digest | None
     """None where it must not be there."""
+
+
+class NotATagError(TransportError):
+    """The repository reads a tag of the form ``sha256-HEX`` as the digest ``sha256:HEX``, so that nothing else is found there."""
 
 
 class Source(Protocol):
@@ -88,7 +93,7 @@ class Sink(Source, Protocol):
         (answered ``OCI-Subject``).
 
         With ``over`` the tag is put only while it names that, where the repository can compare and put as one step; elsewhere
-        ``over`` does nothing. Raises ConflictError (``name.conflict``) if the tag names something else, IncompleteError
+        ``over`` does nothing. Raises NotATagError, ConflictError (``name.conflict``) if the tag names something else, IncompleteError
         (``blob.missing``) if the repository says it lacks what the document names, TransportError.
         """
         ...

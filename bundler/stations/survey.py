@@ -280,6 +280,8 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     match fallback := source.sought(digest.tag):
         case None:
             said["fallback"] = "absent"
+        case Document(digest=itself) if itself == digest:  # GitLab reads the tag as the digest; what an index lists does not refer to it
+            said["fallback"] = "foreign"
         case Document(content=Index(children=children)):
             said["fallback"] = "found"
             listed += children

@@ -16,7 +16,7 @@ from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
 from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
-from bundler.content.store import Over, Referrers
+from bundler.content.store import NotATagError, Over, Referrers
 from bundler.content.stream import verified
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
@@ -26,6 +26,7 @@ from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference
 
 _STRONG = re.compile(r'"[!#-~]{1,256}"', re.ASCII)  # If-Match compares strongly, so a weak one never fits (RFC 9110, 8.8.3.2)
+_LISTS = re.compile(r"sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})", re.ASCII)  # distribution-spec, "Referrers Tag Schema"
 _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 
 
@@ -81,6 +82,8 @@ class Repository:
         self._uploads = Uploads(session, reference.path, has=self.has, read_back=self._read_back_blob)
         self._seen: dict[str, tuple[Digest, str]] = {}
         """What each tag was when it was read last, and the registry's own word for that, if it has one."""
+        self._stored: Digest | None = None
+        """A manifest that was put here by its digest."""
 
     @property
     def registry(self) -> str:
@@ -106,6 +109,11 @@ class Repository:
         self._known = name if isinstance(name, str) else self._known
         stated = head.media_type if head.media_type in mediatype.DOCUMENTS | mediatype.SCHEMA1 else None
         document = Document.parse(raw, media_type=stated, digest=name if isinstance(name, Digest) else None)
+        if name == document.digest.tag:
+            self._session.remark(
+                f"{self.registry} gives the manifest itself under the tag sha256-HEX, where the list of what refers to it belongs. "
+                "Such lists are neither found nor kept there"
+            )
         said = head.one("docker-content-digest")
         if isinstance(name, str) and said is not None and said != _digest_like(said, raw):
             raise self._session.breach(f"a manifest comes with the digest {said[:160]!a}", wanted=document.digest)
@@ -171,6 +179,19 @@ class Repository:
 
         Raises TransportError (``registry.read-back``) if other bytes come back.
         """
+        try:
+            listed = self._put_over(document, tag, over)
+        except TransportError as error:
+            if tag is None or not _LISTS.fullmatch(tag) or not self._reads_tags_as_digests():
+                raise
+            raise NotATagError(
+                f"{self.name} reads {tag} as a digest", code=Code.REGISTRY_STATUS, found=error.found, wanted="a tag as any other"
+            ) from error
+        if tag is None:
+            self._stored = document.digest
+        return listed
+
+    def _put_over(self, document: Document, tag: str | None, over: Over | None) -> bool:
         condition = self._condition(tag, over) if tag is not None and over is not None else {}
         listed = self._put(document, tag or document.digest, condition)
         if listed is None:
@@ -198,6 +219,11 @@ class Repository:
     def checks(self) -> bool:
         """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
         return self._session.checks
+
+    def _reads_tags_as_digests(self) -> bool:
+        """Whether a manifest that is here by its digest alone is found by the tag of that form, as at GitLab."""
+        got = None if self._stored is None else self._manifest(self._stored.tag)
+        return got is not None and Digest.of(got[0]) == self._stored
 
     def _refuses(self, document: Document) -> bool:
         try:

@@ -8,6 +8,7 @@ import pytest
 
 from bundler.content.registry.client import Repository
 from bundler.content.registry.session import MAX_TRIES
+from bundler.content.store import NotATagError
 from bundler.errors import BundlerError, Code, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -254,6 +255,23 @@ def test_a_manifest_is_stored_where_it_reads_back_however_that_is_said(server: H
     with pytest.raises(TransportError) as caught:
         repository.put_document(DOCUMENT, tag="v1")
     assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_READ_BACK)
+
+
+@pytest.mark.parametrize("tag", ["v1", OTHER.digest.tag])
+@pytest.mark.parametrize("as_digests", [True, False])
+def test_a_list_that_does_not_read_back_is_told_from_a_tag_that_is_read_as_a_digest(
+    server: HostileRegistry, reach: Reach, tag: str, as_digests: bool
+):
+    pushed(server, DOCUMENT.digest, answer(201), back=given(DOCUMENT))
+    pushed(server, tag, answer(201), back=refusal(404, "MANIFEST_UNKNOWN"))
+    server.always("GET", f"/v2/app/manifests/{DOCUMENT.digest.tag}", given(DOCUMENT) if as_digests else answer(404))
+    repository = reach(server, push=True)
+    repository.put_document(DOCUMENT)
+    with pytest.raises(TransportError) as caught:
+        repository.put_document(DOCUMENT, tag=tag)
+    told = as_digests and tag != "v1"
+    assert isinstance(caught.value, NotATagError) is told
+    assert caught.value.code is (Code.REGISTRY_STATUS if told else Code.REGISTRY_READ_BACK)
 
 
 @pytest.mark.parametrize("said", [str(OTHER.digest), "sha256:x"])
