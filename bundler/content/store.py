@@ -6,9 +6,9 @@ pass through :func:`bundler.content.stream.verified` before anything keeps them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
-from bundler.errors import TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -33,8 +33,11 @@ class Over:
     """None where it must not be there."""
 
 
-class NotATagError(TransportError):
-    """The repository reads a tag of the form ``sha256-HEX`` as the digest ``sha256:HEX``, so that nothing else is found there."""
+class Unsaid(Enum):
+    """What a repository can answer instead of whether a tag is there."""
+
+    HIDDEN = "hidden"
+    """It refuses to say, and a person has said that it refuses so where there is none."""
 
 
 class Source(Protocol):
@@ -51,10 +54,11 @@ class Source(Protocol):
         """
         ...
 
-    def sought(self, tag: str) -> Document | None:
+    def sought(self, tag: str) -> Document | Unsaid | None:
         """As :meth:`document`, for a name that most likely is not there; asked in the way that costs the place least.
 
-        None means absent as surely as it does there.
+        None means absent as surely as it does there. Raises TransportError (``registry.credentials``) where the place refuses to
+        say, unless a person has said what that means there.
         """
         ...
 
@@ -93,7 +97,7 @@ class Sink(Source, Protocol):
         (answered ``OCI-Subject``).
 
         With ``over`` the tag is put only while it names that, where the repository can compare and put as one step; elsewhere
-        ``over`` does nothing. Raises NotATagError, ConflictError (``name.conflict``) if the tag names something else, IncompleteError
+        ``over`` does nothing. Raises ConflictError (``name.conflict``) if the tag names something else, IncompleteError
         (``blob.missing``) if the repository says it lacks what the document names, TransportError.
         """
         ...
@@ -101,6 +105,13 @@ class Sink(Source, Protocol):
     def compares(self, document: Document) -> bool:
         """Whether ``over`` is kept to here. Where that is not known it is tried with ``document``, which was put here, and is
         not changed by it. Raises TransportError.
+        """
+        ...
+
+    def reads_tags_as_digests(self) -> bool:
+        """Whether a tag of the form ``sha256-HEX`` names here what has the digest ``sha256:HEX``, and nothing else.
+
+        Known only where something was put by its digest. Raises TransportError.
         """
         ...
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bundler import strictjson
-from bundler.content.store import NotATagError, Over, Sink
+from bundler.content.store import Over, Sink
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, TransportError
 from bundler.oci import mediatype
@@ -269,8 +269,10 @@ def _extended(sink: Sink, subject: Digest, there: Document | None, missing: Sequ
     made = _list(there, missing)
     try:
         sink.put_document(made, tag=subject.tag, over=over)
-    except NotATagError:
-        return unlisted
+    except TransportError as error:
+        if error.code in {Code.REGISTRY_STATUS, Code.REGISTRY_READ_BACK} and sink.reads_tags_as_digests():
+            return unlisted
+        raise
     except IncompleteError:
         gone = frozenset(child.digest for child in there.children if sink.document(child.digest) is None) if there else frozenset()
         if not gone:

@@ -16,7 +16,7 @@ from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
 from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
-from bundler.content.store import NotATagError, Over, Referrers
+from bundler.content.store import Over, Referrers, Unsaid
 from bundler.content.stream import verified
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
@@ -26,7 +26,6 @@ from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference
 
 _STRONG = re.compile(r'"[!#-~]{1,256}"', re.ASCII)  # If-Match compares strongly, so a weak one never fits (RFC 9110, 8.8.3.2)
-_LISTS = re.compile(r"sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})", re.ASCII)  # distribution-spec, "Referrers Tag Schema"
 _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 
 
@@ -102,7 +101,10 @@ class Repository:
 
     def document(self, name: str | Digest) -> Document | None:
         """As :meth:`bundler.content.store.Source.document`."""
-        got = self._manifest(name)
+        return self._document(name)
+
+    def _document(self, name: str | Digest, *, seeking: bool = False) -> Document | None:
+        got = self._manifest(name, seeking=seeking)
         if got is None:
             return None
         raw, head = got
@@ -122,14 +124,30 @@ class Repository:
             self._seen[name] = document.digest, validator
         return document
 
-    def sought(self, tag: str) -> Document | None:
+    def sought(self, tag: str) -> Document | Unsaid | None:
         """As :meth:`bundler.content.store.Source.sought`: registries count each GET of a manifest against a limit, and no HEAD."""
+        try:
+            return self._sought(tag)
+        except _HiddenError as error:
+            if self._session.absent_is_403:
+                self._session.remark(f"{self.registry} answers 403 for tags, which --absent-is-403 takes for tags that are not there")
+                return Unsaid.HIDDEN
+            raise TransportError(
+                f"{self.registry} does not say whether {self.name}:{tag} is there",
+                code=Code.REGISTRY_CREDENTIALS,
+                found=error.refused.found,
+                wanted="404, or what is there, for the image was read with the same login",
+                next=f"log in as somebody who may read all of it; or, if {self.registry} answers so for tags that are not there, as "
+                f"Artifactory does, export with --absent-is-403 {self.registry}",
+            ) from error
+
+    def _sought(self, tag: str) -> Document | None:
         if self._habits.head_tells is False or (self._habits.head_tells is None and self._known is None):
-            return self.document(tag)
+            return self._document(tag, seeking=True)
         status = self._head(tag)
         if status == 404 and self._head_tells():
             return None
-        document = self.document(tag)
+        document = self._document(tag, seeking=True)
         if document is not None and status is not None:  # what GET finds, HEAD must have found
             self._habits.head_told(found=status == 200)
         return document
@@ -179,19 +197,6 @@ class Repository:
 
         Raises TransportError (``registry.read-back``) if other bytes come back.
         """
-        try:
-            listed = self._put_over(document, tag, over)
-        except TransportError as error:
-            if tag is None or not _LISTS.fullmatch(tag) or not self._reads_tags_as_digests():
-                raise
-            raise NotATagError(
-                f"{self.name} reads {tag} as a digest", code=Code.REGISTRY_STATUS, found=error.found, wanted="a tag as any other"
-            ) from error
-        if tag is None:
-            self._stored = document.digest
-        return listed
-
-    def _put_over(self, document: Document, tag: str | None, over: Over | None) -> bool:
         condition = self._condition(tag, over) if tag is not None and over is not None else {}
         listed = self._put(document, tag or document.digest, condition)
         if listed is None:
@@ -205,6 +210,7 @@ class Repository:
                 raise ConflictError(f"{self.name}:{tag} was written meanwhile", code=Code.NAME_CONFLICT, found=found, wanted=over.digest)
             listed = bool(self._put(document, tag, {}))  # what it refuses is the condition itself
         self._read_back(document, tag or document.digest)
+        self._stored = self._stored if tag is not None else document.digest
         return listed
 
     def compares(self, document: Document) -> bool:
@@ -215,15 +221,15 @@ class Repository:
             self._session.compares = self._session.validates and self._refuses(document)
         return self._session.compares
 
+    def reads_tags_as_digests(self) -> bool:
+        """As :meth:`bundler.content.store.Sink.reads_tags_as_digests`: GitLab does."""
+        got = None if self._stored is None else self._manifest(self._stored.tag)
+        return got is not None and Digest.of(got[0]) == self._stored
+
     @property
     def checks(self) -> bool:
         """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
         return self._session.checks
-
-    def _reads_tags_as_digests(self) -> bool:
-        """Whether a manifest that is here by its digest alone is found by the tag of that form, as at GitLab."""
-        got = None if self._stored is None else self._manifest(self._stored.tag)
-        return got is not None and Digest.of(got[0]) == self._stored
 
     def _refuses(self, document: Document) -> bool:
         try:
@@ -274,12 +280,15 @@ class Repository:
         answer.discard()
         return answer.status if answer.url.names(f"manifests/{name}") else None
 
-    def _manifest(self, name: str | Digest) -> tuple[bytes, Head] | None:
+    def _manifest(self, name: str | Digest, *, seeking: bool = False) -> tuple[bytes, Head] | None:
+        """``seeking``: whoever asks knows what to make of _HiddenError."""
+
         def got(answer: Answer) -> tuple[bytes, Head] | None:
             if answer.status == 404 and answer.url.names(f"manifests/{name}"):
                 return None
             if answer.status != 200:
-                raise self._session.refusal(answer, "GET", need=self._need)
+                refused = self._session.refusal(answer, "GET", need=self._need)
+                raise _HiddenError(refused) if seeking and answer.status == 403 and self._habits.reads else refused
             if answer.head.media_type in {"text/html", "application/xhtml+xml"}:
                 raise self._session.breach(
                     "a page for people", wanted="a manifest", next="check the address; a network may want a login first"
@@ -369,6 +378,14 @@ class Repository:
 
     def _target(self, path: str) -> str:
         return f"/v2/{self._reference.path}/{path}"
+
+
+class _HiddenError(Exception):
+    """A manifest is refused to us, who were given others of its repository. It stays inside this module."""
+
+    def __init__(self, refused: TransportError) -> None:
+        self.refused = refused
+        super().__init__(str(refused))
 
 
 def _digest_like(said: str, raw: bytes) -> str | None:
