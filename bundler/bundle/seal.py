@@ -29,11 +29,11 @@ STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 ASKED = MappingProxyType(
     {
-        "sig": frozenset({"found", "absent", "not-asked"}),
-        "att": frozenset({"found", "absent", "not-asked"}),
-        "sbom": frozenset({"found", "absent", "not-asked"}),
+        "sig": frozenset({"found", "absent", "hidden", "not-asked"}),
+        "att": frozenset({"found", "absent", "hidden", "not-asked"}),
+        "sbom": frozenset({"found", "absent", "hidden", "not-asked"}),
         "referrers": frozenset({"found", "absent", "no-api", "not-asked"}),
-        "fallback": frozenset({"found", "absent", "foreign", "not-asked"}),
+        "fallback": frozenset({"found", "absent", "foreign", "hidden", "not-asked"}),
     }
 )
 """The ways by which evidence can be found, and how each can be answered."""

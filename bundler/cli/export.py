@@ -1,5 +1,6 @@
 """``export``: images and all that vouches for them, into one sealed bundle."""
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ from bundler.stations.reach import Reach
 @click.option("--previous", metavar="FILE|sha256:…", help="The bundle before it in the stream.")
 @click.option("--expires", metavar="90d", help="How long it may be imported; no limit without this.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT]", help="Carry only this platform; repeatable.")
+@click.option(
+    "--absent-is-403", "absent_is_403", multiple=True, metavar="HOST", help="HOST answers 403 for tags that are not there; repeatable."
+)
 @options.trust
 @click.option("--allow-unsigned", is_flag=True, help="Carry images that nothing signed is about.")
 @click.option(
@@ -61,6 +65,7 @@ def command(
     expires: str | None,
     platforms: tuple[str, ...],
     trust_folder: Path | None,
+    absent_is_403: tuple[str, ...],
     allow_unsigned: bool,
     carry: tuple[Path, ...],
     cache: Path | None,
@@ -103,6 +108,7 @@ def command(
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
     if trust is None:
         out.say("no trust here: nothing is verified before it is carried")
+    reach = dataclasses.replace(reach, absent_is_403=absent_is_403)
     with Places.of(reach, listed, say=out.say) as places, Cache.at(cache, say=out.say) as kept:
         made = exporter.plan(
             survey_all(places, listed, kept, platforms=chosen, jobs=reach.jobs, say=out.detail),

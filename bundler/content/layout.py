@@ -393,6 +393,9 @@ class Repository:
     def compares(self, document: Document) -> bool:  # noqa: ARG002 - whoever writes has the folder's lock, and looks first
         return True
 
+    def reads_tags_as_digests(self) -> bool:
+        return False
+
     @property
     def title(self) -> str:
         return self._prefix.removesuffix(":") or "the layout"

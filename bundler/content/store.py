@@ -6,6 +6,7 @@ pass through :func:`bundler.content.stream.verified` before anything keeps them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from bundler.oci.descriptor import Descriptor
@@ -32,6 +33,13 @@ class Over:
     """None where it must not be there."""
 
 
+class Unsaid(Enum):
+    """What a repository can answer instead of whether a tag is there."""
+
+    HIDDEN = "hidden"
+    """It refuses to say, and a person has said that it refuses so where there is none."""
+
+
 class Source(Protocol):
     """A repository that content can be read from.
 
@@ -46,10 +54,11 @@ class Source(Protocol):
         """
         ...
 
-    def sought(self, tag: str) -> Document | None:
+    def sought(self, tag: str) -> Document | Unsaid | None:
         """As :meth:`document`, for a name that most likely is not there; asked in the way that costs the place least.
 
-        None means absent as surely as it does there.
+        None means absent as surely as it does there. Raises TransportError (``registry.credentials``) where the place refuses to
+        say, unless a person has said what that means there.
         """
         ...
 
@@ -96,6 +105,13 @@ class Sink(Source, Protocol):
     def compares(self, document: Document) -> bool:
         """Whether ``over`` is kept to here. Where that is not known it is tried with ``document``, which was put here, and is
         not changed by it. Raises TransportError.
+        """
+        ...
+
+    def reads_tags_as_digests(self) -> bool:
+        """Whether a tag of the form ``sha256-HEX`` names here what has the digest ``sha256:HEX``, and nothing else.
+
+        Known only where something was put by its digest. Raises TransportError.
         """
         ...
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bundler.content.files import disk, sweep, whole
-from bundler.content.store import Referrers, Source
+from bundler.content.store import Referrers, Source, Unsaid
 from bundler.content.stream import CHUNK, gathered, side_by_side, verified
 from bundler.errors import BundlerError, IntegrityError
 from bundler.oci.descriptor import Descriptor
@@ -69,7 +69,7 @@ class _Remembered:
     def document(self, name: str | Digest) -> Document | None:
         return self.source.document(name)
 
-    def sought(self, tag: str) -> Document | None:
+    def sought(self, tag: str) -> Document | Unsaid | None:
         return self.source.sought(tag)
 
     def referrers(self, subject: Digest) -> Referrers:
@@ -98,7 +98,7 @@ class _Cached:
     def document(self, name: str | Digest) -> Document | None:
         return self.source.document(name)
 
-    def sought(self, tag: str) -> Document | None:
+    def sought(self, tag: str) -> Document | Unsaid | None:
         return self.source.sought(tag)
 
     def referrers(self, subject: Digest) -> Referrers:

@@ -267,7 +267,7 @@ def _joined(lookups: Iterable[Lookup]) -> Iterable[Lookup]:
     return joined.values()
 
 
-_BEST = ("found", "foreign", "absent", "no-api", "not-asked")
+_BEST = ("found", "foreign", "hidden", "absent", "no-api", "not-asked")
 
 
 def _entry(survey: Survey) -> ImageEntry:

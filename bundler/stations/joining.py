@@ -288,10 +288,18 @@ def _unless_overtaken(join: Callable[[], T], sleep: Callable[[float], None]) -> 
 
 def _extended(sink: Sink, subject: Digest, there: Document | None, missing: Sequence[Document]) -> _Outcome:
     """Write the list of what was there and what is missing; without what is listed and gone, where the registry minds."""
+    said = f"{sink.title} keeps no list of what refers to {subject}: ask by digest for {', '.join(str(each.digest) for each in missing)}"
+    unlisted = _Outcome(subject, (said,), holds=False)
+    if there is not None and there.digest == subject:  # which is read as a digest
+        return unlisted
     over = Over(there.digest if there else None)
     made = _list(there, missing)
     try:
         sink.put_document(made, tag=subject.tag, over=over)
+    except TransportError as error:
+        if error.code in {Code.REGISTRY_STATUS, Code.REGISTRY_READ_BACK} and sink.reads_tags_as_digests():
+            return unlisted
+        raise
     except IncompleteError:
         gone = frozenset(child.digest for child in there.children if sink.document(child.digest) is None) if there else frozenset()
         if not gone:

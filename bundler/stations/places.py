@@ -192,6 +192,7 @@ class Places:
             proxies=Proxies.from_environ(os.environ),
             certs_folders=certs_folders(os.environ),
             token_hosts=frozenset(_host(text, "--token-host") for text in reach.token_hosts),
+            absent_is_403=frozenset(_host(text, "--absent-is-403") for text in reach.absent_is_403),
         )
         self._registries: dict[str, Registry] = {}
         self._layouts: dict[tuple[str, str], Layout] = {}

@@ -17,3 +17,5 @@ class Reach:
     token_hosts: tuple[str, ...]
     """``HOST[:PORT]`` each, as they were written."""
     jobs: int
+    absent_is_403: tuple[str, ...] = ()
+    """``HOST[:PORT]`` each, as they were written."""

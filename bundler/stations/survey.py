@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler.bundle.seal import Found, LeftOut, Lookup
-from bundler.content.store import Source
+from bundler.content.store import Source, Unsaid
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
 from bundler.oci import mediatype
@@ -266,8 +266,8 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     tagged: dict[Form, Document] = {}
     for form in TAGGED_FORMS:
         at = source.sought(f"{digest.tag}.{form}")
-        said[form] = "absent" if at is None else "found"
-        if at is None:
+        said[form] = _said(at)
+        if not isinstance(at, Document):
             continue
         tagged[form] = at
         if not is_about(at, digest, form):
@@ -278,8 +278,10 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     said["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
     listed = list(answer.listed)
     match fallback := source.sought(digest.tag):
-        case None:
-            said["fallback"] = "absent"
+        case Unsaid() | None:
+            said["fallback"] = _said(fallback)
+        case Document(digest=itself) if itself == digest:  # GitLab reads the tag as the digest; what an index lists does not refer to it
+            said["fallback"] = "foreign"
         case Document(content=Index(children=children)):
             said["fallback"] = "found"
             listed += children
@@ -287,6 +289,13 @@ def _ask(digest: Digest, source: Source) -> _Asked:
             said["fallback"] = "foreign"
             remarks.append(f"{digest.tag} is the place of a list of referrers and holds an image, {fallback.digest}")
     return _Asked(digest, said, tagged, {d.digest: d for d in listed}, tuple(remarks))
+
+
+def _said(at: Document | Unsaid | None) -> str:
+    """What was answered about a tag, in the seal's words."""
+    if isinstance(at, Unsaid):
+        return at.value
+    return "absent" if at is None else "found"
 
 
 def _answer(repository: str, asked: _Asked, known: Mapping[Digest, Document]) -> _Answer:

@@ -54,7 +54,7 @@ def _shared(name: str) -> list[str]:
 def _documented(name: str) -> dict[frozenset[str], dict[str, str]]:
     """The rows of options that the page gives a command, by the spellings of each."""
     rows = [row for heading in (*_shared(name), name) for row in _rows(heading)]
-    found = {frozenset(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row["option"])): row for row in rows}
+    found = {frozenset(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", row["option"])): row for row in rows}
     assert len(found) == len(rows), "an option stands twice"
     return found
 

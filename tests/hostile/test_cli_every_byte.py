@@ -63,6 +63,9 @@ class Notes:
     def compares(self, document: Document) -> bool:
         return True
 
+    def reads_tags_as_digests(self) -> bool:
+        return False
+
     def tags(self) -> list[str]:
         return []
 

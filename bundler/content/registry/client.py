@@ -16,7 +16,7 @@ from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session
 from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
-from bundler.content.store import Over, Referrers
+from bundler.content.store import Over, Referrers, Unsaid
 from bundler.content.stream import verified
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
@@ -81,6 +81,8 @@ class Repository:
         self._uploads = Uploads(session, reference.path, has=self.has, read_back=self._read_back_blob)
         self._seen: dict[str, tuple[Digest, str]] = {}
         """What each tag was when it was read last, and the registry's own word for that, if it has one."""
+        self._stored: Digest | None = None
+        """A manifest that was put here by its digest."""
 
     @property
     def registry(self) -> str:
@@ -99,13 +101,21 @@ class Repository:
 
     def document(self, name: str | Digest) -> Document | None:
         """As :meth:`bundler.content.store.Source.document`."""
-        got = self._manifest(name)
+        return self._document(name)
+
+    def _document(self, name: str | Digest, *, seeking: bool = False) -> Document | None:
+        got = self._manifest(name, seeking=seeking)
         if got is None:
             return None
         raw, head = got
         self._known = name if isinstance(name, str) else self._known
         stated = head.media_type if head.media_type in mediatype.DOCUMENTS | mediatype.SCHEMA1 else None
         document = Document.parse(raw, media_type=stated, digest=name if isinstance(name, Digest) else None)
+        if name == document.digest.tag:
+            self._session.remark(
+                f"{self.registry} gives the manifest itself under the tag sha256-HEX, where the list of what refers to it belongs. "
+                "Such lists are neither found nor kept there"
+            )
         said = head.one("docker-content-digest")
         if isinstance(name, str) and said is not None and said != _digest_like(said, raw):
             raise self._session.breach(f"a manifest comes with the digest {said[:160]!a}", wanted=document.digest)
@@ -114,14 +124,30 @@ class Repository:
             self._seen[name] = document.digest, validator
         return document
 
-    def sought(self, tag: str) -> Document | None:
+    def sought(self, tag: str) -> Document | Unsaid | None:
         """As :meth:`bundler.content.store.Source.sought`: registries count each GET of a manifest against a limit, and no HEAD."""
+        try:
+            return self._sought(tag)
+        except _HiddenError as error:
+            if self._session.absent_is_403:
+                self._session.remark(f"{self.registry} answers 403 for tags, which --absent-is-403 takes for tags that are not there")
+                return Unsaid.HIDDEN
+            raise TransportError(
+                f"{self.registry} does not say whether {self.name}:{tag} is there",
+                code=Code.REGISTRY_CREDENTIALS,
+                found=error.refused.found,
+                wanted="404, or what is there, for the image was read with the same login",
+                next=f"log in as somebody who may read all of it; or, if {self.registry} answers so for tags that are not there, as "
+                f"Artifactory does, export with --absent-is-403 {self.registry}",
+            ) from error
+
+    def _sought(self, tag: str) -> Document | None:
         if self._habits.head_tells is False or (self._habits.head_tells is None and self._known is None):
-            return self.document(tag)
+            return self._document(tag, seeking=True)
         status = self._head(tag)
         if status == 404 and self._head_tells():
             return None
-        document = self.document(tag)
+        document = self._document(tag, seeking=True)
         if document is not None and status is not None:  # what GET finds, HEAD must have found
             self._habits.head_told(found=status == 200)
         return document
@@ -184,6 +210,7 @@ class Repository:
                 raise ConflictError(f"{self.name}:{tag} was written meanwhile", code=Code.NAME_CONFLICT, found=found, wanted=over.digest)
             listed = bool(self._put(document, tag, {}))  # what it refuses is the condition itself
         self._read_back(document, tag or document.digest)
+        self._stored = self._stored if tag is not None else document.digest
         return listed
 
     def compares(self, document: Document) -> bool:
@@ -193,6 +220,11 @@ class Repository:
         if self._session.compares is None:
             self._session.compares = self._session.validates and self._refuses(document)
         return self._session.compares
+
+    def reads_tags_as_digests(self) -> bool:
+        """As :meth:`bundler.content.store.Sink.reads_tags_as_digests`: GitLab does."""
+        got = None if self._stored is None else self._manifest(self._stored.tag)
+        return got is not None and Digest.of(got[0]) == self._stored
 
     @property
     def checks(self) -> bool:
@@ -248,12 +280,15 @@ class Repository:
         answer.discard()
         return answer.status if answer.url.names(f"manifests/{name}") else None
 
-    def _manifest(self, name: str | Digest) -> tuple[bytes, Head] | None:
+    def _manifest(self, name: str | Digest, *, seeking: bool = False) -> tuple[bytes, Head] | None:
+        """``seeking``: whoever asks knows what to make of _HiddenError."""
+
         def got(answer: Answer) -> tuple[bytes, Head] | None:
             if answer.status == 404 and answer.url.names(f"manifests/{name}"):
                 return None
             if answer.status != 200:
-                raise self._session.refusal(answer, "GET", need=self._need)
+                refused = self._session.refusal(answer, "GET", need=self._need)
+                raise _HiddenError(refused) if seeking and answer.status == 403 and self._habits.reads else refused
             if answer.head.media_type in {"text/html", "application/xhtml+xml"}:
                 raise self._session.breach(
                     "a page for people", wanted="a manifest", next="check the address; a network may want a login first"
@@ -343,6 +378,14 @@ class Repository:
 
     def _target(self, path: str) -> str:
         return f"/v2/{self._reference.path}/{path}"
+
+
+class _HiddenError(Exception):
+    """A manifest is refused to us, who were given others of its repository. It stays inside this module."""
+
+    def __init__(self, refused: TransportError) -> None:
+        self.refused = refused
+        super().__init__(str(refused))
 
 
 def _digest_like(said: str, raw: bytes) -> str | None:

@@ -41,6 +41,8 @@ class Access:
     certs_folders: tuple[Path, ...] = tls.SYSTEM_FOLDERS
     token_hosts: frozenset[str] = frozenset()
     """Hosts, ``HOST[:PORT]``, of token services that may be shown a registry's login although they are not at its site."""
+    absent_is_403: frozenset[str] = frozenset()
+    """Registries, ``HOST[:PORT]``, that answer 403 for tags which are not there, as a person says."""
     chunk_size: int | None = None
     """Upload blobs in pieces of so many bytes. None: whole, and in pieces where that does not work."""
     patience: Patience = field(default_factory=Patience)

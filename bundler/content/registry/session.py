@@ -81,6 +81,11 @@ class Session:
             self._home = http if plain else self._https
         return self._home
 
+    @property
+    def absent_is_403(self) -> bool:
+        """Whether a person has said that it answers 403 for tags which are not there."""
+        return not self.access.absent_is_403.isdisjoint({self.host, self._https.authority})
+
     def tries(self) -> Tries:
         return Tries(self._sleep)
 

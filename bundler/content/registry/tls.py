@@ -30,6 +30,10 @@ def context(origin: Origin, *, ca_file: Path | None, folders: tuple[Path, ...], 
         made = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
         raise _unreadable(ca_file, error, code=Code.USAGE_INPUT) from error
+    # Python 3.13 asks authorities for what RFC 5280 wants of their makers, as critical basicConstraints and key identifiers. The
+    # authorities of factories and hospitals often lack these, and OpenSSL, Go and older Pythons prove the same chains without.
+    # An intermediate that was named is an anchor, as it is to those. No signature, name or time is looked at less.
+    made.verify_flags = (made.verify_flags & ~ssl.VERIFY_X509_STRICT) | ssl.VERIFY_X509_PARTIAL_CHAIN
     made.minimum_version = ssl.TLSVersion.TLSv1_2  # Python's default, but some distributions leave it to OpenSSL's configuration
     folder = _folder(origin, folders)
     if folder is not None:
@@ -40,6 +44,43 @@ def context(origin: Origin, *, ca_file: Path | None, folders: tuple[Path, ...], 
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     return made
+
+
+def lacks(error: ssl.SSLCertVerificationError) -> tuple[str, str]:
+    """What a certificate that was refused should have been, and what a person can do."""
+    return _LACKS.get(error.verify_code, _ELSE)
+
+
+_ELSE = ("a chain to an authority that is accepted here", "have the registry's certificate, or the one that is at fault, made anew")
+_AUTHORITY = (
+    "one whose authority is accepted here",
+    "name that authority with --ca-file; if it was named, the registry does not send the certificates in between, or has another's",
+)
+_NAME = (
+    "one with the registry's name, as it is written here, in subjectAltName; a common name does not count",
+    "name the registry as its certificate does, or have that made for this name too",
+)
+_TIME = ("one that is valid now", "check the clock of this machine; if it is right, have the registry's certificate renewed")
+_STRENGTH = ("keys of at least 2048 bits (RSA) and signatures with SHA-256 or better", "have the registry's certificate made anew")
+_LACKS = {
+    9: _TIME,
+    10: _TIME,
+    18: _AUTHORITY,
+    19: _AUTHORITY,
+    20: _AUTHORITY,
+    21: _AUTHORITY,
+    26: ("one that may be a server's: with serverAuth in extendedKeyUsage, if it has that", "have the registry's certificate made anew"),
+    62: _NAME,
+    64: _NAME,
+    66: _STRENGTH,
+    67: _STRENGTH,
+    68: _STRENGTH,
+    79: (
+        "an authority with CA:TRUE in basicConstraints, and with keyCertSign in keyUsage, if it has that",
+        "have the authority's certificate made anew; or name the registry's own certificate with --ca-file",
+    ),
+}
+"""By OpenSSL's numbers (x509_vfy.h, X509_V_ERR_…)."""
 
 
 def _folder(origin: Origin, folders: tuple[Path, ...]) -> Path | None:

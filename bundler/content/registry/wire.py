@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from bundler.content.registry import tls
 from bundler.content.registry.answers import Head
 from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
 from bundler.content.registry.origin import MalformedError, Origin, Url
@@ -83,13 +84,14 @@ def spoken_with(origin: Origin) -> Iterator[None]:
 
 
 def _tls(origin: Origin, error: ssl.SSLError) -> TransportError:
+    wanted = None
     if isinstance(error, ssl.SSLCertVerificationError):
-        found, hint = error.verify_message, "name the authority that signed its certificate with --ca-file"
+        found, (wanted, hint) = error.verify_message, tls.lacks(error)
     elif error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}:
         found, hint = "an answer that is not TLS", "if the registry speaks http, and nobody can listen in between, say --plain-http"
     else:
         found, hint = (error.reason or str(error)).replace("_", " ").lower(), "the registry must speak TLS 1.2 or newer"
-    return TransportError(f"{origin} is not what TLS accepts", code=Code.REGISTRY_TLS, found=found, next=hint)
+    return TransportError(f"{origin} is not what TLS accepts", code=Code.REGISTRY_TLS, found=found, wanted=wanted, next=hint)
 
 
 class Wire:

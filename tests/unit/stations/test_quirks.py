@@ -1,12 +1,14 @@
 """Registries that answer otherwise than the specification has it: what is carried all the same, and what is said."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server.wire import Answer, Request
+from bundler.content.registry.server.wire import Answer, RefusedError, Request
+from tests.support.layouts import push_with_evidence
 from tests.support.station import Crossing, Ran, Watched, run
 
 
@@ -151,3 +153,127 @@ def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossin
 def test_what_is_not_a_host_is_no_token_service(crossing: Crossing, host: str):
     done = exported(crossing, "registry.example/app:1", "--token-host", host)
     assert (done.exit, done.code) == (2, "usage")
+
+
+# --- sha256-HEX read as a digest ---
+
+
+def reads_tags_as_digests(server: Watched, *, puts: bool) -> None:
+    """Give under ``sha256-HEX`` what ``sha256:HEX`` is, as GitLab does; what is put there is refused, or ``puts`` it where nobody looks."""
+    answered = server.answer
+
+    def answer(request: Request) -> Answer:
+        where, _, name = request.path.rpartition("/")
+        if "/manifests/" not in request.path or not re.fullmatch("sha256-[0-9a-f]{64}", name) or (puts and request.method == "PUT"):
+            return answered(request)
+        if request.method == "PUT":
+            raise RefusedError(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        return answered(replace(request, path=f"{where}/{name.replace('-', ':')}"))
+
+    server.answer = answer  # type: ignore[method-assign]  # it is a test's own registry
+
+
+@pytest.mark.parametrize("kind", ["image", "index"])
+def test_a_manifest_is_not_its_own_list_of_referrers(tmp_path: Path, kind: str):
+    with Crossing(tmp_path, referrers_here=False) as crossing:
+        root = crossing.sign(crossing.content.image() if kind == "image" else crossing.content.index())
+        image = crossing.push(root)
+        reads_tags_as_digests(crossing.here, puts=False)
+        done = exported(crossing, image.reference)
+        assert done.exit == 0, done.err
+        assert [piece["kind"] for piece in done.json["images"][0]["found"]] == ["sig"]
+        assert {asked["fallback"] for asked in lookups(crossing)} == {"foreign"}
+        assert done.err.count("note: ") == 1
+        assert "Such lists are neither found nor kept there" in done.err
+        assert crossing.import_(crossing.folder / "b").exit == 0
+
+
+@pytest.mark.parametrize("puts", [False, True])
+@pytest.mark.parametrize("kind", ["image", "index", "empty index"])
+def test_signatures_are_placed_as_well_as_a_registry_allows_that_reads_tags_as_digests(tmp_path: Path, kind: str, puts: bool):
+    with Crossing(tmp_path, referrers_there=False) as crossing:
+        content = crossing.content
+        root = crossing.sign({"image": content.image, "index": content.index, "empty index": lambda: content.index(platforms=[])}[kind]())
+        bundle = crossing.attach(root)
+        image = crossing.push(root)
+        reads_tags_as_digests(crossing.there, puts=puts)
+        for _ in range(2):
+            done = crossing.import_(crossing.export(image, flags=["--replace"]))
+            assert done.exit == 0, done.out + done.err
+            assert str(bundle.digest) in done.out or str(root.digest) in done.out
+        arrived = crossing.arrived(image)
+        assert arrived.document("v1") == root
+        assert arrived.document(bundle.digest) == bundle
+        assert arrived.document(f"{root.digest.tag}.sig")
+
+
+def test_a_list_that_a_registry_refuses_for_another_reason_is_refused_with_it(tmp_path: Path):
+    with Crossing(tmp_path, referrers_there=False) as crossing:
+        root = crossing.content.image()
+        crossing.attach(root)
+        image = crossing.push(root)
+        crossing.there.refuse(400, "MANIFEST_INVALID", "no lists", when=lambda r: r.method == "PUT" and r.path.endswith(root.digest.tag))
+        done = crossing.run("import", crossing.export(image), crossing.there.host, "--json")
+        assert (done.exit, done.code) == (7, "registry.status")
+        assert "no lists" in done.json["error"]["found"]
+
+
+# --- 403 for tags that are not there ---
+
+
+def hides(server: Watched, *endings: str) -> None:
+    """Refuse to say whether there are tags for evidence with these endings."""
+    tag = re.compile(rf".*/manifests/sha256-[0-9a-f]{{64}}({'|'.join(map(re.escape, endings))})")
+    server.refuse(403, "UNAUTHORIZED", "no permission for it", when=lambda request: tag.fullmatch(request.path) is not None)
+
+
+@pytest.mark.parametrize("way", [".sig", ".att", ".sbom", ""])
+def test_a_tag_that_is_hidden_stops_the_export_with_the_way_on(crossing: Crossing, way: str):
+    image = crossing.signed_image()
+    hides(crossing.here, way)
+    done = exported(crossing, image.reference)
+    assert (done.exit, done.code) == (7, "registry.credentials")
+    error = done.json["error"]
+    assert image.root.digest.tag in error["what"]
+    assert "no permission for it" in error["found"]
+    assert f"--absent-is-403 {crossing.here.host}" in error["next"]
+    assert not (crossing.folder / "b").exists()
+
+
+def test_a_tag_that_is_hidden_is_sealed_as_that_where_a_person_says_what_it_means(crossing: Crossing):
+    image = crossing.signed_image()
+    hides(crossing.here, ".att", ".sbom", "")
+    for host in ("registry.example", f"{crossing.here.host.partition(':')[0]}:1"):
+        assert exported(crossing, image.reference, "--absent-is-403", host).exit == 7
+    done = exported(crossing, image.reference, "--absent-is-403", crossing.here.host)
+    assert done.exit == 0, done.err
+    assert done.err.count("answers 403 for tags") == 1
+    hidden = {"att": "hidden", "sbom": "hidden", "fallback": "hidden", "referrers": "absent"}
+    assert lookups(crossing)[0] == {"sig": "found"} | hidden
+    assert crossing.import_(crossing.folder / "b").exit == 0
+
+
+@pytest.mark.parametrize("status", [401, 402, 429, 500])
+def test_no_other_refusal_is_taken_for_hidden(crossing: Crossing, status: int, quick: None):
+    image = crossing.signed_image()
+    crossing.here.refuse(status, "DENIED", when=lambda request: request.path.endswith(".att"))
+    assert exported(crossing, image.reference, "--absent-is-403", crossing.here.host).exit == 7
+
+
+def test_an_image_that_may_not_be_read_is_not_hidden(crossing: Crossing):
+    image = crossing.signed_image()
+    crossing.here.refuse(403, "DENIED", when=lambda request: "/manifests/" in request.path)
+    done = exported(crossing, image.reference, "--absent-is-403", crossing.here.host)
+    assert (done.exit, done.code) == (7, "registry.credentials")
+    assert "--absent-is-403" not in done.json["error"]["next"]
+
+
+def test_what_one_place_hides_and_another_lacks_is_hidden(crossing: Crossing, tmp_path: Path):
+    image = crossing.signed_image()
+    hides(crossing.here, ".att")
+    (tmp_path / "list").write_text(f"{image.reference} registry.example/app:a\n{crossing.there.host}/team/app:v1 registry.example/app:b\n")
+    push_with_evidence(crossing.there.repository("team/app"), crossing.content, image.root, tag="v1")
+    flags = ("--images", tmp_path / "list", "-o", tmp_path / "b", "--key", crossing.keys["exporter"])
+    done = run("export", *flags, "--absent-is-403", crossing.here.host)
+    assert done.exit == 0, done.err
+    assert lookups(crossing)[0]["att"] == "hidden"

@@ -8,12 +8,13 @@ import pytest
 
 from bundler.content.registry.client import Repository
 from bundler.content.registry.session import MAX_TRIES
+from bundler.content.store import Unsaid
 from bundler.errors import BundlerError, Code, FormatError, IncompleteError, IntegrityError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document
-from tests.support.hostile_registry import Exchange, HostileRegistry, answer, dropped, refusal
+from tests.support.hostile_registry import Exchange, HostileRegistry, answer, dropped, head_only, refusal
 
 Reach = Callable[..., Repository]
 
@@ -256,6 +257,18 @@ def test_a_manifest_is_stored_where_it_reads_back_however_that_is_said(server: H
     assert (caught.value.exit, caught.value.code) == (7, Code.REGISTRY_READ_BACK)
 
 
+@pytest.mark.parametrize(("back", "reads"), [(given(DOCUMENT), True), (given(OTHER), False), (answer(404), False)])
+def test_that_tags_are_read_as_digests_is_told_by_what_was_put_by_its_digest(
+    server: HostileRegistry, reach: Reach, back: bytes, reads: bool
+):
+    pushed(server, DOCUMENT.digest, answer(201), back=given(DOCUMENT))
+    server.on("GET", f"/v2/app/manifests/{DOCUMENT.digest.tag}", back)
+    repository = reach(server, push=True)
+    assert not repository.reads_tags_as_digests()
+    repository.put_document(DOCUMENT)
+    assert repository.reads_tags_as_digests() is reads
+
+
 @pytest.mark.parametrize("said", [str(OTHER.digest), "sha256:x"])
 def test_a_manifest_that_was_stored_under_another_digest_is_an_error(server: HostileRegistry, reach: Reach, said: str):  # REG-032
     pushed(server, "v1", answer(201, headers={"Docker-Content-Digest": said}))
@@ -340,3 +353,19 @@ def test_reading_never_writes(server: HostileRegistry, reach: Reach):
     with pytest.raises(IncompleteError):
         list(repository.chunks(EMPTY))
     assert {asked.method for asked in server.asked} == {"GET", "HEAD"}
+
+
+# what is hidden
+
+
+def test_a_refusal_hides_nothing_where_nothing_was_read_with_the_same_login(server: HostileRegistry, reach: Reach):
+    server.always("GET", "/v2/app/manifests/x.sig", answer(403)).on("GET", LATEST, given(DOCUMENT))
+    server.always("HEAD", "/v2/app/manifests/x.sig", head_only(403))
+    repository = reach(server, absent_is_403=frozenset({server.host}))
+    with pytest.raises(TransportError) as caught:
+        repository.sought("x.sig")
+    assert caught.value.code is Code.REGISTRY_CREDENTIALS
+    assert repository.document("latest") == DOCUMENT
+    assert repository.sought("x.sig") is Unsaid.HIDDEN
+    with pytest.raises(TransportError):
+        repository.document("x.sig")

@@ -51,32 +51,55 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
 
     @classmethod
-    def made(cls, folder: Path) -> "Authority":
+    def made(
+        cls,
+        folder: Path,
+        *,
+        by: "Authority | None" = None,
+        basic: x509.BasicConstraints | None = x509.BasicConstraints(ca=True, path_length=None),  # noqa: B008 - a value
+        critical: bool = True,
+        usage: str = "key_cert_sign",
+        known: bool = True,
+    ) -> "Authority":
+        """With a certificate ``by`` another one, else by itself; not ``known`` by an identifier of its key."""
         folder.mkdir(parents=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        not_for = dict.fromkeys(_USAGES, False)
-        usage = x509.KeyUsage(**not_for | {"key_cert_sign": True, "crl_sign": True})
-        builder = cls._builder("authority", "authority", key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
-        authority = cls(folder, certificate, key)
-        authority.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        may = x509.KeyUsage(**dict.fromkeys(_USAGES, False) | {usage: True, "crl_sign": True})
+        subject = name("authority" if by is None else "intermediate")
+        builder = cls._builder(subject, subject if by is None else by.certificate.subject, key, known=known).add_extension(
+            may, critical=True
+        )
+        builder = builder if basic is None else builder.add_extension(basic, critical=critical)
+        authority = cls(folder, builder.sign(key if by is None else by.key, hashes.SHA256()), key)
+        authority.ca.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
         return authority
 
     @property
     def ca(self) -> Path:
         return self.folder / "ca.pem"
 
-    def pair(self, to: str = "server", *, host: str = "127.0.0.1", until: dt.datetime = NOW + DAY) -> tuple[Path, Path]:
-        """The files of a certificate for ``host`` and its key."""
+    def pair(
+        self,
+        to: str = "server",
+        *,
+        host: str | None = "127.0.0.1",
+        until: dt.datetime = NOW + DAY,
+        since: dt.datetime = NOW - 30 * DAY,
+        known: bool = True,
+        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    ) -> tuple[Path, Path]:
+        """The files of a certificate and its key. Without ``host`` it has only a common name; not ``known``, no identifiers of keys."""
         key = ec.generate_private_key(ec.SECP256R1())
-        address = host.replace(".", "").isdigit()
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host)) if address else x509.DNSName(host)])
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        builder = (
-            self._builder(to, "authority", key, until=until).add_extension(names, critical=False).add_extension(identifier, critical=False)
-        )
-        certificate = builder.add_extension(usage, critical=False).sign(self.key, hashes.SHA256())
+        builder = self._builder(name(to), self.certificate.subject, key, until=until, since=since, known=known)
+        if host is not None:
+            address = host.replace(".", "").isdigit()
+            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host)) if address else x509.DNSName(host)])
+            builder = builder.add_extension(names, critical=False)
+        if known:
+            identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+            builder = builder.add_extension(identifier, critical=False)
+        usages = x509.ExtendedKeyUsage([usage, ExtendedKeyUsageOID.CLIENT_AUTH])
+        certificate = builder.add_extension(usages, critical=False).sign(self.key, hashes.SHA256())
         paths = self.folder / f"{to}.cert", self.folder / f"{to}.key"
         paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -89,10 +112,18 @@ class Authority:
         return context
 
     @staticmethod
-    def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, *, until: dt.datetime = NOW + DAY) -> x509.CertificateBuilder:
-        builder = x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name(issuer)).public_key(key.public_key())
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(NOW - 30 * DAY).not_valid_after(until)
-        return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    def _builder(
+        subject: x509.Name,
+        issuer: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        until: dt.datetime = NOW + DAY,
+        since: dt.datetime = NOW - 30 * DAY,
+        known: bool,
+    ) -> x509.CertificateBuilder:
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(since).not_valid_after(until)
+        return builder if not known else builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 
 @pytest.fixture
@@ -127,6 +158,77 @@ def test_a_registry_with_any_other_proof_is_not_spoken_to(
             error = fails(reach(server, plain_http=False, **flags))
             assert (error.exit, error.code) == (7, Code.REGISTRY_TLS)
         assert not server.asked
+
+
+MODEST: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "an authority whose basicConstraints are not critical": ({"critical": False}, {}),
+    "an authority without an identifier of its key": ({"known": False}, {}),
+    "a certificate without identifiers of keys": ({}, {"known": False}),
+    "neither": ({"critical": False, "known": False}, {"known": False}),
+}
+
+
+@pytest.mark.parametrize("modest", MODEST)
+def test_what_only_the_newest_pythons_want_of_certificates_is_not_asked_for(hostile: Hostile, reach: Reach, tmp_path: Path, modest: str):
+    of_authority, of_server = MODEST[modest]
+    authority = Authority.made(tmp_path / "modest", **of_authority)
+    server = hostile(tls=authority.server(**of_server)).on("GET", LATEST, answer(404))
+    assert reach(server, plain_http=False, ca_file=authority.ca).document("latest") is None
+
+
+@pytest.mark.parametrize("of_python", [ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_TRUSTED_FIRST])
+def test_certificates_are_checked_alike_by_every_python(monkeypatch: pytest.MonkeyPatch, of_python: ssl.VerifyFlags):
+    """Python 3.13 begins with other flags than those before it."""
+    real = ssl.create_default_context
+
+    def begun(**how: Any) -> ssl.SSLContext:
+        made = real(**how)
+        made.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | of_python
+        return made
+
+    monkeypatch.setattr(ssl, "create_default_context", begun)
+    made = tls.context(Origin.of("https", "registry.example"), ca_file=None, folders=())
+    assert made.verify_flags == ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert (made.verify_mode, made.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_an_intermediate_that_is_named_is_an_authority(hostile: Hostile, reach: Reach, authority: Authority):
+    intermediate = Authority.made(authority.folder / "between", by=authority)
+    server = hostile(tls=intermediate.server()).on("GET", LATEST, answer(404))
+    assert reach(server, plain_http=False, ca_file=intermediate.ca).document("latest") is None
+    error = fails(reach(server, plain_http=False, ca_file=authority.ca))
+    assert (error.code, error.found) == (Code.REGISTRY_TLS, "unable to get local issuer certificate")
+
+
+FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "no name but the common one": ({}, {"host": None}, "in subjectAltName"),
+    "another address": ({}, {"host": "127.0.0.2"}, "in subjectAltName"),
+    "for clients": ({}, {"usage": ExtendedKeyUsageOID.CODE_SIGNING}, "serverAuth in extendedKeyUsage"),
+    "over": ({}, {"until": NOW - DAY}, "valid now"),
+    "not yet begun": ({}, {"since": NOW + DAY / 2}, "valid now"),
+    "by what is no authority": ({"basic": x509.BasicConstraints(ca=False, path_length=None)}, {}, "CA:TRUE in basicConstraints"),
+    "by what does not say that it is an authority": ({"basic": None, "usage": "digital_signature"}, {}, "CA:TRUE in basicConstraints"),
+    "by an authority that may not sign": ({"usage": "digital_signature"}, {}, "keyCertSign in keyUsage"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_a_certificate_lacks_is_said(hostile: Hostile, reach: Reach, tmp_path: Path, fault: str):
+    of_authority, of_server, lacks = FAULTS[fault]
+    authority = Authority.made(tmp_path / "odd", **of_authority)
+    server = hostile(tls=authority.server(**of_server))
+    error = fails(reach(server, plain_http=False, ca_file=authority.ca))
+    assert (error.exit, error.code) == (7, Code.REGISTRY_TLS)
+    assert lacks in (error.wanted or "")
+    assert error.found
+    assert error.next
+    assert not server.asked
+
+
+def test_an_authority_that_is_not_accepted_may_be_named(hostile: Hostile, reach: Reach, authority: Authority):
+    error = fails(reach(hostile(tls=authority.server()), plain_http=False))
+    assert "authority" in (error.wanted or "")
+    assert "--ca-file" in (error.next or "")
 
 
 def test_the_check_can_be_left_out_by_its_flag_for_the_registry_alone(hostile: Hostile, reach: Reach, authority: Authority):
