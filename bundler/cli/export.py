@@ -31,6 +31,7 @@ from bundler.stations.reach import Reach
 @click.option("--previous", metavar="FILE|sha256:…", help="The bundle before it in the stream.")
 @click.option("--expires", metavar="90d", help="How long it may be imported; no limit without this.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT]", help="Carry only this platform; repeatable.")
+@click.option("--leave", "left", multiple=True, metavar="DIGEST", help="Go on without what of this digest cannot be read; repeatable.")
 @options.trust
 @click.option("--allow-unsigned", is_flag=True, help="Carry images that nothing signed is about.")
 @click.option(
@@ -57,6 +58,7 @@ def command(
     previous: str | None,
     expires: str | None,
     platforms: tuple[str, ...],
+    left: tuple[str, ...],
     trust_folder: Path | None,
     allow_unsigned: bool,
     carry: tuple[Path, ...],
@@ -92,6 +94,7 @@ def command(
         mtime=int(epoch.timestamp()) if epoch else 0,
     )
     chosen = [options.platform_of(text) for text in platforms]
+    leave = frozenset(map(options.digest_of, left))
     listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     signers = open_sealers(keys, password=password)
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None
@@ -99,7 +102,7 @@ def command(
         out.say("no trust here: nothing is verified before it is carried")
     with Places.of(reach, listed) as places, Cache.at(cache, say=out.say) as kept:
         made = exporter.plan(
-            survey_all(places, listed, kept, platforms=chosen, jobs=reach.jobs, say=out.detail),
+            survey_all(places, listed, kept, platforms=chosen, leave=leave, jobs=reach.jobs, say=out.detail),
             order,
             keys=[signer.public for signer in signers],
             carry=carry,
@@ -107,7 +110,7 @@ def command(
             at=at,
             allow_unsigned=allow_unsigned,
         )
-        for note in exported.notes(made):
+        for note in exported.notes(made, leave=leave):
             out.say(note)
         if not dry_run and (room := exporter.check_room(output, made)):
             out.say(f"note: {room}")

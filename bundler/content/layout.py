@@ -20,7 +20,7 @@ from bundler.errors import Code, ConflictError, FormatError, IncompleteError, In
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, NAMES, Document, is_version_2
+from bundler.oci.manifest import MAX_DOCUMENT, NAMES, Document, UnreadableError, is_version_2
 from bundler.oci.reference import Reference
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
@@ -36,6 +36,8 @@ _EMPTY = {
     "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
     "index.json": strictjson.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}),
 }
+_SUBJECT = re.compile(rb'"subject"\s*:\s*\{[^{}]*?"digest"\s*:\s*"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"')
+_OF_A_MANIFEST = re.compile(rb'"(?:schemaVersion|config|layers|manifests|blobs|artifactType)"\s*:')
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
@@ -215,20 +217,30 @@ class Layout:
         """
         if self._referring is None:
             found: dict[Digest, dict[Digest, Descriptor]] = {}
-            for document in self._referrers():
-                assert document.subject
-                found.setdefault(document.subject.digest, {})[document.digest] = document.as_referrer
+            for subject_of, referrer in self._referrers():
+                found.setdefault(subject_of, {})[referrer.digest] = referrer
             self._referring = {of: tuple(by[digest] for digest in sorted(by)) for of, by in found.items()}
         return self._referring.get(subject, ())
 
-    def _referrers(self) -> Iterator[Document]:
+    def _referrers(self) -> Iterator[tuple[Digest, Descriptor]]:
         for digest in self._files.blobs():
-            document = self.document(digest) if digest in self._listed.by_digest else self._perhaps(digest)
-            if document is not None and document.subject is not None:
-                yield document
+            try:
+                document = self.document(digest) if digest in self._listed.by_digest else self._perhaps(digest)
+            except UnreadableError:
+                yield from self._malformed(digest)
+            else:
+                if document is not None and document.subject is not None:
+                    yield document.subject.digest, document.as_referrer
+
+    def _malformed(self, digest: Digest) -> Iterator[tuple[Digest, Descriptor]]:
+        """What says that it refers to something and is no document, so that whoever asks learns of it when it is read. Other JSON has
+        subjects too, but of another form: in-toto statements have a list of them."""
+        raw = _small(self._files, _path(digest), limit=MAX_DOCUMENT) or b""
+        if _OF_A_MANIFEST.search(raw) and (subject := _SUBJECT.search(raw)):
+            yield Digest.parse(subject[1].decode()), Descriptor(mediatype.OCI_MANIFEST, digest, len(raw))
 
     def _perhaps(self, digest: Digest) -> Document | None:
-        """The blob as a document with a subject, if it is one; of most blobs the first bytes tell that they are not."""
+        """The blob as a document, if it has a subject; of most blobs the first bytes tell that they have none."""
         name = _path(digest)
         size = self._files.size(name)
         if size is None or size > MAX_DOCUMENT or not next(self._files.chunks(name), b"").lstrip().startswith(b"{"):
@@ -236,10 +248,7 @@ class Layout:
         raw = _small(self._files, name, limit=MAX_DOCUMENT)
         if raw is None or b'"subject"' not in raw:
             return None
-        try:
-            return Document.parse(raw, digest=digest)
-        except FormatError:
-            return None  # other JSON has subjects too: in-toto statements
+        return Document.parse(raw, digest=digest)
 
     def chunks(self, blob: Descriptor) -> Iterator[bytes]:
         """Raises IncompleteError (``blob.missing``)."""
