@@ -28,9 +28,11 @@ MAX_ENTRY = 8 << 20  # bytes: a descriptor may embed a manifest of 4 MiB (image-
 MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
 _SHOWN = 20  # names that fit a message
 
-_COSIGN = "dev.cosignproject.cosign/"
-_COSIGN_KINDS = {"sig": f"{_COSIGN}sigs", "att": f"{_COSIGN}atts"}
-_COSIGN_IMAGES = {f"{_COSIGN}image", f"{_COSIGN}imageIndex"}
+# How cosign save and hauler tell what they wrote; hauler's older stores have cosign's words, and hauler may add a digest.
+_SAVED = re.compile(r"(?:dev\.cosignproject\.cosign|dev\.hauler)/(image|imageIndex|sigs|atts|sboms|referrers)(?:/.*)?", re.DOTALL)
+_SAVED_AS = {"sig": "sigs", "att": "atts", "sbom": "sboms"}
+_SAVED_IMAGES = ("image", "imageIndex")
+_DOCKER_OLD = "index.docker.io/"  # as hauler writes docker.io
 
 _EMPTY = {
     "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
@@ -59,13 +61,25 @@ class Entry:
         return {name for name in told if name}
 
     @property
+    def saved(self) -> str | None:
+        """What cosign save or hauler says that it is: ``image``, ``imageIndex``, ``sigs``, ``atts``, ``sboms`` or ``referrers``."""
+        found = _SAVED.fullmatch(self.descriptor.annotations.get(KIND, ""))
+        return found[1] if found else None
+
+    @property
+    def is_saved_evidence(self) -> bool:
+        """Whether it says so that it is about an image; it may have that one's name then, and is not meant by it."""
+        return self.saved not in (None, *_SAVED_IMAGES)
+
+    @property
     def reference(self) -> Reference | None:
         """Its name, where that is a reference in full."""
         try:
             parsed = Reference.parse(self.name or "")
         except FormatError:
             return None
-        return parsed if str(parsed) == self.name else None
+        name = self.name or ""
+        return parsed if str(parsed) == (name.removeprefix("index.") if name.startswith(_DOCKER_OLD) else name) else None
 
 
 class Layout:
@@ -115,7 +129,7 @@ class Layout:
 
     def names(self) -> list[str]:
         """The names of what it lists, in its order, without those of evidence."""
-        names = (entry.name for entry in self.entries)
+        names = (entry.name for entry in self.entries if not entry.is_saved_evidence)
         return list(dict.fromkeys(name for name in names if name and not is_for_evidence(name)))
 
     def image(self, asked: str | None) -> Entry:
@@ -205,10 +219,18 @@ class Layout:
         return document
 
     def kept(self, kind: str, subject: Digest) -> Entry | None:
-        """Where ``cosign save`` put the signatures (``sig``) or attestations (``att``) of the layout's one image."""
-        images = [entry for name in _COSIGN_IMAGES for entry in self._listed.by_kind.get(name, ())]
-        found = self._listed.by_kind.get(_COSIGN_KINDS[kind], ())
-        return found[0] if len(images) == len(found) == 1 and images[0].descriptor.digest == subject else None
+        """Where hauler put the signatures (``sig``), attestations (``att``) or SBOMs (``sbom``) of an image, under its name, or
+        ``cosign save`` those of the layout's one image, under none.
+
+        Raises FormatError (``format.layout``) where these are several.
+        """
+        images = self._listed.saved_images
+        names: list[str | None] = [*images.get(subject, ()), *([None] if images.keys() == {subject} else [])]
+        saved = (entry for name in names for entry in self._listed.saved.get((_SAVED_AS[kind], name), ()))
+        found = {entry.descriptor.digest: entry for entry in saved}
+        if len(found) > 1:
+            raise FormatError(f"the layout has the {kind} of {subject} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
+        return next(iter(found.values()), None)
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
         """All manifests and indexes with that subject, listed or not: cosign lists no bundle that it saves.
@@ -361,7 +383,7 @@ class Repository:
         return self._layout.find(f"{self._prefix}{tag}") or self._layout.find(tag) or self._kept(tag)
 
     def _kept(self, tag: str) -> Entry | None:
-        found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att)", tag, re.ASCII)
+        found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att|sbom)", tag, re.ASCII)
         return self._layout.kept(found[3], Digest(found[1], found[2])) if found else None
 
     def sought(self, tag: str) -> Document | None:
@@ -416,7 +438,10 @@ class _Listed:
     by_name: Mapping[str, dict[Digest, Entry]]
     """Of each name, the first entry of each digest that has it."""
     by_digest: Mapping[Digest, Entry]
-    by_kind: Mapping[str, list[Entry]]
+    saved: Mapping[tuple[str, str | None], list[Entry]]
+    """By what cosign save or hauler says that it is, and each of its names; None where it has none."""
+    saved_images: Mapping[Digest, set[str]]
+    """The names of each image that they saved."""
 
     @classmethod
     def read(cls, files: Files) -> Self:
@@ -437,14 +462,22 @@ class _Listed:
         entries = tuple(Entry(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
         by_name: dict[str, dict[Digest, Entry]] = {}
         by_digest: dict[Digest, Entry] = {}
-        by_kind: dict[str, list[Entry]] = {}
+        by_saved: dict[tuple[str, str | None], list[Entry]] = {}
+        saved_images: dict[Digest, set[str]] = {}
         for entry in entries:
             by_digest.setdefault(entry.descriptor.digest, entry)
-            for name in entry.names if entry.descriptor.annotations else ():
+            if not entry.descriptor.annotations:
+                continue
+            for name in entry.names:
+                if entry.is_saved_evidence and not is_for_evidence(name):
+                    continue
                 by_name.setdefault(name, {}).setdefault(entry.descriptor.digest, entry)
-            if kind := entry.descriptor.annotations.get(KIND):
-                by_kind.setdefault(kind, []).append(entry)
-        return cls(entries, by_name, by_digest, by_kind)
+            if entry.is_saved_evidence:
+                for each in entry.names or (None,):
+                    by_saved.setdefault((str(entry.saved), each), []).append(entry)
+            elif entry.saved:
+                saved_images.setdefault(entry.descriptor.digest, set()).update(entry.names)
+        return cls(entries, by_name, by_digest, by_saved, saved_images)
 
     def grouped(self) -> dict[Digest, list[Entry]]:
         """The entries of each digest, in the order of the first of each."""
@@ -458,7 +491,7 @@ def _is_evidence(entry: Entry, document: Document | None) -> bool:
     """Whether it is about an image: by its tag, by what cosign says of it, by its subject."""
     if any(map(is_for_evidence, entry.names)):
         return True
-    if entry.descriptor.annotations.get(KIND) in _COSIGN_KINDS.values():
+    if entry.is_saved_evidence:
         return True
     return document is not None and document.subject is not None
 
