@@ -229,7 +229,7 @@ def _extend(sink: Sink, subject: Digest, documents: Sequence[Document]) -> _Outc
     if there is not None and not isinstance(there.content, Index):
         said = f"{subject.tag} holds an image, {there.digest}, where the list of referrers belongs; it was left as it is"
         return _Outcome(there.digest, (said,), holds=False)
-    if there is not None and any(child.platform is not None for child in there.children):
+    if there is not None and any(any((child.get("platform") or {}).values()) for child in _members(there)["manifests"]):
         said = f"{subject.tag} holds an index of platforms, {there.digest}, where the list of referrers belongs; it was left as it is"
         return _Outcome(there.digest, (said,), holds=False)
     listed = {child.digest for child in there.children} if there else set()
