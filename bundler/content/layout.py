@@ -14,7 +14,7 @@ from typing import Any, Self
 from bundler import strictjson
 from bundler.content.folder import Files, Folder
 from bundler.content.listing import CONTAINERD_NAME, KIND, REF_NAME, Put, is_for_evidence, listed_as, listing
-from bundler.content.store import Over, Referrers
+from bundler.content.store import GoneError, Over, Referrers
 from bundler.content.stream import verified
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError, naming
 from bundler.oci import mediatype
@@ -368,7 +368,7 @@ class Repository:
         self._prefix = "" if repository is None else f"{repository}:"
 
     def document(self, name: str | Digest) -> Document | None:
-        """Raises IncompleteError (``blob.missing``) for what is listed and not there; else as :class:`Source` says."""
+        """Raises GoneError (``blob.missing``) for what is listed and not there; else as :class:`Source` says."""
         if isinstance(name, Digest):
             return self._layout.document(name)
         entry = self._entry(name)
@@ -376,7 +376,7 @@ class Repository:
             return None
         document = self._layout.document(entry.descriptor.digest)
         if document is None:
-            raise IncompleteError(f"{entry.descriptor.digest} is listed, and not there", code=Code.BLOB_MISSING)
+            raise GoneError(entry.descriptor.digest)
         return document
 
     def _entry(self, tag: str) -> Entry | None:
@@ -506,7 +506,8 @@ def _check_version(files: Files) -> None:
             next="docker save writes one since Docker 25; of older archives: skopeo copy docker-archive:FILE oci:DIR:NAME",
         )
     with naming("oci-layout"):
-        told = strictjson.loads(raw, limit=MAX_LAYOUT)
+        told = strictjson.loads_document(raw, limit=MAX_LAYOUT)
+        strictjson.check_names(told if isinstance(told, dict) else {}, {"imageLayoutVersion"})
     version = told.get("imageLayoutVersion") if isinstance(told, dict) else None
     if version != "1.0.0":
         raise FormatError("the image layout is of another version", code=Code.FORMAT_LAYOUT, found=ascii(version)[:80], wanted="1.0.0")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from bundler.errors import Code, IncompleteError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -30,6 +31,14 @@ class Over:
 
     digest: Digest | None
     """None where it must not be there."""
+
+
+class GoneError(IncompleteError):
+    """What a place lists, and does not have; and its digest."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"{digest} is listed, and not there", code=Code.BLOB_MISSING)
+        self.digest = digest
 
 
 class Source(Protocol):

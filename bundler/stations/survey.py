@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from bundler.bundle.seal import Found, LeftOut, Lookup
-from bundler.content.store import Source
+from bundler.content.store import GoneError, Source
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
 from bundler.oci import mediatype
@@ -238,8 +238,7 @@ def _note_others(document: Document, source: Source, unread: Unread, *, jobs: in
     """What an index lists beside manifests and indexes, and its source lacks."""
     for other, there in zip(document.others, side_by_side(source.has, document.others, jobs=jobs), strict=True):
         if not there and not other.foreign:
-            error = IncompleteError(f"{other.digest} is listed, and not there", code=Code.BLOB_MISSING)
-            unread.note(Missed(other, document.digest, error, is_part=True))
+            unread.note(Missed(other, document.digest, GoneError(other.digest), is_part=True))
 
 
 def _depth_first(roots: Sequence[Document], below: Below) -> dict[Digest, Document]:
@@ -307,8 +306,8 @@ class _Asked:
     tagged: Mapping[Form, Document]
     listed: Mapping[Digest, Descriptor]
     remarks: tuple[str, ...]
-    broken: Mapping[Form, UnreadableError]
-    """What lies under cosign's tags and is no document."""
+    broken: Mapping[Form, UnreadableError | GoneError]
+    """What these names hold and nobody can read."""
 
 
 def _answers(repository: str, wave: Sequence[Document], source: Source, unread: Unread, *, jobs: int) -> Iterator[_Answer]:
@@ -333,11 +332,11 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     said: dict[str, str] = {}
     remarks: list[str] = []
     tagged: dict[Form, Document] = {}
-    broken: dict[Form, UnreadableError] = {}
+    broken: dict[Form, UnreadableError | GoneError] = {}
     for form in TAGGED_FORMS:
         try:
             at = source.sought(f"{digest.tag}.{form}")
-        except UnreadableError as error:
+        except (UnreadableError, GoneError) as error:
             said[form], broken[form] = "found", error
             continue
         said[form] = "absent" if at is None else "found"
@@ -351,9 +350,13 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     answer = source.referrers(digest)
     said["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
     listed = list(answer.listed)
-    match fallback := source.sought(digest.tag):
+    try:
+        fallback = source.sought(digest.tag)
+    except (UnreadableError, GoneError) as error:
+        fallback, broken[Form.REFERRER] = None, error
+    match fallback:
         case None:
-            said["fallback"] = "absent"
+            said["fallback"] = "found" if Form.REFERRER in broken else "absent"
         case Document(content=Index(children=children)):
             said["fallback"] = "found"
             listed += children

@@ -121,6 +121,31 @@ def test_a_signature_that_is_left_out_is_none(crossing: Crossing):
     assert "signature.missing" in verified.json["images"][0]["reasons"]
 
 
+def test_a_signature_that_a_layout_lists_and_lacks_is_left_out_by_name(crossing: Crossing):
+    root = crossing.sign(crossing.content.image())
+    crossing.attach(root)
+    image = laid(crossing, root)
+    gone = crossing.content.tags[f"{root.digest.tag}.sig"].digest
+    (crossing.folder / "layout/blobs/sha256" / gone.encoded).unlink()
+    refused = export(crossing, image)
+    assert (refused.exit, refused.code) == (6, "blob.missing")
+    assert f"--leave {gone}" in refused.json["error"]["next"]
+    assert export(crossing, image, "--leave", gone).exit == 0
+    assert crossed(crossing) == [{"digest": str(gone), "platform": None}]
+
+
+def test_a_list_of_referrers_that_cannot_be_read_is_left_out_by_name(crossing: Crossing):
+    root = crossing.sign(crossing.content.image())
+    image = crossing.push(root)
+    raw = b'{"schemaVersion":2,"manifests":{}}'
+    crossing.here.answer_with(f"/v2/{image.path}/manifests/{root.digest.tag}", raw, mediatype.OCI_INDEX, digest=str(Digest.of(raw)))
+    refused = export(crossing, image.reference)
+    assert (refused.exit, refused.code) == (3, "format.manifest")
+    assert f"--leave {Digest.of(raw)}" in refused.json["error"]["next"]
+    assert export(crossing, image.reference, "--leave", Digest.of(raw)).exit == 0
+    assert crossed(crossing) == [{"digest": str(Digest.of(raw)), "platform": None}]
+
+
 def test_what_can_be_read_is_carried_whatever_is_to_be_left(crossing: Crossing):
     root = crossing.sign(crossing.content.image())
     signature = crossing.content.tags[f"{root.digest.tag}.sig"]
