@@ -80,6 +80,12 @@ def test_evidence_in_a_layout_that_cannot_be_read_stops_the_export_and_is_left_o
     assert {"digest": str(broken), "form": "referrer"} in [found for lookup in seal["lookups"] for found in lookup["found"]]
 
 
+def test_json_that_is_no_manifest_may_have_a_subject(crossing: Crossing):
+    root = crossing.sign(crossing.content.image())
+    crossing.content.blob(json.dumps({"subject": {"digest": str(root.digest)}, "predicate": {}}).encode())
+    assert export(crossing, laid(crossing, root)).exit == 0
+
+
 def test_all_that_cannot_be_read_is_named_at_once(crossing: Crossing):
     root = crossing.sign(crossing.content.image())
     broken = [malformed(crossing, root, annotations={"n": str(n)}) for n in range(3)]
@@ -101,7 +107,11 @@ def test_a_referrer_that_is_listed_and_gone_is_left_out_by_name(crossing: Crossi
     refused = export(crossing, image.reference)
     assert (refused.exit, refused.code) == (6, "blob.missing")
     assert f"--leave {gone.digest}" in refused.json["error"]["next"]
-    assert export(crossing, image.reference, "--leave", gone.digest).exit == 0
+    said = run(
+        "export", image.reference, "-o", crossing.folder / "b.oci.tar.zst", "--key", crossing.keys["exporter"], "--leave", gone.digest
+    )
+    assert said.exit == 0
+    assert "1 piece of evidence;" in said.out
     assert crossed(crossing) == [{"digest": str(gone.digest), "platform": None}]
 
 
@@ -200,6 +210,7 @@ def test_attestations_that_are_not_there_are_left_out_by_name(crossing: Crossing
     assert (refused.exit, refused.code) == (6, "blob.missing")
     assert all(f"--leave {digest}" in refused.json["error"]["next"] for digest in gone)
     assert "--platform" not in refused.json["error"]["next"]
+    assert crossing.run("verify", image, "--json").code == "blob.missing"
     flags = [word for digest in gone for word in ("--leave", digest)]
     assert export(crossing, image, *flags).exit == 0
     assert crossed(crossing) == [{"digest": str(digest), "platform": "unknown/unknown"} for digest in gone]
@@ -215,7 +226,10 @@ def test_platforms_that_are_not_there_are_left_out_by_platform_or_by_name(crossi
     assert "--platform" in refused.json["error"]["next"]
     assert export(crossing, image, "--platform", "linux/amd64").exit == 0
     by_platform = crossed(crossing)
-    assert export(crossing, image, "--replace", *(word for digest in gone for word in ("--leave", digest))).exit == 0
+    flags = [word for digest in gone for word in ("--leave", digest)]
+    said = run("export", image, "-o", crossing.folder / "b.oci.tar.zst", "--key", crossing.keys["exporter"], "--replace", *flags)
+    assert said.exit == 0
+    assert "1 piece of evidence; linux/amd64\n" in said.out
     assert crossed(crossing) == by_platform
     assert [(child["digest"], child["platform"]) for child in by_platform] == [
         (str(gone[0]), "linux/arm64"),
@@ -276,7 +290,12 @@ def test_what_an_index_lists_and_the_source_lacks_is_left_out_by_name(crossing: 
     (crossing.folder / "layout/blobs/sha256" / gone.encoded).unlink()
     refused = export(crossing, image)
     assert (refused.exit, refused.code) == (6, "blob.missing")
-    assert export(crossing, image, "--leave", gone).exit == 0
+    done = export(crossing, image, "--leave", gone)
+    assert done.exit == 0
+    assert "foreign layer" not in done.err
+    at_root = f"/manifests/{root.digest}"
+    crossing.there.refuse(400, "MANIFEST_BLOB_UNKNOWN", when=lambda r: r.method == "PUT" and r.path.endswith(at_root), times=1)
+    assert crossing.import_(crossing.folder / "b.oci.tar.zst", "--json").code == "registry.sparse-index"
     assert crossed(crossing) == [{"digest": str(gone), "platform": None}]
     assert b"".join(crossing.there.repository(AT_THE_FAR_SIDE).chunks(root.others[1])) == OTHERS[1][0]
 
