@@ -295,7 +295,8 @@ def naming(document: str) -> Iterator[None]:
     try:
         yield
     except (FormatError, IntegrityError) as error:
-        raise type(error)(f"{document}: {error.what}", code=error.code, found=error.found, wanted=error.wanted, next=error.next) from error
+        kind = FormatError if isinstance(error, FormatError) else IntegrityError
+        raise kind(f"{document}: {error.what}", code=error.code, found=error.found, wanted=error.wanted, next=error.next) from error
 
 
 def shortened(text: str) -> str:

@@ -204,21 +204,30 @@ class _Tar:
         with disk(f"the archive {name} cannot be read"):
             self._size = os.fstat(file.fileno()).st_size
         self._at = 0
+        self._docker = False
+        """Whether there is a ``manifest.json``, as docker-archives have."""
 
     def members(self) -> Iterator[_Member]:
         """The files of a layout. Raises FormatError (``format.tar``, ``limit.archive``), IntegrityError (``content.truncated``)."""
         seen: set[str] = set()
         told = _Told()
+        refused: FormatError | None = None
         for _ in range(MAX_MEMBERS):
             block = self._block()
             if block == _ZEROS:
                 self._ended(told)
+                if refused is not None:
+                    raise _docker_archive(self._archive) if self._docker and "oci-layout" not in seen else refused
                 return
             info = self._header(block)
             if info.type in _EXTENSIONS:
                 self._extend(told, info)
                 continue
-            member, told = self._member(info, told), _Told()
+            try:
+                member = self._member(info, told)
+            except _LinkError as error:  # which is refused in any case; what it is is known at the end
+                member, refused = None, refused or error
+            told = _Told()
             if member is not None:
                 if member.name in seen:
                     raise self._refused(f"has {member.name} twice")
@@ -264,8 +273,12 @@ class _Tar:
         if info.type == tarfile.DIRTYPE and not info.size and not told.size:
             self._check_folders(place.split("/", 3))
             return None
+        if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) and not info.size and not told.size:
+            found = f"a member of type {ascii(info.type)[1:]}"
+            raise _LinkError(f"the archive {self._archive} holds more than files and folders", code=Code.FORMAT_TAR, found=found)
         if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             raise self._refused("holds more than files and folders", found=f"a member of type {ascii(info.type)[1:]}")
+        self._docker |= place == "manifest.json"
         size = info.size if told.size is None else told.size
         if size != info.size and size < MAX_OCTAL_SIZE:
             raise self._refused("has a member of two sizes", found=f"{info.size} and {size}")
@@ -343,6 +356,19 @@ class _Tar:
 
     def _refused(self, what: str, *, found: object = None) -> FormatError:
         return FormatError(f"the archive {self._archive} {what}", code=Code.FORMAT_TAR, found=found)
+
+
+class _LinkError(FormatError):
+    """A link, for which one reader sees a file and another does not."""
+
+
+def _docker_archive(name: str) -> FormatError:
+    return FormatError(
+        f"the archive {name} is a docker-archive and not an image layout",
+        code=Code.FORMAT_LAYOUT,
+        found="manifest.json and no oci-layout",
+        next=f"convert it: skopeo copy docker-archive:{name} oci:DIR:NAME, or save it with Docker 25 or newer",
+    )
 
 
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)

@@ -71,8 +71,9 @@ def entry(
     left_out: Collection[Digest] = (),
     platforms: Sequence[str] = (),
     asked: Sequence[str] = (),
+    lookups: Mapping[tuple[str, Digest], Lookup] | None = None,
 ) -> ImageEntry:
-    """How a seal lists an image of which the children ``left_out`` are not carried.
+    """How a seal lists an image of which the children ``left_out`` are not carried, nor what of it ``lookups`` found.
 
     ``platforms`` are those that the config of a single manifest names; an index names its own. The first of ``asked`` that is
     there comes first, else linux/amd64. Raises as :func:`walk`.
@@ -80,7 +81,7 @@ def entry(
     own = _Own.below(root, left_out, document)
     has = tuple(own.platforms) if isinstance(root.content, Index) else tuple(dict.fromkeys(platforms))
     first = next((platform for platform in (*asked, PREFERRED) if platform in has), None)
-    return ImageEntry(
+    made = ImageEntry(
         reference=reference.carried,
         digest=root.digest,
         media_type=root.descriptor.media_type,
@@ -88,6 +89,10 @@ def entry(
         platforms=tuple(sorted(has, key=lambda platform: platform != first)),
         left_out=tuple(own.left_out.values()),
     )
+    if lookups is None:
+        return made
+    asked_for = replace(made, left_out=tuple(LeftOut(digest, None) for digest in left_out))
+    return replace(made, left_out=walk(asked_for, lookups, document).left_out)
 
 
 def walk(image: ImageEntry, lookups: Mapping[tuple[str, Digest], Lookup], document: Documents) -> Walk:
@@ -96,7 +101,8 @@ def walk(image: ImageEntry, lookups: Mapping[tuple[str, Digest], Lookup], docume
     Raises FormatError (``limit.depth``; ``format.seal`` where there is no lookup for one; ``format.digest``), IntegrityError
     (``content.size``), and what ``document`` raises.
     """
-    own = _Own.below(document(image.digest, image.media_type), {child.digest for child in image.left_out}, document)
+    left_out = {child.digest for child in image.left_out}
+    own = _Own.below(document(image.digest, image.media_type), left_out, document)
     found, asked = dict(own.documents), list[Lookup]()
     waiting = [(digest, 0) for digest in found]
     for digest, depth in waiting:  # which grows
@@ -107,12 +113,16 @@ def walk(image: ImageEntry, lookups: Mapping[tuple[str, Digest], Lookup], docume
         for manifest in dict.fromkeys(piece.digest for piece in lookup.found):
             if manifest in found:
                 continue
+            if manifest in left_out:
+                own.left_out.setdefault(manifest, LeftOut(manifest, None))
+                continue
             if depth == MAX_DEPTH:
                 raise FormatError(
                     f"evidence about {image.reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels"
                 )
-            below = _Own.below(document(manifest, None), (), document, known=found)
+            below = _Own.below(document(manifest, None), left_out, document, known=found)
             found |= below.documents
+            own.left_out.update({digest: left for digest, left in below.left_out.items() if digest not in own.left_out})
             waiting += [(each, depth + 1) for each in below.documents]
     documents = tuple(found.values())
     return Walk(
@@ -208,8 +218,8 @@ class _Own:
             if depth > MAX_DEPTH:
                 raise FormatError(f"{root.digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
             here = own.documents[descriptor.digest] = root if depth == 0 else _child(descriptor, document)
-            for child in here.children:
-                platform = str(child.platform) if child.platform is not None else None
+            for child in here.listed:
+                platform = str(child.platform) if child.platform is not None and child.is_document else None
                 if child.digest in left_out:
                     own.left_out.setdefault(child.digest, LeftOut(child.digest, platform))
                 elif platform and not _is_attestation(child):
@@ -245,10 +255,11 @@ class _Needs:
         self.left_out: dict[Digest, Foreign] = {}
 
     def add(self, walked: Walk) -> None:
+        left_out = {child.digest for child in walked.left_out}
         for document in walked.own:
-            self._document(document, is_evidence=False)
+            self._document(document, left_out, is_evidence=False)
         for document in walked.evidence:
-            self._document(document, is_evidence=True)
+            self._document(document, left_out, is_evidence=True)
 
     @property
     def kept(self) -> Set[Digest]:
@@ -259,12 +270,14 @@ class _Needs:
         """The blobs, or else the documents, configs and evidence."""
         return (Member(kind, self._sizes[digest], digest) for digest, kind in self._kinds.items() if (kind is Kind.BLOB) is blobs)
 
-    def _document(self, document: Document, *, is_evidence: bool) -> None:
+    def _document(self, document: Document, left_out: Collection[Digest], *, is_evidence: bool) -> None:
         self._need(document.descriptor, Kind.DOCUMENT)
-        if not isinstance(document.content, Manifest):
-            return
-        self._need(document.content.config, Kind.CONFIG)
-        for layer in document.content.layers:
+        if isinstance(document.content, Manifest):
+            self._need(document.content.config, Kind.CONFIG)
+            layers = document.content.layers
+        else:
+            layers = tuple(other for other in document.others if other.digest not in left_out)
+        for layer in layers:
             if layer.foreign and layer.digest in self._absent:
                 self._size(layer)
                 self.left_out.setdefault(layer.digest, Foreign(layer.digest, layer.media_type, layer.size))
@@ -303,6 +316,8 @@ class _Listing:
         for lookup in walked.lookups:
             self.lookups[lookup.repository, lookup.manifest] = lookup
             for found in lookup.found:
+                if found.digest not in documents:
+                    continue  # it is left out
                 if found.form == "referrer":
                     self._add_referrer(documents[found.digest])
                 else:

@@ -38,6 +38,7 @@ from bundler.stations.reach import Reach
 @click.option(
     "--absent-is-403", "absent_is_403", multiple=True, metavar="HOST", help="HOST answers 403 for tags that are not there; repeatable."
 )
+@click.option("--leave", "left", multiple=True, metavar="DIGEST", help="Go on without what of this digest cannot be read; repeatable.")
 @options.trust
 @click.option("--allow-unsigned", is_flag=True, help="Carry images that nothing signed is about.")
 @click.option(
@@ -64,6 +65,7 @@ def command(
     previous: str | None,
     expires: str | None,
     platforms: tuple[str, ...],
+    left: tuple[str, ...],
     trust_folder: Path | None,
     absent_is_403: tuple[str, ...],
     allow_unsigned: bool,
@@ -101,6 +103,7 @@ def command(
         mtime=int(epoch.timestamp()) if epoch else 0,
     )
     chosen = [options.platform_of(text) for text in platforms]
+    leave = frozenset(map(options.digest_of, left))
     listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     refuse_names_of_evidence(listed)
     signers = open_sealers(keys, password=password)
@@ -111,7 +114,7 @@ def command(
     reach = dataclasses.replace(reach, absent_is_403=absent_is_403)
     with Places.of(reach, listed, say=out.say) as places, Cache.at(cache, say=out.say) as kept:
         made = exporter.plan(
-            survey_all(places, listed, kept, platforms=chosen, jobs=reach.jobs, say=out.detail),
+            survey_all(places, listed, kept, platforms=chosen, leave=leave, jobs=reach.jobs, say=out.detail),
             order,
             keys=[signer.public for signer in signers],
             carry=carry,
@@ -119,7 +122,7 @@ def command(
             at=at,
             allow_unsigned=allow_unsigned,
         )
-        for note in exported.notes(made):
+        for note in exported.notes(made, leave=leave):
             out.say(note)
         if not dry_run and (room := exporter.check_room(output, made)):
             out.say(f"note: {room}")

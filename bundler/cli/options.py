@@ -19,6 +19,7 @@ from bundler.cli.terminal import Terminal, escaped
 from bundler.content.files import read_small
 from bundler.errors import Code, FormatError, UsageError, translated
 from bundler.oci.descriptor import Platform
+from bundler.oci.digest import Digest
 from bundler.stations.reach import Reach
 
 
@@ -169,6 +170,12 @@ def platform_of(text: str) -> Platform:
     """``OS/ARCH[/VARIANT]``. Raises UsageError."""
     with translated(FormatError, to=UsageError, what=f"{text!a} is no platform", code=Code.USAGE):
         return Platform.parse(text)
+
+
+def digest_of(text: str) -> Digest:
+    """``sha256:`` and 64 hex digits. Raises UsageError."""
+    with translated(FormatError, to=UsageError, what=f"{text!a} is not a digest", code=Code.USAGE):
+        return Digest.parse(text)
 
 
 def _password_from_stdin(username: str | None) -> str:

@@ -15,13 +15,13 @@ from typing import Any, Self
 from bundler import strictjson
 from bundler.content.folder import Files, Folder
 from bundler.content.listing import CONTAINERD_NAME, KIND, REF_NAME, Put, is_for_evidence, listed_as, listing
-from bundler.content.store import Over, Referrers
+from bundler.content.store import GoneError, Over, Referrers
 from bundler.content.stream import Turns, verified
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError, naming
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, NAMES, Document, is_version_2
+from bundler.oci.manifest import MAX_DOCUMENT, NAMES, Document, UnreadableError, is_version_2
 from bundler.oci.reference import Reference
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
@@ -29,14 +29,18 @@ MAX_ENTRY = 8 << 20  # bytes: a descriptor may embed a manifest of 4 MiB (image-
 MAX_LAYOUT = 1 << 10  # bytes of oci-layout, which says one version
 _SHOWN = 20  # names that fit a message
 
-_COSIGN = "dev.cosignproject.cosign/"
-_COSIGN_KINDS = {"sig": f"{_COSIGN}sigs", "att": f"{_COSIGN}atts"}
-_COSIGN_IMAGES = {f"{_COSIGN}image", f"{_COSIGN}imageIndex"}
+# How cosign save and hauler tell what they wrote; hauler's older stores have cosign's words, and hauler may add a digest.
+_SAVED = re.compile(r"(?:dev\.cosignproject\.cosign|dev\.hauler)/(image|imageIndex|sigs|atts|sboms|referrers)(?:/.*)?", re.DOTALL)
+_SAVED_AS = {"sig": "sigs", "att": "atts", "sbom": "sboms"}
+_SAVED_IMAGES = ("image", "imageIndex")
+_DOCKER_OLD = "index.docker.io/"  # as hauler writes docker.io
 
 _EMPTY = {
     "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
     "index.json": strictjson.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}),
 }
+_SUBJECT = re.compile(rb'"subject"\s*:\s*\{[^{}]*?"digest"\s*:\s*"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"')
+_OF_A_MANIFEST = re.compile(rb'"(?:schemaVersion|config|layers|manifests|blobs|artifactType)"\s*:')
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
@@ -58,13 +62,25 @@ class Entry:
         return {name for name in told if name}
 
     @property
+    def saved(self) -> str | None:
+        """What cosign save or hauler says that it is: ``image``, ``imageIndex``, ``sigs``, ``atts``, ``sboms`` or ``referrers``."""
+        found = _SAVED.fullmatch(self.descriptor.annotations.get(KIND, ""))
+        return found[1] if found else None
+
+    @property
+    def is_saved_evidence(self) -> bool:
+        """Whether it says so that it is about an image; it may have that one's name then, and is not meant by it."""
+        return self.saved not in (None, *_SAVED_IMAGES)
+
+    @property
     def reference(self) -> Reference | None:
         """Its name, where that is a reference in full."""
         try:
             parsed = Reference.parse(self.name or "")
         except FormatError:
             return None
-        return parsed if str(parsed) == self.name else None
+        name = self.name or ""
+        return parsed if str(parsed) == (name.removeprefix("index.") if name.startswith(_DOCKER_OLD) else name) else None
 
 
 class Layout:
@@ -115,7 +131,7 @@ class Layout:
 
     def names(self) -> list[str]:
         """The names of what it lists, in its order, without those of evidence."""
-        names = (entry.name for entry in self.entries)
+        names = (entry.name for entry in self.entries if not entry.is_saved_evidence)
         return list(dict.fromkeys(name for name in names if name and not is_for_evidence(name)))
 
     def image(self, asked: str | None) -> Entry:
@@ -205,10 +221,18 @@ class Layout:
         return document
 
     def kept(self, kind: str, subject: Digest) -> Entry | None:
-        """Where ``cosign save`` put the signatures (``sig``) or attestations (``att``) of the layout's one image."""
-        images = [entry for name in _COSIGN_IMAGES for entry in self._listed.by_kind.get(name, ())]
-        found = self._listed.by_kind.get(_COSIGN_KINDS[kind], ())
-        return found[0] if len(images) == len(found) == 1 and images[0].descriptor.digest == subject else None
+        """Where hauler put the signatures (``sig``), attestations (``att``) or SBOMs (``sbom``) of an image, under its name, or
+        ``cosign save`` those of the layout's one image, under none.
+
+        Raises FormatError (``format.layout``) where these are several.
+        """
+        images = self._listed.saved_images
+        names: list[str | None] = [*images.get(subject, ()), *([None] if images.keys() == {subject} else [])]
+        saved = (entry for name in names for entry in self._listed.saved.get((_SAVED_AS[kind], name), ()))
+        found = {entry.descriptor.digest: entry for entry in saved}
+        if len(found) > 1:
+            raise FormatError(f"the layout has the {kind} of {subject} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
+        return next(iter(found.values()), None)
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
         """All manifests and indexes with that subject, listed or not: cosign lists no bundle that it saves.
@@ -218,20 +242,30 @@ class Layout:
         with self._turns.of("referrers"):
             if self._referring is None:
                 found: dict[Digest, dict[Digest, Descriptor]] = {}
-                for document in self._referrers():
-                    assert document.subject
-                    found.setdefault(document.subject.digest, {})[document.digest] = document.as_referrer
+                for of, referrer in self._referrers():
+                    found.setdefault(of, {})[referrer.digest] = referrer
                 self._referring = {of: tuple(by[digest] for digest in sorted(by)) for of, by in found.items()}
             return self._referring.get(subject, ())
 
-    def _referrers(self) -> Iterator[Document]:
+    def _referrers(self) -> Iterator[tuple[Digest, Descriptor]]:
         for digest in self._files.blobs():
-            document = self.document(digest) if digest in self._listed.by_digest else self._perhaps(digest)
-            if document is not None and document.subject is not None:
-                yield document
+            try:
+                document = self.document(digest) if digest in self._listed.by_digest else self._perhaps(digest)
+            except UnreadableError:
+                yield from self._malformed(digest)
+            else:
+                if document is not None and document.subject is not None:
+                    yield document.subject.digest, document.as_referrer
+
+    def _malformed(self, digest: Digest) -> Iterator[tuple[Digest, Descriptor]]:
+        """What says that it refers to something and is no document, so that whoever asks learns of it when it is read. Other JSON has
+        subjects too, but of another form: in-toto statements have a list of them."""
+        raw = _small(self._files, _path(digest), limit=MAX_DOCUMENT) or b""
+        if _OF_A_MANIFEST.search(raw) and (subject := _SUBJECT.search(raw)):
+            yield Digest.parse(subject[1].decode()), Descriptor(mediatype.OCI_MANIFEST, digest, len(raw))
 
     def _perhaps(self, digest: Digest) -> Document | None:
-        """The blob as a document with a subject, if it is one; of most blobs the first bytes tell that they are not."""
+        """The blob as a document, if it has a subject; of most blobs the first bytes tell that they have none."""
         name = _path(digest)
         size = self._files.size(name)
         if size is None or size > MAX_DOCUMENT:
@@ -241,10 +275,7 @@ class Layout:
         raw = _at_most(MAX_DOCUMENT, chain((first,), chunks)) if first.lstrip().startswith(b"{") else None
         if raw is None or b'"subject"' not in raw:
             return None
-        try:
-            return Document.parse(raw, digest=digest)
-        except FormatError:
-            return None  # other JSON has subjects too: in-toto statements
+        return Document.parse(raw, digest=digest)
 
     def chunks(self, blob: Descriptor) -> Iterator[bytes]:
         """Raises IncompleteError (``blob.missing``)."""
@@ -344,7 +375,7 @@ class Repository:
         self._prefix = "" if repository is None else f"{repository}:"
 
     def document(self, name: str | Digest) -> Document | None:
-        """Raises IncompleteError (``blob.missing``) for what is listed and not there; else as :class:`Source` says."""
+        """Raises GoneError (``blob.missing``) for what is listed and not there; else as :class:`Source` says."""
         if isinstance(name, Digest):
             return self._layout.document(name)
         entry = self._entry(name)
@@ -352,14 +383,14 @@ class Repository:
             return None
         document = self._layout.document(entry.descriptor.digest)
         if document is None:
-            raise IncompleteError(f"{entry.descriptor.digest} is listed, and not there", code=Code.BLOB_MISSING)
+            raise GoneError(entry.descriptor.digest)
         return document
 
     def _entry(self, tag: str) -> Entry | None:
         return self._layout.find(f"{self._prefix}{tag}") or self._layout.find(tag) or self._kept(tag)
 
     def _kept(self, tag: str) -> Entry | None:
-        found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att)", tag, re.ASCII)
+        found = re.fullmatch(r"(sha256|sha512)-([0-9a-f]+)\.(sig|att|sbom)", tag, re.ASCII)
         return self._layout.kept(found[3], Digest(found[1], found[2])) if found else None
 
     def sought(self, tag: str) -> Document | None:
@@ -417,7 +448,10 @@ class _Listed:
     by_name: Mapping[str, dict[Digest, Entry]]
     """Of each name, the first entry of each digest that has it."""
     by_digest: Mapping[Digest, Entry]
-    by_kind: Mapping[str, list[Entry]]
+    saved: Mapping[tuple[str, str | None], list[Entry]]
+    """By what cosign save or hauler says that it is, and each of its names; None where it has none."""
+    saved_images: Mapping[Digest, set[str]]
+    """The names of each image that they saved."""
 
     @classmethod
     def read(cls, files: Files) -> Self:
@@ -438,14 +472,22 @@ class _Listed:
         entries = tuple(Entry(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
         by_name: dict[str, dict[Digest, Entry]] = {}
         by_digest: dict[Digest, Entry] = {}
-        by_kind: dict[str, list[Entry]] = {}
+        by_saved: dict[tuple[str, str | None], list[Entry]] = {}
+        saved_images: dict[Digest, set[str]] = {}
         for entry in entries:
             by_digest.setdefault(entry.descriptor.digest, entry)
-            for name in entry.names if entry.descriptor.annotations else ():
+            if not entry.descriptor.annotations:
+                continue
+            for name in entry.names:
+                if entry.is_saved_evidence and not is_for_evidence(name):
+                    continue
                 by_name.setdefault(name, {}).setdefault(entry.descriptor.digest, entry)
-            if kind := entry.descriptor.annotations.get(KIND):
-                by_kind.setdefault(kind, []).append(entry)
-        return cls(entries, by_name, by_digest, by_kind)
+            if entry.is_saved_evidence:
+                for each in entry.names or (None,):
+                    by_saved.setdefault((str(entry.saved), each), []).append(entry)
+            elif entry.saved:
+                saved_images.setdefault(entry.descriptor.digest, set()).update(entry.names)
+        return cls(entries, by_name, by_digest, by_saved, saved_images)
 
     def grouped(self) -> dict[Digest, list[Entry]]:
         """The entries of each digest, in the order of the first of each."""
@@ -459,7 +501,7 @@ def _is_evidence(entry: Entry, document: Document | None) -> bool:
     """Whether it is about an image: by its tag, by what cosign says of it, by its subject."""
     if any(map(is_for_evidence, entry.names)):
         return True
-    if entry.descriptor.annotations.get(KIND) in _COSIGN_KINDS.values():
+    if entry.is_saved_evidence:
         return True
     return document is not None and document.subject is not None
 
@@ -474,7 +516,8 @@ def _check_version(files: Files) -> None:
             next="docker save writes one since Docker 25; of older archives: skopeo copy docker-archive:FILE oci:DIR:NAME",
         )
     with naming("oci-layout"):
-        told = strictjson.loads(raw, limit=MAX_LAYOUT)
+        told = strictjson.loads_document(raw, limit=MAX_LAYOUT)
+        strictjson.check_names(told if isinstance(told, dict) else {}, {"imageLayoutVersion"})
     version = told.get("imageLayoutVersion") if isinstance(told, dict) else None
     if version != "1.0.0":
         raise FormatError("the image layout is of another version", code=Code.FORMAT_LAYOUT, found=ascii(version)[:80], wanted="1.0.0")

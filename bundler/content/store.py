@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from bundler.errors import Code, IncompleteError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -38,6 +39,14 @@ class Unsaid(Enum):
 
     HIDDEN = "hidden"
     """It refuses to say, and a person has said that it refuses so where there is none."""
+
+
+class GoneError(IncompleteError):
+    """What a place lists, and does not have; and its digest."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"{digest} is listed, and not there", code=Code.BLOB_MISSING)
+        self.digest = digest
 
 
 class Source(Protocol):

@@ -52,8 +52,8 @@ class Platform:
         """Raises FormatError (``format.platform``, ``format.manifest``)."""
         got = members_of(value, _PLATFORM, what="a platform")
         return cls(
-            os=text_of(got, "os"),
-            architecture=text_of(got, "architecture"),
+            os=optional_text(got, "os") or "",
+            architecture=optional_text(got, "architecture") or "",
             variant=optional_text(got, "variant"),
             os_version=optional_text(got, "os.version"),
             os_features=tuple(_texts(got.get("os.features"), "os.features")),
@@ -118,6 +118,12 @@ class Descriptor:
         return value | ({"urls": list(self.urls)} if self.urls else {})
 
     @property
+    def is_document(self) -> bool:
+        """Whether it describes a manifest or an index. Of every other media type an index may list content too (image-spec,
+        image-index.md, "manifests"), which is carried as a blob."""
+        return self.media_type in mediatype.DOCUMENTS | mediatype.SCHEMA1
+
+    @property
     def foreign(self) -> bool:
         """A layer that its registry need not have (image-spec, layer.md, "Non-Distributable Layers")."""
         return self.media_type in mediatype.FOREIGN_LAYERS
@@ -169,10 +175,15 @@ def _media_type(text: str) -> str:
 
 
 def _platform(value: Any) -> Platform | None:
-    """Null and a platform that names nothing are none: artifacts in an index have no platform, and Go writes it so."""
-    if value is None or (isinstance(value, dict) and all(member in (None, "") for member in value.values())):
+    """Null is none, and so is a platform without a name of ours: artifacts in an index have none, and Go writes what is empty."""
+    if value is None:
         return None
-    return Platform.from_json(value)
+    try:
+        return Platform.from_json(value)
+    except FormatError as error:
+        if error.code is not Code.FORMAT_PLATFORM:
+            raise
+        return None
 
 
 def _texts(value: Any, name: str) -> list[str]:

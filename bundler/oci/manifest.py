@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bundler import strictjson
-from bundler.errors import Code, FormatError, IntegrityError, naming
+from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform, annotations_of, media_type_of, members_of
 from bundler.oci.digest import Digest
@@ -23,6 +23,15 @@ NAMES = frozenset({"schemaVersion", "mediaType", "artifactType", "subject", "ann
 
 REFERENCE_TYPE = "vnd.docker.reference.type"  # BuildKit's attestations lie in the index, unsigned,
 REFERENCE_DIGEST = "vnd.docker.reference.digest"  # beside the platform that they name
+
+
+class UnreadableError(FormatError):
+    """Bytes that are no document of one kind, and their digest."""
+
+    def __init__(self, digest: Digest, error: FormatError) -> None:
+        what = f"the manifest {digest}: {error.what}"
+        super().__init__(what, code=error.code, found=error.found, wanted=error.wanted, next=error.next)
+        self.digest = digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class Index:
     """An image index (image-spec, image-index.md; Docker's manifest list)."""
 
     children: tuple[Descriptor, ...]
+    """Everything that it lists, of whatever media type."""
     subject: Descriptor | None
     artifact_type: str | None
     annotations: Mapping[str, str] = field(hash=False)
@@ -82,16 +92,18 @@ class Document:
         """Read ``raw``, that someone described as ``media_type`` and, if given, asked for by ``digest``.
 
         Raises IntegrityError (``content.digest``, ``content.size``) for other bytes, there or embedded in a descriptor,
-        FormatError (``format.json``, ``format.manifest``, ``format.media-type``, ``format.digest``, ``format.schema1``,
-        ``limit.document``) for what is no document of one kind. All but the first name it by its digest.
+        UnreadableError (``format.json``, ``format.manifest``, ``format.media-type``, ``format.digest``, ``format.schema1``,
+        ``limit.document``) for what is no document of one kind.
         """
         if digest is not None and (found := digest.same_kind_of(raw)) != digest:
             raise IntegrityError("a manifest has other bytes than its digest", code=Code.CONTENT_DIGEST, found=found, wanted=digest)
         digest = digest or Digest.of(raw)
-        with naming(f"the manifest {digest}"):
+        try:
             members = members_of(strictjson.loads_document(raw, limit=MAX_DOCUMENT), NAMES, what="it")
             kind = _media_type(members, media_type)
             content = _index(members) if kind in mediatype.INDEXES else _manifest(members)
+        except FormatError as error:
+            raise UnreadableError(digest, error) from error
         return cls(raw=raw, descriptor=Descriptor(media_type=kind, digest=digest, size=len(raw)), content=content)
 
     @property
@@ -100,13 +112,28 @@ class Document:
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
-        """What an index lists; nothing for a manifest."""
+        """The manifests and indexes that an index lists; nothing for a manifest."""
+        return tuple(child for child in self.listed if child.is_document)
+
+    @property
+    def listed(self) -> tuple[Descriptor, ...]:
+        """Everything that an index lists; nothing for a manifest."""
         return self.content.children if isinstance(self.content, Index) else ()
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """Config and layers of a manifest; nothing for an index."""
         return self.content.blobs if isinstance(self.content, Manifest) else ()
+
+    @property
+    def others(self) -> tuple[Descriptor, ...]:
+        """What an index lists that is neither a manifest nor an index; nothing for a manifest."""
+        return tuple(child for child in self.listed if not child.is_document)
+
+    @property
+    def carries(self) -> tuple[Descriptor, ...]:
+        """The blobs that travel with it."""
+        return self.blobs or self.others
 
     @property
     def subject(self) -> Descriptor | None:

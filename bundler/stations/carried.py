@@ -1,6 +1,6 @@
 """An image between places: its documents, where its evidence belongs, and the type that only a passed verdict opens."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,7 +34,7 @@ class Carried:
     left_out: tuple[LeftOut, ...] = ()
     """Children of its indexes that are not carried."""
     absent: frozenset[Digest] = frozenset()
-    """Foreign layers that are not carried."""
+    """Blobs that are not carried: foreign layers, and what is left out of its indexes."""
 
     @property
     def evidence(self) -> tuple[Document, ...]:
@@ -45,12 +45,12 @@ class Carried:
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """Every carried blob, once, in the order of the documents."""
-        return tuple({b.digest: b for d in self.documents.values() for b in d.blobs if b.digest not in self.absent}.values())
+        return tuple({b.digest: b for d in self.documents.values() for b in d.carries if b.digest not in self.absent}.values())
 
     @property
     def is_signed(self) -> bool:
         """Whether anything signed is there: a ``.sig``, an ``.att``, a Sigstore bundle or a Notation envelope."""
-        tagged = any(found.form in (Form.SIG, Form.ATT) for lookup in self.lookups for found in lookup.found)
+        tagged = any(form in (Form.SIG, Form.ATT) for _, form, _ in self._found())
         return tagged or any(_is_signature(document) for document in self.evidence)
 
     def image(self, chunks: Chunks) -> Image:
@@ -91,7 +91,8 @@ class Carried:
         for lookup in self.lookups:
             once: dict[Digest, Form] = {}
             for found in lookup.found:
-                once.setdefault(found.digest, Form(found.form))
+                if found.digest in self.documents:  # else it was left out
+                    once.setdefault(found.digest, Form(found.form))
             for digest, form in once.items():
                 yield lookup.manifest, form, self.documents[digest]
 
@@ -118,6 +119,12 @@ class Carried:
                 kept.add(document.digest)
                 waiting += [self.documents[child.digest] for child in document.children if child.digest in self.documents]
         return [document for document in self.evidence if document.digest in kept]
+
+
+def left_blobs(left_out: Iterable[LeftOut], documents: Iterable[Document]) -> frozenset[Digest]:
+    """What is left out of indexes and needed by no manifest."""
+    needed = {blob.digest for document in documents for blob in document.blobs}
+    return frozenset(child.digest for child in left_out) - needed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Carrying images out: surveyed, judged where there is trust, sealed, written whole."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +11,14 @@ from bundler import strictjson
 from bundler.bundle import archive
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Layout, compose, entry
-from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member, Seal
+from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member, Seal, looked_up
 from bundler.content.files import check_names, check_not_taken, check_space, read_small
 from bundler.content.store import Source
 from bundler.content.together import tidy, together
 from bundler.errors import Code, FormatError, TrustError, UsageError, translated
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
 from bundler.oci.mediatype import compresses
 from bundler.oci.reference import Reference
 from bundler.stations.places import refuse_evidence
@@ -116,12 +117,13 @@ def plan(
             )
     verdicts = tuple(_judged(survey, trust, at=at) for survey in surveys) if trust else ()
     evidence = _evidence(keys, carry, trust, [survey.carried.reference for survey in surveys])
-    images = _entries(surveys)
+    lookups = tuple(_joined(lookup for survey in surveys for lookup in survey.carried.lookups))
     documents = {digest: document for survey in surveys for digest, document in survey.carried.documents.items()}
+    images = _entries(surveys, lookups, documents)
     there = {blob.digest for survey in surveys for blob in survey.carried.blobs}
     layout = compose(
         images,
-        _joined(lookup for survey in surveys for lookup in survey.carried.lookups),
+        lookups,
         lambda digest, _: documents[digest],
         trust=tuple(member for member, _ in evidence),
         absent=frozenset().union(*(survey.carried.absent for survey in surveys)) - there,
@@ -239,11 +241,13 @@ def _checksum(path: Path, written: archive.Written) -> bytes:
     return b"%b%b  %b\n" % (b"" if plain == name else b"\\", written.digest.encoded.encode(), plain)
 
 
-def _entries(surveys: Sequence[Survey]) -> tuple[ImageEntry, ...]:
+def _entries(surveys: Sequence[Survey], lookups: Sequence[Lookup], documents: Mapping[Digest, Document]) -> tuple[ImageEntry, ...]:
     """One for each reference. Raises UsageError where two images would go under one."""
+    left = {found.digest for lookup in lookups for found in lookup.found} - documents.keys()
+    known_lookups = looked_up(lookups) if left else None
     entries: dict[Reference, ImageEntry] = {}
     for survey in surveys:
-        made = _entry(survey)
+        made = _entry(survey, left, known_lookups, documents)
         known = entries.setdefault(made.reference, made)
         if known.digest != made.digest:
             raise UsageError(
@@ -255,7 +259,7 @@ def _entries(surveys: Sequence[Survey]) -> tuple[ImageEntry, ...]:
     return tuple(entries.values())
 
 
-def _joined(lookups: Iterable[Lookup]) -> Iterable[Lookup]:
+def _joined(lookups: Iterable[Lookup]) -> Collection[Lookup]:
     """One for each manifest in each repository: images of one repository may come from several places."""
     joined: dict[tuple[str, Digest], Lookup] = {}
     for lookup in lookups:
@@ -270,15 +274,18 @@ def _joined(lookups: Iterable[Lookup]) -> Iterable[Lookup]:
 _BEST = ("found", "foreign", "hidden", "absent", "no-api", "not-asked")
 
 
-def _entry(survey: Survey) -> ImageEntry:
+def _entry(
+    survey: Survey, left: Set[Digest], lookups: Mapping[tuple[str, Digest], Lookup] | None, documents: Mapping[Digest, Document]
+) -> ImageEntry:
     carried = survey.carried
     return entry(
         carried.reference,
         carried.documents[carried.root],
-        lambda digest, _: carried.documents[digest],
-        left_out={child.digest for child in carried.left_out},
+        lambda digest, _: documents[digest],
+        left_out={child.digest for child in carried.left_out} | left,
         platforms=carried.platforms,
         asked=carried.platforms[:1],
+        lookups=lookups,
     )
 
 

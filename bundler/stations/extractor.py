@@ -81,7 +81,7 @@ def _needed(layout: Layout, images: Sequence[Admitted]) -> int:
     for image in images:
         carried = image.carried()
         documents = carried.entering(image.verdict.admitted)
-        for descriptor in [d for document in documents for d in (document.descriptor, *document.blobs)]:
+        for descriptor in [d for document in documents for d in (document.descriptor, *document.carries)]:
             if descriptor.digest not in sizes and descriptor.digest not in carried.absent:
                 sizes[descriptor.digest] = 0 if layout.has(descriptor) else descriptor.size
     return sum(sizes.values())

@@ -229,7 +229,7 @@ def _refuse_losses(places: Sequence[Place], placed: Sequence[Placed], *, jobs: i
         carried = place.image.carried()
         documents = carried.entering(place.image.verdict.admitted)
         put = [document for document in documents if done.seen is None or document.digest not in done.seen[0] | done.seen[1]]
-        blobs = (blob for document in put for blob in document.blobs if not blob.foreign and blob.digest not in carried.absent)
+        blobs = (blob for document in put for blob in document.carries if not blob.foreign and blob.digest not in carried.absent)
         wanted |= {(place.path, blob.digest): (place.sink, blob) for blob in blobs}
     asked = side_by_side(lambda each: each[0].has(each[1]), wanted.values(), jobs=jobs)
     lost = [f"{sink.title}@{blob.digest}" for (sink, blob), has in zip(wanted.values(), asked, strict=True) if not has]

@@ -253,8 +253,11 @@ def _extend(sink: Sink, subject: Digest, documents: Sequence[Document], known: s
 
 
 def _could_be_list(there: Document) -> bool:
-    """Whether it is an index that gives no platform to what it lists."""
-    return isinstance(there.content, Index) and all(child.platform in (None, NO_PLATFORM) for child in there.children)
+    """Whether it is an index that gives no platform to what it lists, and no odd one either."""
+    if not isinstance(there.content, Index):
+        return False
+    platforms = [child.get("platform") or {} for child in _members(there)["manifests"]]
+    return all(platform == NO_PLATFORM.to_json() or not any(platform.values()) for platform in platforms)
 
 
 def _refers(sink: Sink, digest: Digest, subject: Digest) -> bool:

@@ -171,7 +171,7 @@ class Placer:
 
     def _put(self, document: Document, carried: Carried, sink: Sink, *, tag: str | None = None, over: Over | None = None) -> None:
         """Put a document, and once more with what the registry has lost of it (registries collect garbage)."""
-        sparse = any(child.digest not in carried.documents for child in document.children)
+        sparse = _lacks(document, carried)
         try:
             sink.put_document(document, tag=tag, over=over)
         except IncompleteError as error:
@@ -199,7 +199,7 @@ class Placer:
         for child in document.children:
             if sink.document(child.digest) is None:
                 self._put(carried.documents[child.digest], carried, sink)
-        blobs = [blob for blob in document.blobs if blob.digest not in carried.absent]
+        blobs = [blob for blob in document.carries if blob.digest not in carried.absent]
         for blob in [blob for blob in blobs if not sink.has(blob)] or blobs:
             self._send(blob, sink)
 
@@ -288,7 +288,7 @@ class _Whole:
     def blobs(self) -> Iterable[Descriptor]:
         """What is still needed, each once, in the order of the documents."""
         documents = (*self.own, *(document for document in self.evidence if document.digest not in self.there))
-        return {b.digest: b for d in documents for b in d.blobs if b.digest not in self.carried.absent}.values()
+        return {b.digest: b for d in documents for b in d.carries if b.digest not in self.carried.absent}.values()
 
     def has_evidence(self, document: Document) -> bool:
         """Whether a piece of evidence is there: each of its tags names it, or where it has none, its digest does."""
@@ -373,7 +373,12 @@ def _needs(document: Document) -> list[Descriptor]:
 
 def _is_sparse(carried: Carried) -> bool:
     """Whether the root lists what is not carried: a registry that refuses that shall say so before anything else is put."""
-    return any(child.digest not in carried.documents for child in carried.documents[carried.root].children)
+    return _lacks(carried.documents[carried.root], carried)
+
+
+def _lacks(document: Document, carried: Carried) -> bool:
+    left = any(other.digest in carried.absent for other in document.others)
+    return left or any(child.digest not in carried.documents for child in document.children)
 
 
 def _is_refusal(error: TransportError) -> bool:

@@ -5,21 +5,22 @@ be signed too. Absent is only what the source says is absent; any other answer e
 trouble never looks like "there is no signature".
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler.bundle.seal import Found, LeftOut, Lookup
-from bundler.content.store import Source, Unsaid
+from bundler.content.store import GoneError, Source, Unsaid
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest, platform_in
+from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest, UnreadableError, platform_in
 from bundler.oci.reference import Reference
 from bundler.stations.cache import Cache
-from bundler.stations.carried import Carried
+from bundler.stations.carried import Carried, left_blobs
 from bundler.stations.places import Places, Wanted
+from bundler.stations.unread import Missed, Unread
 from bundler.trust.evidence import Form
 from bundler.trust.proven import is_about
 
@@ -37,13 +38,26 @@ class Survey:
     remarks: tuple[str, ...]
 
 
-def survey(reference: Reference, root: Document, source: Source, *, platforms: Sequence[Platform] = (), jobs: int = 4) -> Survey:
+def survey(
+    reference: Reference,
+    root: Document,
+    source: Source,
+    *,
+    platforms: Sequence[Platform] = (),
+    leave: Collection[Digest] | None = frozenset(),
+    jobs: int = 4,
+) -> Survey:
     """Walk ``root`` in ``source`` and ask about every manifest met.
 
-    Raises IncompleteError for what the source lacks (``blob.missing``) and for a platform that nothing has
-    (``image.platform``), FormatError (``limit.depth``) beyond 8 levels, and what the source raises.
+    What is listed or found and cannot be read is left out if it is one of ``leave``; with None, which is for a look that carries
+    nothing, evidence is passed over with a remark.
+
+    Raises IncompleteError for what the source lacks (``blob.missing``), and the first error of what else cannot be read, with all of
+    it named; IncompleteError for a platform that nothing has (``image.platform``), FormatError (``limit.depth``) beyond 8 levels,
+    and what the source raises.
     """
-    walked = _Walk(source, platforms, jobs=jobs).all(root)
+    unread = Unread(leave)
+    walked = _Walk(source, platforms, unread, jobs=jobs).all(root)
     documents = {document.digest: document for document in walked.own}
     repository = reference.repository
     lookups: list[Lookup] = []
@@ -53,18 +67,20 @@ def survey(reference: Reference, root: Document, source: Source, *, platforms: S
         if not wave:
             break
         after: dict[Digest, Document] = {}
-        for answer in _answers(repository, wave, source, jobs=jobs):
+        for answer in _answers(repository, wave, source, unread, jobs=jobs):
             lookups.append(answer.lookup)
             remarks += answer.remarks
             after |= {found.digest: found for found in answer.documents if found.digest not in documents}
-        documents |= _with_children(source, after, documents, jobs=jobs)
+        documents |= _with_children(source, after, documents, unread, jobs=jobs)
         asked = {lookup.manifest for lookup in lookups}
         wave = [document for digest, document in documents.items() if digest not in asked]
     else:
         if wave:
             raise FormatError(f"evidence about {reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
+    unread.check(reference)
     has = walked.kept or _platform_of(source, root)
-    _check_platforms(reference, has, walked.left_out, wanted=platforms)
+    left_out = (*walked.left_out, *unread.left)
+    _check_platforms(reference, has, left_out, wanted=platforms)
     carried = Carried(
         reference=reference.carried,
         root=root.digest,
@@ -72,14 +88,23 @@ def survey(reference: Reference, root: Document, source: Source, *, platforms: S
         own=tuple(document.digest for document in walked.own),
         lookups=tuple(lookups),
         platforms=_in_order(has, platforms),
-        left_out=tuple(LeftOut(child.digest, str(child.platform) if child.platform else None) for child in walked.left_out),
+        left_out=tuple(_left_out(child) for child in {child.digest: child for child in left_out}.values()),
     )
     _check_sizes(carried)
-    return Survey(carried=replace(carried, absent=_not_served(carried, source, jobs=jobs)), source=source, remarks=tuple(remarks))
+    carried = replace(carried, absent=left_blobs(carried.left_out, documents.values()))
+    absent = carried.absent | _not_served(carried, source, jobs=jobs)
+    return Survey(carried=replace(carried, absent=absent), source=source, remarks=(*remarks, *unread.remarks()))
 
 
 def survey_all(
-    places: Places, images: Sequence[Wanted], cache: Cache, *, platforms: Sequence[Platform], jobs: int, say: Callable[[str], None]
+    places: Places,
+    images: Sequence[Wanted],
+    cache: Cache,
+    *,
+    platforms: Sequence[Platform] = (),
+    leave: Collection[Digest] | None = frozenset(),
+    jobs: int,
+    say: Callable[[str], None],
 ) -> tuple[Survey, ...]:
     """Find the images, and everything about each. Raises as :meth:`Places.locate` and :func:`survey`."""
 
@@ -88,7 +113,7 @@ def survey_all(
         say(f"asking about {located.reference}")
         source = cache.before(located.source)
         each = max(1, jobs // len(images))
-        found = survey(located.reference, located.root, source, platforms=platforms, jobs=each)
+        found = survey(located.reference, located.root, source, platforms=platforms, leave=leave, jobs=each)
         evidence = found.carried.evidence
         cache.fetch(source, (blob for d in evidence if isinstance(d.content, Manifest) for blob in d.content.layers), jobs=each)
         return found
@@ -98,7 +123,14 @@ def survey_all(
 
 def below(source: Source, root: Document) -> tuple[Document, ...]:
     """``root`` and every manifest and index below it, depth first. Raises as :func:`survey`."""
-    return _Walk(source, (), jobs=1).all(root).own
+    unread = Unread(frozenset())
+    own = _Walk(source, (), unread, jobs=1).all(root).own
+    unread.check(root.digest)
+    return own
+
+
+def _left_out(child: Descriptor) -> LeftOut:
+    return LeftOut(child.digest, str(child.platform) if child.platform and child.is_document else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +143,26 @@ class _Walked:
 class _Walk:
     """The image's own documents, depth first, without the platforms that nobody asked for."""
 
-    def __init__(self, source: Source, platforms: Sequence[Platform], *, jobs: int) -> None:
+    def __init__(self, source: Source, platforms: Sequence[Platform], unread: Unread, *, jobs: int) -> None:
         self._source = source
         self._platforms = platforms
+        self._unread = unread
         self._jobs = jobs
 
     def all(self, root: Document) -> _Walked:
-        kept: dict[Platform, None] = {}
         left: dict[Digest, Descriptor] = {}
 
         def carried(document: Document) -> list[Descriptor]:
+            _note_others(document, self._source, self._unread, jobs=self._jobs)
             wanted, unwanted = self._parted(document.children)
             left.update({child.digest: child for child in unwanted})
-            kept.update({c.platform: None for c in wanted if c.platform is not None and not _is_attestation(c)})
             return wanted
 
-        own = _depth_first([root], _fetched_below([root], self._source, carried, jobs=self._jobs))
+        own = _depth_first([root], _fetched_below([root], self._source, carried, self._unread, jobs=self._jobs))
+        listed = [child for document in own.values() for child in document.children]
         return _Walked(
             own=tuple(own.values()),
-            kept=tuple(kept),
+            kept=tuple(dict.fromkeys(c.platform for c in listed if c.digest in own and c.platform and not _is_attestation(c))),
             left_out=tuple(child for digest, child in left.items() if digest not in own),
         )
 
@@ -157,7 +190,7 @@ Below = Mapping[Digest, tuple[Document, ...]]
 
 
 def _fetched_below(
-    roots: Sequence[Document], source: Source, children: Callable[[Document], Sequence[Descriptor]], *, jobs: int
+    roots: Sequence[Document], source: Source, children: Callable[[Document], Sequence[Descriptor]], unread: Unread, *, jobs: int
 ) -> dict[Digest, tuple[Document, ...]]:
     """All that is below ``roots``, level by level, each level's documents asked for side by side and each once.
 
@@ -170,13 +203,42 @@ def _fetched_below(
         if not level:
             return below
         listed = {document.digest: children(document) for document in level}
-        new = {child.digest: child for below_one in listed.values() for child in below_one if child.digest not in known}
-        level = list(side_by_side(lambda child: fetched(source, child), new.values(), jobs=jobs))
+        new = {child.digest: (digest, child) for digest, below_one in listed.items() for child in below_one if child.digest not in known}
+        level = []
+        for (digest, child), got in _all_of(new.values(), source, jobs=jobs):
+            if isinstance(got, Document):
+                level.append(got)
+            else:
+                unread.note(Missed(child, digest, got, is_part=True))
         known |= {document.digest: document for document in level}
-        below |= {digest: tuple(_as_listed(known[child.digest], child) for child in listed[digest]) for digest in listed}
+        below |= {
+            digest: tuple(_as_listed(known[child.digest], child) for child in listed[digest] if child.digest in known) for digest in listed
+        }
     if level:
         raise FormatError(f"{roots[0].digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
     return below
+
+
+Attempt = tuple[tuple[Digest, Descriptor], Document | FormatError | IntegrityError | IncompleteError]
+
+
+def _all_of(wanted: Iterable[tuple[Digest, Descriptor]], source: Source, *, jobs: int) -> Iterator[Attempt]:
+    """Each of these documents, which another one names, or why it cannot be read."""
+
+    def attempted(each: tuple[Digest, Descriptor]) -> Attempt:
+        try:
+            return each, fetched(source, each[1])
+        except (FormatError, IntegrityError, IncompleteError) as error:
+            return each, error
+
+    return iter(side_by_side(attempted, wanted, jobs=jobs))
+
+
+def _note_others(document: Document, source: Source, unread: Unread, *, jobs: int) -> None:
+    """What an index lists beside manifests and indexes, and its source lacks."""
+    for other, there in zip(document.others, side_by_side(source.has, document.others, jobs=jobs), strict=True):
+        if not there and not other.foreign:
+            unread.note(Missed(other, document.digest, GoneError(other.digest), is_part=True))
 
 
 def _depth_first(roots: Sequence[Document], below: Below) -> dict[Digest, Document]:
@@ -205,7 +267,7 @@ def fetched(source: Source, child: Descriptor) -> Document:
         )
     document = source.document(child.digest)
     if document is None:
-        raise IncompleteError(f"the manifest {child.digest} is listed, and not there", code=Code.BLOB_MISSING, next=_MISSING)
+        raise IncompleteError(f"the manifest {child.digest} is listed, and not there", code=Code.BLOB_MISSING)
     return _as_listed(document, child)
 
 
@@ -228,9 +290,6 @@ def _as_listed(document: Document, child: Descriptor) -> Document:
     return document
 
 
-_MISSING = "the source is not whole: push the image there again, or leave platforms out with --platform"
-
-
 @dataclass(frozen=True, slots=True)
 class _Answer:
     lookup: Lookup
@@ -247,15 +306,24 @@ class _Asked:
     tagged: Mapping[Form, Document]
     listed: Mapping[Digest, Descriptor]
     remarks: tuple[str, ...]
+    broken: Mapping[Form, UnreadableError | GoneError]
+    """What these names hold and nobody can read."""
 
 
-def _answers(repository: str, wave: Sequence[Document], source: Source, *, jobs: int) -> Iterator[_Answer]:
+def _answers(repository: str, wave: Sequence[Document], source: Source, unread: Unread, *, jobs: int) -> Iterator[_Answer]:
     """All that is found about each of ``wave``: first the questions side by side, then all referrers, whosever they are."""
     asked = list(side_by_side(lambda document: _ask(document.digest, source), wave, jobs=jobs))
     here = {document.digest: document for one in asked for document in one.tagged.values()}
-    wanted = {digest: descriptor for one in asked for digest, descriptor in one.listed.items() if digest not in here}
-    got = side_by_side(lambda descriptor: fetched(source, descriptor), wanted.values(), jobs=jobs)
-    known = here | {document.digest: document for document in got}
+    wanted = {digest: (one.manifest, descriptor) for one in asked for digest, descriptor in one.listed.items() if digest not in here}
+    known = dict(here)
+    for (of, descriptor), got in _all_of(wanted.values(), source, jobs=jobs):
+        if isinstance(got, Document):
+            known[got.digest] = got
+        else:
+            unread.note(Missed(descriptor, of, got))
+    for one in asked:
+        for error in one.broken.values():
+            unread.note(Missed(Descriptor(mediatype.OCI_MANIFEST, error.digest, 0), one.manifest, error))
     return (_answer(repository, one, known) for one in asked)
 
 
@@ -264,8 +332,13 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     said: dict[str, str] = {}
     remarks: list[str] = []
     tagged: dict[Form, Document] = {}
+    broken: dict[Form, UnreadableError | GoneError] = {}
     for form in TAGGED_FORMS:
-        at = source.sought(f"{digest.tag}.{form}")
+        try:
+            at = source.sought(f"{digest.tag}.{form}")
+        except (UnreadableError, GoneError) as error:
+            said[form], broken[form] = "found", error
+            continue
         said[form] = _said(at)
         if not isinstance(at, Document):
             continue
@@ -277,9 +350,13 @@ def _ask(digest: Digest, source: Source) -> _Asked:
     answer = source.referrers(digest)
     said["referrers"] = "no-api" if not answer.api else "found" if answer.listed else "absent"
     listed = list(answer.listed)
-    match fallback := source.sought(digest.tag):
+    try:
+        fallback = source.sought(digest.tag)
+    except (UnreadableError, GoneError) as error:
+        fallback, broken[Form.REFERRER] = None, error
+    match fallback:
         case Unsaid() | None:
-            said["fallback"] = _said(fallback)
+            said["fallback"] = "found" if Form.REFERRER in broken else _said(fallback)
         case Document(digest=itself) if itself == digest:  # GitLab reads the tag as the digest; what an index lists does not refer to it
             said["fallback"] = "foreign"
         case Document(content=Index(children=children)):
@@ -288,7 +365,7 @@ def _ask(digest: Digest, source: Source) -> _Asked:
         case _:  # cosign copy leaves an image there
             said["fallback"] = "foreign"
             remarks.append(f"{digest.tag} is the place of a list of referrers and holds an image, {fallback.digest}")
-    return _Asked(digest, said, tagged, {d.digest: d for d in listed}, tuple(remarks))
+    return _Asked(digest, said, tagged, {d.digest: d for d in listed}, tuple(remarks), broken)
 
 
 def _said(at: Document | Unsaid | None) -> str:
@@ -300,10 +377,14 @@ def _said(at: Document | Unsaid | None) -> str:
 
 def _answer(repository: str, asked: _Asked, known: Mapping[Digest, Document]) -> _Answer:
     found = {Found(at.digest, form): None for form, at in asked.tagged.items()}
+    found |= {Found(error.digest, form): None for form, error in asked.broken.items()}
     documents = {at.digest: at for at in asked.tagged.values()}
     remarks = list(asked.remarks)
     for digest in asked.listed:
-        referrer = known[digest]
+        referrer = known.get(digest)
+        if referrer is None:
+            found[Found(digest, Form.REFERRER)] = None
+            continue
         if referrer.subject is None or referrer.subject.digest != asked.manifest:
             remarks.append(f"{digest} is listed as referring to {asked.manifest}, and does not")
             continue
@@ -314,11 +395,16 @@ def _answer(repository: str, asked: _Asked, known: Mapping[Digest, Document]) ->
 
 
 def _with_children(
-    source: Source, evidence: Mapping[Digest, Document], known: Mapping[Digest, Document], *, jobs: int
+    source: Source, evidence: Mapping[Digest, Document], known: Mapping[Digest, Document], unread: Unread, *, jobs: int
 ) -> dict[Digest, Document]:
     """Evidence may be an index; then it is whole only with what is below it."""
     roots = list(evidence.values())
-    walked = _depth_first(roots, _fetched_below(roots, source, lambda document: document.children, jobs=jobs))
+
+    def children(document: Document) -> tuple[Descriptor, ...]:
+        _note_others(document, source, unread, jobs=jobs)
+        return document.children
+
+    walked = _depth_first(roots, _fetched_below(roots, source, children, unread, jobs=jobs))
     return {digest: document for digest, document in walked.items() if digest not in known}
 
 
@@ -353,7 +439,7 @@ def _check_sizes(result: Carried) -> None:
     """Two documents that give one digest two sizes cannot both be right, and the seal can name only one."""
     sizes: dict[Digest, int] = {}
     for document in result.documents.values():
-        for blob in document.blobs:
+        for blob in document.carries:
             if sizes.setdefault(blob.digest, blob.size) != blob.size:
                 raise IntegrityError(
                     f"{blob.digest} is described with two sizes",

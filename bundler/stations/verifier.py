@@ -12,7 +12,7 @@ from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.stations.cache import Cache
-from bundler.stations.carried import Admitted, Carried
+from bundler.stations.carried import Admitted, Carried, left_blobs
 from bundler.stations.places import Places, Wanted
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
 from bundler.stations.survey import Survey, survey_all
@@ -102,7 +102,7 @@ def prove_where_they_lie(
     each = max(1, jobs // max(1, len(images)))
 
     def one(image: Wanted) -> ImageReport:
-        [found] = survey_all(places, [image], Cache(None), platforms=(), jobs=each, say=say)
+        [found] = survey_all(places, [image], Cache(None), leave=None, jobs=each, say=say)
         return prove_survey(found, trust, at=at)
 
     return tuple(side_by_side(one, images, jobs=jobs))
@@ -197,7 +197,7 @@ def _carried(content: Content, entry: ImageEntry, absent: frozenset[Digest]) -> 
         lookups=walked.lookups,
         platforms=entry.platforms,
         left_out=entry.left_out,
-        absent=absent,
+        absent=absent | left_blobs(entry.left_out, walked.documents),
     )
 
 

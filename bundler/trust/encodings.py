@@ -87,7 +87,7 @@ def from_pem(text: bytes, *labels: str, what: str) -> list[bytes]:
         except binascii.Error as error:
             raise FormatError(f"{what} holds no base64", code=Code.FORMAT_PEM, found=str(error)) from error
         at = match.end()
-    if _END in text[at:] or (text.strip() and not blocks):
+    if _END in text[at:] or (text and not blocks):
         raise FormatError(f"{what} has no whole block of PEM", code=Code.FORMAT_PEM, wanted=_wanted(labels))
     return blocks
 

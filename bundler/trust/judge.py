@@ -161,11 +161,14 @@ class _Case:
         return (self.image.borrowing & carriers.keys()) | unproven
 
     def _nodes(self, root: Digest, which: Node) -> tuple[Digest, ...]:
-        """The manifests that must be signed for ``root``; never none."""
+        """The manifests that must be signed for ``root``; never none. An index that lists more than manifests and indexes is one of
+        them: nothing else vouches for that."""
         if which is Node.REFERENCE:
             return (root,)
-        below = tuple(d.digest for d in self._below(root) if isinstance(d.content, Manifest) and d.digest not in self.image.attestations)
-        return (root, *below) if which is Node.BOTH else below or (root,)
+        documents = self._below(root)
+        below = tuple(d.digest for d in documents if isinstance(d.content, Manifest) and d.digest not in self.image.attestations)
+        holding = tuple(d.digest for d in (self.image.documents.get(root), *documents) if d is not None and d.others)
+        return tuple(dict.fromkeys((root, *holding, *below) if which is Node.BOTH else (*holding, *below) or (root,)))
 
     def _asked_nodes(self) -> frozenset[Digest]:
         """All manifests that anything is asked of."""

@@ -198,6 +198,10 @@ def _form(raw: bytes) -> tuple[str, str] | None:
     """In which other form than ours a file holds a key, as far as that is known, and the command that makes ours of it."""
     if raw.startswith((b"ssh-", b"ecdsa-sha2-", b"sk-")):
         return _SSH
+    if raw.startswith(b"LS0tLS1CRUdJTi"):
+        return "PEM in base64", "base64 -d FILE > NEW"
+    if raw.lstrip().startswith(b"{") and b'"kty"' in raw:
+        return "a JSON Web Key", ""
     if b"-----BEGIN PUBLIC KEY-----" in raw:
         return None
     return next((form for boundary, form in _OTHERS.items() if boundary in raw), None) or _form_in_der(raw)

@@ -233,6 +233,48 @@ def test_what_cosign_saved_is_found_by_its_kinds(folder: Path, content: Content)
     assert repository.document(f"{Digest.of(b'another').tag}.sig") is None
 
 
+@pytest.mark.parametrize("vendor", ["dev.hauler", "dev.cosignproject.cosign"])
+@pytest.mark.parametrize("more", ["", "/0123abcd"])
+def test_what_hauler_saved_is_found_under_the_name_of_its_image(folder: Path, content: Content, vendor: str, more: str):
+    name, old = "docker.io/library/busybox", "index.docker.io/library/busybox"
+    image, other = content.image(), content.index("other")
+    signed, attested, listed = content.sig(image.digest, (b"{}", b"s")), content.att(image.digest, b"{}"), content.sbom(image.digest, b"{}")
+    of_other, referrer = content.sig(other.digest, (b"{}", b"o")), content.bundle(image, b"{}")
+    write_layout(folder, content, unnamed=[image, signed, attested, listed, referrer, other, of_other])
+    kinds = ["image", f"sigs{more}", f"atts{more}", f"sboms{more}", f"referrers/{referrer.digest.encoded}", "imageIndex", f"sigs{more}"]
+
+    def as_hauler(index: dict[str, Any]) -> None:
+        for entry, kind, tag in zip(index["manifests"], kinds, ["1.36"] * 5 + ["1.37"] * 2, strict=True):
+            entry["annotations"] = {"kind": f"{vendor}/{kind}", REF_NAME: f"library/busybox:{tag}", CONTAINERD_NAME: f"{old}:{tag}"}
+
+    relist(folder, as_hauler)
+    layout = Layout(folder)
+    assert layout.names() == [f"{old}:1.36", f"{old}:1.37"]
+    found = layout.image(f"{old}:1.36")
+    assert (found.descriptor.digest, str(found.reference)) == (image.digest, f"{name}:1.36")
+    repository = layout.repository(found.reference)
+    forms = ("sig", "att", "sbom")
+    assert [repository.document(f"{image.digest.tag}.{form}") for form in forms] == [signed, attested, listed]
+    assert [repository.document(f"{other.digest.tag}.{form}") for form in forms] == [of_other, None, None]
+    assert repository.referrers(image.digest).listed == (referrer.as_referrer,)
+    assert refused(lambda: layout.image(None)) == (2, Code.USAGE_REFERENCE)
+
+
+def test_signatures_that_hauler_saved_twice_are_not_chosen_from(folder: Path, content: Content):
+    image = content.image()
+    both = [content.sig(image.digest, (b"{}", signature)) for signature in (b"a", b"b")]
+    write_layout(folder, content, unnamed=[image, *both])
+
+    def as_hauler(index: dict[str, Any]) -> None:
+        for entry, kind in zip(index["manifests"], ("image", "sigs", "sigs"), strict=True):
+            entry["annotations"] = {"kind": f"dev.hauler/{kind}", REF_NAME: str(APP)}
+
+    relist(folder, as_hauler)
+    layout = Layout(folder)
+    assert layout.image(None).descriptor.digest == layout.image(str(APP)).descriptor.digest == image.digest
+    assert refused(lambda: layout.repository(APP).document(f"{image.digest.tag}.sig")) == (3, Code.FORMAT_LAYOUT)
+
+
 def test_referrers_are_found_listed_or_not(folder: Path, content: Content):
     image = content.index("words")
     child = content.documents[image.children[0].digest]

@@ -519,6 +519,27 @@ def test_an_archive_of_something_else_is_malformed(case: Case, missing: str):
     assert refused(case.archive(tar_of(case.members))) == (3, Code.FORMAT_LAYOUT)
 
 
+def linked(files: dict[str, bytes], kind: bytes = tarfile.SYMTYPE) -> bytes:
+    """An archive whose first member is a link, as in those of skopeo's ``docker-archive:``."""
+    link = tarfile.TarInfo("0123/layer.tar")
+    link.type, link.linkname = kind, "../4567.tar"
+    return link.tobuf() + tar_of(files)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_docker_archive_is_told_with_the_command_that_converts_it(case: Case, kind: bytes):
+    path = case.archive(linked({"4567.tar": b"layer", "89ab.json": b"{}", "manifest.json": b"[]", "repositories": b"{}"}, kind))
+    with pytest.raises(FormatError, match="is a docker-archive and not an image layout") as raised:
+        open_archive(path)
+    assert raised.value.code is Code.FORMAT_LAYOUT
+    assert f"skopeo copy docker-archive:{path.name} oci:DIR:NAME" in (raised.value.next or "")
+
+
+@pytest.mark.parametrize("more", [{}, {"manifest.json": b"[]"}])
+def test_a_layout_with_a_link_is_refused_whatever_else_it_holds(case: Case, more: dict[str, bytes]):
+    assert refused(case.archive(linked(case.members | more))) == (3, Code.FORMAT_TAR)
+
+
 @pytest.mark.parametrize("data", [b"", b"x", b"x" * 2_000])
 def test_what_is_no_archive_is_refused(case: Case, data: bytes):
     status, code = refused(case.archive(data))

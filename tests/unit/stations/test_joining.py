@@ -53,6 +53,17 @@ def test_two_lists_of_one_form_become_one(content: Content, of):
     assert [content.blobs[layer.digest] for layer in made.content.layers] == [of(1)[0], of(2)[0]]
 
 
+def test_what_others_wrote_beside_a_signature_stays_as_it_is(content: Content):
+    theirs = listed(content, simple(1))
+    told = json.loads(theirs.raw)
+    told["layers"][0]["annotations"] = {"Label": "a", "label": "b\x1b[1m"}
+    odd = content.document(told | {"score": 0.5})
+    made = joined(content, odd, listed(content, simple(2)))
+    assert made is not None
+    assert made.content.layers[0].annotations == {"Label": "a", "label": "b\x1b[1m"}
+    assert json.loads(made.raw)["score"] == 0.5
+
+
 OTHERS = {
     "of another form": dsse(1),
     "JSON": (b"{}", mediatype.SIMPLE_SIGNING),
@@ -243,3 +254,21 @@ class Busy:
         assert (tag, over) == (self._subject.tag, Over(self._lists[0].digest))
         self.put = document
         return False
+
+
+@pytest.mark.parametrize("platform", [{"os": "linux", "architecture": "arm64"}, {"os": "linux", "architecture": ""}])
+def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_path, platform: dict[str, str]):
+    """Whoever pulls it by its tag gets one of its platforms."""
+    with Crossing(tmp_path, referrers_there=False) as crossing:
+        root = crossing.sign(crossing.content.image())
+        ours = crossing.attach(root)
+        image = crossing.push(root)
+        theirs = Content()
+        listed = theirs.image("theirs").descriptor.to_json() | {"platform": platform}
+        index = theirs.document({"mediaType": mediatype.OCI_INDEX, "manifests": [listed]})
+        there = push(crossing.arrived(image), theirs, index, tag=root.digest.tag)
+        ran = crossing.import_(crossing.export(image))
+        assert ran.exit == 0, ran.err
+        assert f"{root.digest.tag} holds an index of something else, {there.digest}" in ran.out
+        assert crossing.arrived(image).document(root.digest.tag) == there
+        assert crossing.arrived(image).document(ours.digest) == ours

@@ -193,6 +193,7 @@ def forms() -> dict[str, tuple[bytes, str]]:
         "a certificate with text before it": (b"Issuer: CN=release\n" + made.public_bytes(Encoding.PEM), "a certificate"),
         "a byte order mark": (b"\xef\xbb\xbf" + P256.pem, "a byte order mark"),
         "UTF-16": (P256.pem.decode().encode("utf-16"), "is UTF-16"),
+        "PEM in base64": (base64.encodebytes(P256.pem), "PEM in base64"),
         "SSH": (p256.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH), "a key of SSH"),
     }
 
@@ -214,6 +215,7 @@ def test_a_key_in_another_form_is_refused_with_the_command_that_converts_it(form
     ("raw", "said"),
     [
         pytest.param(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ\n-----END PGP PUBLIC KEY BLOCK-----\n", "an OpenPGP key", id="OpenPGP"),
+        pytest.param(b'{"kty": "EC", "crv": "P-256"}', "a JSON Web Key", id="JWK"),
         pytest.param(b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n", "no whole block of PEM", id="bare base64"),
         pytest.param(pem(P256.spki, "EC PUBLIC KEY"), "found EC PUBLIC KEY", id="another label"),
     ],

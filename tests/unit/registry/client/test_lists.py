@@ -166,7 +166,7 @@ def test_all_pages_are_one_list(server: HostileRegistry, reach: Reach, link: str
 
 
 def test_referrers_keep_what_is_said_of_them(server: HostileRegistry, reach: Reach):
-    said = referrer(1).to_json() | {"artifactType": "a/b", "annotations": {"x": "y"}}
+    said = referrer(1).to_json() | {"artifactType": "a/b", "annotations": {"x": "y", "X": "\x1b[1m"}}
     server.on("GET", REFERRERS, index(manifests=[said]))
     [got] = reach(server).referrers(SUBJECT).listed
     assert got.to_json() == said
@@ -187,6 +187,7 @@ def test_referrers_keep_what_is_said_of_them(server: HostileRegistry, reach: Rea
         answer(200, b"<html>", {"Content-Type": mediatype.OCI_INDEX}),
         answer(200, b"", {"Content-Type": mediatype.OCI_INDEX}),
         answer(200, b'{"schemaVersion":2,"manifests":[],"manifests":[]}', {"Content-Type": mediatype.OCI_INDEX}),
+        answer(200, b'{"schemaVersion":2,"manifests":[],"Manifests":[]}', {"Content-Type": mediatype.OCI_INDEX}),
         index(1, link="</a>; rel=next, </b>; rel=next"),
         index(1, link="nowhere"),
         index(1, link="<>; rel=next"),

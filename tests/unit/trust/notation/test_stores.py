@@ -253,6 +253,21 @@ def test_a_store_takes_nothing_that_could_vouch_for_nothing(kind: StoreType, cer
     assert refusal.value.code is code
 
 
+def test_a_store_passes_over_the_text_beside_a_certificate():
+    """RFC 7468, section 5.2; openssl writes it with -text."""
+    with_text = b"# Issuer: CN=root\n" + ROOT.pem + b"Certificate:\n    Data:\n"
+    assert [c.der for c in Store.parse("s", StoreType.CA, [with_text]).certificates] == [ROOT.der]
+    assert len(Store.parse("s", StoreType.CA, [root_of("-----BEGIN").der]).certificates) == 1
+
+
+@pytest.mark.parametrize("raw", [b"\xef\xbb\xbf" + ROOT.pem, ROOT.pem.decode().encode("utf-16")], ids=["a byte order mark", "UTF-16"])
+def test_a_store_says_how_a_file_of_windows_is_converted(raw: bytes):
+    with pytest.raises(BundlerError) as refusal:
+        Store.parse("s", StoreType.CA, [raw])
+    assert refusal.value.code is Code.FORMAT_PEM
+    assert (refusal.value.next or "").startswith("convert it: ")
+
+
 @pytest.mark.parametrize("certificate", [ISSUER.der, leaf_of(None).der], ids=["ca", "self-signed"])
 def test_a_store_of_signers_takes_cas_and_self_signed_certificates(certificate: bytes):
     assert len(Store.parse("s", StoreType.CA, [certificate]).certificates) == 1

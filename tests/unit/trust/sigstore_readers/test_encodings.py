@@ -59,6 +59,7 @@ def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int):
         b"text " + BLOCK,
         b"text\r" + BLOCK,
         b"text",
+        b"\n",
         BLOCK + b"text" + BLOCK,
         BLOCK + BLOCK[:20],
         BLOCK + BLOCK[-18:],
