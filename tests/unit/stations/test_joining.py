@@ -219,12 +219,25 @@ def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is():
     content = Content()
     root = content.image()
     ours = content.artifact(b"ours", subject=root)
-    odd = content.blob(b"{}", "application/vnd.oci.artifact.manifest.v1+json")
+    odd = content.blob(b"{}", mediatype.OCI_MANIFEST)
     there = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [odd.to_json()]})
     sink = Busy(content, root.digest, [there])
     [said] = Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours])
     assert said.endswith(f"holds an index of something else, {there.digest}, where the list of referrers belongs; it was left as it is")
     assert sink.put is None
+
+
+def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list():
+    """As the artifact manifests that older tools wrote."""
+    content = Content()
+    root = content.image()
+    ours = content.artifact(b"ours", subject=root)
+    odd = content.blob(b"{}", "application/vnd.oci.artifact.manifest.v1+json")
+    there = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [odd.to_json()]})
+    sink = Busy(content, root.digest, [there])
+    assert Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours]) == ()
+    assert sink.put is not None
+    assert [entry["digest"] for entry in json.loads(sink.put.raw)["manifests"]] == [str(odd.digest), str(ours.digest)]
 
 
 class Busy:
