@@ -405,7 +405,7 @@ def test_killed_at_any_step_it_lost_nothing_and_shows_nothing_half(tmp_path: Pat
 
 def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
     done: list[tuple[str, str]] = []
-    real = {name: getattr(os, name) for name in ("replace", "fsync", "open")}
+    real = {name: getattr(os, name) for name in ("replace", "fsync", "open", "unlink", "mkdir")}
 
     def lies(descriptor: int) -> str:
         return str(Path(f"/proc/self/fd/{descriptor}").readlink())
@@ -424,7 +424,16 @@ def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(folder: Pat
         descriptor: int = real["open"](path, flags, mode, dir_fd=dir_fd)
         return descriptor
 
-    for patched in (replace, fsync):
+    def unlink(name: str, *, dir_fd: int) -> None:
+        real["unlink"](name, dir_fd=dir_fd)
+        done.append(("gone", lies(dir_fd)))
+
+    def mkdir(name: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        real["mkdir"](name, mode, dir_fd=dir_fd)
+        if dir_fd is not None:
+            done.append(("made", lies(dir_fd)))
+
+    for patched in (replace, fsync, unlink, mkdir):
         monkeypatch.setattr(os, patched.__name__, patched)
     monkeypatch.setattr(os, "open", opened)
     crossing(folder, content, Told())
@@ -434,3 +443,7 @@ def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(folder: Pat
     for at, kind, parent in named:
         assert kind == "empty" or [step for step in done[:at] if step != ("sync folder", parent)][-1][0] in {"sync", "sync folder"}
         assert done[at + 1] == ("sync folder", parent)
+    for kind in ("made", "gone"):
+        changed = [at for at, (did, parent) in enumerate(done) if did == kind and parent not in aside and "/_tagged/" not in parent]
+        assert changed
+        assert all(done[at + 1] == ("sync folder", done[at][1]) for at in changed)
