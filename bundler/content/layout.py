@@ -232,11 +232,7 @@ class Layout:
 
     def _perhaps(self, digest: Digest) -> Document | None:
         """The blob as a document with a subject, if it is one; of most blobs the first bytes tell that they are not."""
-        name = _path(digest)
-        size = self._files.size(name)
-        if size is None or size > MAX_DOCUMENT:
-            return None
-        chunks = self._files.chunks(name)
+        chunks = self._files.chunks(_path(digest))
         first = next(chunks, b"")
         raw = _at_most(MAX_DOCUMENT, chain((first,), chunks)) if first.lstrip().startswith(b"{") else None
         if raw is None or b'"subject"' not in raw:
