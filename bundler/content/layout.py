@@ -266,11 +266,7 @@ class Layout:
 
     def _perhaps(self, digest: Digest) -> Document | None:
         """The blob as a document, if it has a subject; of most blobs the first bytes tell that they have none."""
-        name = _path(digest)
-        size = self._files.size(name)
-        if size is None or size > MAX_DOCUMENT:
-            return None
-        chunks = self._files.chunks(name)
+        chunks = self._files.chunks(_path(digest))
         first = next(chunks, b"")
         raw = _at_most(MAX_DOCUMENT, chain((first,), chunks)) if first.lstrip().startswith(b"{") else None
         if raw is None or b'"subject"' not in raw:

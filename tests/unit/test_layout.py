@@ -24,7 +24,7 @@ from bundler.errors import BundlerError, Code, ConflictError, FormatError, Incom
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Document
+from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference
 from bundler.stations.survey import survey
 from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
@@ -319,6 +319,21 @@ def test_threads_look_through_a_layout_once_together(content: Content):
     assert set(files.read.values()) == {1}
 
 
+@pytest.mark.parametrize(("beginning", "taken"), [(b"\x1f\x8b", 1), (b"{", MAX_DOCUMENT // MIB + 1)], ids=["no JSON", "perhaps JSON"])
+def test_of_a_blob_that_may_be_anything_no_more_is_read_than_tells_what_it_is(content: Content, beginning: bytes, taken: int):
+    """A file may grow while it is read."""
+    image = content.image()
+    files = Growing(listing_of(content, []), beginning)
+    assert Layout(files).referrers(image.digest) == ()
+    assert files.taken == taken
+
+
+def test_an_index_that_grows_while_it_is_read_is_too_large(content: Content):
+    with pytest.raises(FormatError) as raised:
+        Layout(Growing(listing_of(content, []), b"{", "index.json"))
+    assert raised.value.code is Code.LIMIT_DOCUMENT
+
+
 class Counted:
     """The files of a layout, and how often each was read."""
 
@@ -335,6 +350,31 @@ class Counted:
 
     def blobs(self) -> Iterator[Digest]:
         return (Digest(*name.split("/")[1:]) for name in sorted(self._files) if name.startswith("blobs/"))
+
+    def close(self) -> None: ...
+
+
+class Growing:
+    """The files of a layout with one that is said to be small and has 64 MiB; ``taken`` are the MiB of it that were read."""
+
+    def __init__(self, files: Counted, beginning: bytes, name: str = f"blobs/sha256/{'0' * 64}") -> None:
+        self._files, self._beginning, self._name = files, beginning, name
+        self.taken = 0
+
+    def size(self, name: str) -> int | None:
+        return 1 if name == self._name else self._files.size(name)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        if name != self._name:
+            yield from self._files.chunks(name)
+            return
+        for _ in range(64):
+            self.taken += 1
+            yield self._beginning.ljust(MIB)
+
+    def blobs(self) -> Iterator[Digest]:
+        yield from self._files.blobs()
+        yield Digest("sha256", "0" * 64)
 
     def close(self) -> None: ...
 
