@@ -14,7 +14,7 @@ from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_TYPE, Document, Index, Manifest, platform_in
+from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_TYPE, Document, Index, Manifest, check_other, platform_in
 from bundler.oci.reference import Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -61,6 +61,8 @@ class Layout:
     left_out: tuple[Foreign, ...]
     derived: Mapping[str, bytes]
     """The content of oci-layout, index.json and manifest.json, by name."""
+    others: tuple[Descriptor, ...] = ()
+    """What indexes list that is neither a manifest nor an index."""
 
 
 def entry(
@@ -171,13 +173,14 @@ def compose(
         lookups=tuple(index.lookups.values()),
         left_out=tuple(needs.left_out.values()),
         derived=derived,
+        others=tuple(needs.others.values()),
     )
 
 
 def check(seal: Seal, document: Documents, config: Callable[[Descriptor], bytes]) -> None:
     """Refuse a seal that is not what its images, its lookups and the documents make it.
 
-    ``config`` gives the config of a single manifest, which says its platform.
+    ``config`` gives the config of a single manifest, which says its platform, and what indexes list beside manifests and indexes.
 
     Raises as :func:`compose` and ``config``; FormatError (``format.seal``, ``format.derived``), IntegrityError (``content.missing``,
     ``content.size``).
@@ -192,6 +195,8 @@ def check(seal: Seal, document: Documents, config: Callable[[Descriptor], bytes]
     _check_members(seal.members, made.members)
     _same(seal.lookups, made.lookups, "a lookup")
     _same(seal.left_out, made.left_out, "a foreign layer")
+    for other in made.others:
+        check_other(other, config)
     for image in seal.images:
         root = document(image.digest, image.media_type).content
         if isinstance(root, Manifest):
@@ -253,6 +258,7 @@ class _Needs:
         self._sizes: dict[Digest, int] = {}
         self._kinds: dict[Digest, Kind] = {}
         self.left_out: dict[Digest, Foreign] = {}
+        self.others: dict[Digest, Descriptor] = {}
 
     def add(self, walked: Walk) -> None:
         left_out = {child.digest for child in walked.left_out}
@@ -277,6 +283,7 @@ class _Needs:
             layers = document.content.layers
         else:
             layers = tuple(other for other in document.others if other.digest not in left_out)
+            self.others |= {other.digest: other for other in layers if not (other.foreign and other.digest in self._absent)}
         for layer in layers:
             if layer.foreign and layer.digest in self._absent:
                 self._size(layer)

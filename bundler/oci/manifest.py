@@ -4,7 +4,7 @@ A document that could be read as two things is refused (CVE-2021-41190): the med
 states, the document's own, and its shape must agree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,6 +149,32 @@ class Document:
             artifact_type=self.content.kind,
             annotations=self.content.annotations,
         )
+
+
+def check_other(other: Descriptor, read: Callable[[Descriptor], bytes]) -> None:
+    """Refuse content that an index lists as of another media type and that somebody could take for a manifest or an index: some
+    clients go by the list, and some by the bytes. ``read`` gives it; of more than MAX_DOCUMENT bytes nobody reads a document.
+
+    Raises FormatError (``format.media-type``), and what ``read`` raises.
+    """
+    if other.size <= MAX_DOCUMENT and _could_be_read(read(other)):
+        raise FormatError(
+            f"{other.digest} is listed as another thing than a manifest and reads as one",
+            code=Code.FORMAT_MEDIA_TYPE,
+            found=ascii(other.media_type)[1:-1],
+            wanted=" or ".join(sorted(mediatype.DOCUMENTS)),
+        )
+
+
+def _could_be_read(raw: bytes) -> bool:
+    """Whether it is an object of JSON with the members of a document, in whatever case. Of what is no strict JSON others read more."""
+    if not raw.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"{"):
+        return False
+    try:
+        names = {name.casefold() for name in strictjson.loads(raw, limit=MAX_DOCUMENT, predicate=True)}
+    except FormatError:
+        return True
+    return not names.isdisjoint({"manifests", "fslayers"}) or {"config", "layers"} <= names
 
 
 def is_version_2(members: Mapping[str, Any]) -> bool:

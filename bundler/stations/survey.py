@@ -15,7 +15,16 @@ from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Index, Manifest, UnreadableError, platform_in
+from bundler.oci.manifest import (
+    MAX_DOCUMENT,
+    REFERENCE_DIGEST,
+    REFERENCE_TYPE,
+    Document,
+    Index,
+    Manifest,
+    UnreadableError,
+    platform_in,
+)
 from bundler.oci.reference import Reference
 from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried, left_blobs
@@ -153,7 +162,7 @@ class _Walk:
         left: dict[Digest, Descriptor] = {}
 
         def carried(document: Document) -> list[Descriptor]:
-            _note_others(document, self._source, self._unread, jobs=self._jobs)
+            self._unread.note_others(document, self._source, jobs=self._jobs)
             wanted, unwanted = self._parted(document.children)
             left.update({child.digest: child for child in unwanted})
             return wanted
@@ -232,13 +241,6 @@ def _all_of(wanted: Iterable[tuple[Digest, Descriptor]], source: Source, *, jobs
             return each, error
 
     return iter(side_by_side(attempted, wanted, jobs=jobs))
-
-
-def _note_others(document: Document, source: Source, unread: Unread, *, jobs: int) -> None:
-    """What an index lists beside manifests and indexes, and its source lacks."""
-    for other, there in zip(document.others, side_by_side(source.has, document.others, jobs=jobs), strict=True):
-        if not there and not other.foreign:
-            unread.note(Missed(other, document.digest, GoneError(other.digest), is_part=True))
 
 
 def _depth_first(roots: Sequence[Document], below: Below) -> dict[Digest, Document]:
@@ -401,7 +403,7 @@ def _with_children(
     roots = list(evidence.values())
 
     def children(document: Document) -> tuple[Descriptor, ...]:
-        _note_others(document, source, unread, jobs=jobs)
+        unread.note_others(document, source, jobs=jobs)
         return document.children
 
     walked = _depth_first(roots, _fetched_below(roots, source, children, unread, jobs=jobs))

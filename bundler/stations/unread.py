@@ -3,10 +3,12 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from bundler.content.store import GoneError, Source
+from bundler.content.stream import gathered, side_by_side
 from bundler.errors import FormatError, IncompleteError, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import REFERENCE_TYPE
+from bundler.oci.manifest import REFERENCE_TYPE, Document, check_other
 from bundler.oci.reference import Reference
 
 
@@ -30,6 +32,13 @@ class Unread:
 
     def note(self, missed: Missed) -> None:
         self._missed.setdefault(missed.descriptor.digest, missed)
+
+    def note_others(self, document: Document, source: Source, *, jobs: int) -> None:
+        """What an index lists beside manifests and indexes, where its source lacks it or somebody could read it as one."""
+        wrong = side_by_side(lambda other: _wrong_with(other, source), document.others, jobs=jobs)
+        for other, error in zip(document.others, wrong, strict=True):
+            if error is not None:
+                self.note(Missed(other, document.digest, error, is_part=True))
 
     @property
     def left(self) -> tuple[Descriptor, ...]:
@@ -58,6 +67,16 @@ class Unread:
     def remarks(self) -> Iterator[str]:
         for missed in self._missed.values():
             yield f"left out: {_told(missed)}"
+
+
+def _wrong_with(other: Descriptor, source: Source) -> FormatError | IntegrityError | IncompleteError | None:
+    if not source.has(other):
+        return None if other.foreign else GoneError(other.digest)
+    try:
+        check_other(other, lambda blob: gathered(blob, source.chunks(blob)))
+    except (FormatError, IntegrityError, IncompleteError) as error:
+        return error
+    return None
 
 
 def _told(missed: Missed) -> str:

@@ -229,9 +229,9 @@ saying(
 )
 CASES.add("IDX-089", "embedded bytes of another digest", Code.CONTENT_DIGEST, lambda: embedding(bytes))
 CASES.add("IDX-090", "embedded bytes in another spelling", Code.FORMAT_MANIFEST, lambda: embedding(None))
-sealed("091", "a media type that nobody knows", T, first("mediaType", "application/x-evil"))
-sealed("092", "a media type with a parameter", T, first("mediaType", mediatype.OCI_MANIFEST + "; charset=utf-8"))
-sealed("093", "a media type in upper case", T, first("mediaType", mediatype.OCI_MANIFEST.upper()))
+sealed("091", "a media type that nobody knows", Code.FORMAT_SEAL, first("mediaType", "application/x-evil"))
+sealed("092", "a media type with a parameter", Code.FORMAT_SEAL, first("mediaType", mediatype.OCI_MANIFEST + "; charset=utf-8"))
+sealed("093", "a media type in upper case", Code.FORMAT_SEAL, first("mediaType", mediatype.OCI_MANIFEST.upper()))
 sealed(
     "094", "a media type of schema 1", Code.FORMAT_SCHEMA1, first("mediaType", "application/vnd.docker.distribution.manifest.v1+prettyjws")
 )

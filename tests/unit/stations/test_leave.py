@@ -273,6 +273,35 @@ def test_of_an_index_of_other_media_types_alone_all_is_carried(crossing: Crossin
     assert crossed(crossing) == []
 
 
+DISGUISED = [
+    '{"schemaVersion":2,"config":{},"layers":[]}',
+    '{"schemaVersion":2,"Config":{},"LAYERS":[]}',
+    '{"manifests":[]}',
+    '{"fsLayers":[]}',
+    '\ufeff{"manifests":[]}',
+    '{"config":{},"config":{},"layers":[]}',
+    ' {"a": 1} // manifests',
+]
+
+
+@pytest.mark.parametrize("text", DISGUISED)
+def test_a_manifest_that_an_index_lists_as_another_thing_does_not_travel(crossing: Crossing, text: str):
+    root = with_others(crossing, (text.encode(), "application/x-other"))
+    image = laid(crossing, root)
+    refused = export(crossing, image)
+    assert (refused.exit, refused.code) == (3, "format.media-type")
+    assert export(crossing, image, "--leave", root.others[0].digest).exit == 0
+    assert crossed(crossing) == [{"digest": str(root.others[0].digest), "platform": None}]
+
+
+@pytest.mark.parametrize("text", ['{"layers":[],"records":[]}', '{"spdxVersion":"SPDX-2.3","a":{"manifests":[1.5]}}', "[]", "{" * 10])
+def test_json_that_is_no_manifest_travels_in_an_index(crossing: Crossing, text: str):
+    """BuildKit's cache config, and SBOMs."""
+    kind = "format.media-type" if text.startswith("{{") else None
+    done = export(crossing, laid(crossing, with_others(crossing, (text.encode(), "application/x-other"))))
+    assert (done.json.get("error") or {}).get("code") == kind
+
+
 @pytest.mark.parametrize("data", [b"other", b"<x/>\n<y/>"], ids=["of its size", "of another size"])
 def test_of_what_an_index_lists_the_bytes_are_verified(crossing: Crossing, data: bytes):
     root = with_others(crossing, (b"<x/>\n", "application/xml"))
