@@ -55,10 +55,13 @@ class Lists:
         listed: dict[Digest, Descriptor] = {}
         api = False
         for page in self._pages(f"referrers/{subject}", accept=mediatype.OCI_INDEX, absent=self._has_no_api, kept=f"referrers/{subject}"):
+            if page.media_type != mediatype.OCI_INDEX and not _is_list(page):
+                if self._habits.lists_referrers is True:  # a later page, or a later question
+                    raise self._session.breach(f"referrers come as {ascii(page.media_type)[:100]}", wanted=mediatype.OCI_INDEX)
+                self._say_no_api(f"200 with {page.media_type}")
+                break
             api = True
             self._habits.lists_referrers = True
-            if page.media_type != mediatype.OCI_INDEX:  # as a later page may come
-                raise self._session.breach(f"referrers come as {ascii(page.media_type)[:100]}", wanted=mediatype.OCI_INDEX)
             for descriptor in self._descriptors(page.body):
                 listed.setdefault(descriptor.digest, descriptor)
             _limit(len(listed), MAX_REFERRERS, "list of referrers")
@@ -79,13 +82,16 @@ class Lists:
             return False
         without = answer.status in _NOT_THERE or answer.status in REDIRECTS
         refused = answer.status in {401, 403} and self._habits.reads
-        other = answer.status == 200 and answer.head.media_type != mediatype.OCI_INDEX
+        other = answer.status == 200 and not _may_be_list(answer.head.media_type)
         if without or refused or other:
-            self._session.remark(
-                f"{self._session.host} has no list of what refers to a manifest: it answers {_told(answer)}. "
-                "Signatures are looked for by their tags, and by the tag of such a list"
-            )
+            self._say_no_api(_told(answer))
         return without or refused or other
+
+    def _say_no_api(self, told: str) -> None:
+        self._session.remark(
+            f"{self._session.host} has no list of what refers to a manifest: it answers {told}. "
+            "Signatures are looked for by their tags, and by the tag of such a list"
+        )
 
     def tags(self) -> list[str]:
         """As :meth:`bundler.content.store.Sink.tags`."""
@@ -162,6 +168,19 @@ class Lists:
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(FormatError, to=TransportError, what=f"{self._session.host} breaks the protocol")
+
+
+def _may_be_list(media_type: str) -> bool:
+    """Whether it is that of an index, or one under which registries give any JSON: a list is not lost for the name of its type."""
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def _is_list(page: Page) -> bool:
+    try:
+        members = strictjson.loads_document(page.body, limit=MAX_PAGE) if _may_be_list(page.media_type) else None
+    except FormatError:
+        return False
+    return isinstance(members, dict) and isinstance(members.get("manifests"), list)
 
 
 def _told(answer: Answer) -> str:

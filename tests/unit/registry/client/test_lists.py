@@ -88,8 +88,10 @@ def test_no_referrers_is_an_answer(server: HostileRegistry, reach: Reach, empty:
         (answer(303), "303 to no place"),
         (answer(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}), "200 with text/html"),
         (answer(200, b"{}"), "200 with no media type"),
-        (index(1, media_type="application/json"), "200 with application/json"),
-        (index(1, media_type=mediatype.DOCKER_INDEX), f"200 with {mediatype.DOCKER_INDEX}"),
+        (index(1, media_type="text/plain"), "200 with text/plain"),
+        (listed({"errors": []}), "200 with application/json"),
+        (listed({"manifests": None}, media_type=mediatype.DOCKER_INDEX), f"200 with {mediatype.DOCKER_INDEX}"),
+        (answer(200, b"nothing", {"Content-Type": "application/json"}), "200 with application/json"),
     ],
 )
 def test_an_answer_that_is_no_list_is_one_without_the_api_and_it_is_told(server: HostileRegistry, reach: Reach, said: bytes, told: str):
@@ -101,6 +103,15 @@ def test_an_answer_that_is_no_list_is_one_without_the_api_and_it_is_told(server:
     [remark] = remarks(repository)
     assert told in remark
     assert "secret" not in remark
+
+
+@pytest.mark.parametrize("media_type", ["application/json", mediatype.DOCKER_INDEX])
+def test_a_list_is_not_lost_for_the_name_of_its_type(server: HostileRegistry, reach: Reach, media_type: str):
+    server.on("GET", REFERRERS, index(1, link="<?last=1>; rel=next", media_type=media_type))
+    server.on("GET", f"{REFERRERS}?last=1", index(2, media_type=media_type))
+    repository = reach(server)
+    assert repository.referrers(SUBJECT) == Referrers(api=True, listed=(referrer(1), referrer(2)))
+    assert remarks(repository) == []
 
 
 @pytest.mark.parametrize("status", [401, 403])
