@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 
+from bundler.bundle.seal import LeftOut
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.stations.carried import left_blobs
 from tests.support import signing
-from tests.support.layouts import write_layout
-from tests.support.signing import Key
+from tests.support.layouts import Content, write_layout
 from tests.support.station import Crossing, Ran, run, write_trust
 
 APP = "registry.example/team/app:v1"
 AT_THE_FAR_SIDE = "registry.example/team/app"
-OTHER = Key.of("p256", 7)
-UNKNOWN = {"platform": {"architecture": "unknown", "os": "unknown"}}
 
 
 def laid(crossing: Crossing, root: Document) -> str:
@@ -367,3 +366,8 @@ def test_a_child_with_an_odd_platform_has_none(crossing: Crossing, platform: dic
     [verified] = crossing.run("verify", crossing.folder / "b.oci.tar.zst", "--json").json["images"]
     assert verified["platforms"] == ["linux/amd64"]
     assert crossing.there.repository(AT_THE_FAR_SIDE).document(odd.digest) == odd
+
+
+def test_what_a_manifest_needs_is_carried_whatever_an_index_leaves_out():
+    image, other = Content().image(), Digest.of(b"other")
+    assert left_blobs([LeftOut(image.blobs[1].digest, None), LeftOut(other, None)], [image]) == {other}
