@@ -612,3 +612,16 @@ def test_no_file_stays_open(case: Case):
         except BundlerError:
             continue
     assert len(list(Path("/proc/self/fd").iterdir())) <= before  # what tests before this one left may have been closed
+
+
+@pytest.mark.parametrize(
+    "header",
+    [pax(raw=b"11 comment\n"), pax((b"path", b"")), member("L", b"\0", type=b"L")],
+    ids=["a record without =", "an empty path", "an empty long name"],
+)
+def test_an_extension_that_says_nothing_is_refused_before_a_folder_too(case: Case, header: bytes):
+    """Whose name nothing asks for."""
+    rest = member("folder", type=tarfile.DIRTYPE) + tar_of(case.members)
+    with open_archive(case.archive(rest)):
+        pass
+    assert refused(case.archive(header + rest)) == (3, Code.FORMAT_TAR)

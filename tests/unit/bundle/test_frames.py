@@ -10,7 +10,21 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, Run, Table, beginning, check_ratio, compress, decompress, longest, runs, table
+from bundler.bundle.frames import (
+    FRAME,
+    GROUP,
+    MAX_FRAMES,
+    Run,
+    Table,
+    beginning,
+    check_frames,
+    check_ratio,
+    compress,
+    decompress,
+    longest,
+    runs,
+    table,
+)
 from bundler.errors import Code, FormatError, IntegrityError
 
 TEXT = b"compressible " * 1000
@@ -349,3 +363,31 @@ def test_a_sample_from_the_middle_says_whether_it_is_worth_while():
     noise = NOISE[100_000:]
     assert len(compress(letters + noise)) > len(letters) + len(noise)
     assert len(compress(noise[:40_000] + letters + noise[-40_000:])) < 80_000 + len(letters)
+
+
+@pytest.mark.parametrize("first", [0x50, 0x5F])
+def test_frames_that_are_skipped_are_known_by_all_of_their_first_bytes(first: int):
+    skipped = bytes([first]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"text"
+    data = compress(TEXT) + skipped + compress(TEXT)
+    check_frames(lambda offset, count: data[offset : offset + count], len(data), what="x")
+    for at, other in ((0, 0x4F), (0, 0x60), (1, 0), (2, 0), (3, 0)):
+        start = len(compress(TEXT)) + at
+        spoilt = data[:start] + bytes([other]) + data[start + 1 :]
+        with pytest.raises(IntegrityError, match="what is not a frame") as refused:
+            check_frames(lambda offset, count, spoilt=spoilt: spoilt[offset : offset + count], len(spoilt), what="x")
+        assert (refused.value.exit, refused.value.code) == (4, Code.CONTENT_FRAME)
+
+
+def test_short_blocks_are_found_by_one_reading_of_four_kibibytes():
+    frame = b"\x28\xb5\x2f\xfd\x20\x01" + b"\x08\0\0x" + b"\0\0\0" * 1363 + b"\1\0\0"
+    assert len(frame) == 6 + (4 << 10)
+    asked: list[int] = []
+
+    def read(offset: int, count: int) -> bytes:
+        asked.append(offset)
+        return frame[offset : offset + count]
+
+    check_frames(read, len(frame), what="x")
+    assert asked == [0, 6]
+    with pytest.raises(IntegrityError, match="ends within a frame"):
+        check_frames(read, len(frame) - 1, what="x")

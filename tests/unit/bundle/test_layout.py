@@ -676,3 +676,14 @@ def test_what_is_not_an_image_has_no_platform():
     check(seal, documents_of(content), configs_of(content))
     with pytest.raises(FormatError):
         check(replace(seal, images=(replace(seal.images[0], platforms=("linux/amd64",)),)), documents_of(content), configs_of(content))
+
+
+def test_a_layer_that_is_evidence_too_stands_where_the_evidence_does():
+    content = Content()
+    shared = content.blob(b"payload")
+    one = content.image("one", layers=[shared, content.layer("one")])
+    sig = content.sig(one.digest, (b"payload", b"signature"))
+    assert kinds(Bundle.of(content, {APP: one})) == [
+        *(document(one), ("config", one.blobs[0].digest), document(sig), ("config", sig.blobs[0].digest), ("evidence", shared.digest)),
+        ("blob", one.blobs[2].digest),
+    ]

@@ -884,3 +884,22 @@ def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pyte
     bad = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, (b"{}", b"")))
     image.judge(RULE, bad * (MAX_PIECES + 500))
     assert len(looked) == MAX_PIECES
+
+
+def test_what_must_be_signed_and_what_must_be_attested_may_be_different_manifests():
+    scene = Scene.of_index()
+    asked = policy(rule(P256, node="reference", attestations=[{"type": SPDX, "node": "platforms"}]))
+    scene.content.sig(scene.root.digest, signed(scene.root))
+    first, second = scene.platforms
+    scene.content.att(first.digest, att(first))
+    assert [str(code) for code in scene.judge(asked).reasons] == ["policy.attestation"]
+    scene.content.att(second.digest, att(second))
+    assert scene.judge(asked).passed
+
+
+def test_a_rule_that_denies_says_so_whoever_signed():
+    scene = Scene.of_image()
+    scene.content.sig(scene.root.digest, signed(scene.root))
+    verdict = scene.judge(policy({"scope": "registry.example/**", "deny": "moved"}))
+    assert [str(code) for code in verdict.reasons] == ["policy.denied"]
+    assert verdict.admitted == frozenset()

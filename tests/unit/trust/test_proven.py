@@ -234,7 +234,7 @@ def test_a_negative_checksum_in_base_256_is_one_too():
 def test_a_byte_of_127_has_one_sign():
     inside = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0".ljust(156) + b"\x7f\x7f"
     blank = inside.ljust(2010) + b"\x41s"
-    assert is_one(blank[:148] + b"%06o  " % (total(blank[:512]) - 512) + blank[156:])
+    assert is_one(blank[:148] + b"%06o  " % (signed_total(blank[:512]) - 512) + blank[156:])
 
 
 def test_less_than_a_block_is_not_a_tar_header():
