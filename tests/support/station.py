@@ -334,6 +334,7 @@ _KEYS = {"release": RELEASE, "exporter": EXPORTER, "stranger": STRANGER}
 def write_key(path: Path, key: Key, *, passphrase: str | None = None) -> Path:
     """The private key as ``keygen`` writes it, and its public half beside it."""
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    path.touch(mode=0o600)
     path.write_bytes(key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
     path.with_suffix(".pub").write_bytes(key.pem)
     return path

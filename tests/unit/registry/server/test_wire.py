@@ -59,7 +59,7 @@ def answer(connection: socket.socket, *, until_end: bool = False) -> tuple[int, 
 def listens(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=20).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # the latter where it was still waiting for its place when that closed
         return False
     return True
 
