@@ -391,6 +391,20 @@ def test_a_member_that_no_header_can_hold_is_refused(path: Path):
 # --- what is no bundle, or no longer ---
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("registry.example/app:1", "for an image at a registry: docker://registry.example/app:1"),
+        ("some.folder/app.oci.tar.zst", None),
+        ("Not A Reference:1", None),
+    ],
+)
+def test_a_file_that_is_not_there_may_be_meant_as_an_image(name: str, hint: str | None):
+    with pytest.raises(UsageError) as refused, opened(Path(name)):
+        pass
+    assert (refused.value.code, refused.value.next) == (Code.USAGE_INPUT, hint)
+
+
 def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path):
     with pytest.raises(UsageError) as refused, opened(tmp_path / "none"):
         pass

@@ -297,6 +297,16 @@ def test_what_is_left_out_of_an_index_is_listed_with_its_platform():
     assert arm.digest not in {member.digest for member in bundle.seal.members}
 
 
+def test_evidence_that_is_left_out_is_listed_without_a_platform_and_only_where_it_was_found():
+    content = Content()
+    image = content.image()
+    sbom = content.artifact(b"{}", SBOM, subject=image)
+    other = content.artifact(b"[]", SBOM, subject=content.image("other"))
+    lookups = looked_up(lookups_in(content, REPOSITORY))
+    made = entry(Reference.parse(APP), image, documents_of(content), left_out=[sbom.digest, other.digest], lookups=lookups)
+    assert made.left_out == (LeftOut(sbom.digest, None),)
+
+
 @pytest.mark.parametrize(
     ("asked", "platforms"),
     [
