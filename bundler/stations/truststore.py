@@ -39,7 +39,6 @@ from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
 EMPTY = """version = 1
 serial = 1
 """
-DEFAULT_STREAM = "default"  # as `export` has it
 MAX_NAMED = MAX_CRL  # bytes: of the files that trust.toml may name, lists of revoked certificates are the largest
 MAX_CERTIFICATE_FILE = 1 << 20
 MAX_STORE_FILES = 1000  # as certificates in a store
@@ -147,9 +146,7 @@ def read(path: Path) -> Trust:
     return Trust(path=path, policy=Policy.parse(raw, files), raw=raw, files=files)
 
 
-def init(
-    path: Path, *, stream: str = DEFAULT_STREAM, seal_key: Path | None = None, image_key: Path | None = None, scopes: Sequence[str] = ()
-) -> Trust:
+def init(path: Path, *, seal_key: Path | None = None, image_key: Path | None = None, scopes: Sequence[str] = ()) -> Trust:
     """Make a trust folder, whole or not at all: one that admits nothing, or one for a sealer and a signer of images in ``scopes``.
 
     Raises ConflictError (``output.exists``) if something is there, UsageError (``trust.form``, ``trust.key``, ``trust.roles``).
@@ -158,7 +155,7 @@ def init(
     if seal_key is not None:
         pinned = _key_files([seal_key], role="seal")
         files |= pinned
-        text += "\n" + render_seal(stream=stream, scopes=scopes, keys=list(pinned), threshold=None)
+        text += "\n" + render_seal(stream="default", scopes=scopes, keys=list(pinned), threshold=None)  # the one of `export`
     if image_key is not None:
         pinned = _key_files([image_key], role="image")
         files |= pinned
@@ -222,9 +219,8 @@ def _fingerprint(trust: Trust, what: str) -> str:
     there |= {name for rule in trust.policy.rules for signer in rule.everybody if (name := _known_by(signer)) is not None}
     if what in there:
         return what
-    path = Path(what)
-    if path.is_file():
-        data = read_small(path, limit=MAX_KEY_FILE, what="the public key")
+    if os.path.isfile(what):  # noqa: PTH113 - of what cannot be a path, pathlib raises
+        data = read_small(Path(what), limit=MAX_KEY_FILE, what="the public key")
         found = PublicKey.parse(data, role="image").fingerprint
         if found in there:
             return found

@@ -88,7 +88,7 @@ def test_a_key_goes_wherever_it_counts(by: str, folder: Path, keys: dict[str, Pa
 
 def test_what_is_not_there_is_refused_with_what_is(folder: Path, keys: dict[str, Path]):
     before = (folder / "trust.toml").read_bytes()
-    for what in ("registry.example/other/**", STRANGER.fingerprint, keys["stranger"]):
+    for what in ("registry.example/other/**", STRANGER.fingerprint, keys["stranger"], "x" * 10_000, "x\0"):
         ran = removed(folder, what)
         assert (ran.exit, ran.code) == (2, "usage.input")
         assert ran.json["error"]["wanted"].startswith("registry.example/**, registry.example/app/**, sha256:")
