@@ -26,7 +26,7 @@ REFERENCE_DIGEST = "vnd.docker.reference.digest"  # beside the platform that the
 
 
 class UnreadableError(FormatError):
-    """Bytes that are no document of one kind, and their digest."""
+    """Bytes that are not a document of one kind, and their digest."""
 
     def __init__(self, digest: Digest, error: FormatError) -> None:
         what = f"the manifest {digest}: {error.what}"
@@ -68,7 +68,7 @@ class Manifest:
 class Index:
     """An image index (image-spec, image-index.md; Docker's manifest list)."""
 
-    children: tuple[Descriptor, ...]
+    listed: tuple[Descriptor, ...]
     """Everything that it lists, of whatever media type."""
     subject: Descriptor | None
     artifact_type: str | None
@@ -118,7 +118,7 @@ class Document:
     @property
     def listed(self) -> tuple[Descriptor, ...]:
         """Everything that an index lists; nothing for a manifest."""
-        return self.content.children if isinstance(self.content, Index) else ()
+        return self.content.listed if isinstance(self.content, Index) else ()
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -167,7 +167,7 @@ def check_other(other: Descriptor, read: Callable[[Descriptor], bytes]) -> None:
 
 
 def _could_be_read(raw: bytes) -> bool:
-    """Whether it is an object of JSON with the members of a document, in whatever case. Of what is no strict JSON others read more."""
+    """Whether it is an object of JSON with the members of a document, in whatever case. Where JSON is not strict, others read more."""
     if not raw.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"{"):
         return False
     try:
@@ -238,7 +238,7 @@ def _manifest(members: Mapping[str, Any]) -> Manifest:
 
 def _index(members: Mapping[str, Any]) -> Index:
     return Index(
-        children=_descriptors(members["manifests"], limit=MAX_CHILDREN),
+        listed=_descriptors(members["manifests"], limit=MAX_CHILDREN),
         subject=_subject(members),
         artifact_type=media_type_of(members, "artifactType"),
         annotations=annotations_of(members),

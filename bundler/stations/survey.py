@@ -361,9 +361,9 @@ def _ask(digest: Digest, source: Source) -> _Asked:
             said["fallback"] = "found" if Form.REFERRER in broken else _said(fallback)
         case Document(digest=itself) if itself == digest:  # GitLab reads the tag as the digest; what an index lists does not refer to it
             said["fallback"] = "foreign"
-        case Document(content=Index(children=children)):
+        case Document(content=Index(listed=entries)):
             said["fallback"] = "found"
-            listed += children
+            listed += entries
         case _:  # cosign copy leaves an image there
             said["fallback"] = "foreign"
             remarks.append(f"{digest.tag} is the place of a list of referrers and holds an image, {fallback.digest}")

@@ -117,7 +117,7 @@ def signatures(repository: Repository, image: Digest, *, form: str = "sig") -> i
     match found.content if found else None:
         case Manifest(layers=layers):
             return len(layers)
-        case Index(children=children):
+        case Index(listed=children):
             return len(children)
     return 0
 
