@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bundler.cli.terminal import escaped, sized
+from bundler.cli.terminal import counted, escaped, sized
 from bundler.oci.digest import Digest
 from bundler.stations.exporter import Exported, Plan
 
 
 def swept(sizes: Sequence[int]) -> str:
     """What was removed of killed runs, by the bytes of each file."""
-    return f"removed what a killed run had left: {len(sizes)} hidden file{'s' if len(sizes) != 1 else ''}, {sized(sum(sizes))}"
+    return f"removed what a killed run had left: {counted(len(sizes), 'hidden file')}, {sized(sum(sizes))}"
 
 
 def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
@@ -32,7 +32,7 @@ def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
 def lines(done: Exported) -> Iterator[str]:
     """The whole answer: first the file, then a row an image."""
     images = done.plan.seal.images
-    count = f"{len(images)} image{'s' if len(images) != 1 else ''}"
+    count = counted(len(images), "image")
     if done.written:
         yield f"{escaped(str(done.file))}  {count}, {sized(done.written.size)}"
         yield f"bundle   {done.identity}"
@@ -44,5 +44,5 @@ def lines(done: Exported) -> Iterator[str]:
         evidence = len({found.digest for lookup in carried.lookups for found in lookup.found} & carried.documents.keys())
         yield f"carried  {carried.reference}  {carried.root}"
         state = "verified" if done.plan.verdicts else "not verified"
-        pieces = f"{evidence} piece{'s' if evidence != 1 else ''} of evidence"
+        pieces = f"{counted(evidence, 'piece')} of evidence"
         yield f"         {state}; {pieces}; {', '.join(carried.platforms) or 'no platform'}"

@@ -59,7 +59,7 @@ def init(*, out: Terminal, folder: Path, seal_key: Path | None, image_key: Path 
         raise UsageError("keys and scopes go together", wanted="--seal-key FILE --image-key FILE --scope PATTERN, or none of them")
     trust = truststore.init(folder, seal_key=seal_key, image_key=image_key, scopes=scopes)
     empty = f"{folder} trusts nobody yet: fill it with `oci-bundler trust add {folder}`"
-    return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial 1" if scopes else empty))
+    return out.answer(trusted.value(trust), trusted.lines(trust, None if scopes else empty))
 
 
 @command.command("list", cls=Command)
@@ -74,7 +74,7 @@ def list_(*, out: Terminal, folder: Path | None) -> int:
     from bundler.stations import truststore
 
     trust = truststore.load(folder, os.environ)
-    return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
+    return out.answer(trusted.value(trust), trusted.lines(trust))
 
 
 @command.command("check", cls=Command)
@@ -120,7 +120,7 @@ def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
     trust, notes = truststore.remove(truststore.load(Path(folder[0]) if folder else None, os.environ), what)
     for note in notes:
         out.say(f"note: {note}")
-    return out.answer(trusted.value(trust), trusted.lines(trust, f"trust {trust.policy.digest}, serial {trust.policy.serial}"))
+    return out.answer(trusted.value(trust), trusted.lines(trust))
 
 
 @command.command("add", cls=Command)
@@ -189,4 +189,4 @@ def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
         after = truststore.add(trust, root=root, store=store, rule=rule)
     if wish.named == "signed":
         out.say("note: only the .sig form names a repository, so images signed by cosign 3 alone will be refused")
-    return out.answer(trusted.value(after), trusted.lines(after, f"trust {after.policy.digest}, serial {after.policy.serial}"))
+    return out.answer(trusted.value(after), trusted.lines(after))

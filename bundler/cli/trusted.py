@@ -51,9 +51,9 @@ def _store_value(trust: Trust, store: Store) -> dict[str, Any]:
     }
 
 
-def lines(trust: Trust, first: str) -> Iterator[str]:
-    """The answer ``first``, then who may seal and whose signatures count."""
-    yield escaped(first)
+def lines(trust: Trust, first: str | None = None) -> Iterator[str]:
+    """The answer ``first``, else which trust it is; then who may seal and whose signatures count."""
+    yield escaped(first or f"trust {trust.policy.digest}, serial {trust.policy.serial}")
     for seal in trust.policy.seals:
         yield f"seal   {seal.stream}: {seal.threshold} of {', '.join(key.fingerprint for key in seal.keys)}"
         yield from (f"       may carry {scope}" for scope in seal.scopes)
