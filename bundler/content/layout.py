@@ -258,8 +258,8 @@ class Layout:
                     yield document.subject.digest, document.as_referrer
 
     def _malformed(self, digest: Digest) -> Iterator[tuple[Digest, Descriptor]]:
-        """What says that it refers to something and is no document, so that whoever asks learns of it when it is read. Other JSON has
-        subjects too, but of another form: in-toto statements have a list of them."""
+        """What says that it refers to something and is not a document, so that whoever asks learns of it when it is read. Other JSON
+        has subjects too, but of another form: in-toto statements have a list of them."""
         raw = _small(self._files, _path(digest), limit=MAX_DOCUMENT) or b""
         if _OF_A_MANIFEST.search(raw) and (subject := _SUBJECT.search(raw)):
             yield Digest.parse(subject[1].decode()), Descriptor(mediatype.OCI_MANIFEST, digest, len(raw))
@@ -329,7 +329,7 @@ class Layout:
         (``name.conflict``) where another writer has given one of the names to something else meanwhile.
         """
         folder = self._writing()
-        with folder.locked():  # where there are no locks, that is said before anything is written
+        with folder.locked():  # a file system without locks is told so before anything is written
             folder.sweep()
         self._waiting = []
         try:

@@ -1,6 +1,5 @@
 """Every k-th write, fsync, rename, read, send and receive of export, verify, import and extract fails in turn.
 
-security.md F-001 to -006, -020 to -026, -043 and -046.
 After each: no wrong verdict, nothing half-visible, no file left by a run that could clean up, and the same command again
 completes. ``make test`` takes k = 1, 4, 16, …; ``make faults`` takes every one until a run ends without the fault, and
 prints how many there were.

@@ -1,6 +1,6 @@
 """scripts/seal-as-is: whatever a folder holds is sealed truthfully, and refused for what it is.
 
-security.md 2.1: each hostile layout "re-packed in a validly signed bundle", where the inner rule must refuse it by itself.
+Each hostile layout comes in a bundle that is validly signed, where the inner rule must refuse it by itself.
 """
 
 import json

@@ -213,7 +213,7 @@ class Station:
         return self.folder / "trust"
 
     def refuses(self, case: Case) -> None:
-        """Let it arrive in every way, and hold each end against the catalogue and the invariants (security.md 2.1)."""
+        """Let it arrive in every way, and hold each end against the catalogue and the invariants."""
         medium = self.folder / "medium"
         medium.mkdir()
         bundle = medium / "app.oci.tar.zst"

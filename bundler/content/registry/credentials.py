@@ -99,7 +99,7 @@ class Place:
 
     @classmethod
     def parse(cls, raw: bytes, source: str) -> "Place":
-        """Raises UsageError (``usage.credentials``) for what is no such file at all; it shows nothing of what the file holds."""
+        """Raises UsageError (``usage.credentials``) for what is not such a file at all; it shows nothing of what the file holds."""
         try:
             members = strictjson.loads(raw, limit=MAX_FILE, predicate=True)
         except FormatError as error:

@@ -70,7 +70,7 @@ class Lists:
         return Referrers(api=api, listed=tuple(listed.values()))
 
     def _has_no_api(self, answer: Answer) -> bool:
-        """Whether the answer to the first question for referrers says that there is no such API.
+        """Whether the answer to the first question for referrers says that the registry lacks that API.
 
         Registries without it answer in many ways: as if the path were unknown, with a page for people or a redirect to one, or
         that the path is not for us although the same login reads manifests. One that has listed referrers before is believed only
@@ -102,7 +102,7 @@ class Lists:
         return list(tags)
 
     def _pages(self, path: str, *, accept: str, absent: Callable[[Answer], bool], kept: str | None = None) -> Iterator[Page]:
-        """The pages of a list; none if there is no such list, which the answer to the first question says where ``absent`` is true of it.
+        """The pages of a list; none if the list is not there, which the answer to the first question says where ``absent`` is true of it.
 
         With ``kept``, as :meth:`Session.attempt` has it, it may lie elsewhere.
         """

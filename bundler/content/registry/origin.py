@@ -11,7 +11,7 @@ that names another place is obeyed only so far:
   lie on the registry's host at any port; at the *site*, which is the registry's host without its first label
   (registry.gitlab.com → gitlab.com), or anywhere below it (registry-1.docker.io → auth.docker.io); or on a host that
   the user listed (``--token-host``), there at the port that was listed or, without one, at any. A site has two labels or
-  more and is no public suffix of the form ``co.uk``; an address has none.
+  more and is not a public suffix of the form ``co.uk``; an address has none.
   This needs no list of public suffixes, and has a limit: where tenants share a parent (``TENANT.azurecr.io``), a
   registry could name a neighbour. It gains nothing that a Basic challenge of its own would not have given it.
 """

@@ -1,4 +1,4 @@
-"""docs/spec/bundle-v1.md, sections 8 and 9: what a bundle holds follows from its images; ecosystem.md 3.2, R1 to R6."""
+"""docs/spec/bundle-v1.md, sections 8 and 9: what a bundle holds follows from its images."""
 
 import json
 from collections.abc import Callable, Mapping

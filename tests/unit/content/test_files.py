@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all (security.md R-27 to R-30, FS-001 to -013, F-020 to -025)."""
+"""Files that appear whole or not at all."""
 
 import errno
 import fcntl

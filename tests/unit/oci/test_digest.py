@@ -1,4 +1,4 @@
-"""Digests become paths, tags and URLs: nothing else may be one (security.md R-4, R-6; signatures.md G-3; IDX-070 to -087)."""
+"""Digests become paths, tags and URLs: nothing else may be one (docs/hostile-cases.md, IDX-070 to -087)."""
 
 import hashlib
 

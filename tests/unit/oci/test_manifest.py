@@ -1,4 +1,4 @@
-"""Documents: one reading or none (O-4 and G-5 of signatures.md, R-14 and R-15 of security.md; CVE-2021-41190, GHSA-qq97-vm5h-rrhg)."""
+"""Documents: one reading or none (CVE-2021-41190, GHSA-qq97-vm5h-rrhg)."""
 
 import base64
 import json

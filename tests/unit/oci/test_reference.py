@@ -1,4 +1,4 @@
-"""References, expanded as Docker's grammar expands them (ecosystem.md section 2, row 10; IDX-040 to -053)."""
+"""References, expanded as Docker's grammar expands them (docs/hostile-cases.md, IDX-040 to -053)."""
 
 from dataclasses import replace
 
