@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ class ContentReport:
         return {"passed": self.passed, "members": self.members, "bytes": self.size, "reasons": list(codes)}
 
 
+class State(StrEnum):
+    """What an import changes, or would change, at an image's name."""
+
+    NEW = "new"
+    """Nothing had the name."""
+    MOVED = "moved"
+    """The name was another image's."""
+    SAME = "same"
+    """The name was this image's already."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageReport:
     """The verdict on one image, with what was carried of it and where it went."""
@@ -98,6 +110,8 @@ class ImageReport:
     platforms: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     destination: Reference | None = None
+    state: State | None = None
+    """Against the destination; None where none was asked."""
     remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -114,6 +128,7 @@ class ImageReport:
             "reasons": [str(code) for code in verdict.reasons],
             "checks": [check.to_json() for check in verdict.checks],
             "destination": str(self.destination) if self.destination else None,
+            "state": str(self.state) if self.state else None,
         }
 
 

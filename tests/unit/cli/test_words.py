@@ -164,6 +164,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
             assert set(image) == {
                 *("reference", "digest", "mediaType", "platforms", "left_out", "passed", "rule", "signers", "reasons", "checks"),
                 "destination",
+                "state",
             }
             for signer in image["signers"]:
                 assert set(signer) == {"kind", "id", "form", "node"}
