@@ -1,4 +1,4 @@
-"""Pinned keys: which are taken, and what they verify (security.md TRS-001 to -016, SIG-009 to -016; signatures.md K)."""
+"""Pinned keys: which are taken, and what they verify (SIG cases of docs/hostile-cases.md)."""
 
 import base64
 import hashlib
@@ -78,7 +78,7 @@ def test_a_seal_takes_no_other_key(kind: str):
 
 
 def test_a_seal_by_p384_is_always_with_sha256():
-    """design.md 3.9: `openssl dgst -sha256 -verify` must do."""
+    """`openssl dgst -sha256 -verify` must do, without us."""
     key = Key.of("p384")
     with pytest.raises(TrustError):
         key.parsed("seal").verify(key.sign(b"data", algorithm=hashes.SHA384()), b"data")
