@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.trust import keys
-from bundler.trust.keys import PublicKey, Signed
+from bundler.trust.keys import Algorithm, PublicKey, Signed
 from tests.support.signing import AT, P256, Key, b64
 from tests.unit.trust.test_ed25519 import NOT_CANONICAL, SMALL_ORDER
 
@@ -328,8 +328,8 @@ def test_rsa_below_3072_bits_is_reported():
 
 def test_ed25519_takes_both_of_its_forms():
     key = Key.of("ed25519")
-    assert key.public.verify(key.sign(b"data"), b"data").algorithm == "Ed25519"
-    assert key.public.verify(key.sign_prehashed(b"data"), b"data").algorithm == "Ed25519ph"
+    assert key.public.verify(key.sign(b"data"), b"data").algorithm == Algorithm("Ed25519", None, "Ed25519")
+    assert key.public.verify(key.sign_prehashed(b"data"), b"data").algorithm == Algorithm("Ed25519", "sha512", "Ed25519ph")
     assert invalid(key, key.sign_prehashed(b"other")) is Code.SIGNATURE_INVALID
 
 
