@@ -210,7 +210,7 @@ def test_the_package_needs_these_three_at_run_time_and_no_fourth():
     assert asked_for == sorted(DEPENDENCIES.values())
 
 
-@pytest.mark.parametrize("name", ["run", "build", "dev"])
+@pytest.mark.parametrize("name", ["run", "build", "pipx", "dev"])
 def test_requirements_are_pinned_by_hash_and_name_no_index(name: str):
     text = (ROOT / f"requirements/{name}.txt").read_text()
     assert re.findall(r"^--|://", text, re.MULTILINE) == []
