@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar
 
+SOME_REFUSED = 9  # exit code of a run that was told to go on with the images that can be, and left others behind
 MAX_QUOTED = 1_000  # characters of one field of an error: two references of the greatest length, a third of a screen
 
 

@@ -1,57 +1,16 @@
-"""The station's policy: who may seal which streams, and whose signatures which images need. It is all in ``trust.toml``.
+"""The station's policy, as values: who may seal which streams, and whose signatures which images need."""
 
-What is not understood is refused, never passed over: a rule with a slip in it must not become a weaker rule.
-"""
-
-import json
-import re
-import tomllib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
-from bundler import strictjson
-from bundler.errors import Code, FormatError, UsageError
+from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
-from bundler.trust.encodings import from_pem
-from bundler.trust.foreign import foreign
-from bundler.trust.keys import PublicKey, Role
-from bundler.trust.notation.signature import PinnedSubject
-from bundler.trust.notation.store import Store, StoreType
-from bundler.trust.notation.subject import Subject
-from bundler.trust.pattern import compiled
+from bundler.trust.keys import PublicKey
+from bundler.trust.notation.store import Store
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey, SignerEntry
-from bundler.trust.sigstore.bundle import SIGN_PREDICATE
-from bundler.trust.sigstore.identity import CLAIMS
-from bundler.trust.sigstore.root import TrustedRoot
-from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity, Root
-from bundler.trust.sigstore.steps import Needed
-
-T = TypeVar("T")
-
-FILE = "trust.toml"
-VERSION = 1
-MAX_FILE = 1 << 20  # a rule takes 200 bytes, so this is thousands of them
-MAX_SERIAL = (1 << 53) - 1  # what every JSON parser reads exactly
-MAX_SIGNERS = 100  # of one rule; each signature found is tried on all of them
-
-MAX_NEEDED = 32  # logs, timestamps or certificate timestamps: more than a signature may have
-
-_NAMES = {"version", "serial", "seal", "root", "store", "rule"}
-_SEAL = {"stream", "scopes", "keys", "threshold"}
-_ROOT = {"name", "file", "log", "timestamp", "sct"}
-_STORE = {"name", "type", "certificates", "crl"}
-_RULE = {"scope", "signer", "threshold", "attestations", "annotations", "node", "name", "deny"}
-_ATTESTATION = {"type", "node", "signer", "where"}
-_KEY_SIGNER = {"key", "root", "log"}
-_IDENTITY_SIGNER = {"issuer", "identity", "identity_regexp", "root", "claims"}
-_STORE_SIGNER = {"store", "subject", "tsa"}
-_STREAM = _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # bundle-v1.md, section 7
-_SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))", re.MULTILINE)
+from bundler.trust.signer import SignerEntry
+from bundler.trust.sigstore.signer import Root
 
 
 class Node(StrEnum):
@@ -182,45 +141,12 @@ class Policy:
     roots: tuple[Root, ...] = ()
     stores: tuple[Store, ...] = ()
 
-    @staticmethod
-    def named_files(raw: bytes) -> frozenset[str]:
-        """The paths, inside the folder, of the files that ``trust.toml`` names. Raises UsageError (``trust.form``).
-
-        A key named by its fingerprint lies somewhere under ``keys/``; it is found among the files given to :meth:`parse`.
-        """
-        table = _Table.parse(raw)
-        return frozenset(name for name in (*_key_names(table), *_file_names(table)) if not _is_fingerprint(name))
-
-    @classmethod
-    def parse(cls, raw: bytes, files: Mapping[str, bytes]) -> "Policy":
-        """``trust.toml`` and, by their paths, the files it names; others among ``files`` are passed over.
-
-        Raises UsageError (``trust.form``, ``trust.key``, ``trust.store``, ``trust.roles``, ``key.unsupported``).
-        """
-        table = _Table.parse(raw)
-        if (version := table.members.get("version")) != VERSION or type(version) is not int:
-            raise table.error("version", found=version, wanted=VERSION)
-        table.check_names(_NAMES)
-        serial = table.whole("serial", 1, MAX_SERIAL)
-        keys = _Keys(files)
-        roots = tuple(_root(item, files) for item in table.tables("root"))
-        _check_distinct([root.name for root in roots], "the name of two roots")
-        stores = tuple(_store(item, files) for item in table.tables("store"))
-        _check_distinct([store.name for store in stores], "the name of two stores")
-        known = _Known(keys, {root.name: root for root in roots}, {store.name: store for store in stores})
-        seals = tuple(_seal(item, keys) for item in table.tables("seal"))
-        rules = tuple(_rule(item, known) for item in table.tables("rule"))
-        _check_roles(seals, rules)
-        _check_distinct([str(rule.scope) for rule in rules], "the scope of two rules")
-        used = {FILE: raw} | {path: files[path] for path in (*map(keys.path, _key_names(table)), *_file_names(table))}
-        digest = Digest.of(strictjson.dumps({path: Digest.of(data).encoded for path, data in used.items()}))
-        return cls(serial, seals, rules, digest, roots, stores)
-
     def rule_for(self, repository: str) -> Rule | None:
         """The rule whose scope covers ``repository`` most specifically; None if there is none, and nothing may enter then."""
         return min((rule for rule in self.rules if rule.scope.covers(repository)), key=lambda rule: rule.scope.rank, default=None)
 
 
+<<<<<<< HEAD
 def render_seal(*, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None) -> str:
     """A ``[[seal]]`` to append to ``trust.toml``. Raises UsageError (``trust.form``) for what would have no form there."""
     return rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "threshold": threshold})
@@ -474,212 +400,8 @@ def _predicate_type(text: str) -> str:
     return text
 
 
+=======
+>>>>>>> main
 def _check_threshold(threshold: int, least: int, most: int, what: str) -> None:
     if not least <= threshold <= most:
         raise UsageError(f"the threshold of {what} cannot be", code=Code.TRUST_FORM, found=threshold, wanted=f"{least} to {most}")
-
-
-def _check_roles(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
-    """Whoever carries images in must not also be the one who vouches for them: two approvals are those of two keys."""
-    sealing = {key.fingerprint for seal in seals for key in seal.keys}
-    both = sorted(sealing & {str(signer) for rule in rules for signer in rule.everybody})
-    if both:
-        raise UsageError(
-            "one key both seals bundles and signs images",
-            code=Code.TRUST_ROLES,
-            found=both[0],
-            wanted="keys of their own for [[seal]] and [[rule]]",
-            next="make the exporter a key with `oci-bundler keygen`, and name that one under [[seal]]",
-        )
-
-
-def _check_distinct(values: Sequence[str], what: str) -> None:
-    """Raises UsageError (``trust.form``) for what stands twice, which would seem to be more than it is."""
-    for value, times in Counter(values).items():
-        if times > 1:
-            raise UsageError(f"{what} stands in trust twice", code=Code.TRUST_FORM, found=ascii(value)[1:-1])
-
-
-def _key_names(table: "_Table") -> Iterator[str]:
-    for seal in table.tables("seal"):
-        yield from map(_checked_name, seal.texts("keys"))
-    for rule in table.tables("rule"):
-        wanted = (_Table(item, f"an attestation of {rule.what}") for item in rule.items("attestations") if isinstance(item, dict))
-        for signer in (signer for asking in (rule, *wanted) for signer in asking.tables("signer")):
-            if "key" in signer.members:
-                yield _checked_name(signer.text("key"))
-
-
-def _file_names(table: "_Table") -> Iterator[str]:
-    """Of roots and stores."""
-    for root in table.tables("root"):
-        yield _checked_name(root.text("file"))
-    for store in table.tables("store"):
-        yield from map(_checked_name, (*store.texts("certificates"), *store.texts("crl")))
-
-
-def _file(files: Mapping[str, bytes], name: str) -> bytes:
-    if name not in files:
-        raise UsageError(
-            "a file that trust names is not there", code=Code.TRUST_FORM, found=ascii(name[:160]), wanted="it in the trust folder"
-        )
-    return files[name]
-
-
-def _checked_name(name: str) -> str:
-    if any(part in ("", ".", "..") for part in name.split("/")):
-        raise UsageError(
-            "trust names a key that does not lie in its folder",
-            code=Code.TRUST_KEY,
-            found=ascii(name[:160]),
-            wanted="a relative path inside, as keys/release.pub, or sha256: and the hex of the key's SPKI",
-        )
-    return name
-
-
-def _is_fingerprint(name: str) -> bool:
-    return name.startswith("sha256:")
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """The key files of the trust folder, by their path."""
-
-    files: Mapping[str, bytes]
-
-    def load(self, name: str, *, role: Role) -> PublicKey:
-        path = self.path(name)
-        try:
-            return PublicKey.parse(self.files[path], role=role)
-        except UsageError as error:
-            raise UsageError(f"{path} cannot be used: {error}", code=error.code, next=error.next) from error
-
-    def path(self, name: str) -> str:
-        """Where the key lies, so that it can be read."""
-        there = self._with_fingerprint(name) if _is_fingerprint(name) else [name] if name in self.files else []
-        if not there:
-            where = "a file keys/*.pub with that key" if _is_fingerprint(name) else "that file in the trust folder"
-            raise UsageError("a key that trust names is not there", code=Code.TRUST_KEY, found=ascii(name[:160]), wanted=where)
-        return there[0]
-
-    def _with_fingerprint(self, name: str) -> list[str]:
-        return [path for path in sorted(self.files) if path.startswith("keys/") and path.endswith(".pub") and self._has(path, name)]
-
-    def _has(self, path: str, fingerprint: str) -> bool:
-        try:
-            return [f"sha256:{Digest.of(der).encoded}" for der in from_pem(self.files[path], "PUBLIC KEY", what=path)] == [fingerprint]
-        except FormatError:
-            return False
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of ``trust.toml``, to be asked for its members by name. All raise UsageError (``trust.form``)."""
-
-    members: dict[str, Any]
-    what: str
-
-    @classmethod
-    def parse(cls, raw: bytes) -> "_Table":
-        if len(raw) > MAX_FILE:
-            raise UsageError(f"{FILE} is too large", code=Code.TRUST_FORM, found=len(raw), wanted=f"at most {MAX_FILE} bytes")
-        with foreign(f"{FILE} is not TOML", code=Code.TRUST_FORM, to=UsageError):
-            return cls(tomllib.loads(raw.decode("utf-8", "strict")), FILE)
-
-    def check_names(self, known: set[str]) -> None:
-        if unknown := sorted(self.members.keys() - known):
-            raise self.error(ascii(unknown[0])[1:-1], found="a name that this version does not know", wanted=" or ".join(sorted(known)))
-
-    def text(self, name: str) -> str:
-        value = self.members.get(name)
-        if not _is_text(value):
-            raise self.error(name, found=value, wanted="a string of printable characters")
-        return str(value)
-
-    def label(self, name: str) -> str:
-        value = self.text(name)
-        if not _LABEL.fullmatch(value):
-            raise self.error(name, found=value, wanted="1 to 64 letters, digits, dots, underscores and hyphens")
-        return value
-
-    def plain(self, name: str) -> str | int | bool:
-        """A value that is compared with what stands in JSON."""
-        value = self.members.get(name)
-        if not isinstance(value, str | int | bool):
-            raise self.error(name, found=value, wanted="a string, a whole number, true or false")
-        return value
-
-    def items(self, name: str) -> list[Any]:
-        value = self.members.get(name, [])
-        if not isinstance(value, list):
-            raise self.error(name, found=value, wanted="a list")
-        return value
-
-    def table(self, name: str) -> "_Table":
-        """A table inside; absent is empty."""
-        value = self.members.get(name, {})
-        if not isinstance(value, dict):
-            raise self.error(name, found=value, wanted="a table")
-        return _Table(value, f"{name} of {self.what}")
-
-    def texts(self, name: str, *, least: int = 0) -> list[str]:
-        value = self.members.get(name, [])
-        if not isinstance(value, list) or len(value) < least or not all(map(_is_text, value)):
-            raise self.error(name, found=value, wanted=f"a list of {least} or more strings of printable characters")
-        return value
-
-    def tables(self, name: str) -> list["_Table"]:
-        value = self.members.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.error(name, found=value, wanted=f"tables [[{name}]]")
-        where = "" if self.what == FILE else f" of {self.what}"
-        return [_Table(item, f"{name} {number}{where}") for number, item in enumerate(value, start=1)]
-
-    def whole(self, name: str, least: int, most: int, *, default: int | None = None) -> int:
-        value = self.members.get(name, default)
-        if type(value) is not int or not least <= value <= most:
-            raise self.error(name, found=value, wanted=f"a whole number from {least} to {most}")
-        return value
-
-    def threshold(self, most: int) -> int:
-        """How many of ``most``; that one of one is meant goes without saying."""
-        return 1 if most == 1 and "threshold" not in self.members else self.whole("threshold", 0, most)
-
-    def choice(self, name: str, among: type[StrEnum], *, needed: bool = False) -> str:
-        """One of them; the first where none is said, unless one is ``needed``."""
-        default, *_ = among
-        value = self.members.get(name, None if needed else str(default))
-        if value not in list(among):
-            raise self.error(name, found=value, wanted=" or ".join(among))
-        return str(value)
-
-    def error(self, name: str, *, found: object, wanted: object) -> UsageError:
-        return UsageError(f"{name} of {self.what} is not well-formed", code=Code.TRUST_FORM, found=ascii(found)[:160], wanted=wanted)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and value != ""
-
-
-def rendered(kind: str, members: Mapping[str, Any]) -> str:
-    """A table ``[[kind]]`` as text; what is None is left out. Raises as :func:`render_seal`."""
-    return f"[[{kind}]]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
-
-
-def _toml(value: Any) -> str:
-    match value:
-        case list():
-            return f"[{', '.join(map(_toml, value))}]"
-        case dict():
-            return f"{{ {', '.join(f'{_toml_name(name)} = {_toml(item)}' for name, item in value.items())} }}"
-        case str() if not _is_text(value):
-            raise UsageError(f"{FILE} takes no such text", code=Code.TRUST_FORM, found=ascii(value)[:160], wanted="printable characters")
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return json.dumps(value, ensure_ascii=False)  # of what is printable, TOML escapes what JSON escapes
-    return str(value)
-
-
-def _toml_name(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name, re.ASCII) else _toml(name)

@@ -13,7 +13,7 @@ from bundler.content.registry.answers import Head, content_range
 from bundler.content.registry.auth import Need
 from bundler.content.registry.http import Access
 from bundler.content.registry.lists import Lists
-from bundler.content.registry.session import Session
+from bundler.content.registry.session import Session, Tries
 from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
 from bundler.content.store import Over, Referrers, Unsaid
@@ -197,18 +197,18 @@ class Repository:
 
         Raises TransportError (``registry.read-back``) if other bytes come back.
         """
-        condition = self._condition(tag, over) if tag is not None and over is not None else {}
-        listed = self._put(document, tag or document.digest, condition)
+        condition, tries = self._condition(tag, over) if tag is not None and over is not None else {}, self._session.tries()
+        listed = self._put(document, tag or document.digest, condition, tries)
         if listed is None:
             assert tag is not None
             assert over is not None
             now = self.document(tag)
-            if now is not None and now.raw == document.raw:
+            if now is not None and now.raw == document.raw and tries.failed:
                 return False  # the answer to an earlier try was lost
             if (None if now is None else now.digest) != over.digest:
                 found = "nothing" if now is None else now.digest
                 raise ConflictError(f"{self.name}:{tag} was written meanwhile", code=Code.NAME_CONFLICT, found=found, wanted=over.digest)
-            listed = bool(self._put(document, tag, {}))  # what it refuses is the condition itself
+            listed = bool(self._put(document, tag, {}, tries))  # what it refuses is the condition itself
         self._read_back(document, tag or document.digest)
         self._stored = self._stored if tag is not None else document.digest
         return listed
@@ -233,7 +233,7 @@ class Repository:
 
     def _refuses(self, document: Document) -> bool:
         try:
-            return self._put(document, document.digest, {"If-None-Match": "*"}) is None
+            return self._put(document, document.digest, {"If-None-Match": "*"}, self._session.tries()) is None
         except (TransportError, IncompleteError):
             return False  # it minds something else; whoever asked reads again what was put
 
@@ -243,7 +243,7 @@ class Repository:
         seen = self._seen.get(tag)
         return {"If-Match": seen[1]} if seen is not None and seen[0] == over.digest else {}
 
-    def _put(self, document: Document, name: str | Digest, condition: Mapping[str, str]) -> bool | None:
+    def _put(self, document: Document, name: str | Digest, condition: Mapping[str, str], tries: Tries) -> bool | None:
         """Whether the registry lists it as a referrer itself; None if it refuses the condition."""
         need = Need(self._reference.path, push=True)
 
@@ -260,7 +260,7 @@ class Repository:
             return document.subject is not None and answer.head.one("oci-subject") == str(document.subject.digest)
 
         headers = {"Content-Type": document.descriptor.media_type, **condition}
-        return self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw)
+        return self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw, tries=tries)
 
     def _head_tells(self) -> bool:
         """Whether a 404 to HEAD is worth what one to GET is: some registries and proxies say it of everything."""

@@ -28,22 +28,23 @@ class Tries:
 
     def __init__(self, sleep: Callable[[float], None]) -> None:
         self._sleep = sleep
-        self._failed = 0
+        self.failed = 0
+        """Times in a row."""
         self._moved = 0
 
     def again(self, error: PassingError) -> None:
         """Wait, as long as the registry asked for or a little longer each time; raise TransportError when that was often enough."""
-        self._failed += 1
-        if self._failed >= MAX_TRIES:
+        self.failed += 1
+        if self.failed >= MAX_TRIES:
             raise error.error from error
-        backoff = FIRST_WAIT * 2 ** (self._failed - 1) * (0.5 + secrets.randbelow(501) / 1000)
+        backoff = FIRST_WAIT * 2 ** (self.failed - 1) * (0.5 + secrets.randbelow(501) / 1000)
         self._sleep(min(error.after if error.after is not None else backoff, MAX_WAIT))
 
     def moved(self, count: int) -> None:
         """So many bytes arrived: a long transfer may be interrupted more often than a short one."""
         self._moved += count
         if self._moved >= PROGRESS:
-            self._failed = self._moved = 0
+            self.failed = self._moved = 0
 
 
 class Session:

@@ -14,7 +14,9 @@ from bundler import strictjson
 from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from tests.support.hostile import Cases, World, base, good_index, index_saying, layout_of, signed_by_all, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base, good_index, index_saying, layout_of, signed_by_all
+from tests.support.making import World
 
 CASES = Cases()
 Edit = Callable[[Any], Any]
@@ -77,7 +79,7 @@ def fan() -> Any:
     inner = world.image("hello")
     for _ in range(7):
         inner = world.index(*[inner] * 10)
-    return world.parts({vectors.APP: world.signed(inner)}, platforms=())
+    return world.parts({making.APP: world.signed(inner)}, platforms=())
 
 
 # --- JSON ---

@@ -9,11 +9,12 @@ from bundler import strictjson
 from bundler.bundle.seal import BLOBS, Kind, Member
 from bundler.errors import Code
 from bundler.oci.digest import Digest
-from tests.support.hostile import Cases, base, good_index, layout_of, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base, good_index, layout_of
 
 CASES = Cases()
 GOOD = strictjson.dumps(good_index())
-LAYER, CONFIG, DOCUMENT = (vectors.path_of(base(), kind) for kind in (Kind.BLOB, Kind.CONFIG, Kind.DOCUMENT))
+LAYER, CONFIG, DOCUMENT = (making.path_of(base(), kind) for kind in (Kind.BLOB, Kind.CONFIG, Kind.DOCUMENT))
 FILES = base().files
 SMUGGLED = b"smuggled"
 
@@ -49,7 +50,7 @@ def more(name: str, data: bytes) -> Any:
 
 
 def flipped(name: str) -> bytes:
-    return bytes(vectors.flipped(FILES[name], len(FILES[name]) // 2))
+    return bytes(making.flipped(FILES[name], len(FILES[name]) // 2))
 
 
 bundle("001", "no oci-layout", Code.FORMAT_SEAL, lambda: without("oci-layout"))

@@ -16,11 +16,12 @@ from bundler.bundle import frames, tar
 from bundler.bundle.seal import Kind, Member
 from bundler.errors import Code
 from bundler.oci.digest import Digest
-from tests.support.hostile import Cases, base, fold, mended, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base, fold, mended
 
 CASES = Cases()
 LAYER = base().members[-1].path
-ROOM = len(vectors.record(LAYER, base().files[LAYER]))
+ROOM = len(making.record(LAYER, base().files[LAYER]))
 FIRST, SECOND = "index.json", "oci-layout"
 
 
@@ -220,7 +221,7 @@ CASES.vector("TAR-082", "and as a vector", "tar-pax")
 
 
 def field(number: str, words: str, start: int, data: bytes) -> None:
-    CASES.add(f"TAR-{number}", words, Code.FORMAT_TAR, lambda: vectors.patched(start, data))
+    CASES.add(f"TAR-{number}", words, Code.FORMAT_TAR, lambda: making.patched(start, data))
 
 
 def binary(value: int) -> bytes:
@@ -249,7 +250,7 @@ for _number, _start, _data in (
         f"TAR-{_number}",
         f"and in the header of the seal, from which alone a size is read ({_start})",
         Code.FORMAT_TAR,
-        lambda start=_start, data=_data: vectors.patched(start, data, number=0),
+        lambda start=_start, data=_data: making.patched(start, data, number=0),
     )
 CASES.vector("TAR-100", "a checksum that is wrong", "tar-checksum")
 CASES.vector("TAR-110", "a prefix that leads out", "tar-prefix")
@@ -276,13 +277,13 @@ CASES.add(
     "TAR-102",
     "cut inside a header",
     Code.FORMAT_BUNDLE,
-    lambda: replace(base(), records=vectors.at(-1, lambda before: before[:300]), end=b""),
+    lambda: replace(base(), records=making.at(-1, lambda before: before[:300]), end=b""),
 )
 CASES.add(
     "TAR-103",
     "cut inside a blob",
     Code.FORMAT_BUNDLE,
-    lambda: replace(base(), records=vectors.at(-1, lambda before: before[:600]), end=b""),
+    lambda: replace(base(), records=making.at(-1, lambda before: before[:600]), end=b""),
 )
 CASES.add("TAR-104", "no blocks of zeros at the end", Code.FORMAT_BUNDLE, lambda: ending(b""))
 CASES.vector("TAR-104", "one block of zeros at the end", "tar-short-end")
@@ -306,7 +307,7 @@ def longer(members: list[Any]) -> None:
 
 
 def whole() -> bytes:
-    return b"".join(vectors.contents_of(base()))
+    return b"".join(making.contents_of(base()))
 
 
 # --- members twice ---

@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, unquote
 
 from bundler.content.registry.message import CodingError, RequestHead, VersionError
 from bundler.content.registry.origin import MalformedError, shown
-from bundler.content.registry.server.receiving import Body, CutError, LongError, LongTargetError, Receiver, allowed
-from bundler.content.registry.server.seats import Seat
+from bundler.serving.receiving import Body, CutError, LongError, LongTargetError, Receiver, allowed
+from bundler.serving.seats import Seat
 
 PATIENCE = 60.0  # seconds that any wait may take, a request's head too; on top of what SLOWEST allows for bodies
 MAX_PARAMETERS = 256  # in a query

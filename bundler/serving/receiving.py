@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
 from bundler.content.registry.origin import MalformedError
-from bundler.content.registry.server.seats import Seat
+from bundler.serving.seats import Seat
 
 PIECE = 64 << 10  # bytes of a body at once; each connection has one piece in memory
 SLOWEST = 16 << 10  # bytes a second; a modem is no import station's network
