@@ -190,7 +190,8 @@ class Places:
     """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
 
     def __init__(self, reach: Reach, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
-        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told in the end how they answered."""
+        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told why one is asked again, and in
+        the end how they answered."""
         self._say = say
         self._access = Access(
             credentials=Credentials.load(
@@ -272,6 +273,10 @@ class Places:
         """A repository at a registry, to write to."""
         return self._registry(reference.registry).repository(reference.path, push=True)
 
+    def greet(self, host: str, path: str) -> None:
+        """Ask whether a registry answers, and takes our login for what is below ``path``. Raises as :meth:`Registry.greet`."""
+        self._registry(host).greet(path)
+
     def _at_registry(self, image: Wanted, *, write: bool) -> Located:
         reference = image.reference
         repository = self._registry(reference.registry).repository(reference.path, push=write)
@@ -334,5 +339,7 @@ class Places:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries.setdefault(host, self._closing.enter_context(Registry(host, self._access)))  # atomic, so threads agree
+            self._registries.setdefault(
+                host, self._closing.enter_context(Registry(host, self._access, say=self._say))
+            )  # atomic, so threads agree
         return self._registries[host]
