@@ -72,6 +72,9 @@ fuzz: $(VENV)/fuzz ## coverage-guided fuzzing of each reader, SECONDS each
 vectors: $(VENV)/dev ## makes the bundle vectors anew: a difference in them is a change of the format
 	$(BIN)/python scripts/vectors
 
+picture: $(VENV)/dev ## draws the README's terminal anew, from what the commands print today
+	PYTHONPATH=. $(BIN)/python scripts/picture
+
 bench: $(VENV)/dev ## the measured times and memory, beside the goals
 	$(BIN)/python scripts/bench
 
@@ -104,4 +107,4 @@ $(VENV)/fuzz: $(VENV)/requirements requirements/fuzz.txt
 	$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt -r requirements/fuzz.txt
 	@touch $@
 
-.PHONY: help install wheels demo test unit check format interop faults coverage mutants fuzz vectors bench requirements clean
+.PHONY: help install wheels demo test unit check format interop faults coverage mutants fuzz vectors picture bench requirements clean
