@@ -5,7 +5,6 @@ does not leave it. ``scripts/fuzz`` looks for bytes for which that is not so, be
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.statement import Statement
 from bundler.trust.x509 import Authority, Certificate
 from tests.support import cms
+from tests.support.memory import Memory
 from tests.support.notary import WORLD, Signing
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -66,27 +66,15 @@ def text(data: bytes) -> str:
 
 def bundle(data: bytes) -> None:
     """All of a bundle, as if somebody whom the station trusts had sealed it."""
-    file = os.memfd_create("bundle")
-    try:
-        os.write(file, data)
-        archive = Archive(file, len(data), what="a bundle")
-        content = archive.sealed_by(archive.envelope.payload())
-        content.verify(jobs=1)
-        content.check_derived()
-    finally:
-        os.close(file)
+    archive = Archive(Memory(data), what="a bundle")
+    content = archive.sealed_by(archive.envelope.payload())
+    content.verify(jobs=1)
+    content.check_derived()
 
 
 def payload_of(data: bytes) -> bytes:
     """The seal of a good bundle."""
-    found: list[bytes] = []
-    file = os.memfd_create("bundle")
-    os.write(file, data)
-    try:
-        found.append(Archive(file, len(data), what="a bundle").envelope.payload())
-    finally:
-        os.close(file)
-    return found[0]
+    return Archive(Memory(data), what="a bundle").envelope.payload()
 
 
 def envelope(data: bytes) -> None:
