@@ -25,6 +25,7 @@ from bundler.bundle.frames import (
     longest,
     runs,
 )
+from bundler.bundle.payload import seal_of
 from bundler.bundle.records import Frames, Records, Report, inside
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk
@@ -102,9 +103,9 @@ class Archive:
     def sealed_by(self, payload: bytes) -> "Content":
         """The content, as said by the payload of the envelope. The caller has verified who signed it.
 
-        Raises as :meth:`Seal.parse`; FormatError (``format.bundle``, ``format.tar``) where the file does not fit the seal.
+        Raises as :func:`seal_of`; FormatError (``format.bundle``, ``format.tar``) where the file does not fit the seal.
         """
-        seal, identity = Seal.parse(payload), Digest.of(payload)
+        seal, identity = seal_of(payload), Digest.of(payload)
         del payload  # it may be large, and whoever called need not keep it either
         if self.mtime not in (0, seal.created.timestamp()):
             raise FormatError(

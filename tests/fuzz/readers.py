@@ -14,7 +14,8 @@ from bundler import strictjson
 from bundler.bundle import frames, tar
 from bundler.bundle.archive import Archive
 from bundler.bundle.envelope import Envelope
-from bundler.bundle.seal import SEAL, Seal
+from bundler.bundle.payload import seal_of
+from bundler.bundle.seal import SEAL
 from bundler.content.registry import answers
 from bundler.content.registry.credentials import Place
 from bundler.content.registry.origin import MalformedError
@@ -182,7 +183,7 @@ READERS = {
     "table": Reader(table, (frames.table([(100, 1024), (9, 512)]),)),
     "bundle": Reader(bundle, GOOD),
     "envelope": of_json(envelope, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": [{"sig": "AA=="}]}),
-    "seal": Reader(Seal.parse, tuple(payload_of(data) for data in GOOD)),
+    "seal": Reader(seal_of, tuple(payload_of(data) for data in GOOD)),
     "trust": Reader(lambda data: trusttoml.parse(data, KEYS), ((VECTORS / "trust/trust.toml").read_bytes(),)),
     "head": Reader(head, (ANSWER, b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked")),
     "chunk": Reader(answers.chunk_size, (b"1a;x=y", b"0")),
