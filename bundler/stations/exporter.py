@@ -181,7 +181,7 @@ def previous(text: str) -> Digest:
     Raises UsageError, FormatError, IntegrityError.
     """
     if text.startswith("sha256:"):
-        with translated(FormatError, to=UsageError, what="--previous is no digest", code=Code.USAGE):
+        with translated(FormatError, to=UsageError, what="--previous is not a digest", code=Code.USAGE):
             return Digest.parse(text)
     with archive.opened(Path(text)) as bundle:
         return bundle.envelope.identity

@@ -51,7 +51,7 @@ class Wanted:
         return reference_of(self.text.removeprefix(REGISTRY))
 
     def check(self) -> None:
-        """Raises UsageError (``usage.reference``) for what is no place or no name."""
+        """Raises UsageError (``usage.reference``) for what is neither a place nor a name."""
         if not self.is_local:
             _ = self.reference
         elif self.text.startswith(f"{LAYOUT}//"):
@@ -125,7 +125,7 @@ def refuse_evidence(reference: Reference) -> None:
 
 def reference_of(text: str) -> Reference:
     """A reference that a person wrote. Raises UsageError (``usage.reference``)."""
-    with translated(FormatError, to=UsageError, what=f"{text!a} is no reference", code=Code.USAGE_REFERENCE):
+    with translated(FormatError, to=UsageError, what=f"{text!a} is not a reference", code=Code.USAGE_REFERENCE):
         return Reference.parse(text)
 
 
@@ -166,7 +166,7 @@ def _lines(raw: bytes, file: str) -> list[Wanted]:
             image = _line(line)
         except (UnicodeDecodeError, UsageError) as error:
             raise UsageError(
-                f"line {number} of {file} is no reference",
+                f"line {number} of {file} is not a reference",
                 code=Code.USAGE_REFERENCE,
                 found=ascii(line[:200])[1:],
                 wanted="REFERENCE [NAME], in UTF-8",
@@ -190,7 +190,8 @@ class Places:
     """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
 
     def __init__(self, reach: Reach, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
-        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told in the end how they answered."""
+        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told why one is asked again, and in
+        the end how they answered."""
         self._say = say
         self._access = Access(
             credentials=Credentials.load(
@@ -272,6 +273,10 @@ class Places:
         """A repository at a registry, to write to."""
         return self._registry(reference.registry).repository(reference.path, push=True)
 
+    def greet(self, host: str, path: str) -> None:
+        """Ask whether a registry answers, and takes our login for what is below ``path``. Raises as :meth:`Registry.greet`."""
+        self._registry(host).greet(path)
+
     def _at_registry(self, image: Wanted, *, write: bool) -> Located:
         reference = image.reference
         repository = self._registry(reference.registry).repository(reference.path, push=write)
@@ -343,5 +348,7 @@ class Places:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries.setdefault(host, self._closing.enter_context(Registry(host, self._access)))  # atomic, so threads agree
+            self._registries.setdefault(
+                host, self._closing.enter_context(Registry(host, self._access, say=self._say))
+            )  # atomic, so threads agree
         return self._registries[host]

@@ -141,7 +141,7 @@ def below(source: Source, root: Document) -> tuple[Document, ...]:
 
 
 def platform_of(source: Source, root: Document) -> tuple[Platform, ...]:
-    """What a single image's config says that it runs on; nothing where it is no image or says nothing."""
+    """What a single image's config says that it runs on; nothing where it is not an image or says nothing."""
     if not isinstance(root.content, Manifest) or not root.content.tells_platform:
         return ()
     config = root.content.config

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.server.wire import Request
 from bundler.content.store import SMALL
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
+from bundler.serving.wire import Request
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, write_layout
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of, write_trust
