@@ -47,7 +47,7 @@ class Wanted:
         return reference_of(self.text.removeprefix(REGISTRY))
 
     def check(self) -> None:
-        """Raises UsageError (``usage.reference``) for what is no place or no name."""
+        """Raises UsageError (``usage.reference``) for what is neither a place nor a name."""
         if not self.is_local:
             _ = self.reference
         elif self.text.startswith(f"{LAYOUT}//"):
@@ -114,7 +114,7 @@ def refuse_evidence(reference: Reference) -> None:
 
 def reference_of(text: str) -> Reference:
     """A reference that a person wrote. Raises UsageError (``usage.reference``)."""
-    with translated(FormatError, to=UsageError, what=f"{text!a} is no reference", code=Code.USAGE_REFERENCE):
+    with translated(FormatError, to=UsageError, what=f"{text!a} is not a reference", code=Code.USAGE_REFERENCE):
         return Reference.parse(text)
 
 
@@ -155,7 +155,7 @@ def _lines(raw: bytes, file: str) -> list[Wanted]:
             image = _line(line)
         except (UnicodeDecodeError, UsageError) as error:
             raise UsageError(
-                f"line {number} of {file} is no reference",
+                f"line {number} of {file} is not a reference",
                 code=Code.USAGE_REFERENCE,
                 found=ascii(line[:200])[1:],
                 wanted="REFERENCE [NAME], in UTF-8",

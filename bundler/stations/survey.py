@@ -411,7 +411,7 @@ def _with_children(
 
 
 def _platform_of(source: Source, root: Document) -> tuple[Platform, ...]:
-    """What a single image's config says that it runs on; nothing where it is no image or says nothing."""
+    """What a single image's config says that it runs on; nothing where it is not an image or says nothing."""
     if not isinstance(root.content, Manifest) or not root.content.tells_platform:
         return ()
     config = root.content.config

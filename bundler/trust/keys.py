@@ -164,7 +164,7 @@ class PublicKey:
 
 
 class Signer(Protocol):
-    """Whoever holds a private key; kept in ``stations``, for a key is no business of this folder."""
+    """Whoever holds a private key; kept in ``stations``, for a key is not the business of this folder."""
 
     @property
     def public(self) -> PublicKey: ...

@@ -241,5 +241,5 @@ def _same_verifier(pem: bytes, verifier: Verifier) -> None:
 
 
 def _ascii(text: bytes) -> str:
-    need(text.isascii(), Code.TLOG_BODY, "a signature in a log entry is no base64")
+    need(text.isascii(), Code.TLOG_BODY, "a signature in a log entry is not base64")
     return text.decode("ascii")

@@ -60,7 +60,7 @@ folder("002", "no index.json", Code.FORMAT_LAYOUT, index_json=None)
 CASES.vector("LAY-003", "another version of layouts", "derived-oci-layout")
 for _number, _words, _data in (
     ("003", "another version of layouts", b'{"imageLayoutVersion":"2.0.0"}'),
-    ("004", "oci-layout is no JSON", b"1.0.0"),
+    ("004", "oci-layout is not JSON", b"1.0.0"),
     ("005", "oci-layout is a list", b'["1.0.0"]'),
     ("006", "the version twice", b'{"imageLayoutVersion":"1.0.0","imageLayoutVersion":"2.0.0"}'),
 ):

@@ -98,7 +98,7 @@ def config(data: bytes) -> Any:
     )
 
 
-CASES.add("MAN-017", "a config that is no JSON: the runtime reads it, and nobody here", None, lambda: config(b"text"))
+CASES.add("MAN-017", "a config that is not JSON: the runtime reads it, and nobody here", None, lambda: config(b"text"))
 CASES.add("MAN-018", "a config with a name twice: the same", None, lambda: config(b'{"rootfs":1,"rootfs":2}'))
 CASES.add(
     "MAN-019",
@@ -118,7 +118,11 @@ CASES.add(
     None,
     lambda: layer(gzip.compress(bytes(64 << 20), mtime=0), making.LAYER + "+gzip"),
 )
+<<<<<<< HEAD
+CASES.add("MAN-022", "a layer that is not gzip: the same", None, lambda: layer(b"plain", vectors.LAYER + "+gzip"))
+=======
 CASES.add("MAN-022", "a layer that is no gzip: the same", None, lambda: layer(b"plain", making.LAYER + "+gzip"))
+>>>>>>> main
 CASES.add(
     "MAN-023",
     "a layer with a window of 2 GiB: the same",

@@ -121,7 +121,7 @@ def mixed(words: str) -> Any:
     return replace(other, envelope=lambda _: genuine)
 
 
-CASES.vector("BND-001", "the first member is no seal", "tar-first-member")
+CASES.vector("BND-001", "the first member is not a seal", "tar-first-member")
 CASES.add("BND-001", "the seal is not there", Code.FORMAT_TAR, lambda: replace(base(), records=lambda records: records[1:]))
 CASES.add("BND-001", "the seal comes second", Code.FORMAT_TAR, lambda: replace(base(), records=lambda r: [r[1], r[0], *r[2:]]))
 CASES.add("BND-002", "two seals", Code.FORMAT_BUNDLE, lambda: replace(base(), records=lambda r: [r[0], r[0], *r[1:]]))

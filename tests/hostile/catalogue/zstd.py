@@ -247,7 +247,7 @@ TABLE.add(
 TABLE.add("STK-008", "10,000 frames of nothing", Code.FORMAT_BUNDLE, lambda: sized(lambda s: [*s, *[(0, 0)] * 10_000]))
 TABLE.elsewhere(
     "STK-020",
-    "a table is no part of the seal: any byte of it counts all the same",
+    "a table is not a part of the seal: any byte of it counts all the same",
     "tests/hostile/test_every_byte.py::test_every_byte_counts",
 )
 TABLE.add(
