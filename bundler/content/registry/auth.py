@@ -31,6 +31,8 @@ class Need:
     path: str
     push: bool = False
     source: str | None = None
+    enters: bool = False
+    """Nothing yet but to be known to the registry, as `docker login` asks for it."""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -38,6 +40,8 @@ class Need:
 
     @property
     def scopes(self) -> tuple[str, ...]:
+        if self.enters:
+            return ()
         own = f"repository:{self.path}:{','.join(self.actions)}"
         return (own,) if self.source is None else (own, f"repository:{self.source}:pull")
 
@@ -103,12 +107,17 @@ class Auth:
                     token = self._tokens.get(known)
                     if token is not None and shown_before == f"Bearer {token.text}":
                         self._tokens.pop(known, None)
-                return True
+                return not need.enters or self.enters_with_login(need)
         if any(offer.scheme == "basic" for offer in offers):
             self._basic = True
             login = self._login(need)
             return login is not None and shown_before != _basic(login)
         return False
+
+    def enters_with_login(self, need: Need) -> bool:
+        """Whether a user and a password are there to be shown. Identity tokens are for what names a repository."""
+        login = self._login(need)
+        return login is not None and not login.identity_token
 
     def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
         """What to say to a person when the login is not enough."""
@@ -121,9 +130,10 @@ class Auth:
                 next=f"name the image where it lies, in {self._host}/{need.path}, and log in there",
             )
         login = self._login(need)
+        allowed = "in" if need.enters else f"{' and '.join(need.actions)} {need.path}"
         by_hand = f"log in with `podman login {self._host}` or `docker login {self._host}`, or give --username with --password-stdin"
         return TransportError(
-            f"{who or self._host} does not let us {' and '.join(need.actions)} {need.path}"
+            f"{who or self._host} does not let us {allowed}"
             + (" without a login" if login is None else f" with the login from {login.source}"),
             code=Code.REGISTRY_CREDENTIALS,
             found=found,
@@ -228,7 +238,7 @@ def _basic(login: Login) -> str:
 
 def _within(stated: str, need: Need) -> Iterator[str]:
     """What a registry states beside the scopes of ``need``, for no other actions: some know a repository by another name, too."""
-    for scope in stated.split()[:8]:
+    for scope in () if need.enters else stated.split()[:8]:
         match = _SCOPE.fullmatch(scope)
         actions = [action for action in need.actions if match and action in match[2].split(",")]
         if match and actions and match[1] not in {need.path, need.source}:

@@ -118,11 +118,7 @@ CASES.add(
     None,
     lambda: layer(gzip.compress(bytes(64 << 20), mtime=0), making.LAYER + "+gzip"),
 )
-<<<<<<< HEAD
-CASES.add("MAN-022", "a layer that is not gzip: the same", None, lambda: layer(b"plain", vectors.LAYER + "+gzip"))
-=======
-CASES.add("MAN-022", "a layer that is no gzip: the same", None, lambda: layer(b"plain", making.LAYER + "+gzip"))
->>>>>>> main
+CASES.add("MAN-022", "a layer that is not gzip: the same", None, lambda: layer(b"plain", making.LAYER + "+gzip"))
 CASES.add(
     "MAN-023",
     "a layer with a window of 2 GiB: the same",
