@@ -2,7 +2,7 @@
 
 import re
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
@@ -52,6 +52,16 @@ class Token:
 
     text: str = field(repr=False)
     until: float
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it says of itself that it lets nobody write: a JWT whose ``access`` names no such action (distribution's token
+        specification, "Token Authentication Implementation"). Of a token that cannot be read nothing is known."""
+        try:
+            claims = strictjson.loads(urlsafe_b64decode(f"{self.text.split('.')[1]}=="), limit=MAX_TOKEN, predicate=True)
+            return not any({"push", "*"} & set(entry["actions"]) for entry in claims["access"])
+        except (FormatError, LookupError, TypeError, ValueError):
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,13 @@ class Auth:
             login = self._login(need)
             return login is not None and shown_before != _basic(login)
         return False
+
+    def denied(self, need: Need) -> TransportError | None:
+        """Why what ``need`` writes would be refused, where the token that was given for it says so."""
+        token = self._tokens.get(need)
+        if token is None or not token.reads_only:
+            return None
+        return self.refused(need, found="a token that does not let us push", wanted="one that does")
 
     def enters_with_login(self, need: Need) -> bool:
         """Whether a user and a password are there to be shown. Identity tokens are for what names a repository."""

@@ -209,6 +209,10 @@ class Session:
                 given_up.pop_all()
                 return answer
 
+    def denied(self, need: Need) -> TransportError | None:
+        """Why what ``need`` writes would be refused, as far as that is known without trying."""
+        return self._auth.denied(need)
+
     def remark(self, text: str) -> None:
         """Say something about how the registry answers, once a run."""
         self.learnt.remarks.setdefault(text)
