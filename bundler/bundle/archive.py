@@ -127,7 +127,7 @@ def opened(path: Path) -> "Iterator[Archive]":
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"the bundle {path} is no regular file", code=Code.USAGE_INPUT, next="copy it into a file first")
+            raise UsageError(f"the bundle {path} is not a regular file", code=Code.USAGE_INPUT, next="copy it into a file first")
         yield Archive(file, status.st_size, what=str(path))
     finally:
         os.close(file)
@@ -240,7 +240,7 @@ class Archive:
                 found=f"{size} bytes and no seek table",
                 next="copy it again, and compare it with its .sha256",
             )
-        return FormatError(f"{self._what} is {'no bundle' if size else 'empty'}", wanted="a bundle that oci-bundler export wrote")
+        return FormatError(f"{self._what} is {'not a bundle' if size else 'empty'}", wanted="a bundle that oci-bundler export wrote")
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def decompress(frame: bytes | memoryview, size: int, *, what: str) -> Iterator[b
 
 
 def beginning(data: bytes, size: int) -> bytes:
-    """As much of the first ``size`` bytes of content as ``data``, the beginning of a file, gives; nothing of what is no zstd."""
+    """As much of the first ``size`` bytes of content as ``data``, the beginning of a file, gives; nothing of what is not zstd."""
     try:
         with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(data) as reader:
             return reader.read(size)

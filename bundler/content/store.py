@@ -59,7 +59,7 @@ class Source(Protocol):
     def document(self, name: str | Digest) -> Document | None:
         """The manifest or index of that tag or digest, its bytes checked against the digest asked for; None if absent.
 
-        Raises IntegrityError for other bytes, FormatError for what is no document, TransportError.
+        Raises IntegrityError for other bytes, FormatError for what is not a document, TransportError.
         """
         ...
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
+from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -15,8 +15,6 @@ from bundler.stations.joining import Joins
 from bundler.stations.placing import Place, Placed, Placer, lacks_platforms
 from bundler.stations.report import Progress, Report, State
 from bundler.stations.verifier import Proved, prove_rest
-
-SOME_REFUSED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +183,7 @@ def plan(
     asked = side_by_side(lambda target: _asked(target, repositories(target.destination)), targets, jobs=jobs)
     seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
     if not overwrite:
-        taken = [f"{t.destination} is {t.there}" for t in seen if t.state is State.MOVED]
+        taken = [f"{t.destination} is {t.there}, and would become {t.image.root}" for t in seen if t.state is State.MOVED]
         _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return seen
 

@@ -15,26 +15,19 @@ from typing import Any
 from bundler.content.files import disk, read_small, sync_folder, write_whole
 from bundler.errors import Code, ConflictError, FormatError, UsageError, translated
 from bundler.oci.digest import Digest
+from bundler.trust import trusttoml
+from bundler.trust.addition import render_denial, render_root, render_rule, render_seal, render_store, with_next_serial
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
 from bundler.trust.notation import convert
 from bundler.trust.notation.revocation import MAX_CRL
 from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import StoreType
-from bundler.trust.policy import (
-    FILE,
-    MAX_FILE,
-    Policy,
-    render_denial,
-    render_root,
-    render_rule,
-    render_seal,
-    render_store,
-    with_next_serial,
-)
+from bundler.trust.policy import Policy
 from bundler.trust.removal import without
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.root import MAX_ROOT
 from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
+from bundler.trust.table import FILE, MAX_FILE
 
 EMPTY = """version = 1
 serial = 1
@@ -142,8 +135,8 @@ def read(path: Path) -> Trust:
     """The folder at ``path``, read once; what is judged is what was read. Raises as :func:`load`."""
     folder = _Folder(path)
     raw = folder.read(FILE)
-    files = {name: folder.read(name) for name in sorted(Policy.named_files(raw) | folder.keys(raw))}
-    return Trust(path=path, policy=Policy.parse(raw, files), raw=raw, files=files)
+    files = {name: folder.read(name) for name in sorted(trusttoml.named_files(raw) | folder.keys(raw))}
+    return Trust(path=path, policy=trusttoml.parse(raw, files), raw=raw, files=files)
 
 
 def init(path: Path, *, seal_key: Path | None = None, image_key: Path | None = None, scopes: Sequence[str] = ()) -> Trust:
@@ -160,7 +153,7 @@ def init(path: Path, *, seal_key: Path | None = None, image_key: Path | None = N
         pinned = _key_files([image_key], role="image")
         files |= pinned
         text += "".join("\n" + render_rule(scope=scope, keys=list(pinned)) for scope in scopes)
-    Policy.parse(text.encode(), files)
+    trusttoml.parse(text.encode(), files)
     with disk(f"{path} cannot be made"):
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
@@ -402,7 +395,7 @@ def _extend(trust: Trust, addition: str, files: Mapping[str, bytes]) -> Trust:
 
 
 def _written(trust: Trust, text: str, files: Mapping[str, bytes]) -> Trust:
-    Policy.parse(text.encode(), {**trust.files, **files})
+    trusttoml.parse(text.encode(), {**trust.files, **files})
     for name, data in files.items():
         _put(trust.path, name, data)
     write_whole(trust.path / FILE, text.encode(), replace=True, mode=0o600)

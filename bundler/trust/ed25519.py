@@ -63,7 +63,7 @@ class PrehashKey:
 
 
 def _decode(encoded: bytes) -> _Point | None:
-    """RFC 8032, section 5.1.3; None for what is no point or not its only encoding."""
+    """RFC 8032, section 5.1.3; None for what is not a point or not its only encoding."""
     number = int.from_bytes(encoded, "little")
     y, sign = number & (1 << 255) - 1, number >> 255
     if len(encoded) != 32 or y >= _P:

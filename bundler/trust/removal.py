@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bundler.errors import Code, UsageError
-from bundler.trust.policy import FILE, rendered
+from bundler.trust.addition import rendered
+from bundler.trust.table import FILE
 
 _HEADER = re.compile(r"[ \t]*\[+[ \t]*([A-Za-z0-9_-]+)[ \t]*([.\]])")
 _NOTHING = re.compile(r"[ \t]*(#.*)?\r?\n?", re.ASCII)

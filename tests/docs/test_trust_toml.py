@@ -7,6 +7,7 @@ import pytest
 
 from bundler.errors import UsageError
 from bundler.oci.reference import Reference
+from bundler.trust import trusttoml
 from bundler.trust.policy import Policy
 from bundler.trust.scope import Scope
 from tests.docs.pages import DOCS, Page, code
@@ -40,7 +41,7 @@ SHORTEST = {
 
 def _parse(text: str, head: str = HEAD) -> Policy:
     text = text if "version" in text else head + text
-    return Policy.parse(text.encode(), {name: _file(name) for name in Policy.named_files(text.encode())})
+    return trusttoml.parse(text.encode(), {name: _file(name) for name in trusttoml.named_files(text.encode())})
 
 
 def _file(name: str) -> bytes:

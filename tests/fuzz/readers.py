@@ -24,11 +24,10 @@ from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.trust import dsse
+from bundler.trust import dsse, trusttoml
 from bundler.trust.der import Element
 from bundler.trust.notation import cbor
 from bundler.trust.notation import envelope as notation
-from bundler.trust.policy import Policy
 from bundler.trust.rfc3161 import Token
 from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.checkpoint import Checkpoint
@@ -196,7 +195,7 @@ READERS = {
     "bundle": Reader(bundle, GOOD),
     "envelope": of_json(envelope, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": [{"sig": "AA=="}]}),
     "seal": Reader(Seal.parse, tuple(payload_of(data) for data in GOOD)),
-    "trust": Reader(lambda data: Policy.parse(data, KEYS), ((VECTORS / "trust/trust.toml").read_bytes(),)),
+    "trust": Reader(lambda data: trusttoml.parse(data, KEYS), ((VECTORS / "trust/trust.toml").read_bytes(),)),
     "head": Reader(head, (ANSWER, b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked")),
     "chunk": Reader(answers.chunk_size, (b"1a;x=y", b"0")),
     "complaint": of_json(answers.Complaint.parse, {"errors": [{"code": "BLOB_UNKNOWN", "message": "x", "detail": {"digest": "x"}}]}),

@@ -25,6 +25,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
 from bundler.trust import ed25519 as points
+from bundler.trust import trusttoml
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey, Role
@@ -201,7 +202,7 @@ def seal(*keys: Key, stream: str = "default", scopes: Sequence[str] = ("**",), *
 
 def policy(*rules: Mapping[str, Any], seals: Sequence[Mapping[str, Any]] = ()) -> Policy:
     """A policy of these rules and seals, parsed as from a trust folder."""
-    return Policy.parse(toml(*rules, seals=seals), FILES)
+    return trusttoml.parse(toml(*rules, seals=seals), FILES)
 
 
 def toml(*rules: Mapping[str, Any], seals: Sequence[Mapping[str, Any]] = (), version: Any = 1, serial: Any = 1) -> bytes:

@@ -395,7 +395,7 @@ class Repository:
 
     def _named(self, name: str | Digest) -> str:
         if isinstance(name, str):
-            self._reference.tagged(name)  # refuses what is no tag
+            self._reference.tagged(name)  # refuses what is not a tag
         return self._target(f"manifests/{name}")
 
     def _target(self, path: str) -> str:
@@ -411,7 +411,7 @@ class _HiddenError(Exception):
 
 
 def _digest_like(said: str, raw: bytes) -> str | None:
-    """The digest of ``raw`` in the algorithm that a registry uses; None if what it said is no digest."""
+    """The digest of ``raw`` in the algorithm that a registry uses; None if what it said is not a digest."""
     try:
         return str(Digest.parse(said).same_kind_of(raw))
     except FormatError:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.server.wire import Request
 from bundler.content.store import SMALL
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
+from bundler.serving.wire import Request
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, write_layout
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of, write_trust
@@ -159,7 +159,9 @@ def test_all_names_that_are_taken_are_listed_together_and_nothing_is_sent(crossi
     crossing.there.asked.clear()
     ran = crossing.import_(crossing.export(*images), "--json")
     assert (ran.exit, ran.code) == (8, "name.conflict")
-    assert all(f"team/{name}:v1" in ran.json["error"]["found"] for name in ("one", "two"))
+    other = crossing.content.image("other").digest
+    for image in images[:2]:
+        assert f"/{image.path}:v1 is {other}, and would become {image.root.digest}" in ran.json["error"]["found"]
     assert "three" not in ran.json["error"]["found"]
     assert not crossing.there.changes
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bundler.content.registry.server.wire import Request
 from bundler.errors import Code
+from bundler.serving.wire import Request
 from tests.support.client import Client
 from tests.support.layouts import push
 from tests.support.station import Crossing, Image, Ran, Watched

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bundler.content.layout import Layout
-from bundler.content.registry.server import storage
-from bundler.content.registry.server.wire import Answer, Request
 from bundler.content.store import Over
 from bundler.errors import Code, ConflictError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.serving import storage
+from bundler.serving.wire import Answer, Request
 from bundler.stations import joining
 from bundler.stations.joining import merged
 from bundler.trust.evidence import Form

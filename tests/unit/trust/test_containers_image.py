@@ -10,9 +10,9 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.trust import trusttoml
 from bundler.trust.evidence import Evidence, Form, Image
 from bundler.trust.judge import judge
-from bundler.trust.policy import Policy
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import Content
 from tests.support.signing import AT, codes, toml
@@ -33,7 +33,7 @@ def judged(fixtures: Path, fixture: str, *keys: str, threshold: int = 1, **rule:
     document = Document.parse((fixtures / fixture / "manifest.json").read_bytes())
     evidence = [_piece(document.digest, path) for path in sorted((fixtures / fixture).glob("signature-*"))]
     image = Image(Reference.parse(f"{REPOSITORY}:v1"), document.digest, {document.digest: document})
-    return judge(Policy.parse(asked, files), image, evidence, at=AT)
+    return judge(trusttoml.parse(asked, files), image, evidence, at=AT)
 
 
 def _piece(subject: Digest, path: Path) -> Evidence:

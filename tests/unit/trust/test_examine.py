@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from bundler.oci import mediatype
+from bundler.trust import trusttoml
 from bundler.trust.evidence import Evidence, Form
 from bundler.trust.examine import Effort, effort
-from bundler.trust.policy import Policy
 from tests.support.signing import (
     OTHER,
     P256,
@@ -81,7 +81,7 @@ def test_a_signature_by_a_key_where_an_identity_is_pinned_is_of_another_kind_and
     scene.content.sig(scene.root.digest, signed(scene.root))
     signer = {"issuer": ISSUER, "identity": IDENTITY, "root": "world"}
     text = toml({"scope": "**", "signer": [signer]}) + b'\n[[root]]\nname = "world"\nfile = "root.json"\n'
-    asked = Policy.parse(text, {"root.json": canonical(World().root_json())})
+    asked = trusttoml.parse(text, {"root.json": canonical(World().root_json())})
     assert codes(scene.judge(asked)) == {"policy.threshold", "bundle.material"}
 
 

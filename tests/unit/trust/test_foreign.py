@@ -24,6 +24,7 @@ from cryptography.x509 import certificate_transparency
 import bundler.trust
 from bundler.errors import BundlerError, Code, FormatError, TrustError, UsageError
 from bundler.oci import mediatype
+from bundler.trust import trusttoml
 from bundler.trust import x509 as ours
 from bundler.trust.foreign import foreign, verifies
 from bundler.trust.judge import judge
@@ -357,7 +358,7 @@ def judged(image: Scene, by: Policy) -> Verdict:
 def loaded(text: bytes, files: dict[str, bytes]) -> Policy | None:
     """None where it was refused, or something of a root was left out: what is wrong with one part takes nothing from another."""
     try:
-        got = Policy.parse(text, files)
+        got = trusttoml.parse(text, files)
     except BundlerError:
         return None
     return None if any(root.trusted.left_out for root in got.roots) else got
@@ -366,7 +367,7 @@ def loaded(text: bytes, files: dict[str, bytes]) -> Policy | None:
 @pytest.mark.parametrize("name", SCENES)
 def test_one_signature_cannot_end_a_run_whatever_the_library_raises(name: str):
     image, signer = SCENES[name]()
-    by = Policy.parse(*trust(signer))
+    by = trusttoml.parse(*trust(signer))
     whole = Tracer()
     assert whole.run(lambda: judged(image, by)).passed
     assert whole.seen
@@ -407,7 +408,7 @@ def test_every_place_that_touches_the_library_was_entered():
     for scene in SCENES.values():
         image, signer = scene()
         tracer = Tracer()
-        by = tracer.run(lambda signer=signer: Policy.parse(*trust(signer)))
+        by = tracer.run(lambda signer=signer: trusttoml.parse(*trust(signer)))
         tracer.run(lambda image=image, by=by: judged(image, by))
         entered |= tracer.seen.keys()
     for key in (Key.of("secp256k1"), Key.of("rsa1024"), Key("rsa", rsa.generate_private_key(3, 2048))):

@@ -1,4 +1,4 @@
-"""trust.toml (design.md 4; security.md TRS-030 to -046, POL-001 to -021)."""
+"""trust.toml (docs/reference/trust-toml.md)."""
 
 import hashlib
 import json
@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from bundler.errors import Code, UsageError
-from bundler.trust.policy import MAX_FILE, MAX_SIGNERS, Naming, Node, Policy, Rule, Seal, Wanted, render_rule, render_seal, with_next_serial
+from bundler.trust import trusttoml
+from bundler.trust.addition import render_rule, render_seal, with_next_serial
+from bundler.trust.policy import Naming, Node, Rule, Seal, Wanted
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey
+from bundler.trust.table import MAX_FILE
+from bundler.trust.trusttoml import MAX_SIGNERS
 from tests.support.signing import EXPORTER, FILES, OTHER, P256, SIGN, SLSA, SPDX, THIRD, Key, policy, rule, seal, toml
 
 BY_NAME = {"keys/release.pub": P256.pem}
@@ -18,7 +22,7 @@ BY_NAME = {"keys/release.pub": P256.pem}
 
 def refused(raw: bytes | str, files: Mapping[str, bytes] = FILES) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        Policy.parse(raw.encode() if isinstance(raw, str) else raw, files)
+        trusttoml.parse(raw.encode() if isinstance(raw, str) else raw, files)
     return caught.value
 
 
@@ -63,8 +67,8 @@ name = "signed"
         f"keys/{name}.pub": key.pem
         for name, key in {"exporter-2026": EXPORTER, "release-a": P256, "release-b": OTHER, "release-c": THIRD}.items()
     }
-    assert Policy.named_files(raw) == files.keys()
-    got = Policy.parse(raw, files)
+    assert trusttoml.named_files(raw) == files.keys()
+    got = trusttoml.parse(raw, files)
     assert got.serial == 7
     assert got.seals[0].to_json() == {
         "stream": "platform",
@@ -132,7 +136,7 @@ def test_a_file_that_is_not_understood_is_refused(raw: bytes | str):
 
 def test_pol_021_a_file_has_at_most_a_mebibyte():
     raw = toml() + b"\n#"
-    assert Policy.parse(raw.ljust(MAX_FILE, b"x"), {}).serial == 1
+    assert trusttoml.parse(raw.ljust(MAX_FILE, b"x"), {}).serial == 1
     assert refused(raw.ljust(MAX_FILE + 1, b"x")).found == str(MAX_FILE + 1)
 
 
@@ -314,16 +318,16 @@ def test_pol_013_a_key_lies_inside_the_folder(name: str):
     raw = toml(rule(P256) | {"signer": [{"key": name}]})
     assert refused(raw, {name: P256.pem}).code is Code.TRUST_KEY
     with pytest.raises(UsageError):
-        Policy.named_files(raw)
+        trusttoml.named_files(raw)
     with pytest.raises(UsageError):
-        Policy.named_files(toml(seals=[seal() | {"keys": [name]}]))
+        trusttoml.named_files(toml(seals=[seal() | {"keys": [name]}]))
 
 
 @pytest.mark.parametrize("name", ["keys/release.pub", "release.pub", "keys/team a/release.pub", "keys/freigabe-ü.pub", "...pub"])
 def test_pol_013_a_key_that_is_not_there_is_refused(name: str):
     raw = toml(rule(P256) | {"signer": [{"key": name}]})
-    assert Policy.named_files(raw) == {name}
-    assert Policy.parse(raw, {name: P256.pem}).rules
+    assert trusttoml.named_files(raw) == {name}
+    assert trusttoml.parse(raw, {name: P256.pem}).rules
     assert refused(raw, {}).code is Code.TRUST_KEY
 
 
@@ -336,9 +340,9 @@ def test_a_key_that_is_none_is_refused_by_its_path(pem: bytes):
 
 def test_a_key_can_be_named_by_its_fingerprint_wherever_under_keys_it_lies():
     raw = toml(rule() | {"signer": [{"key": P256.fingerprint}]})
-    assert Policy.named_files(raw) == frozenset()
+    assert trusttoml.named_files(raw) == frozenset()
     files = {"keys/notes.pub": b"not a key", "keys/other.pub": OTHER.pem, "keys/release.pub": P256.pem}
-    assert str(Policy.parse(raw, files).rules[0].signers[0]) == P256.fingerprint
+    assert str(trusttoml.parse(raw, files).rules[0].signers[0]) == P256.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -386,17 +390,17 @@ def test_the_digest_of_trust_is_that_of_all_its_files():
     raw = toml(rule() | {"signer": [{"key": "keys/release.pub"}]})
     listed = {"trust.toml": hashlib.sha256(raw).hexdigest(), "keys/release.pub": hashlib.sha256(P256.pem).hexdigest()}
     spelt = json.dumps(listed, sort_keys=True, separators=(",", ":")).encode()
-    assert str(Policy.parse(raw, BY_NAME).digest) == f"sha256:{hashlib.sha256(spelt).hexdigest()}"
+    assert str(trusttoml.parse(raw, BY_NAME).digest) == f"sha256:{hashlib.sha256(spelt).hexdigest()}"
 
 
 def test_the_digest_of_trust_changes_with_every_file_it_names_and_with_no_other():
     raw = toml(rule() | {"signer": [{"key": "keys/release.pub"}]})
-    digest = Policy.parse(raw, BY_NAME).digest
-    assert Policy.parse(raw, BY_NAME | {"keys/unused.pub": OTHER.pem}).digest == digest
-    assert Policy.parse(raw, {"keys/release.pub": OTHER.pem}).digest != digest
-    assert Policy.parse(raw + b"\n", BY_NAME).digest != digest
+    digest = trusttoml.parse(raw, BY_NAME).digest
+    assert trusttoml.parse(raw, BY_NAME | {"keys/unused.pub": OTHER.pem}).digest == digest
+    assert trusttoml.parse(raw, {"keys/release.pub": OTHER.pem}).digest != digest
+    assert trusttoml.parse(raw + b"\n", BY_NAME).digest != digest
     by_fingerprint = toml(rule() | {"signer": [{"key": P256.fingerprint}]})
-    assert Policy.parse(by_fingerprint, BY_NAME).digest != Policy.parse(by_fingerprint, {"keys/a.pub": P256.pem}).digest
+    assert trusttoml.parse(by_fingerprint, BY_NAME).digest != trusttoml.parse(by_fingerprint, {"keys/a.pub": P256.pem}).digest
 
 
 def test_defaults_are_said():
@@ -413,7 +417,7 @@ def test_what_trust_add_appends_reads_as_it_was_meant():
     text += render_seal(stream="platform", scopes=["registry.example/**"], keys=["keys/a.pub"], threshold=None)
     text += render_rule(scope="registry.example/app", keys=["keys/b.pub"])
     text += render_rule(scope="**", keys=["keys/b.pub", "keys/c.pub"], threshold=2, attestations=[SPDX], node="both", name="signed")
-    got = Policy.parse(text.encode(), files)
+    got = trusttoml.parse(text.encode(), files)
     assert [(seal.stream, seal.threshold) for seal in got.seals] == [("platform", 1)]
     assert [(str(r.scope), r.threshold, tuple(map(str, r.attestations)), str(r.node), str(r.name)) for r in got.rules] == [
         ("registry.example/app", 1, (), "reference", "any"),
@@ -423,13 +427,13 @@ def test_what_trust_add_appends_reads_as_it_was_meant():
 
 def test_a_rule_for_attestations_alone_can_be_written():
     text = render_rule(scope="**", keys=["keys/release.pub"], threshold=0, attestations=[SPDX])
-    assert Policy.parse(("version = 1\nserial = 1\n" + text).encode(), BY_NAME).rules[0].threshold == 0
+    assert trusttoml.parse(("version = 1\nserial = 1\n" + text).encode(), BY_NAME).rules[0].threshold == 0
 
 
 @pytest.mark.parametrize("text", ['a"b\\c', "ü"])
 def test_texts_are_written_so_that_they_read_back(text: str):
     written = render_rule(scope="**", keys=[f"keys/{text}.pub"])
-    assert Policy.named_files(b"version = 1\nserial = 1\n" + written.encode()) == {f"keys/{text}.pub"}
+    assert trusttoml.named_files(b"version = 1\nserial = 1\n" + written.encode()) == {f"keys/{text}.pub"}
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x7f", "\ud800", ""])

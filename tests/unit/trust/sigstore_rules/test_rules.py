@@ -11,12 +11,14 @@ from cryptography import x509
 from bundler.errors import Code, TrustError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document, Manifest
+from bundler.trust import trusttoml
+from bundler.trust.addition import render_denial, render_root, render_rule, render_store
 from bundler.trust.judge import judge
 from bundler.trust.notation.convert import convert, label
 from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.notation.store import StoreType
 from bundler.trust.offer import Layer
-from bundler.trust.policy import Policy, render_denial, render_root, render_rule, render_store
+from bundler.trust.policy import Policy
 from bundler.trust.sigstore.steps import Needed
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support import notary
@@ -94,8 +96,8 @@ SIGNER = f'{{ issuer = "{ISSUER}", identity = "{IDENTITY}", root = "world" }}'
 
 def trust(*signers: str, rest: str = "", before: str = ROOTS) -> Policy:
     text = f'version = 1\nserial = 1\n{before}\n[[rule]]\nscope = "**"\nsigner = [{", ".join(signers)}]\n{rest}\n'
-    assert Policy.named_files(text.encode()) <= FILES.keys()
-    return Policy.parse(text.encode(), FILES)
+    assert trusttoml.named_files(text.encode()) <= FILES.keys()
+    return trusttoml.parse(text.encode(), FILES)
 
 
 def refused(*signers: str, rest: str = "", before: str = ROOTS) -> UsageError:
@@ -402,7 +404,7 @@ def test_a_logged_key_counts_in_a_log_without_a_time_as_of_the_time_judged_by(im
     value["tlogs"][1]["publicKey"]["validFor"] = {"start": "2026-01-01T00:00:00Z", "end": "2026-06-01T00:00:00Z"}
     text = 'version = 1\nserial = 1\n[[root]]\nname = "ours"\nfile = "roots/ours.json"\n'
     text += '[[rule]]\nscope = "**"\nsigner = [{ key = "keys/leaf.pub", root = "ours", log = 1 }]\n'
-    by = Policy.parse(text.encode(), FILES | {"roots/ours.json": canonical(value)})
+    by = trusttoml.parse(text.encode(), FILES | {"roots/ours.json": canonical(value)})
     verdict = judged(image, by)
     assert verdict.passed
     assert not any("proved" in check.detail for check in verdict.checks)
@@ -429,7 +431,7 @@ def test_a_rule_that_denies_admits_nothing_that_a_wider_rule_would_admit(image: 
     assert judged(image, wide).passed
     denial = render_denial(scope=image.image.reference.repository, reason="the crown jewels")
     text = f'version = 1\nserial = 1\n{ROOTS}\n[[rule]]\nscope = "**"\nsigner = [{SIGNER}]\n{denial}'
-    verdict = judged(image, Policy.parse(text.encode(), FILES))
+    verdict = judged(image, trusttoml.parse(text.encode(), FILES))
     assert reasons(verdict) == ["policy.denied"]
     assert (verdict.rule, verdict.admitted) == (image.image.reference.repository, frozenset())
     assert "the crown jewels" in verdict.checks[0].detail
@@ -442,14 +444,14 @@ def test_a_rule_that_denies_admits_nothing_that_a_wider_rule_would_admit(image: 
 def test_a_rule_that_denies_says_nothing_else(rest: str):
     text = f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = "no"\n{rest}\n'
     with pytest.raises(UsageError) as refusal:
-        Policy.parse(text.encode(), FILES)
+        trusttoml.parse(text.encode(), FILES)
     assert refusal.value.code is Code.TRUST_FORM
 
 
 @pytest.mark.parametrize("value", ['""', "true", "7", '["a"]'])
 def test_a_denial_has_a_reason(value: str):
     with pytest.raises(UsageError, match="deny"):
-        Policy.parse(f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = {value}\n'.encode(), FILES)
+        trusttoml.parse(f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = {value}\n'.encode(), FILES)
 
 
 def test_one_bad_signature_takes_nothing_from_a_good_one(image: Scene):
@@ -518,10 +520,11 @@ def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene):
     text = (
         'version = 1\nserial = 1\n[[root]]\nname = "world"\nfile = "roots/bare.json"\n[[rule]]\nscope = "**"\nsigner = [' + SIGNER + "]\n"
     )
-    assert judged(image, Policy.parse(text.encode(), {"roots/bare.json": canonical(bare)})).passed
+    assert judged(image, trusttoml.parse(text.encode(), {"roots/bare.json": canonical(bare)})).passed
     without = Scene.of_image()
     keyless_sig(without, **{CHAIN: None})
-    assert reasons(judged(without, Policy.parse(text.encode(), {"roots/bare.json": canonical(bare)}))) == ["policy.threshold", "x509.chain"]
+    policy = trusttoml.parse(text.encode(), {"roots/bare.json": canonical(bare)})
+    assert reasons(judged(without, policy)) == ["policy.threshold", "x509.chain"]
 
 
 def test_a_chain_in_an_annotation_has_at_most_eight_certificates(image: Scene):
@@ -853,26 +856,26 @@ def test_a_store_whose_certificates_vouch_for_nothing_is_refused():
 def test_files_lie_in_the_folder(name: str):
     text = f'version = 1\nserial = 1\n[[root]]\nname = "a"\nfile = "{name}"'
     with pytest.raises(UsageError):
-        Policy.named_files(text.encode())
+        trusttoml.named_files(text.encode())
 
 
 def test_a_file_that_is_not_there_is_refused():
     text = 'version = 1\nserial = 1\n[[root]]\nname = "a"\nfile = "roots/absent.json"'
     with pytest.raises(UsageError, match="not there"):
-        Policy.parse(text.encode(), FILES)
+        trusttoml.parse(text.encode(), FILES)
 
 
 def test_the_digest_of_trust_covers_roots_and_stores():
     before = trust(SIGNER).digest
     changed = {path: raw + b"\n" if path == "roots/other.json" else raw for path, raw in FILES.items()}
     text = f'version = 1\nserial = 1\n{ROOTS}\n[[rule]]\nscope = "**"\nsigner = [{SIGNER}]\n\n'
-    assert Policy.parse(text.encode(), FILES).digest == before
-    assert Policy.parse(text.encode(), changed).digest != before
+    assert trusttoml.parse(text.encode(), FILES).digest == before
+    assert trusttoml.parse(text.encode(), changed).digest != before
     crl = {
         path: notary.crl_of(notary.ISSUER, by=None, window=(AT, AT + MINUTE)) if path.endswith("issuer.crl") else raw
         for path, raw in FILES.items()
     }
-    assert Policy.parse(text.encode(), crl).digest != before
+    assert trusttoml.parse(text.encode(), crl).digest != before
 
 
 @pytest.mark.parametrize(
@@ -913,7 +916,7 @@ signer = [{SIGNER}]
 attestations = [{{ type = "{SLSA}", signer = [{{ key = "keys/p256.pub" }}] }}]
 """
     with pytest.raises(UsageError) as refusal:
-        Policy.parse(text.encode(), FILES)
+        trusttoml.parse(text.encode(), FILES)
     assert refusal.value.code is Code.TRUST_ROLES
 
 
@@ -971,7 +974,7 @@ def test_what_is_written_reads_as_it_was_meant():
         attestations=[SPDX, {"type": SLSA, "where": {"a.b": True, "c": 7}}],
         annotations={"build id": "7"},
     )
-    got = Policy.parse(text.encode(), FILES)
+    got = trusttoml.parse(text.encode(), FILES)
     assert [(root.name, root.needed) for root in got.roots] == [("world", Needed(log=1, timestamp=1, sct=0))]
     assert [(store.name, str(store.type), len(store.crls)) for store in got.stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
     (asked,) = got.rules
@@ -1001,7 +1004,7 @@ def test_a_converted_policy_reads_as_it_was_meant():
     text += "".join(render_rule(scope=r.scope, signers=[s.to_toml() for s in r.signers], threshold=1) for r in got.rules)
     image = Scene.of_image()
     notation(image, stamp={})
-    assert judged(image, Policy.parse(text.encode(), FILES)).passed
+    assert judged(image, trusttoml.parse(text.encode(), FILES)).passed
 
 
 def test_a_hint_helps_whoever_it_names(image: Scene):

@@ -12,12 +12,12 @@ from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.trust import trusttoml
 from bundler.trust.dsse import Envelope
 from bundler.trust.encodings import from_pem
 from bundler.trust.evidence import Evidence, Form, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import Signed
-from bundler.trust.policy import Policy
 from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
@@ -117,7 +117,7 @@ file = "root.json"
 scope = "**"
 signer = [{{ issuer = "{issuer}", identity = "{identity}", root = "root" }}]
 """
-    return judge(Policy.parse(text.encode(), {"root.json": root}), image, [piece], at=AT)
+    return judge(trusttoml.parse(text.encode(), {"root.json": root}), image, [piece], at=AT)
 
 
 @pytest.mark.parametrize("which", ["loose", "public-good"])

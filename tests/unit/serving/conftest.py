@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server import Server
+from bundler.serving.server import Server
 from tests.support.client import Client
 from tests.support.layouts import Content
 

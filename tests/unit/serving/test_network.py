@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bundler.content.registry import server as serving
-from bundler.content.registry.server import Server
-from bundler.content.registry.server.folder import MAX_DEPTH
-from bundler.content.registry.server.storage import Storage, tag_of, written
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
+from bundler.serving import server as serving
+from bundler.serving.folder import MAX_DEPTH
+from bundler.serving.server import Server
+from bundler.serving.storage import Storage, tag_of, written
 from tests.support.client import Client
 from tests.support.layouts import Content
 

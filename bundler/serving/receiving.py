@@ -3,22 +3,16 @@
 import select
 from collections.abc import Callable, Iterator
 
-from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
-from bundler.content.registry.origin import MalformedError
-from bundler.content.registry.server.seats import Seat
+from bundler.content.registry.message import MAX_HEAD, OF_REQUESTS, BodyReader, LongError, Reader
+from bundler.serving.seats import Seat
 
 PIECE = 64 << 10  # bytes of a body at once; each connection has one piece in memory
 SLOWEST = 16 << 10  # bytes a second; a modem is no import station's network
-MAX_TRAILERS = 8 << 10  # bytes of all of them; nobody is known to send any
 _TICK = 0.25  # seconds between two looks at whether an idle connection has waited for too long
 
 
 class CutError(Exception):
     """The client is gone, or too slow."""
-
-
-class LongError(MalformedError):
-    """A head, or a line of a body, is longer than it may be."""
 
 
 class LongTargetError(LongError):
@@ -42,7 +36,7 @@ class Receiver:
         self._patience = patience
         self._clock = clock
         self._ending = ending
-        self._buffer = bytearray()
+        self.reader = Reader(self._received, OF_REQUESTS)
         self._end = 0.0
         self._began: float | None = None
         self._got = 0
@@ -51,7 +45,7 @@ class Receiver:
         """Wait for a next request; whether there is one. From here on its head must come soon."""
         self._began = None
         self._end = self._clock() + self._patience
-        if not self._buffer and not self._comes():
+        if not self.reader.pending and not self._comes():
             return False
         self._end = self._clock() + self._patience
         return True
@@ -59,60 +53,23 @@ class Receiver:
     def head(self) -> list[bytes]:
         """The lines of a head without their ends; none if the connection ended before it.
 
-        Raises MalformedError; of it LongError for more than :data:`MAX_HEAD` bytes or :data:`MAX_FIELDS` fields.
+        Raises MalformedError; of it LongError for more bytes or fields than a head may have.
         """
-        lines: list[bytes] = []
-        left = MAX_HEAD
-        while (line := self._line(left, first=not lines)) is not None:
-            if not line and (lines or left < MAX_HEAD):
-                break
-            left -= len(line) + 2
-            if line:  # one empty line before a request is passed over (RFC 9112, 2.2)
-                lines.append(line)
-            if len(lines) > MAX_FIELDS + 1:
-                raise LongError(f"the head has more than {MAX_FIELDS} fields")
-        return lines
+        try:
+            first = self._first() or self._first()  # one empty line before a request is passed over (RFC 9112, 2.2)
+        except CutError:
+            if self.reader.pending:
+                raise
+            return []
+        return self.reader.head(first) if first else []
+
+    def _first(self) -> bytes:
+        return self.reader.line(MAX_HEAD, beyond=LongTargetError)
 
     def hurry(self) -> None:
         """The head is over: from here on count bytes against time."""
         if self._began is None:
-            self._began, self._got = self._clock(), len(self._buffer)
-
-    def into(self, view: memoryview) -> int:
-        """Some bytes, as many as are there."""
-        if not self._buffer:
-            return self._received(view)
-        count = min(len(view), len(self._buffer))
-        view[:count] = self._buffer[:count]
-        del self._buffer[:count]
-        return count
-
-    def line(self, limit: int) -> bytes:
-        """The next line without its end. Raises MalformedError where LF stands alone, LongError."""
-        line = self._line(limit, first=False)
-        if line is None:
-            raise CutError("the connection ended")
-        return line
-
-    def _line(self, limit: int, *, first: bool) -> bytes | None:
-        looked = 0
-        while (end := self._buffer.find(b"\n", looked)) < 0 and len(self._buffer) <= limit:
-            looked = len(self._buffer)
-            more = bytearray(PIECE)
-            try:
-                count = self._received(memoryview(more))
-            except CutError:
-                if first and not self._buffer:
-                    return None
-                raise
-            self._buffer += more[:count]
-        if end < 0 or end > limit:
-            raise (LongTargetError if first else LongError)(f"a line has more than {limit} bytes")
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        if not line.endswith(b"\r\n"):
-            raise MalformedError("a line ends with LF alone")
-        return line[:-2]
+            self._began, self._got = self._clock(), self.reader.pending
 
     def _received(self, view: memoryview) -> int:
         now = self._clock()
@@ -153,18 +110,18 @@ class Body:
         """In bytes; None where the client did not say."""
         self._receiver = receiver
         self._before = before
-        self._ended = length == 0
-        self._pieces = self._chunked() if length is None else self._counted(length)
+        self._content = BodyReader(receiver.reader, length=length, chunked=length is None)
 
     def __iter__(self) -> Iterator[memoryview]:
         self._before()
         self._receiver.hurry()
-        yield from self._pieces
-        self._ended = True
+        piece = memoryview(bytearray(PIECE if self.length is None else min(self.length, PIECE)))
+        while count := self._content.into(piece):
+            yield piece[:count]
 
     def drained(self, limit: int) -> bool:
         """Whether the body has ended, after at most ``limit`` further bytes. Raises MalformedError."""
-        if self._ended:
+        if self._content.ended:
             return True
         if self.length is not None and self.length > limit:
             return False
@@ -176,24 +133,3 @@ class Body:
         except CutError:
             return False
         return True
-
-    def _counted(self, length: int) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(min(length, PIECE)))
-        while length:
-            got = self._receiver.into(buffer[: min(length, PIECE)])
-            length -= got
-            yield buffer[:got]
-
-    def _chunked(self) -> Iterator[memoryview]:
-        """RFC 9112, section 7.1. Extensions and trailers mean nothing here."""
-        while size := chunk_size(self._receiver.line(MAX_CHUNK_LINE), padded=False):
-            yield from self._counted(size)
-            if self._receiver.line(MAX_CHUNK_LINE) != b"":
-                raise MalformedError("a chunk does not end where it said")
-        trailers, left = [], MAX_TRAILERS
-        while line := self._receiver.line(left):
-            left = max(0, left - len(line))
-            trailers.append(line)
-            if len(trailers) > MAX_FIELDS:
-                raise LongError(f"there are more than {MAX_FIELDS} trailers")
-        check_trailers(trailers)

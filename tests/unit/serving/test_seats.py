@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bundler.content.registry.server.seats import HEAD_MAY_TAKE, STEP, STEP_MAY_TAKE, Seat, Seats
+from bundler.serving.seats import HEAD_MAY_TAKE, STEP, STEP_MAY_TAKE, Seat, Seats
 
 
 class Clock:

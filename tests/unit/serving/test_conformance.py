@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bundler.content.registry.server import Server
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.serving.server import Server
 from tests.support.client import Client
 from tests.support.layouts import SBOM, Content
 

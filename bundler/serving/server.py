@@ -20,13 +20,13 @@ from types import TracebackType
 from typing import Self
 
 from bundler.content.registry.origin import MalformedError
-from bundler.content.registry.server.api import Api
-from bundler.content.registry.server.hosts import Hosts
-from bundler.content.registry.server.receiving import CutError
-from bundler.content.registry.server.seats import Seat, Seats, client_of
-from bundler.content.registry.server.storage import Storage
-from bundler.content.registry.server.wire import PATIENCE, Answer, RefusedError, Request, attend
 from bundler.errors import BundlerError, UsageError
+from bundler.serving.api import Api
+from bundler.serving.hosts import Hosts
+from bundler.serving.receiving import CutError
+from bundler.serving.seats import Seat, Seats, client_of
+from bundler.serving.storage import Storage
+from bundler.serving.wire import PATIENCE, Answer, RefusedError, Request, attend
 
 MAX_CONNECTIONS = 256  # a thread each; further ones wait, and idle ones end for them
 MAX_FROM_ONE = 192  # of one address; a quarter is left to others, and clients behind one gateway are many

@@ -16,10 +16,10 @@ from http import HTTPStatus
 from typing import BinaryIO, Protocol
 from urllib.parse import parse_qs, unquote
 
-from bundler.content.registry.message import CodingError, RequestHead, VersionError
+from bundler.content.registry.message import CodingError, LongError, RequestHead, VersionError, composed
 from bundler.content.registry.origin import MalformedError, shown
-from bundler.content.registry.server.receiving import Body, CutError, LongError, LongTargetError, Receiver, allowed
-from bundler.content.registry.server.seats import Seat
+from bundler.serving.receiving import Body, CutError, LongTargetError, Receiver, allowed
+from bundler.serving.seats import Seat
 
 PATIENCE = 60.0  # seconds that any wait may take, a request's head too; on top of what SLOWEST allows for bodies
 MAX_PARAMETERS = 256  # in a query
@@ -210,11 +210,10 @@ class _Exchange:
             self._linger()
 
     def _head(self, answer: Answer) -> bytes:
-        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", "Server: oci-bundler", f"Date: {formatdate(usegmt=True)}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        lines += [f"Content-Length: {answer.length}"] if answer.status != 204 else []
-        lines += [] if self._keep else ["Connection: close"]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+        fields = [("Server", "oci-bundler"), ("Date", formatdate(usegmt=True)), *answer.headers.items()]
+        fields += [("Content-Length", str(answer.length))] if answer.status != 204 else []
+        fields += [] if self._keep else [("Connection", "close")]
+        return composed(f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", fields)
 
     def _send_bytes(self, data: bytes) -> None:
         self._pace(len(data), lambda sent: self._socket.send(memoryview(data)[sent:]))

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bundler.content.registry import server as serving
-from bundler.content.registry.server import Server, api, uploads
-from bundler.content.registry.server.seats import client_of
-from bundler.content.registry.server.storage import Storage
 from bundler.oci.digest import Digest
+from bundler.serving import api, uploads
+from bundler.serving import server as serving
+from bundler.serving.seats import client_of
+from bundler.serving.server import Server
+from bundler.serving.storage import Storage
 from tests.support.client import Client
 from tests.support.layouts import Content
 

@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from bundler import strictjson
-from bundler.content.registry.server.receiving import Body
-from bundler.content.registry.server.storage import Manifest, OvertakenError, Repository, Storage
-from bundler.content.registry.server.uploads import BusyError, MismatchError, Upload
-from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.errors import FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.serving.receiving import Body
+from bundler.serving.storage import Manifest, OvertakenError, Repository, Storage
+from bundler.serving.uploads import BusyError, MismatchError, Upload
+from bundler.serving.wire import Answer, RefusedError, Request
 
 MAX_PAGE = MAX_DOCUMENT  # bytes of a page of referrers: they are manifests too, and clients bound those
 MAX_LISTED = 10_000  # names on a page when nobody says how many

@@ -35,12 +35,12 @@ from typing import BinaryIO
 
 from bundler import strictjson
 from bundler.content.files import disk, sync_folder
-from bundler.content.registry.server.folder import Folder, Names
-from bundler.content.registry.server.uploads import PLACE, Upload, Uploads
 from bundler.content.stream import Turns
 from bundler.errors import Code, FormatError, TransportError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
+from bundler.serving.folder import Folder, Names
+from bundler.serving.uploads import PLACE, Upload, Uploads
 
 _MARKER = "registry.json"
 _UNFINISHED = re.compile(r"registry\.json\.new|\.oci-bundler-[0-9a-f]{16}\.tmp", re.ASCII)

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from bundler.content.registry.server.folder import Folder, Names
 from bundler.oci.digest import Digest
+from bundler.serving.folder import Folder, Names
 
 PLACE = "uploads"  # the folder's folder of what is not whole yet
 

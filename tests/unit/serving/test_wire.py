@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bundler.content.registry import server as serving
-from bundler.content.registry.server import Server
-from bundler.content.registry.server.seats import Seat
-from bundler.content.registry.server.wire import House, attend
 from bundler.errors import UsageError
 from bundler.oci.digest import Digest
+from bundler.serving import server as serving
+from bundler.serving.seats import Seat
+from bundler.serving.server import Server
+from bundler.serving.wire import House, attend
 from tests.support.client import Client
 
 REPO = "team/app"
@@ -521,7 +521,7 @@ def test_a_client_that_never_finishes_does_not_keep_it_from_ending(folder: Path,
 
 def test_a_signal_ends_it_cleanly(folder: Path):
     program = (
-        "import signal, sys; from pathlib import Path; from bundler.content.registry.server import Server\n"
+        "import signal, sys; from pathlib import Path; from bundler.serving.server import Server\n"
         "server = Server(Path(sys.argv[1]))\n"
         "signal.signal(signal.SIGTERM, lambda *_: server.stop())\n"
         "print(server.url, flush=True); server.serve_forever(); print('ended')"

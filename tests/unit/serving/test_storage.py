@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.server import Server, api, uploads
-from bundler.content.registry.server.storage import Manifest, Storage
 from bundler.errors import Code, TransportError, UsageError
 from bundler.oci.digest import Digest
+from bundler.serving import api, uploads
+from bundler.serving.server import Server
+from bundler.serving.storage import Manifest, Storage
 from tests.support.client import Client
 from tests.support.layouts import Content, write_layout
 
@@ -89,7 +90,7 @@ def test_readers_share_a_folder(folder: Path):
 
 
 def test_a_process_that_is_killed_lets_the_folder_go(folder: Path):
-    program = "import sys, os; from pathlib import Path; from bundler.content.registry.server.storage import Storage\n"
+    program = "import sys, os; from pathlib import Path; from bundler.serving.storage import Storage\n"
     subprocess.run([sys.executable, "-c", program + "s = Storage(Path(sys.argv[1])); os.kill(os.getpid(), 9)", str(folder)], check=False)
     Storage(folder).close()
 
@@ -231,7 +232,7 @@ def test_what_is_there_is_said_once_the_request_under_way_has_ended(
 
 def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path):
     program = (
-        "import resource, signal, sys; from pathlib import Path; from bundler.content.registry.server import Server\n"
+        "import resource, signal, sys; from pathlib import Path; from bundler.serving.server import Server\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "server = Server(Path(sys.argv[1])); print(server.url, flush=True); server.serve_forever()"
     )
