@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.server.wire import Answer, Request
 from bundler.errors import Code
+from bundler.serving.wire import Answer, Request
 from tests.support.layouts import push
 from tests.support.station import Crossing, Ran
 
