@@ -17,7 +17,14 @@ from bundler.errors import Code, FormatError, TransportError
 
 MAX_TOKEN = 64 << 10  # bytes of a token service's answer
 TOKEN_SECONDS = 60  # how long a token is good for where nothing is said, as the token specification has it
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
+PASSING = {  # what may be otherwise in a while, and its name (RFC 9110, 15; RFC 6585)
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}", re.ASCII)

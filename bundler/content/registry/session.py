@@ -22,11 +22,6 @@ FIRST_WAIT = 0.5  # seconds, doubled each time
 PROGRESS = 1 << 20  # bytes that earn a transfer all of its tries again
 TOLD = 1.0  # seconds in which the same is not told again: many threads fail alike
 
-_WORDS = {  # for a person, where an answer of PASSING has none of its own (RFC 9110, 15)
-    **{408: "Request Timeout", 429: "Too Many Requests", 500: "Internal Server Error"},
-    **{502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"},
-}
-
 T = TypeVar("T")
 
 
@@ -306,7 +301,7 @@ class Session:
     def _busy(self, answer: Answer, method: str) -> PassingError:
         text = self.complaint(answer).text
         if not text or text.startswith("<"):  # a page for people
-            text = _WORDS.get(answer.status, "")
+            text = PASSING.get(answer.status, "")
         busy = PassingError(
             f"{answer.url.origin} does not answer {method} {shown(answer.url.path)[1:-1]} now",
             code=Code.REGISTRY_STATUS,
