@@ -135,7 +135,7 @@ def _described(subject: Descriptor | None) -> str:
 
 
 def _layer(piece: Evidence, subject: Document) -> Layer:
-    if piece.layer is None or piece.payload is None:  # same without part 1: where there is no layer, there is no payload either
+    if piece.layer is None or piece.payload is None:  # mutant-equivalent without part 1: without a layer there is no payload
         raise TrustError("a signature is too large to be judged", code=Code.LIMIT_EVIDENCE, wanted=f"at most {MAX_EVIDENCE} bytes")
     return Layer(piece.layer, piece.payload, piece.document, subject)
 
@@ -187,7 +187,14 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
 
 def _facts(piece: Evidence, rule: Rule, claim: Claim, offer: Offer, proofs: Sequence[_Proof], *, names: bool) -> Iterator[Fact]:
     for proof in proofs:
-        signed_by = SignedBy(kind=proof.entry.kind, id=proof.met.id, form=offer.form, node=piece.subject, also=proof.met.also)
+        signed_by = SignedBy(
+            kind=proof.entry.kind,
+            id=proof.met.id,
+            form=offer.form,
+            node=piece.subject,
+            also=proof.met.also,
+            name=proof.entry.name,
+        )
         if claim.predicate_type is None and proof.number < len(rule.signers):
             yield Fact(signed_by, piece.document.digest, proof.number, None, names)
         for number, wanted in enumerate(rule.attestations):
