@@ -22,7 +22,7 @@ from bundler.bundle.archive import MAX_FAULTS, Content, opened
 from bundler.bundle.envelope import sealed
 from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, MAX_SEAL_RATIO, Table, compress, decompress, longest, table
 from bundler.bundle.records import MAX_KEPT
-from bundler.bundle.seal import Kind, Member, Seal
+from bundler.bundle.seal import Kind, Member
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, TrustError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT
@@ -258,7 +258,7 @@ def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | 
 def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
     small.write(path, keys=(key(2),), payload=b"this is no JSON")
     parsed: list[bytes] = []
-    monkeypatch.setattr(Seal, "parse", parsed.append)
+    monkeypatch.setattr(module, "seal_of", parsed.append)
     with pytest.raises(TrustError) as refused, content_of(path, KEY):
         pass
     assert refused.value.code == Code.SEAL_SIGNATURE
