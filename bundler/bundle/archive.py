@@ -35,6 +35,7 @@ from bundler.bundle.frames import (
     runs,
     table,
 )
+from bundler.bundle.parts import joining
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
 from bundler.content.files import disk, whole, write_direct
 from bundler.content.stream import CHUNK, Turns, ahead, side_by_side, verified
@@ -128,9 +129,19 @@ def opened(path: Path) -> "Iterator[Archive]":
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"the bundle {path} is not a regular file", code=Code.USAGE_INPUT, next="copy it into a file first")
-        yield Archive(file, status.st_size, what=str(path))
+        yield _looked_into(path, file, status.st_size)
     finally:
         os.close(file)
+
+
+def _looked_into(path: Path, file: int, size: int) -> "Archive":
+    """The archive; of what is none and has the name of a part of one, how it is joined with the others."""
+    try:
+        return Archive(file, size, what=str(path))
+    except (FormatError, IntegrityError) as error:
+        if (how := joining(path)) is None:
+            raise
+        raise type(error)(error.what, code=error.code, found=error.found, wanted=error.wanted, next=how) from error
 
 
 def _instead(path: Path, error: OSError) -> str | None:
