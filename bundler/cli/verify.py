@@ -23,6 +23,7 @@ PLACES = ("docker://", "oci:", "oci-archive:")
     nargs=-1,
     required=True,
     cls=Argument,
+    shell_complete=options.completes_files,
     help="A bundle; or images: docker://NAME, oci:DIR[:REF], oci-archive:FILE[:REF].",
 )
 @options.trust
