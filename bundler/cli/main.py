@@ -87,7 +87,7 @@ def _run(words: list[str], terminal: Terminal) -> int:
     except click.ClickException as error:
         return terminal.error(UsageError(error.format_message(), next=_try_help(error)))
     except (click.Abort, KeyboardInterrupt):
-        return terminal.interrupted()
+        return terminal.interrupted(_go_on(words))
     except BundlerError as error:
         return terminal.error(error)
     except Exception as error:  # noqa: BLE001 - the last resort
@@ -95,6 +95,17 @@ def _run(words: list[str], terminal: Terminal) -> int:
         terminal.trace("".join(traceback.format_exception(error)))
         return terminal.error(BundlerError(what, code=Code.INTERNAL, next="please report it with the lines above"))
     return code if isinstance(code, int) else 0
+
+
+def _go_on(words: list[str]) -> str:
+    """What a person does after a run that was interrupted."""
+    command = next((word for word in words if word in _COMMANDS), None)
+    kept = any(word == "--cache" or word.startswith("--cache=") for word in words)
+    if command == "import" or (command == "export" and kept):
+        return "the same command goes on where this one stopped"
+    if command == "export":
+        return "the same command begins anew; with --cache DIR a run that was cut goes on where it stopped"
+    return "the same command can be run again"
 
 
 def _try_help(error: click.ClickException) -> str | None:
