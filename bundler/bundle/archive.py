@@ -25,6 +25,7 @@ from bundler.bundle.frames import (
     longest,
     runs,
 )
+from bundler.bundle.parts import joining
 from bundler.bundle.payload import seal_of
 from bundler.bundle.records import Frames, Records, Report, inside
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
@@ -58,9 +59,19 @@ def opened(path: Path) -> "Iterator[Archive]":
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise UsageError(f"the bundle {path} is not a regular file", code=Code.USAGE_INPUT, next="copy it into a file first")
         with os.fdopen(file, "rb", buffering=0, closefd=False) as regular:
-            yield Archive(FileMedium(regular), what=str(path))
+            yield _looked_into(path, FileMedium(regular))
     finally:
         os.close(file)
+
+
+def _looked_into(path: Path, medium: Medium) -> "Archive":
+    """The archive; of what is none and has the name of a part of one, how it is joined with the others."""
+    try:
+        return Archive(medium, what=str(path))
+    except (FormatError, IntegrityError) as error:
+        if (how := joining(path)) is None:
+            raise
+        raise type(error)(error.what, code=error.code, found=error.found, wanted=error.wanted, next=how) from error
 
 
 def _instead(path: Path, error: OSError) -> str | None:
