@@ -209,8 +209,8 @@ class Places:
         self._registries: dict[str, Registry] = {}
         self._layouts: dict[tuple[str, str], Layout] = {}
         self._asking = Turns()
-        self._silent: dict[str, BundlerError] = {}
-        """Registries that do not answer, and what was found when they were asked."""
+        self._silent: dict[str, dict[str | None, BundlerError]] = {}
+        """For each registry its repositories whose images were asked for without an answer; None is for a connection that broke later."""
         self._answering: set[str] | None = None
         """Registries that do; None while one that does not ends the run, so that nobody has to ask before the others."""
         self._closing = ExitStack()
@@ -239,8 +239,8 @@ class Places:
     ) -> tuple[list[R], list[Failure]]:
         """What ``work`` gives for each image, and those that it cannot be done with; both in their order.
 
-        A registry that does not answer is not asked again for its other images, which fail with it. What is not a matter of one
-        of several images (``ends``) is raised.
+        A registry that does not answer for two of its repositories is not asked for its other images, which fail with these. What
+        is not a matter of one of several images (``ends``) is raised.
         """
 
         answering = self._answering = set()
@@ -252,7 +252,7 @@ class Places:
                 if len(images) == 1 or ends(image, error):
                     raise
                 if not image.is_local and error.code in _SILENT:
-                    answering.discard(image.reference.registry)  # whoever is next asks alone whether it answers at all
+                    self._doubt(image.reference.registry, error, answering)
                 return Failure(image.text, error)
 
         done = list(side_by_side(one, images, jobs=jobs))
@@ -280,34 +280,43 @@ class Places:
     def _at_registry(self, image: Wanted, *, write: bool) -> Located:
         reference = image.reference
         repository = self._registry(reference.registry).repository(reference.path, push=write)
-        root = self._asked(reference.registry, lambda: repository.document(reference.tag or reference.digest or "latest"))
+        root = self._asked(reference, lambda: repository.document(reference.tag or reference.digest or "latest"))
         if root is None:
             raise IncompleteError(f"{reference} is not there", code=Code.IMAGE_MISSING, next="look for it with its registry's own tools")
         name = reference_of(image.name) if image.name else reference
         return Located(name, root, repository, repository)
 
-    def _asked(self, host: str, ask: Callable[[], R]) -> R:
-        """Until a registry has answered, one question at a time, so that one that does not is asked once and not by every thread."""
+    def _asked(self, reference: Reference, ask: Callable[[], R]) -> R:
+        """Until a registry has answered, one question at a time, so that one that does not is not asked by every thread."""
         answering = self._answering
-        if answering is not None and host not in answering:
-            with self._asking.of(host):
-                if host in self._silent:
-                    raise self._silent[host]
-                if host not in answering:
-                    return self._asked_first(host, ask, answering)
+        if answering is not None and reference.registry not in answering:
+            with self._asking.of(reference.registry):
+                if reference.registry not in answering:
+                    return self._asked_alone(reference, ask, answering)
         return ask()
 
-    def _asked_first(self, host: str, ask: Callable[[], R], answering: set[str]) -> R:
+    def _asked_alone(self, reference: Reference, ask: Callable[[], R], answering: set[str]) -> R:
+        silent = self._silent.setdefault(reference.registry, {})
+        if reference.path in silent or len(silent) > 1:
+            raise silent.get(reference.path) or next(iter(silent.values()))
         try:
             got = ask()
         except BundlerError as error:
             if error.code in _SILENT:
-                self._silent[host] = error
-            else:
-                answering.add(host)
+                silent[reference.path] = error
+                raise
+            answering.add(reference.registry)
             raise
-        answering.add(host)
+        silent.clear()
+        answering.add(reference.registry)
         return got
+
+    def _doubt(self, host: str, error: BundlerError, answering: set[str]) -> None:
+        """After a connection that broke, whoever is next asks alone whether that is a matter of the whole registry."""
+        with self._asking.of(host):
+            if host in answering:
+                answering.discard(host)
+                self._silent.setdefault(host, {}).setdefault(None, error)
 
     def _in_layout(self, image: Wanted) -> Located:
         kind, _, rest = image.text.partition(":")

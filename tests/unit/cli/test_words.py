@@ -167,14 +167,14 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
                 "state",
             }
             for signer in image["signers"]:
-                assert set(signer) == {"kind", "id", "form", "node"}
+                assert set(signer) == {"kind", "id", "name", "form", "node"}
             for check in image["checks"]:
                 assert set(check) == {"name", "outcome", "code", "detail", "subject", "spec"}
                 assert check["outcome"] in {"passed", "failed", "not-checked", "unsigned"}
     passed = ends["verify passed"].json
     assert set(passed["bundle"]) == {"identity", "stream", "sequence", "previous", "created", "expires"}
     assert (passed["bundle"]["previous"], passed["bundle"]["expires"]) == (None, None)
-    assert set(passed["seal"]) == {"passed", "signers", "reasons"}
+    assert set(passed["seal"]) == {"passed", "signers", "names", "reasons"}
     assert set(passed["content"]) == {"passed", "members", "bytes", "reasons"}
     stranger = ends["verify sealed by a stranger"].json
     assert (stranger["bundle"], stranger["content"], stranger["images"]) == (None, None, [])

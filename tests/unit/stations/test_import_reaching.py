@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from bundler.content.registry.server.wire import Answer, Request
 from bundler.errors import Code
+from bundler.serving.wire import Answer, Request
 from tests.support.station import STRANGER, Crossing, run
 
 
