@@ -57,7 +57,7 @@ def open_archive(path: Path) -> Layout:
     """The image layout in a tar file, as it is or compressed with gzip or zstd. Closing it closes the file.
 
     Raises UsageError (``usage.input``) for a file that cannot be read, FormatError (``format.tar``, ``format.layout``,
-    ``limit.archive``) for what is no such archive or more than its limits, IntegrityError (``content.truncated``,
+    ``limit.archive``) for what is not such an archive or more than its limits, IntegrityError (``content.truncated``,
     ``content.frame``) for one that was cut or damaged, TransportError (``disk.full``, ``disk.io``).
     """
     file = _opened(path)

@@ -15,7 +15,7 @@ from bundler.stations.cache import Cache
 from bundler.stations.carried import Admitted, Carried, left_blobs
 from bundler.stations.places import Places, Wanted
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
-from bundler.stations.survey import Survey, survey_all
+from bundler.stations.survey import Survey, survey_image
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
 from bundler.trust.policy import Naming
@@ -98,12 +98,11 @@ def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
 def prove_where_they_lie(
     places: Places, images: Sequence[Wanted], trust: Trust, *, at: datetime, jobs: int, say: Callable[[str], None]
 ) -> tuple[ImageReport, ...]:
-    """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_all`."""
+    """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_image`."""
     each = max(1, jobs // max(1, len(images)))
 
     def one(image: Wanted) -> ImageReport:
-        [found] = survey_all(places, [image], Cache(None), leave=None, jobs=each, say=say)
-        return prove_survey(found, trust, at=at)
+        return prove_survey(survey_image(places, image, Cache(None), leave=None, jobs=each, say=say), trust, at=at)
 
     return tuple(side_by_side(one, images, jobs=jobs))
 
@@ -113,7 +112,7 @@ def _opened(archive: Archive, trust: Trust, *, at: datetime) -> tuple[Report, Co
     used = TrustUsed(path=trust.path, digest=trust.policy.digest)
     opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
-        return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details)), None
+        return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)), None
     content = archive.sealed_by(archive.envelope.payload())
     seal = _judged_seal(opened, content.seal, at=at)
     if not seal.passed:
@@ -143,7 +142,7 @@ def _judged_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
         refused[Code.TIME_EXPIRED] = f"good until {time(seal.expires)}, judged as of {time(at)}"
     if seal.created - at > CLOCKS_APART:  # the difference of two times is never too large, as a sum can be
         refused[Code.TIME_FUTURE] = f"made {time(seal.created)}, judged as of {time(at)}"
-    return SealReport(opened.signers, tuple(refused), tuple(refused.values()))
+    return SealReport(opened.signers, tuple(refused), tuple(refused.values()), opened.names)
 
 
 def _facts(content: Content) -> BundleFacts:

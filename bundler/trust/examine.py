@@ -187,7 +187,14 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
 
 def _facts(piece: Evidence, rule: Rule, claim: Claim, offer: Offer, proofs: Sequence[_Proof], *, names: bool) -> Iterator[Fact]:
     for proof in proofs:
-        signed_by = SignedBy(kind=proof.entry.kind, id=proof.met.id, form=offer.form, node=piece.subject, also=proof.met.also)
+        signed_by = SignedBy(
+            kind=proof.entry.kind,
+            id=proof.met.id,
+            form=offer.form,
+            node=piece.subject,
+            also=proof.met.also,
+            name=proof.entry.name,
+        )
         if claim.predicate_type is None and proof.number < len(rule.signers):
             yield Fact(signed_by, piece.document.digest, proof.number, None, names)
         for number, wanted in enumerate(rule.attestations):

@@ -1,7 +1,7 @@
 """A rule's signers: whose signature counts, and what it takes to be theirs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +32,11 @@ class SignerEntry(Protocol):
     @property
     def kind(self) -> str:
         """``key``, ``identity`` or ``notation``."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """What people call the signer here. Words only: nothing is decided by it."""
         ...
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
@@ -67,6 +72,7 @@ class PinnedKey:
 
     key: PublicKey
     kind: str = "key"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
         need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)

@@ -58,9 +58,11 @@ class SignedBy:
     node: Digest
     also: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """What else the same person is known by (``signer.Met``)."""
+    name: str | None = field(default=None, compare=False)
+    """What the rule calls the signer."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "id": self.id, "form": self.form, "node": str(self.node)}
+        return {"kind": self.kind, "id": self.id, "name": self.name, "form": self.form, "node": str(self.node)}
 
 
 @dataclass(frozen=True, slots=True)

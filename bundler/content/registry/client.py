@@ -32,12 +32,29 @@ _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 class Registry:
     """One registry, by the host that references name. Threads may share it and its repositories.
 
-    Nothing is asked before a repository is. ``sleep`` is how the time between tries is waited.
+    Nothing is asked before a repository is. ``sleep`` is how the time between tries is waited, in seconds of ``clock``; ``say`` is
+    told why, in a line for a person, which may have foreign text in it.
     """
 
-    def __init__(self, host: str, access: Access, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        host: str,
+        access: Access,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.host = host
-        self._session = Session(host, access, sleep=sleep)
+        self._session = Session(host, access, sleep=sleep, clock=clock, say=say)
+
+    def greet(self, path: str = "") -> None:
+        """Ask one cheap question: whether a registry answers at all, and takes the login that there is for ``path`` and below.
+
+        Raises TransportError (``registry.unreachable``, ``registry.tls``, ``registry.credentials``, ``registry.status`` of 5xx,
+        ``registry.protocol``), UsageError (``usage.credentials``).
+        """
+        self._session.greet(path)
 
     def repository(self, path: str, *, push: bool = False) -> "Repository":
         """The repository ``path``, which may begin with the prefix that a registry lies behind.
@@ -230,6 +247,11 @@ class Repository:
     def checks(self) -> bool:
         """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
         return self._session.checks
+
+    @property
+    def denied(self) -> TransportError | None:
+        """As :meth:`bundler.content.store.Sink.denied`: the token that it was read with says so."""
+        return self._session.denied(self._need)
 
     def _refuses(self, document: Document) -> bool:
         try:

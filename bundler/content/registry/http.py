@@ -105,18 +105,21 @@ class Transport:
             while wires:
                 wires.pop().close()
 
-    def speaks_http(self, origin: Origin) -> bool:
-        """Whether someone there answers plain http as a registry does, asked without credentials. Raises PassingError if nobody listens."""
+    def speaks_http(self, origin: Origin) -> int | None:
+        """The status by which someone there answers plain http as a registry does, asked without credentials; None if nobody does.
+
+        Raises PassingError if nobody listens.
+        """
         try:
             answer = self.send("GET", Url(origin, "/v2/"), headers={}, wait=self._access.patience.connect)
         except PassingError as error:
             if isinstance(error.__cause__, ConnectionRefusedError):
                 raise
-            return False
+            return None
         except TransportError:
-            return False
+            return None
         answer.discard()
-        return answer.status != 400  # what servers of TLS answer to those who do not speak it
+        return answer.status if answer.status != 400 else None  # what servers of TLS answer to those who do not speak it
 
     @staticmethod
     def _send_rest(wire: Wire, origin: Origin, pieces: Iterator[bytes]) -> bool:

@@ -1,6 +1,6 @@
 """Notation signatures as their manifests offer them, and the signers who are known by a store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bundler.errors import Code, TrustError
@@ -58,6 +58,7 @@ class PinnedSubject:
     tsa: Store | None = None
     """By whose authorities a timestamp is needed; without, the station's clock says whether certificates are valid."""
     kind: str = "notation"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
         """As :class:`SignerEntry` has it, with the codes of ``store.…``, ``x509.…``, ``tsa.…``, ``revocation.…`` and ``expiry.…``."""
@@ -81,5 +82,9 @@ class PinnedSubject:
         return False
 
     def __str__(self) -> str:
-        tsa = f", timestamps by {self.tsa.name}" if self.tsa else ""
-        return f"{self.subject} (store {self.store.name}{tsa})"
+        return known_by(str(self.subject), self.store.name, self.tsa.name if self.tsa else None)
+
+
+def known_by(subject: str, store: str, tsa: str | None) -> str:
+    """What tells such a signer from every other, by the names that trust gives subject and stores."""
+    return f"{subject} (store {store}{f', timestamps by {tsa}' if tsa else ''})"

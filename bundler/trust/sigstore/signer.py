@@ -1,7 +1,7 @@
 """Signers who are known under a trusted root: by an identity, or by a key beside which a log is asked for."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bundler.errors import Code
@@ -37,6 +37,7 @@ class PinnedIdentity:
     claims: tuple[tuple[str, str], ...] = ()
     """What else the certificate must say, by the names of ``identity.CLAIMS``."""
     kind: str = "identity"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - verified times decide, never the clock
         """As :class:`SignerEntry` has it, with the codes of ``identity.…``, ``x509.…``, ``tlog.…``, ``tsa.…`` and ``time.…``."""
@@ -76,6 +77,7 @@ class LoggedKey:
     root: Root
     needed: Needed
     kind: str = "key"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
         """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``.

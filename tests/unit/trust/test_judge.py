@@ -85,7 +85,7 @@ def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
     assert verdict.reasons == ()
     assert verdict.rule == "registry.example/**"
     assert [signer.to_json() for signer in verdict.signers] == [
-        {"kind": "key", "id": Key.of(kind).fingerprint, "form": "sig", "node": str(image.root.digest)}
+        {"kind": "key", "id": Key.of(kind).fingerprint, "name": None, "form": "sig", "node": str(image.root.digest)}
     ]
 
 
@@ -582,6 +582,7 @@ class AnyOf:
 
     keys: tuple[Key, ...]
     kind: str = "key"
+    name: str | None = None
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
         for key in self.keys:

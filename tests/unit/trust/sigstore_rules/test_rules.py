@@ -923,15 +923,15 @@ attestations = [{{ type = "{SLSA}", signer = [{{ key = "keys/p256.pub" }}] }}]
 def test_a_rule_says_what_it_asks_for():
     asked = trust(
         SIGNER,
-        '{ store = "release", subject = "CN=a", tsa = "stamps" }',
+        '{ store = "release", subject = "CN=a", tsa = "stamps", name = "the stamped" }',
         rest=f"""threshold = 1
 attestations = ["{SPDX}", {{ type = "{SLSA}", node = "both", where = {{ a = 1 }} }}]
 annotations = {{ b = "c" }}""",
     ).rules[0]
     said = asked.to_json()
     assert said["signers"] == [
-        {"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root world)"},
-        {"kind": "notation", "id": "CN=a (store release, timestamps by stamps)"},
+        {"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root world)", "name": None},
+        {"kind": "notation", "id": "CN=a (store release, timestamps by stamps)", "name": "the stamped"},
     ]
     assert said["attestations"] == [SPDX, {"type": SLSA, "node": "both", "signers": said["signers"], "where": {"a": 1}}]
     assert said["annotations"] == {"b": "c"}
@@ -965,8 +965,8 @@ def test_what_is_written_reads_as_it_was_meant():
     text += render_store(name="stamps", type=StoreType.TSA, certificates=["stores/tsa.crt"])
     text += render_rule(
         scope="**",
-        keys=["keys/p256.pub"],
         signers=[
+            {"key": "keys/p256.pub"},
             {"issuer": ISSUER, "identity": IDENTITY, "root": "world", "claims": {"build_trigger": "push"}},
             {"store": "release", "subject": r"CN=a\,b", "tsa": "stamps"},
         ],
