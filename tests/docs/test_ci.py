@@ -140,7 +140,7 @@ def test_no_secret_is_in_a_command_and_each_secret_of_the_page_is_used(whole: An
     [_, secrets] = PAGE.tables
     assert [row["name"].strip("`") for row in secrets.rows] == list(SECRETS)
     text = json.dumps(whole)
-    assert all(name in text or name == "OCI_BUNDLER_PASSWORD" for name in SECRETS)
+    assert all(name in text for name in SECRETS if name != "OCI_BUNDLER_PASSWORD")  # GitLab gives a job its variables unasked
     assert "password" not in " ".join(re.findall(r"oci-bundler [^\"]*", text))
 
 
