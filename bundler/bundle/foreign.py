@@ -303,7 +303,7 @@ class _Tar:
         """Where the content begins; the walk goes on behind it."""
         offset = self._at
         self._at += size + -size % _BLOCK
-        if self._at > self._size:  # same past limit 1: where content is the last there is, the end is not there
+        if self._at > self._size:  # mutant-equivalent past limit 1: where content is the last there is, the end is not there
             raise self._cut()
         return offset
 

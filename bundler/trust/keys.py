@@ -282,7 +282,7 @@ def _ecdsa(key: ec.EllipticCurvePublicKey, role: Role) -> tuple[_Way, ...]:
 
         return _Way(Algorithm(name, algorithm.name, f"ECDSA {name} with {algorithm.name.upper()}"), of, remark)
 
-    if role == "seal" or own is _SHA256:  # same without part 2: of P-256, both ways are one
+    if role == "seal" or own is _SHA256:  # mutant-equivalent without part 2: of P-256, both ways are one
         return (way(_SHA256),)
     return (way(own), way(_SHA256, Code.KEY_LEGACY_HASH))  # cosign 2 and containers/image take SHA-256 for every curve
 
