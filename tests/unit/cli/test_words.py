@@ -162,12 +162,26 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
         assert set(said["trust"]) == {"path", "digest"}
         for image in said["images"]:
             assert set(image) == {
-                *("reference", "digest", "mediaType", "platforms", "left_out", "passed", "rule", "signers", "reasons", "checks"),
+                *(
+                    "reference",
+                    "digest",
+                    "mediaType",
+                    "platforms",
+                    "left_out",
+                    "passed",
+                    "rule",
+                    "signers",
+                    "other_signers",
+                    "reasons",
+                    "checks",
+                ),
                 "destination",
                 "state",
             }
             for signer in image["signers"]:
                 assert set(signer) == {"kind", "id", "name", "form", "node"}
+            for other in image["other_signers"]:
+                assert set(other) == {"kind", "id", "name", "proved", "form", "node"}
             for check in image["checks"]:
                 assert set(check) == {"name", "outcome", "code", "detail", "subject", "spec"}
                 assert check["outcome"] in {"passed", "failed", "not-checked", "unsigned"}
