@@ -41,7 +41,7 @@ def judge(policy: Policy, image: Image, evidence: Iterable[Evidence], *, at: dat
         found = _asked(image.root, "rule", Code.POLICY_NO_MATCH, f"no rule covers {image.reference.repository}")
         return Verdict(image.reference, image.root, None, (), (Code.POLICY_NO_MATCH,), (found,), frozenset())
     if rule.deny is not None:
-        found = _asked(image.root, "rule", Code.POLICY_DENIED, f"the rule for {rule.scope} denies it: {rule.deny}")
+        found = _asked(image.root, "rule", Code.POLICY_DENIED, f"denied: {rule.deny}")
         return Verdict(image.reference, image.root, str(rule.scope), (), (Code.POLICY_DENIED,), (found,), frozenset())
     counting = {str(entry) for entry in rule.everybody}
     beside = [key for key in policy.keys if key.fingerprint not in counting]
