@@ -7,6 +7,9 @@ PYTEST_ARGS ?=
 FILES ?= bundler/trust bundler/bundle
 READERS ?=
 SECONDS ?= 30
+WHEELS ?= dist/wheels
+PYTHON_VERSIONS ?=
+PLATFORM ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -20,6 +23,13 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 install: $(VENV)/installed ## a virtual environment from pinned, hashed requirements; the command is .venv/bin/oci-bundler
+
+wheels: $(VENV)/requirements ## all that an installation without an index needs, in WHEELS; for other machines with PYTHON_VERSIONS and PLATFORM
+	rm -f $(WHEELS)/*.whl
+	$(PIP) wheel --no-deps --no-index --no-build-isolation --wheel-dir $(WHEELS) .
+	for version in $(or $(PYTHON_VERSIONS),''); do \
+	  $(PIP) download --only-binary :all: --require-hashes -r requirements/run.txt -r requirements/pipx.txt --dest $(WHEELS) \
+	    $${version:+--python-version $$version} $(PLATFORM:%=--platform %) || exit 1; done
 
 demo: install ## a complete crossing on the embedded registry, from nothing
 	$(BIN)/python scripts/demo
@@ -62,12 +72,15 @@ fuzz: $(VENV)/fuzz ## coverage-guided fuzzing of each reader, SECONDS each
 vectors: $(VENV)/dev ## makes the bundle vectors anew: a difference in them is a change of the format
 	$(BIN)/python scripts/vectors
 
+picture: $(VENV)/dev ## draws the README's terminal anew, from what the commands print today
+	PYTHONPATH=. $(BIN)/python scripts/picture
+
 bench: $(VENV)/dev ## the measured times and memory, beside the goals
 	$(BIN)/python scripts/bench
 
 requirements: $(VENV)/dev ## pins the newest versions of everything, with hashes
 	$(PIP) install uv==$(UV)
-	cd requirements && for name in run build dev fuzz; do \
+	cd requirements && for name in run build pipx dev fuzz; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
 	    --custom-compile-command 'make requirements' --output-file $$name.txt $$name.in || exit 1; done
 
@@ -94,4 +107,4 @@ $(VENV)/fuzz: $(VENV)/requirements requirements/fuzz.txt
 	$@/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/run.txt -r requirements/fuzz.txt
 	@touch $@
 
-.PHONY: help install demo test unit check format interop faults coverage mutants fuzz vectors bench requirements clean
+.PHONY: help install wheels demo test unit check format interop faults coverage mutants fuzz vectors picture bench requirements clean

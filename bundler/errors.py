@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar
 
+SOME_REFUSED = 9  # exit code of a run that was told to go on with the images that can be, and left others behind
 MAX_QUOTED = 1_000  # characters of one field of an error: two references of the greatest length, a third of a screen
 
 
@@ -64,7 +65,7 @@ class Code(StrEnum):
     FORMAT_LAYOUT = "format.layout", "an OCI image layout that is not well-formed"
     FORMAT_REFERENCE = "format.reference", "a reference inside a document is not well-formed"
     FORMAT_PLATFORM = "format.platform", "a platform that is not of the form OS/ARCH[/VARIANT]"
-    FORMAT_BUNDLE = "format.bundle", "a file that is no bundle, or whose frames are not as the format lays them"
+    FORMAT_BUNDLE = "format.bundle", "a file that is not a bundle, or whose frames are not as the format lays them"
     FORMAT_TAR = "format.tar", "a tar header or padding that the format does not allow"
     FORMAT_SEAL = "format.seal", "a seal that is not well-formed or contradicts itself"
     FORMAT_VERSION = "format.version", "a bundle of a version that this program does not know"
@@ -150,7 +151,7 @@ class Code(StrEnum):
     TLOG_BODY = "tlog.body-mismatch", "a log entry about another signature, key or content"
     TLOG_KIND = "tlog.kind-unsupported", "a log entry of a kind or version that is not accepted"
     TLOG_THRESHOLD = "tlog.threshold", "entries of fewer logs than the root asks for"
-    CHECKPOINT_MALFORMED = "checkpoint.malformed", "a checkpoint that is no signed note of a log"
+    CHECKPOINT_MALFORMED = "checkpoint.malformed", "a checkpoint that is not a signed note of a log"
     CHECKPOINT_ORIGIN = "checkpoint.origin", "a checkpoint of another log"
     CHECKPOINT_SIGNATURE = "checkpoint.signature", "a checkpoint whose signature by its log does not verify"
     CHECKPOINT_NO_LOG_SIGNATURE = "checkpoint.no-log-signature", "a checkpoint that its log has not signed"

@@ -254,7 +254,7 @@ def _float(text: str) -> float:
 
 
 def _refuse_number(text: str) -> NoReturn:
-    raise FormatError("JSON has a number that is no 64 bit integer", code=Code.FORMAT_JSON, found=_shown(text))
+    raise FormatError("JSON has a number that is not a 64 bit integer", code=Code.FORMAT_JSON, found=_shown(text))
 
 
 def _check_strings(value: Any, refused: re.Pattern[str], what: str) -> None:

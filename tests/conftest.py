@@ -2,10 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+
+from tests.support.vectors import MISSING
 
 LEFT_OUTSIDE = (
     *("OCI_BUNDLER_TRUST", "OCI_BUNDLER_PASSWORD", "SOURCE_DATE_EPOCH"),
@@ -35,3 +37,13 @@ def _nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
             patch.delenv(name)
         yield
     os.umask(mask)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tests that lack the vectors of others are told in one line: pytest folds what is skipped at one place."""
+    report = yield
+    match report.longrepr:
+        case (str(), int(), str(reason)) if reason.endswith(MISSING):
+            report.longrepr = ("tests", 0, reason)
+    return report

@@ -32,7 +32,7 @@ class Envelope:
     """Signatures, and the digest of what they sign."""
 
     signatures: tuple[bytes, ...]
-    """At most :data:`MAX_SIGNATURES`, each once; none is no fault of the form."""
+    """At most :data:`MAX_SIGNATURES`, each once; that there is none is a matter of trust."""
     signed: bytes
     """SHA-256 of the pre-authentication encoding (DSSE 1.0.2): what each signature is verified on, as prehashed."""
     identity: Digest
@@ -128,7 +128,7 @@ def _signature(entry: object) -> bytes:
     try:
         signature = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _refuse("a signature is no base64", found=ascii(text)[:80]) from error
+        raise _refuse("a signature is not base64", found=ascii(text)[:80]) from error
     if not 0 < len(signature) <= MAX_SIGNATURE:
         raise FormatError("a signature of the seal is over its limit", code=Code.LIMIT_SEAL, found=f"{len(signature)} bytes")
     return signature
@@ -153,11 +153,11 @@ def _decoded(chunks: Iterator[bytes], length: int) -> Iterator[bytes]:
         try:
             decoded = base64.b64decode(piece, validate=True)
         except binascii.Error as error:
-            raise _refuse("its payload is no base64", found=str(error)) from error
+            raise _refuse("its payload is not base64", found=str(error)) from error
         if base64.b64encode(decoded) != piece:
             raise _refuse("its payload is base64 of another spelling")
         yield decoded
 
 
 def _refuse(what: str, *, found: str | None = None, wanted: str | None = None) -> FormatError:
-    return FormatError(f"the seal is no envelope: {what}", code=Code.FORMAT_SEAL, found=found, wanted=wanted)
+    return FormatError(f"the seal is not an envelope: {what}", code=Code.FORMAT_SEAL, found=found, wanted=wanted)

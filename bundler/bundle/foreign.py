@@ -4,7 +4,7 @@ Nothing is ever extracted, and of what an archive holds only the files of a layo
 a file that one reader sees and another does not is a way past a check. So an archive is refused where GNU tar, libarchive,
 Go's archive/tar and Python's tarfile would disagree about which file of the layout there is, or about its bytes:
 
-- whatever is no regular file or folder, for a link may stand for one; sparse files; a folder in a file's place, a file in a
+- whatever is not a regular file or folder, for a link may stand for one; sparse files; a folder in a file's place, a file in a
   folder's, a file that ends in a slash;
 - a file twice, or under another spelling than ``NAME`` and ``./NAME``, which some readers clean and others do not;
 - two headers that rename one member; a pax header that renames or resizes all members, or describes holes, or gives another size
@@ -57,7 +57,7 @@ def open_archive(path: Path) -> Layout:
     """The image layout in a tar file, as it is or compressed with gzip or zstd. Closing it closes the file.
 
     Raises UsageError (``usage.input``) for a file that cannot be read, FormatError (``format.tar``, ``format.layout``,
-    ``limit.archive``) for what is no such archive or more than its limits, IntegrityError (``content.truncated``,
+    ``limit.archive``) for what is not such an archive or more than its limits, IntegrityError (``content.truncated``,
     ``content.frame``) for one that was cut or damaged, TransportError (``disk.full``, ``disk.io``).
     """
     file = _opened(path)
@@ -76,7 +76,7 @@ def _opened(path: Path) -> BinaryIO:
         raise UsageError(f"the archive {path} cannot be read", code=Code.USAGE_INPUT, found=error.strerror) from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise UsageError(f"the archive {path} is no regular file", code=Code.USAGE_INPUT)
+        raise UsageError(f"the archive {path} is not a regular file", code=Code.USAGE_INPUT)
     return file
 
 
@@ -303,7 +303,7 @@ class _Tar:
         """Where the content begins; the walk goes on behind it."""
         offset = self._at
         self._at += size + -size % _BLOCK
-        if self._at > self._size:  # same past limit 1: where content is the last there is, the end is not there
+        if self._at > self._size:  # mutant-equivalent past limit 1: where content is the last there is, the end is not there
             raise self._cut()
         return offset
 

@@ -14,7 +14,8 @@ from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, REFERENCE_TYPE, Document, Index, Manifest, check_other, platform_in
+from bundler.oci.manifest import MAX_DOCUMENT, Document, Index, Manifest, check_other, platform_in
+from bundler.oci.platforms import is_attestation
 from bundler.oci.reference import Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -204,6 +205,17 @@ def check(seal: Seal, document: Documents, config: Callable[[Descriptor], bytes]
             _check_platforms(image, tuple(map(str, said)), "config")
 
 
+def check_digest(digest: Digest) -> None:
+    """Raises FormatError (``format.digest``) for what no bundle can carry."""
+    if digest.algorithm != "sha256":
+        raise FormatError(
+            "a bundle of version 1 carries only what SHA-256 names",
+            code=Code.FORMAT_DIGEST,
+            found=digest,
+            next="leave this image out: no bundle can carry it",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Own:
     """A document and what is below it."""
@@ -227,7 +239,7 @@ class _Own:
                 platform = str(child.platform) if child.platform is not None and child.is_document else None
                 if child.digest in left_out:
                     own.left_out.setdefault(child.digest, LeftOut(child.digest, platform))
-                elif platform and not _is_attestation(child):
+                elif platform and not is_attestation(child):
                     own.platforms.setdefault(platform)
             waiting += [(child, depth + 1) for child in reversed(here.children) if child.digest not in left_out]
         return own
@@ -235,7 +247,7 @@ class _Own:
 
 def _child(child: Descriptor, document: Documents) -> Document:
     """What an index lists, as it describes it: of that media type and of that size."""
-    _check_digest(child.digest)
+    check_digest(child.digest)
     if child.size > MAX_DOCUMENT:
         raise FormatError(
             f"{child.digest} is too large a manifest", code=Code.LIMIT_DOCUMENT, found=child.size, wanted=f"at most {MAX_DOCUMENT}"
@@ -244,10 +256,6 @@ def _child(child: Descriptor, document: Documents) -> Document:
     if found.descriptor.size != child.size:
         raise _two_sizes(child.digest, child.size, found.descriptor.size)
     return found
-
-
-def _is_attestation(child: Descriptor) -> bool:
-    return child.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
 
 
 class _Needs:
@@ -299,7 +307,7 @@ class _Needs:
         self._kinds[content.digest] = min(before, kind, key=_RANK.index)
 
     def _size(self, content: Descriptor) -> None:
-        _check_digest(content.digest)
+        check_digest(content.digest)
         size = self._sizes.setdefault(content.digest, content.size)
         if size != content.size:
             raise _two_sizes(content.digest, content.size, size)
@@ -358,7 +366,7 @@ def _docker(image: ImageEntry, own: Sequence[Document], absent: Collection[Diges
     candidates = [
         (document.content, listed.get(document.digest))
         for document in own
-        if isinstance(document.content, Manifest) and not (document.digest in listed and _is_attestation(listed[document.digest]))
+        if isinstance(document.content, Manifest) and not (document.digest in listed and is_attestation(listed[document.digest]))
     ]
     candidates.sort(key=lambda each: each[1] is None or str(each[1].platform) not in image.platforms[:1])
     for manifest, _ in candidates[:1]:
@@ -389,16 +397,6 @@ def _check_platforms(image: ImageEntry, wanted: Collection[str], what: str) -> N
             code=Code.FORMAT_SEAL,
             found=ascii(", ".join(image.platforms))[1:-1] or "none",
             wanted=ascii(", ".join(wanted))[1:-1] or "none",
-        )
-
-
-def _check_digest(digest: Digest) -> None:
-    if digest.algorithm != "sha256":
-        raise FormatError(
-            "a bundle of version 1 carries only what SHA-256 names",
-            code=Code.FORMAT_DIGEST,
-            found=digest,
-            next="leave this image out: no bundle can carry it",
         )
 
 

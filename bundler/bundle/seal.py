@@ -328,7 +328,7 @@ def _statement(payload: bytes, readers: Mapping[str, Callable[[Any], Any]]) -> d
         case {"predicateType": str(kind), "predicate": dict(predicate)}:
             pass
         case _:
-            raise _refuse("the payload is no in-toto statement")
+            raise _refuse("the payload is not an in-toto statement")
     if kind != PREDICATE_TYPE:
         raise (
             _newer(kind, PREDICATE_TYPE)
@@ -460,7 +460,7 @@ class _Items:
 
     def _platform(self, item: Any) -> str:
         if not isinstance(item, str) or not item:
-            raise _refuse("a platform is no text", found=ascii(item)[:80])
+            raise _refuse("a platform is not text", found=ascii(item)[:80])
         if item not in self._platforms and len(self._platforms) == MAX_PLATFORMS:  # now, so that they take no memory
             raise _too_many_platforms()
         return self._platforms.setdefault(item, item)
@@ -482,7 +482,7 @@ def _time(text: str, what: str) -> datetime:
             return datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise _refuse(f"{what} is no time", found=ascii(text)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
+    raise _refuse(f"{what} is not a time", found=ascii(text)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
 
 
 class _Object:
@@ -492,7 +492,7 @@ class _Object:
 
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
-            raise _refuse(f"{where} is no object", found=ascii(value)[:80])
+            raise _refuse(f"{where} is not an object", found=ascii(value)[:80])
         self.members: dict[str, Any] = value
         self._where = where
 
@@ -505,13 +505,13 @@ class _Object:
     def text(self, name: str) -> str:
         value = self.members.get(name)
         if not isinstance(value, str) or not value:
-            raise _refuse(f"{name} in {self._where} is no text", found=ascii(value)[:80])
+            raise _refuse(f"{name} in {self._where} is not text", found=ascii(value)[:80])
         return str(self.take(name))
 
     def number(self, name: str) -> int:
         value = self.take(name)
         if type(value) is not int or not 0 <= value <= MAX_SIZE:
-            raise _refuse(f"{name} in {self._where} is no number from 0 to 2^53 - 1", found=ascii(value)[:80])
+            raise _refuse(f"{name} in {self._where} is not a number from 0 to 2^53 - 1", found=ascii(value)[:80])
         return value
 
     def optional(self, name: str, read: Callable[[Any], T]) -> T | None:
@@ -525,14 +525,14 @@ class _Object:
     def each(self, name: str, read: Callable[[Any], T]) -> tuple[T, ...]:
         values = self.take(name)
         if not isinstance(values, list):
-            raise _refuse(f"{name} in {self._where} is no list", found=ascii(values)[:80])
+            raise _refuse(f"{name} in {self._where} is not a list", found=ascii(values)[:80])
         return tuple(map(read, values))
 
     def listed(self, name: str) -> tuple[Any, ...]:
         """A list whose items are read already."""
         values = self.take(name)
         if not isinstance(values, tuple):
-            raise _refuse(f"{name} in {self._where} is no list", found=ascii(values)[:80])
+            raise _refuse(f"{name} in {self._where} is not a list", found=ascii(values)[:80])
         return values
 
     def end(self) -> None:
@@ -584,7 +584,7 @@ def _check_images(images: Sequence[ImageEntry]) -> None:
             )
         if image.media_type not in mediatype.DOCUMENTS:
             raise FormatError(
-                f"{image.reference} is no image",
+                f"{image.reference} is not an image",
                 code=Code.FORMAT_MEDIA_TYPE,
                 found=ascii(image.media_type)[1:-1][:80],
                 wanted="a manifest or index",

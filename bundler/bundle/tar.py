@@ -57,7 +57,7 @@ def read_header(block: bytes, name: str) -> tuple[int, int]:
         size, mtime = int(block[_SIZE][:11], 8), int(block[_TIME][:11], 8)
         if block == header(name, size, mtime=mtime):
             return size, mtime
-    raise FormatError(f"the first member is no {name}", code=Code.FORMAT_TAR, found=ascii(block[:40].rstrip(b"\0"))[2:-1])
+    raise FormatError(f"the first member is not {name}", code=Code.FORMAT_TAR, found=ascii(block[:40].rstrip(b"\0"))[2:-1])
 
 
 def check_header(block: bytes, name: str, size: int, *, mtime: int) -> None:

@@ -18,6 +18,6 @@ def source_date_epoch() -> datetime | None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 11 and int(text) < MAX_TIME):
         raise UsageError(
-            "SOURCE_DATE_EPOCH is no number of seconds that a bundle can hold", found=ascii(text), wanted=f"0 to {MAX_TIME - 1}"
+            "SOURCE_DATE_EPOCH is not a number of seconds that a bundle can hold", found=ascii(text), wanted=f"0 to {MAX_TIME - 1}"
         )
     return datetime.fromtimestamp(int(text), UTC)

@@ -1,15 +1,24 @@
-"""What an export carries, in words."""
+"""What an export carries, and what it cannot, in words and as JSON."""
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
+from bundler.cli import failures
 from bundler.cli.terminal import counted, escaped, sized
 from bundler.oci.digest import Digest
 from bundler.stations.exporter import Exported, Plan
+from bundler.stations.places import Failure
+from bundler.stations.survey import Survey
 
 
 def swept(sizes: Sequence[int]) -> str:
     """What was removed of killed runs, by the bytes of each file."""
     return f"removed what a killed run had left: {counted(len(sizes), 'hidden file')}, {sized(sum(sizes))}"
+
+
+def left_behind(failed: Sequence[Failure]) -> Iterator[str]:
+    """What whoever exports should know of images that cannot be carried before the others are written, which may take long."""
+    return (f"left behind: {each.image}: {each.error.code}: {each.error.what}" for each in failed)
 
 
 def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
@@ -20,29 +29,62 @@ def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
         if any(child.digest not in found for child in survey.carried.left_out):
             yield (
                 f"note: of {survey.carried.reference} not all platforms are carried. Its index stays as it is, so that its signatures "
-                "hold; many registries refuse such an index (distribution 2.8, 3 by default, olareg)"
+                "hold; many registries refuse such an index (distribution 2.8, 3 by default, olareg). With --by-digest the platform's own "
+                "manifest goes instead, if it is signed itself"
             )
         for digest in sorted(survey.carried.absent - {child.digest for child in survey.carried.left_out}):
             yield f"note: the foreign layer {digest} is not at the source, and not carried"
-    left = {child.digest for survey in made.surveys for child in survey.carried.left_out}
+    yield from _indexes(made.surveys)
+    everything = (carried for survey in made.surveys for carried in (survey.carried, survey.index) if carried is not None)
+    left = {child.digest for carried in everything for child in carried.left_out}
     for digest in sorted(set(leave) - left):
         yield f"note: nothing of the digest {digest} was left out: --leave is for what cannot be read"
 
 
-def lines(done: Exported) -> Iterator[str]:
-    """The whole answer: first the file, then a row an image."""
+def _indexes(surveys: Sequence[Survey]) -> Iterator[str]:
+    """What stays behind of each index of which platforms are carried by themselves: nothing that vouches is lost in silence."""
+    indexes = {survey.index.reference: survey.index for survey in surveys if survey.index is not None}
+    carried = {digest for survey in surveys for digest in survey.carried.documents}
+    for index in indexes.values():
+        names = ", ".join(str(s.carried.reference) for s in surveys if s.index is not None and s.index.reference == index.reference)
+        evidence = sum(document.digest not in carried for document in index.evidence)
+        beside = sum(digest not in carried for digest in index.own) - 1
+        lists = f", and {counted(beside, 'manifest')} beside the platforms" if beside else ""
+        yield f"note: carried is {names}; the index {index.reference} stays behind with {counted(evidence, 'piece')} of evidence{lists}"
+
+
+def value(done: Exported | None, failed: Sequence[Failure]) -> dict[str, Any]:
+    """Of a run that wrote nothing, since images failed, ``done`` is None."""
+    nothing: dict[str, Any] = {"file": None, "sha256": None, "size": 0, "bundle": None, "images": []}
+    return (nothing if done is None else done.to_json()) | {"failed": failures.value(failed)}
+
+
+def refused(failed: Sequence[Failure], *, of: int) -> Iterator[str]:
+    """The answer of a run that wrote nothing, since images failed."""
+    yield f"nothing is written: {len(failed)} of {counted(of, 'image')} cannot be carried"
+    yield from failures.lines(failed)
+
+
+def lines(done: Exported, failed: Sequence[Failure]) -> Iterator[str]:
+    """The whole answer: first the file, then a row an image, then the images that were left behind."""
     images = done.plan.seal.images
     count = counted(len(images), "image")
+    lost = f"; {counted(len(failed), 'image')} left behind" if failed else ""
     if done.written:
-        yield f"{escaped(str(done.file))}  {count}, {sized(done.written.size)}"
+        yield f"{escaped(str(done.file))}  {count}, {sized(done.written.size)}{lost}"
         yield f"bundle   {done.identity}"
         yield f"sha256   {done.written.digest.encoded}"
     else:
-        yield f"{escaped(str(done.file))} would carry {count}, {sized(done.plan.size)} before compression"
+        who = f"{escaped(str(done.file))} would carry" if done.file else "would carry"
+        yield f"{who} {count}, {sized(done.plan.size)} before compression{lost}"
     for survey in done.plan.surveys:
         carried = survey.carried
         evidence = len({found.digest for lookup in carried.lookups for found in lookup.found} & carried.documents.keys())
         yield f"carried  {carried.reference}  {carried.root}"
-        state = "verified" if done.plan.verdicts else "not verified"
+        state = "verified" if done.plan.checked else "not verified"
         pieces = f"{counted(evidence, 'piece')} of evidence"
-        yield f"         {state}; {pieces}; {', '.join(carried.platforms) or 'no platform'}"
+        size = "" if done.written else f"; {sized(survey.size)}"
+        yield f"         {state}; {pieces}; {', '.join(carried.platforms) or 'no platform'}{size}"
+    if not done.written:
+        yield "the size of an image is what it takes alone; what several share counts once in the first line"
+    yield from failures.lines(failed)

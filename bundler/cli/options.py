@@ -168,7 +168,7 @@ def after(start: datetime, text: str) -> datetime:
 
 def platform_of(text: str) -> Platform:
     """``OS/ARCH[/VARIANT]``. Raises UsageError."""
-    with translated(FormatError, to=UsageError, what=f"{text!a} is no platform", code=Code.USAGE):
+    with translated(FormatError, to=UsageError, what=f"{text!a} is not a platform", code=Code.USAGE):
         return Platform.parse(text)
 
 
@@ -188,7 +188,7 @@ def _password_from_stdin(username: str | None) -> str:
     except UnicodeDecodeError:
         pass
     raise UsageError(
-        "what came from stdin is no password", code=Code.USAGE_PASSWORD, wanted=f"a line of UTF-8, at most {MAX_PASSWORD} bytes"
+        "what came from stdin is not a password", code=Code.USAGE_PASSWORD, wanted=f"a line of UTF-8, at most {MAX_PASSWORD} bytes"
     )
 
 

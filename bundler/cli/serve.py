@@ -39,7 +39,7 @@ def command(*, out: Terminal, folder: Path | None, listen: str, hosts: tuple[str
     Examples:
       oci-bundler serve ./registry --listen 127.0.0.1:5000
     """
-    from bundler.content.registry.server import Server
+    from bundler.serving.server import Server
 
     host, port = _address(listen)
     if not _is_loopback(host) and not (read_only or allow_push):

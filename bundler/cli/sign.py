@@ -8,7 +8,7 @@ import click
 from bundler.cli import options
 from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal
-from bundler.errors import BundlerError, UsageError
+from bundler.errors import UsageError
 from bundler.stations.reach import Reach
 
 
@@ -50,10 +50,11 @@ def command(
     Examples:
       oci-bundler sign registry.example/app:1.0 --key release.key --recursive
     """
+    from bundler.cli import failures
     from bundler.cli import signed as told
     from bundler.stations.imagesigner import AUTO, FORMS, Signed, sign
     from bundler.stations.joining import Joins
-    from bundler.stations.places import Places, wanted
+    from bundler.stations.places import Places, Wanted, wanted
     from bundler.stations.signer import open_signer
 
     forms = tuple(dict.fromkeys(form.split(",")))
@@ -63,23 +64,20 @@ def command(
     listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     signer = open_signer(key, role="image", password=password)
     options.warn_of_open_keys(out, [key])
-    signed: list[Signed] = []
-    failed: list[tuple[str, BundlerError]] = []
     joins = Joins()
     with Places.of(reach, listed, say=out.say) as places:
-        for want in listed:
-            try:
-                image = places.locate(want, write=True)
-                signed += sign(image, signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
-            except BundlerError as error:
-                if len(listed) == 1:
-                    raise
-                failed.append((want.text, error))
+
+        def one(want: Wanted) -> tuple[Signed, ...]:
+            image = places.locate(want, write=True)
+            return sign(image, signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
+
+        done, failed = places.each(listed, one, jobs=1)
         joins.settle(jobs=reach.jobs)
+    signed = [each for image in done for each in image]
     for remark in dict.fromkeys(remark for one in signed for remark in one.remarks):
         out.say(f"note: {remark}")
-    code = min((error.exit for _, error in failed), default=0)
-    return out.answer(told.value(signed, failed), told.lines(signed, failed, signer.public.fingerprint), exit=code)
+    lines = told.lines(signed, failed, signer.public.fingerprint)
+    return out.answer(told.value(signed, failed), lines, exit=failures.lowest(failed))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -95,9 +95,9 @@ class Terminal:
         _say("\n".join(escaped(line) for line in text.splitlines()))
 
     def say(self, text: str) -> None:
-        """A line for the person, beside the result."""
+        """A line for the person, beside the result; from any thread, and in the place of a bar, which is drawn again below."""
         if not self.quiet:
-            _say(escaped(text))
+            _say(f"{_CLEARED}{escaped(text)}" if self._draws else escaped(text))
 
     def detail(self, text: str) -> None:
         """A line for the person who asked for more with ``-v``."""
@@ -120,7 +120,7 @@ class Terminal:
             yield lambda _: None
             return
         pace = Pace(label, total, time.monotonic())
-        if not _is_capable(sys.stderr):
+        if not self._draws:
             with every(LOGGED, lambda: _say(pace.words(time.monotonic()))):
                 yield pace.add
             return
@@ -129,6 +129,11 @@ class Terminal:
                 yield pace.add
         finally:
             _say(_CLEARED, end="")
+
+    @property
+    def _draws(self) -> bool:
+        """Whether there may be a bar."""
+        return not self.json and _is_capable(sys.stderr)
 
     def _end(self, error: BundlerError, exit: int) -> None:  # noqa: A002
         """The one object of a run that came to no verdict."""
@@ -150,7 +155,8 @@ class Pace:
         self._bytes += count  # threads may lose an addition here: it is a picture, not a check
 
     def words(self, now: float) -> str:
-        """How far it is, how fast, and how long it takes at that speed; or for how long nothing has moved."""
+        """How far it is, how fast, and how long it takes at that speed; or for how long nothing has moved. Before the first
+        byte there is no speed."""
         if self._bytes != self._seen[-1][1]:
             self._moved = now
         self._seen.append((now, self._bytes))
@@ -161,6 +167,8 @@ class Pace:
         far = f"{self._label} {sized(done)} of {sized(max(self._total, done))}"
         if now - self._moved >= STILL:
             return f"{far}, nothing for {_lasting(now - self._moved)}"
+        if not rate:
+            return far
         return f"{far}, {sized(round(rate))}/s, {_lasting(max(0, self._total - done) / max(rate, 1))} left"
 
 

@@ -304,7 +304,7 @@ def read_small(path: Path, *, limit: int, what: str) -> bytes:
     try:
         with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"{what} {path} is no regular file", code=Code.USAGE_INPUT)
+                raise UsageError(f"{what} {path} is not a regular file", code=Code.USAGE_INPUT)
             data = file.read(limit + 1)
     except OSError as error:
         raise UsageError(f"{what} {path} cannot be read", code=Code.USAGE_INPUT, found=error.strerror) from error

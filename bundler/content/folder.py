@@ -25,7 +25,7 @@ class Files(Protocol):
     """The files of a layout by their names in it: ``oci-layout``, ``index.json``, ``blobs/ALGORITHM/HEX``."""
 
     def size(self, name: str) -> int | None:
-        """In bytes; None for what is not there. Raises FormatError (``format.layout``) for what is no regular file."""
+        """In bytes; None for what is not there. Raises FormatError (``format.layout``) for what is not a regular file."""
         ...
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -134,7 +134,7 @@ class Folder:
 
     def _make(self, files: Mapping[str, bytes]) -> None:
         if self._folder.exists() and not self._folder.is_dir():
-            raise ConflictError(f"{self._folder} is no folder", code=Code.OUTPUT_EXISTS, next="name another folder")
+            raise ConflictError(f"{self._folder} is not a folder", code=Code.OUTPUT_EXISTS, next="name another folder")
         with disk(f"the layout {self._folder} cannot be made"):
             self._folder.mkdir(parents=True, exist_ok=True)
             there = {path.name for path in self._folder.iterdir() if not path.name.endswith(".tmp")}
@@ -156,7 +156,7 @@ class Folder:
             file = None if folder is None else self._open(last, os.O_NONBLOCK, within=folder)
         try:
             if file is not None and not stat.S_ISREG(os.fstat(file).st_mode):
-                raise FormatError(f"{name} of the layout {self._folder} is no regular file", code=Code.FORMAT_LAYOUT)
+                raise FormatError(f"{name} of the layout {self._folder} is not a regular file", code=Code.FORMAT_LAYOUT)
             yield file
         finally:
             if file is not None:

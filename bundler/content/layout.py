@@ -87,7 +87,7 @@ class Layout:
     """An image layout: a folder, or ``files`` from elsewhere, which can only be read. A context: leaving it closes them.
 
     ``create`` makes the folder a layout where it is absent or empty. Raises UsageError (``usage.input``) for a folder that is
-    not there, FormatError (``format.layout``, ``limit.document``) for what is no layout, ConflictError (``output.exists``) for
+    not there, FormatError (``format.layout``, ``limit.document``) for what is not a layout, ConflictError (``output.exists``) for
     a folder to be made that holds something else.
     """
 
@@ -206,7 +206,7 @@ class Layout:
     def document(self, digest: Digest) -> Document | None:
         """The manifest or index of that digest, listed or not.
 
-        Raises IntegrityError for other bytes or another size than its entry says, FormatError for what is no document.
+        Raises IntegrityError for other bytes or another size than its entry says, FormatError for what is not a document.
         """
         found = self._soon.get(digest) or self._listed.by_digest.get(digest)
         listed = found.descriptor if found else None
@@ -431,6 +431,10 @@ class Repository:
     def checks(self) -> bool:
         return True
 
+    @property
+    def denied(self) -> None:
+        return None
+
     def tags(self) -> list[str]:
         names = {name for entry in self._layout.entries for name in entry.names}
         return sorted({tag for name in names if _TAG.fullmatch(tag := name.removeprefix(self._prefix))})
@@ -506,7 +510,7 @@ def _check_version(files: Files) -> None:
     raw = _small(files, "oci-layout", limit=MAX_LAYOUT)
     if raw is None:
         raise FormatError(
-            "this is no image layout",
+            "this is not an image layout",
             code=Code.FORMAT_LAYOUT,
             found="no oci-layout",
             next="docker save writes one since Docker 25; of older archives: skopeo copy docker-archive:FILE oci:DIR:NAME",
@@ -570,7 +574,7 @@ def _digest(text: str) -> Digest:
     try:
         return Digest.parse(text)
     except FormatError as error:
-        raise UsageError(f"{text!a} is no digest", code=Code.USAGE_REFERENCE) from error
+        raise UsageError(f"{text!a} is not a digest", code=Code.USAGE_REFERENCE) from error
 
 
 def _told(names: Iterable[object]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from bundler.errors import Code, IncompleteError
+from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -59,7 +59,7 @@ class Source(Protocol):
     def document(self, name: str | Digest) -> Document | None:
         """The manifest or index of that tag or digest, its bytes checked against the digest asked for; None if absent.
 
-        Raises IntegrityError for other bytes, FormatError for what is no document, TransportError.
+        Raises IntegrityError for other bytes, FormatError for what is not a document, TransportError.
         """
         ...
 
@@ -132,6 +132,11 @@ class Sink(Source, Protocol):
     @property
     def checks(self) -> bool:
         """Whether the repository is known to refuse a manifest of which it lacks a blob; it was written to before."""
+        ...
+
+    @property
+    def denied(self) -> TransportError | None:
+        """Why nothing can be put here, where that is known without trying; it was read before. None says nothing."""
         ...
 
     def tags(self) -> list[str]:

@@ -202,7 +202,7 @@ def _check_embedded(members: Mapping[str, Any], digest: Digest, size: int) -> No
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise FormatError("a descriptor's data is no base64", code=Code.FORMAT_MANIFEST, found=ascii(text[:40])) from error
+        raise FormatError("a descriptor's data is not base64", code=Code.FORMAT_MANIFEST, found=ascii(text[:40])) from error
     if base64.b64encode(data).decode() != text:
         raise FormatError("a descriptor's data is base64 in another spelling", code=Code.FORMAT_MANIFEST, found=ascii(text[-40:]))
     if len(data) != size:

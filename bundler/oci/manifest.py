@@ -93,7 +93,7 @@ class Document:
 
         Raises IntegrityError (``content.digest``, ``content.size``) for other bytes, there or embedded in a descriptor,
         UnreadableError (``format.json``, ``format.manifest``, ``format.media-type``, ``format.digest``, ``format.schema1``,
-        ``limit.document``) for what is no document of one kind.
+        ``limit.document``) for what is not a document of one kind.
         """
         if digest is not None and (found := digest.same_kind_of(raw)) != digest:
             raise IntegrityError("a manifest has other bytes than its digest", code=Code.CONTENT_DIGEST, found=found, wanted=digest)

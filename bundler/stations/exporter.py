@@ -15,20 +15,18 @@ from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member,
 from bundler.content.files import check_names, check_not_taken, check_space, read_small
 from bundler.content.store import Source
 from bundler.content.together import tidy, together
-from bundler.errors import Code, FormatError, TrustError, UsageError, translated
+from bundler.errors import Code, FormatError, UsageError, translated
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.mediatype import compresses
 from bundler.oci.reference import Reference
-from bundler.stations.places import refuse_evidence
-from bundler.stations.report import ImageReport, Progress
+from bundler.stations.gathering import Good
+from bundler.stations.report import Progress
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
-from bundler.stations.verifier import prove_survey
 from bundler.trust.keys import PublicKey
-from bundler.trust.verdict import Outcome
 
 MAX_CARRIED_FILE = 16 << 20  # as an attestation that is judged: what somebody reads at the far end
 
@@ -57,8 +55,8 @@ class Plan:
     """A bundle that could be written: everything is known of it but the bytes of its layers."""
 
     surveys: tuple[Survey, ...]
-    verdicts: tuple[ImageReport, ...]
-    """Of each image, and all passed; empty where nothing was checked."""
+    checked: bool
+    """Whether all were judged and passed; else none was."""
     seal: Seal
     layout: Layout
     evidence: dict[Digest, bytes]
@@ -74,48 +72,28 @@ class Plan:
 class Exported:
     """A bundle that was written; with ``--dry-run`` it has neither digest nor identity, and its size is that of its content."""
 
-    file: Path
+    file: Path | None
     plan: Plan
     written: archive.Written | None = None
     identity: Digest | None = None
 
     def to_json(self) -> dict[str, Any]:
-        checked = bool(self.plan.verdicts)
         return {
-            "file": str(self.file),
+            "file": str(self.file) if self.file else None,
             "sha256": self.written.digest.encoded if self.written else None,
             "size": self.written.size if self.written else self.plan.size,
             "bundle": str(self.identity) if self.identity else None,
-            "images": [_image_json(survey, checked=checked) for survey in self.plan.surveys],
+            "images": [_image_json(survey, checked=self.plan.checked) for survey in self.plan.surveys],
         }
 
 
-def plan(
-    surveys: Sequence[Survey],
-    order: Order,
-    *,
-    keys: Sequence[PublicKey],
-    carry: Sequence[Path],
-    trust: Trust | None,
-    at: datetime,
-    allow_unsigned: bool,
-) -> Plan:
-    """Judge the images if there is trust, and lay out the bundle.
+def plan(good: Sequence[Good], order: Order, *, keys: Sequence[PublicKey], carry: Sequence[Path], trust: Trust | None) -> Plan:
+    """Lay out a bundle of these images, which ``trust``, if there is any, has judged.
 
-    Raises TrustError (``signature.missing`` for an image that nothing signed is about, unless ``allow_unsigned``; what
-    the policy says where one does not pass), UsageError (``usage.reference``) for a name that is one for evidence, FormatError,
-    IntegrityError, and what the sources raise.
+    Raises FormatError and IntegrityError where what the images are made of does not go together, and UsageError for a file that
+    is not to be carried.
     """
-    for survey in surveys:
-        refuse_evidence(survey.carried.reference)
-        if not survey.carried.is_signed and not allow_unsigned:
-            raise TrustError(
-                f"nothing signed was found about {survey.carried.reference}",
-                code=Code.SIGNATURE_MISSING,
-                wanted="a cosign .sig or .att, a Sigstore bundle or a Notation signature, on it or on a part of it",
-                next="sign it, or carry it as it is with --allow-unsigned",
-            )
-    verdicts = tuple(_judged(survey, trust, at=at) for survey in surveys) if trust else ()
+    surveys = tuple(one.survey for one in good)
     evidence = _evidence(keys, carry, trust, [survey.carried.reference for survey in surveys])
     lookups = tuple(_joined(lookup for survey in surveys for lookup in survey.carried.lookups))
     documents = {digest: document for survey in surveys for digest, document in survey.carried.documents.items()}
@@ -140,7 +118,7 @@ def plan(
         lookups=layout.lookups,
         left_out=layout.left_out,
     )
-    return Plan(tuple(surveys), verdicts, seal, layout, {member.digest: data for member, data in evidence})
+    return Plan(surveys, trust is not None, seal, layout, {member.digest: data for member, data in evidence})
 
 
 def check_free(path: Path, *, replace: bool) -> list[int]:
@@ -191,7 +169,7 @@ def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order,
     return Exported(path, made, written, identity)
 
 
-def planned(path: Path, made: Plan) -> Exported:
+def planned(path: Path | None, made: Plan) -> Exported:
     """What :func:`write` would be about, nothing written. Raises FormatError (``limit.seal``)."""
     made.seal.statement()
     return Exported(path, made)
@@ -203,7 +181,7 @@ def previous(text: str) -> Digest:
     Raises UsageError, FormatError, IntegrityError.
     """
     if text.startswith("sha256:"):
-        with translated(FormatError, to=UsageError, what="--previous is no digest", code=Code.USAGE):
+        with translated(FormatError, to=UsageError, what="--previous is not a digest", code=Code.USAGE):
             return Digest.parse(text)
     with archive.opened(Path(text)) as bundle:
         return bundle.envelope.identity
@@ -214,20 +192,6 @@ def _sealed(seal: Seal, signers: Sequence[KeySigner]) -> tuple[bytes, Digest]:
     payload = seal.statement()
     message = preauthentication(len(payload)) + payload
     return sealed(payload, [signer.sign(message) for signer in signers]), Digest.of(payload)
-
-
-def _judged(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
-    report = prove_survey(survey, trust, at=at)
-    if not report.verdict.passed:
-        failed = "; ".join(f"{c.name}: {c.detail}" for c in report.verdict.checks if c.outcome is Outcome.FAILED)
-        raise TrustError(
-            f"{survey.carried.reference} does not pass this side's trust at {trust.path}",
-            code=report.verdict.reasons[0],
-            found=failed or "nothing that counts",
-            wanted=f"what the rule {report.verdict.rule} asks for" if report.verdict.rule else "a rule that covers it",
-            next="look at it with `oci-bundler verify`, and mend its signatures or the rule",
-        )
-    return report
 
 
 def _beside(path: Path) -> tuple[Path, Path]:
@@ -242,20 +206,13 @@ def _checksum(path: Path, written: archive.Written) -> bytes:
 
 
 def _entries(surveys: Sequence[Survey], lookups: Sequence[Lookup], documents: Mapping[Digest, Document]) -> tuple[ImageEntry, ...]:
-    """One for each reference. Raises UsageError where two images would go under one."""
+    """One for each reference."""
     left = {found.digest for lookup in lookups for found in lookup.found} - documents.keys()
     known_lookups = looked_up(lookups) if left else None
     entries: dict[Reference, ImageEntry] = {}
     for survey in surveys:
-        made = _entry(survey, left, known_lookups, documents)
-        known = entries.setdefault(made.reference, made)
-        if known.digest != made.digest:
-            raise UsageError(
-                f"two images would be carried as {made.reference}",
-                code=Code.USAGE_REFERENCE,
-                found=f"{known.digest} and {made.digest}",
-                next="give one of them another name with --as, or in the second column of the list",
-            )
+        if survey.carried.reference not in entries:
+            entries[survey.carried.reference] = _entry(survey, left, known_lookups, documents)
     return tuple(entries.values())
 
 
@@ -342,6 +299,7 @@ def _image_json(survey: Survey, *, checked: bool) -> dict[str, Any]:
         "reference": str(carried.reference),
         "digest": str(carried.root),
         "checked": checked,
+        "size": survey.size,
         "found": [
             {"kind": found.form, "digest": str(found.digest), "subject": str(lookup.manifest)}
             for lookup in carried.lookups

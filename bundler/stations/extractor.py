@@ -44,7 +44,7 @@ def extract(
         with progress("extracted", total) as report:
             placer = Placer(lambda blob: content.chunks(blob.digest), joins=Joins(), jobs=jobs, report=report)
             remarks = {image.reference: _placed(placer, image, layout) for image in proved.admitted}
-    return proved.report.after({reference: (None, said) for reference, said in remarks.items()})
+    return proved.report.after({reference: (None, None, said) for reference, said in remarks.items()})
 
 
 def _is(entry: ImageEntry, reference: Reference) -> bool:

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
-from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
+from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
 from bundler.stations.joining import Joins
-from bundler.stations.placing import Place, Placed, Placer
-from bundler.stations.report import Progress, Report
+from bundler.stations.placing import Place, Placed, Placer, lacks_platforms
+from bundler.stations.report import Progress, Report, State
 from bundler.stations.verifier import Proved, prove_rest
-
-SOME_REFUSED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +82,20 @@ class Target:
 
     image: Admitted
     destination: Reference
-    there: str | None = None
-    """What the destination's tag names now: a digest, or why that is no image."""
+    there: Digest | str | None = None
+    """What has the name there: a digest, or why that is not an image; None where nothing has it."""
 
     @property
-    def is_there(self) -> bool:
-        """Whether the name is on the image already."""
-        return self.there == str(self.image.root)
+    def state(self) -> State:
+        """What naming the image changes there."""
+        if self.there is None:
+            return State.NEW
+        return State.SAME if self.there == self.image.root else State.MOVED
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the tag is on the image already. A digest says less: what is below may not have come whole."""
+        return self.destination.tag is not None and self.state is State.SAME
 
 
 Repositories = Callable[[Reference], Sink]
@@ -102,7 +107,7 @@ class Imported:
 
     report: Report
     sent: int = 0
-    """Bytes of blobs that were sent."""
+    """Bytes of blobs that were sent; in a dry run, would be."""
     blobs: int = 0
     there: int = 0
     """Blobs that the destination had already."""
@@ -125,36 +130,38 @@ def import_admitted(
     dry_run: bool,
     progress: Progress,
 ) -> Imported:
-    """Fill the registry with the images that were admitted; with ``dry_run``, ask it and change nothing.
+    """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
     and what was left is blobs without a name, each of which is what its digest says.
 
-    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`.
+    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError (``registry.credentials``)
+    where it is known that nothing may be put.
     """
     content = proved.content
     assert content is not None
     opened = OncePerRepository(repositories)
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
-    placed: tuple[Placed, ...] = ()
     places = [
-        Place(target.image, opened(target.destination), target.destination.path, named=target.is_there and not overwrite)
+        Place(target.image, opened(target.destination), target.destination.path, named=target.is_named and not overwrite)
         for target in targets
     ]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
         prove, joins = proved.report.content is None, Joins()
-        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove)
-        sent, fault = ([], None) if dry_run else _sent(placer, places)
+        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run)
+        sent, fault = _sent(placer, places)
+        if dry_run:
+            _foresee(targets, places, sent)
         proved = prove_rest(proved, jobs=jobs, progress=lambda *_: nullcontext(report))
         if not proved.admitted:
             return Imported(proved.report)
         if fault is not None:  # of the registry, or of a medium that gives other bytes now
             raise fault
+        placed = tuple(sent)
         if not dry_run:
-            placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
-    remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
-    went = {t.image.reference: (t.destination, said) for t, said in zip(targets, remarks, strict=True)}
+            targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
+    went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
     return Imported(
         report=proved.report.after(went),
         sent=sum(one.sent for one in placed),
@@ -176,40 +183,52 @@ def plan(
     asked = side_by_side(lambda target: _asked(target, repositories(target.destination)), targets, jobs=jobs)
     seen = tuple(Target(t.image, t.destination, there) for t, there in zip(targets, asked, strict=True))
     if not overwrite:
-        taken = [f"{t.destination} is {t.there}" for t in seen if t.there is not None and not t.is_there]
+        taken = [f"{t.destination} is {t.there}, and would become {t.image.root}" for t in seen if t.state is State.MOVED]
         _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
     return seen
 
 
 def fill(
     targets: Sequence[Target], places: Sequence[Place], placer: Placer, sent: Sequence[Placed], *, joins: Joins, overwrite: bool, jobs: int
-) -> tuple[Placed, ...]:
+) -> tuple[tuple[Target, ...], tuple[Placed, ...]]:
     """Put every image's documents and evidence, whose blobs were ``sent``, then all the tags, and see that nothing was lost.
+    Gives the targets with what had each name when it was put, and what was done for each.
 
     Raises ConflictError (``name.conflict``) for tags that came up since :func:`plan`, unless ``overwrite``, when all others are
     put; TransportError (``registry.lost``) for blobs that are not there; and as :meth:`Placer.place` and :meth:`Joins.settle`.
     """
     placed = tuple(placer.place(places, sent))
-    unnamed = [(target, place) for target, place in zip(targets, places, strict=True) if not target.is_there]
 
-    def name(one: tuple[Target, Place]) -> str | None:
+    def named(one: tuple[Target, Place]) -> Target:
         target, place = one
-        if overwrite:
-            placer.name(place)
-            return None
-        there = _asked(target, place.sink)  # again, for others may write while an import runs
-        if there is None:
-            try:
-                placer.name(place, over=Over(None))
-            except ConflictError as error:
-                there = error.found
-        return None if there is None or there == str(target.image.root) else f"{target.destination} is {there} now"
+        return target if target.destination.tag is None or target.is_named else _named(target, place, placer, overwrite=overwrite)
 
-    taken = [said for said in side_by_side(name, unnamed, jobs=jobs) if said is not None]
+    done = tuple(side_by_side(named, zip(targets, places, strict=True), jobs=jobs))
     joins.settle(jobs=jobs)
     _refuse_losses(places, placed, jobs=jobs)
-    _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
-    return placed
+    if not overwrite:
+        taken = [f"{target.destination} is {target.there} now" for target in done if target.state is State.MOVED]
+        _refuse(taken, next="replace what is there with --replace, or send the images elsewhere with --map")
+    return done, placed
+
+
+def _named(target: Target, place: Place, placer: Placer, *, overwrite: bool) -> Target:
+    """Put the tag, and say what it was then, for others may write while an import runs. What is another image's is left so unless
+    ``overwrite``."""
+    overtaken = False
+    while True:
+        now = replace(target, there=_asked(target, place.sink))
+        if now.state is State.SAME or (now.state is State.MOVED and not overwrite):
+            return now
+        over = None if isinstance(now.there, str) or (overwrite and overtaken) else Over(now.there)
+        try:
+            placer.name(place, over=over)
+        except ConflictError:
+            if overtaken:
+                raise
+            overtaken = True
+        else:
+            return now
 
 
 def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], FormatError | IntegrityError | None]:
@@ -218,6 +237,21 @@ def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], Format
         return placer.send(places), None
     except (FormatError, IntegrityError) as error:
         return [], error
+
+
+def _foresee(targets: Sequence[Target], places: Sequence[Place], asked: Sequence[Placed]) -> None:
+    """What an import would be refused, as far as that is known without trying. Remarks go to what was ``asked``.
+
+    Raises TransportError (``registry.credentials``).
+    """
+    for target, place, would in zip(targets, places, asked, strict=True):
+        if target.state is State.SAME and not would.blobs:
+            continue
+        if place.sink.denied is not None:
+            raise place.sink.denied
+        if target.state is not State.SAME and lacks_platforms(place):
+            registry = target.destination.registry
+            would.remarks.append(f"the index lacks platforms or parts that it lists, and {registry} may refuse it (registry.sparse-index)")
 
 
 def _refuse_losses(places: Sequence[Place], placed: Sequence[Placed], *, jobs: int) -> None:
@@ -254,14 +288,13 @@ class OncePerRepository:
         return known or self._known.setdefault(reference.repository, self._opened(reference))  # atomic, so threads agree
 
 
-def _asked(target: Target, sink: Sink) -> str | None:
-    if target.destination.tag is None:
-        return None
+def _asked(target: Target, sink: Sink) -> Digest | str | None:
+    """What has the target's name there now, as :attr:`Target.there` has it."""
     try:
-        there = sink.document(target.destination.tag)
+        there = sink.document(target.destination.tag or target.image.root)
     except FormatError as error:
         return f"something that cannot be carried ({error})"
-    return None if there is None else str(there.digest)
+    return None if there is None else there.digest
 
 
 def _collisions(targets: Sequence[Target]) -> list[str]:

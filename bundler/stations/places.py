@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeVar
 
 from bundler.bundle.foreign import open_archive
 from bundler.content.files import read_small
@@ -18,7 +18,8 @@ from bundler.content.registry.origin import MalformedError, Origin, Url
 from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.tls import certs_folders
 from bundler.content.store import Sink, Source
-from bundler.errors import Code, FormatError, IncompleteError, IntegrityError, UsageError, translated
+from bundler.content.stream import Turns, side_by_side
+from bundler.errors import BundlerError, Code, FormatError, IncompleteError, IntegrityError, UsageError, translated
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
@@ -26,7 +27,10 @@ from bundler.stations.reach import Reach
 
 LAYOUT, ARCHIVE, REGISTRY = "oci:", "oci-archive:", "docker://"
 _REMARK = re.compile(r"(?:^|(?<=\s))#.*")
+_SILENT = frozenset({Code.REGISTRY_UNREACHABLE, Code.REGISTRY_TLS})  # what may be a matter of the registry, and not of one image
 MAX_LIST = 16 << 20  # a reference takes 100 bytes, so this is more images than a seal can hold
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Wanted:
         return reference_of(self.text.removeprefix(REGISTRY))
 
     def check(self) -> None:
-        """Raises UsageError (``usage.reference``) for what is no place or no name."""
+        """Raises UsageError (``usage.reference``) for what is neither a place nor a name."""
         if not self.is_local:
             _ = self.reference
         elif self.text.startswith(f"{LAYOUT}//"):
@@ -76,6 +80,14 @@ class Located:
     """The full reference that a layout lists it under."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image, as a person wrote it, and why what was asked for cannot be done with it."""
+
+    image: str
+    error: BundlerError
+
+
 def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: BinaryIO) -> tuple[Wanted, ...]:
     """All images that a command names, each once. Raises UsageError for none, for a bad line (with its number), for ``--as``
     beside several."""
@@ -93,11 +105,10 @@ def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None,
     return tuple(dict.fromkeys(listed))
 
 
-def refuse_names_of_evidence(images: Iterable[Wanted]) -> None:
+def refuse_name_of_evidence(image: Wanted) -> None:
     """Raises UsageError (``usage.reference``) for an image whose name :func:`refuse_evidence` refuses."""
-    for image in images:
-        if image.name is not None or not image.is_local:
-            refuse_evidence(reference_of(image.name) if image.name else image.reference)
+    if image.name is not None or not image.is_local:
+        refuse_evidence(reference_of(image.name) if image.name else image.reference)
 
 
 def refuse_evidence(reference: Reference) -> None:
@@ -114,7 +125,7 @@ def refuse_evidence(reference: Reference) -> None:
 
 def reference_of(text: str) -> Reference:
     """A reference that a person wrote. Raises UsageError (``usage.reference``)."""
-    with translated(FormatError, to=UsageError, what=f"{text!a} is no reference", code=Code.USAGE_REFERENCE):
+    with translated(FormatError, to=UsageError, what=f"{text!a} is not a reference", code=Code.USAGE_REFERENCE):
         return Reference.parse(text)
 
 
@@ -155,7 +166,7 @@ def _lines(raw: bytes, file: str) -> list[Wanted]:
             image = _line(line)
         except (UnicodeDecodeError, UsageError) as error:
             raise UsageError(
-                f"line {number} of {file} is no reference",
+                f"line {number} of {file} is not a reference",
                 code=Code.USAGE_REFERENCE,
                 found=ascii(line[:200])[1:],
                 wanted="REFERENCE [NAME], in UTF-8",
@@ -179,7 +190,8 @@ class Places:
     """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
 
     def __init__(self, reach: Reach, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
-        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told in the end how they answered."""
+        """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told why one is asked again, and in
+        the end how they answered."""
         self._say = say
         self._access = Access(
             credentials=Credentials.load(
@@ -196,6 +208,11 @@ class Places:
         )
         self._registries: dict[str, Registry] = {}
         self._layouts: dict[tuple[str, str], Layout] = {}
+        self._asking = Turns()
+        self._silent: dict[str, dict[str | None, BundlerError]] = {}
+        """For each registry its repositories whose images were asked for without an answer; None is for a connection that broke later."""
+        self._answering: set[str] | None = None
+        """Registries that do; None while one that does not ends the run, so that nobody has to ask before the others."""
         self._closing = ExitStack()
 
     @classmethod
@@ -212,6 +229,35 @@ class Places:
                 self._say(f"note: {remark}")
         self._closing.close()
 
+    def each(
+        self,
+        images: Sequence[Wanted],
+        work: Callable[[Wanted], R],
+        *,
+        jobs: int,
+        ends: Callable[[Wanted, BundlerError], bool] = lambda *_: False,
+    ) -> tuple[list[R], list[Failure]]:
+        """What ``work`` gives for each image, and those that it cannot be done with; both in their order.
+
+        A registry that does not answer for two of its repositories is not asked for its other images, which fail with these. What
+        is not a matter of one of several images (``ends``) is raised.
+        """
+
+        answering = self._answering = set()
+
+        def one(image: Wanted) -> R | Failure:
+            try:
+                return work(image)
+            except BundlerError as error:
+                if len(images) == 1 or ends(image, error):
+                    raise
+                if not image.is_local and error.code in _SILENT:
+                    self._doubt(image.reference.registry, error, answering)
+                return Failure(image.text, error)
+
+        done = list(side_by_side(one, images, jobs=jobs))
+        return [each for each in done if not isinstance(each, Failure)], [each for each in done if isinstance(each, Failure)]
+
     def locate(self, image: Wanted, *, write: bool = False) -> Located:
         """Find an image; ``write`` where it will be signed.
 
@@ -227,14 +273,50 @@ class Places:
         """A repository at a registry, to write to."""
         return self._registry(reference.registry).repository(reference.path, push=True)
 
+    def greet(self, host: str, path: str) -> None:
+        """Ask whether a registry answers, and takes our login for what is below ``path``. Raises as :meth:`Registry.greet`."""
+        self._registry(host).greet(path)
+
     def _at_registry(self, image: Wanted, *, write: bool) -> Located:
         reference = image.reference
         repository = self._registry(reference.registry).repository(reference.path, push=write)
-        root = repository.document(reference.tag or reference.digest or "latest")
+        root = self._asked(reference, lambda: repository.document(reference.tag or reference.digest or "latest"))
         if root is None:
             raise IncompleteError(f"{reference} is not there", code=Code.IMAGE_MISSING, next="look for it with its registry's own tools")
         name = reference_of(image.name) if image.name else reference
         return Located(name, root, repository, repository)
+
+    def _asked(self, reference: Reference, ask: Callable[[], R]) -> R:
+        """Until a registry has answered, one question at a time, so that one that does not is not asked by every thread."""
+        answering = self._answering
+        if answering is not None and reference.registry not in answering:
+            with self._asking.of(reference.registry):
+                if reference.registry not in answering:
+                    return self._asked_alone(reference, ask, answering)
+        return ask()
+
+    def _asked_alone(self, reference: Reference, ask: Callable[[], R], answering: set[str]) -> R:
+        silent = self._silent.setdefault(reference.registry, {})
+        if reference.path in silent or len(silent) > 1:
+            raise silent.get(reference.path) or next(iter(silent.values()))
+        try:
+            got = ask()
+        except BundlerError as error:
+            if error.code in _SILENT:
+                silent[reference.path] = error
+                raise
+            answering.add(reference.registry)
+            raise
+        silent.clear()
+        answering.add(reference.registry)
+        return got
+
+    def _doubt(self, host: str, error: BundlerError, answering: set[str]) -> None:
+        """After a connection that broke, whoever is next asks alone whether that is a matter of the whole registry."""
+        with self._asking.of(host):
+            if host in answering:
+                answering.discard(host)
+                self._silent.setdefault(host, {}).setdefault(None, error)
 
     def _in_layout(self, image: Wanted) -> Located:
         kind, _, rest = image.text.partition(":")
@@ -266,5 +348,7 @@ class Places:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries.setdefault(host, self._closing.enter_context(Registry(host, self._access)))  # atomic, so threads agree
+            self._registries.setdefault(
+                host, self._closing.enter_context(Registry(host, self._access, say=self._say))
+            )  # atomic, so threads agree
         return self._registries[host]

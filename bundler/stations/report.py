@@ -158,12 +158,12 @@ class Report:
         wrong += [TrustError.exit for image in self.images if not image.verdict.passed]
         return min(wrong, default=0)
 
-    def after(self, went: Mapping[Reference, tuple[Reference | None, tuple[str, ...]]]) -> "Report":
-        """With where each image went, and what is to be said about that."""
+    def after(self, went: Mapping[Reference, tuple[Reference | None, State | None, tuple[str, ...]]]) -> "Report":
+        """With where each image went, what that changed there, and what is to be said about it."""
         images = [
-            replace(image, destination=where, remarks=(*image.remarks, *remarks))
+            replace(image, destination=where, state=state, remarks=(*image.remarks, *remarks))
             for image in self.images
-            for where, remarks in [went.get(image.verdict.reference, (None, ()))]
+            for where, state, remarks in [went.get(image.verdict.reference, (None, None, ()))]
         ]
         return replace(self, images=tuple(images))
 

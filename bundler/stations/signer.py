@@ -126,7 +126,7 @@ def _opened(path: Path, pem: bytes, password: Password) -> PrivateKeyTypes:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if encrypted:
             raise UsageError(f"the passphrase does not open {path}", code=Code.USAGE_PASSWORD) from error
-        raise UsageError(f"{path} is no private key", code=Code.USAGE_KEY, wanted="one PKCS#8 PEM block") from error
+        raise UsageError(f"{path} is not a private key", code=Code.USAGE_KEY, wanted="one PKCS#8 PEM block") from error
 
 
 def _checked(path: Path, key: PrivateKey, role: str) -> PublicKey:

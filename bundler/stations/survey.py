@@ -17,14 +17,13 @@ from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import (
     MAX_DOCUMENT,
-    REFERENCE_DIGEST,
-    REFERENCE_TYPE,
     Document,
     Index,
     Manifest,
     UnreadableError,
     platform_in,
 )
+from bundler.oci.platforms import in_order, is_attestation, parted
 from bundler.oci.reference import Reference
 from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried, left_blobs
@@ -45,6 +44,14 @@ class Survey:
     carried: Carried
     source: Source
     remarks: tuple[str, ...]
+    index: Carried | None = None
+    """The index that this is a platform of, by itself; it stays behind."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that a bundle of this alone would hold of it, before compression: its documents, configs, layers and evidence."""
+        carried = self.carried
+        return sum(len(document.raw) for document in carried.documents.values()) + sum(blob.size for blob in carried.blobs)
 
 
 def survey(
@@ -87,7 +94,7 @@ def survey(
         if wave:
             raise FormatError(f"evidence about {reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
     unread.check(reference)
-    has = walked.kept or _platform_of(source, root)
+    has = walked.kept or platform_of(source, root)
     left_out = (*walked.left_out, *unread.left)
     _check_platforms(reference, has, left_out, wanted=platforms)
     carried = Carried(
@@ -96,7 +103,7 @@ def survey(
         documents=documents,
         own=tuple(document.digest for document in walked.own),
         lookups=tuple(lookups),
-        platforms=_in_order(has, platforms),
+        platforms=in_order(has, platforms),
         left_out=tuple(_left_out(child) for child in {child.digest: child for child in left_out}.values()),
     )
     _check_sizes(carried)
@@ -105,29 +112,24 @@ def survey(
     return Survey(carried=replace(carried, absent=absent), source=source, remarks=(*remarks, *unread.remarks()))
 
 
-def survey_all(
+def survey_image(
     places: Places,
-    images: Sequence[Wanted],
+    image: Wanted,
     cache: Cache,
     *,
     platforms: Sequence[Platform] = (),
     leave: Collection[Digest] | None = frozenset(),
     jobs: int,
     say: Callable[[str], None],
-) -> tuple[Survey, ...]:
-    """Find the images, and everything about each. Raises as :meth:`Places.locate` and :func:`survey`."""
-
-    def one(image: Wanted) -> Survey:
-        located = places.locate(image)
-        say(f"asking about {located.reference}")
-        source = cache.before(located.source)
-        each = max(1, jobs // len(images))
-        found = survey(located.reference, located.root, source, platforms=platforms, leave=leave, jobs=each)
-        evidence = found.carried.evidence
-        cache.fetch(source, (blob for d in evidence if isinstance(d.content, Manifest) for blob in d.content.layers), jobs=each)
-        return found
-
-    return tuple(side_by_side(one, images, jobs=jobs))
+) -> Survey:
+    """Find an image, and everything about it. Raises as :meth:`Places.locate` and :func:`survey`."""
+    located = places.locate(image)
+    say(f"asking about {located.reference}")
+    source = cache.before(located.source)
+    found = survey(located.reference, located.root, source, platforms=platforms, leave=leave, jobs=jobs)
+    evidence = found.carried.evidence
+    cache.fetch(source, (blob for d in evidence if isinstance(d.content, Manifest) for blob in d.content.layers), jobs=jobs)
+    return found
 
 
 def below(source: Source, root: Document) -> tuple[Document, ...]:
@@ -136,6 +138,14 @@ def below(source: Source, root: Document) -> tuple[Document, ...]:
     own = _Walk(source, (), unread, jobs=1).all(root).own
     unread.check(root.digest)
     return own
+
+
+def platform_of(source: Source, root: Document) -> tuple[Platform, ...]:
+    """What a single image's config says that it runs on; nothing where it is not an image or says nothing."""
+    if not isinstance(root.content, Manifest) or not root.content.tells_platform:
+        return ()
+    config = root.content.config
+    return platform_in(gathered(config, source.chunks(config)))
 
 
 def _left_out(child: Descriptor) -> LeftOut:
@@ -163,7 +173,7 @@ class _Walk:
 
         def carried(document: Document) -> list[Descriptor]:
             self._unread.note_others(document, self._source, jobs=self._jobs)
-            wanted, unwanted = self._parted(document.children)
+            wanted, unwanted = parted(document.children, self._platforms)
             left.update({child.digest: child for child in unwanted})
             return wanted
 
@@ -171,27 +181,9 @@ class _Walk:
         listed = [child for document in own.values() for child in document.children]
         return _Walked(
             own=tuple(own.values()),
-            kept=tuple(dict.fromkeys(c.platform for c in listed if c.digest in own and c.platform and not _is_attestation(c))),
+            kept=tuple(dict.fromkeys(c.platform for c in listed if c.digest in own and c.platform and not is_attestation(c))),
             left_out=tuple(child for digest, child in left.items() if digest not in own),
         )
-
-    def _parted(self, children: Sequence[Descriptor]) -> tuple[list[Descriptor], list[Descriptor]]:
-        """Those that are wanted, and the others. In-index attestations go with the platform that they name; what names no
-        platform is not chosen by it."""
-        if not self._platforms:
-            return list(children), []
-        asked = {c.platform: None for c in children if c.platform is not None and not _is_attestation(c)}
-        fits = {platform for platform in asked if any(wanted.covers(platform) for wanted in self._platforms)}
-        images = {str(c.digest) for c in children if not _is_attestation(c) and (c.platform is None or c.platform in fits)}
-        wanted: list[Descriptor] = []
-        unwanted: list[Descriptor] = []
-        for child in children:
-            if _is_attestation(child):
-                chosen = child.annotations.get(REFERENCE_DIGEST) in images
-            else:
-                chosen = child.platform is None or child.platform in fits
-            (wanted if chosen else unwanted).append(child)
-        return wanted, unwanted
 
 
 Below = Mapping[Digest, tuple[Document, ...]]
@@ -253,10 +245,6 @@ def _depth_first(roots: Sequence[Document], below: Below) -> dict[Digest, Docume
             order[document.digest] = document
             waiting += reversed(below.get(document.digest, ()))
     return order
-
-
-def _is_attestation(child: Descriptor) -> bool:
-    return child.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
 
 
 def fetched(source: Source, child: Descriptor) -> Document:
@@ -408,20 +396,6 @@ def _with_children(
 
     walked = _depth_first(roots, _fetched_below(roots, source, children, unread, jobs=jobs))
     return {digest: document for digest, document in walked.items() if digest not in known}
-
-
-def _platform_of(source: Source, root: Document) -> tuple[Platform, ...]:
-    """What a single image's config says that it runs on; nothing where it is no image or says nothing."""
-    if not isinstance(root.content, Manifest) or not root.content.tells_platform:
-        return ()
-    config = root.content.config
-    return platform_in(gathered(config, source.chunks(config)))
-
-
-def _in_order(has: Sequence[Platform], wanted: Sequence[Platform]) -> tuple[str, ...]:
-    """First the one that ``docker load`` shall take: the first asked for, else the most usual."""
-    first = wanted[0] if wanted else Platform("linux", "amd64")
-    return tuple(dict.fromkeys(str(platform) for platform in sorted(has, key=lambda platform: not first.covers(platform))))
 
 
 def _check_platforms(reference: Reference, has: Sequence[Platform], left: Sequence[Descriptor], *, wanted: Sequence[Platform]) -> None:

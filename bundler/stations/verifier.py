@@ -15,7 +15,7 @@ from bundler.stations.cache import Cache
 from bundler.stations.carried import Admitted, Carried, left_blobs
 from bundler.stations.places import Places, Wanted
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
-from bundler.stations.survey import Survey, survey_all
+from bundler.stations.survey import Survey, survey_image
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
 from bundler.trust.policy import Naming
@@ -98,12 +98,11 @@ def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
 def prove_where_they_lie(
     places: Places, images: Sequence[Wanted], trust: Trust, *, at: datetime, jobs: int, say: Callable[[str], None]
 ) -> tuple[ImageReport, ...]:
-    """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_all`."""
+    """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_image`."""
     each = max(1, jobs // max(1, len(images)))
 
     def one(image: Wanted) -> ImageReport:
-        [found] = survey_all(places, [image], Cache(None), leave=None, jobs=each, say=say)
-        return prove_survey(found, trust, at=at)
+        return prove_survey(survey_image(places, image, Cache(None), leave=None, jobs=each, say=say), trust, at=at)
 
     return tuple(side_by_side(one, images, jobs=jobs))
 

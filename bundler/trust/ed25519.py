@@ -51,7 +51,7 @@ class PrehashKey:
         if len(signature) != 64:
             return False
         commitment, scalar = signature[:32], int.from_bytes(signature[32:], "little")
-        if scalar >= _L:  # same past limit 1: L is 0, for which nobody finds a commitment
+        if scalar >= _L:  # mutant-equivalent past limit 1: L is 0, for which nobody finds a commitment
             return False
         challenge = int.from_bytes(hashlib.sha512(_DOM2 + commitment + self._public + prehash).digest(), "little") % _L
         found = _encode(_plus_multiple(_plus_multiple(_IDENTITY, scalar, _base_table()), challenge, self._table))
@@ -63,7 +63,7 @@ class PrehashKey:
 
 
 def _decode(encoded: bytes) -> _Point | None:
-    """RFC 8032, section 5.1.3; None for what is no point or not its only encoding."""
+    """RFC 8032, section 5.1.3; None for what is not a point or not its only encoding."""
     number = int.from_bytes(encoded, "little")
     y, sign = number & (1 << 255) - 1, number >> 255
     if len(encoded) != 32 or y >= _P:

@@ -19,11 +19,11 @@ _MARKS = {
 def from_base64(text: object, *, what: str) -> bytes:
     """RFC 4648, section 4: the standard alphabet with its padding, no line ends. Raises FormatError (``format.base64``)."""
     if not isinstance(text, str):
-        raise FormatError(f"{what} is no base64", code=Code.FORMAT_BASE64, found=ascii(text)[:40])
+        raise FormatError(f"{what} is not base64", code=Code.FORMAT_BASE64, found=ascii(text)[:40])
     try:
         raw = binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
-        raise FormatError(f"{what} is no base64", code=Code.FORMAT_BASE64, found=ascii(text[:40])) from error
+        raise FormatError(f"{what} is not base64", code=Code.FORMAT_BASE64, found=ascii(text[:40])) from error
     last = raw[-(len(raw) % 3 or 3) :]  # only the last group can be spelled in two ways; all again would double the memory
     if to_base64(last) != text[-4:]:
         raise FormatError(f"{what} is base64 that no writer makes", code=Code.FORMAT_BASE64, found=ascii(text[-4:]), wanted=to_base64(last))
@@ -49,7 +49,7 @@ def to_base64(raw: bytes) -> str:
 def from_base64url(text: object, *, what: str) -> bytes:
     """RFC 7515, section 2: the URL-safe alphabet without padding. Raises FormatError (``format.base64``)."""
     if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_-]*", text, re.ASCII):
-        raise FormatError(f"{what} is no base64url", code=Code.FORMAT_BASE64, found=ascii(text)[:40])
+        raise FormatError(f"{what} is not base64url", code=Code.FORMAT_BASE64, found=ascii(text)[:40])
     padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
     return from_base64(padded, what=what)
 

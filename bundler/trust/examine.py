@@ -143,7 +143,7 @@ def _described(subject: Descriptor | None) -> str:
 
 
 def _layer(piece: Evidence, subject: Document) -> Layer:
-    if piece.layer is None or piece.payload is None:  # same without part 1: where there is no layer, there is no payload either
+    if piece.layer is None or piece.payload is None:  # mutant-equivalent without part 1: without a layer there is no payload
         raise TrustError("a signature is too large to be judged", code=Code.LIMIT_EVIDENCE, wanted=f"at most {MAX_EVIDENCE} bytes")
     return Layer(piece.layer, piece.payload, piece.document, subject)
 

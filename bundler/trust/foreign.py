@@ -28,7 +28,7 @@ def foreign(what: str, *, code: Code, to: type[BundlerError] = FormatError) -> I
         yield
     except _NOT_THE_LIBRARYS:
         raise
-    except BaseException as error:  # the one place beside cli/main that takes all: a panic in Rust is no Exception
+    except BaseException as error:  # the one place beside cli/main that takes all: a panic in Rust is not an Exception
         raise to(what, code=code, found=ascii(str(error))[:_MAX_FOUND] if str(error) else type(error).__name__) from error
 
 

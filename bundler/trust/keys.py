@@ -31,19 +31,34 @@ RSA_EXPONENTS = range(65537, 1 << 31, 2)  # FIPS 186-5, A.1.1, from below; what 
 
 _SHA256 = hashes.SHA256()
 _CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
-    "secp256r1": ("ECDSA P-256", _SHA256),
-    "secp384r1": ("ECDSA P-384", hashes.SHA384()),
-    "secp521r1": ("ECDSA P-521", hashes.SHA512()),
+    "secp256r1": ("P-256", _SHA256),
+    "secp384r1": ("P-384", hashes.SHA384()),
+    "secp521r1": ("P-521", hashes.SHA512()),
 }
 _SEAL_CURVES = ("secp256r1", "secp384r1")
 _ML_DSA = bytes.fromhex("06096086480165030403")  # id-ml-dsa-44, -65 and -87 (RFC 9881) but for the last byte
 
 
 @dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One way in which a key signs."""
+
+    key: str
+    """Its kind and size: ``P-256``, ``RSA-3072``, ``Ed25519``, ``ML-DSA-65``."""
+    digest: str | None
+    """What is signed is the digest by this, in hashlib's word; None where the whole of the bytes is signed."""
+    words: str = field(compare=False)
+    """For people, and never compared."""
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A signature that a key verifies: by which algorithm, and what is to be said about that."""
 
-    algorithm: str
+    algorithm: Algorithm
     remark: Code | None = None
 
 
@@ -86,7 +101,7 @@ class Signed:
 class _Way:
     """One algorithm that a key may have signed with."""
 
-    algorithm: str
+    algorithm: Algorithm
     verifies: Callable[[bytes, Signed], bool]
     remark: Code | None = None
 
@@ -161,7 +176,7 @@ def named_by(hint: str) -> str | None:
 
 
 class Signer(Protocol):
-    """Whoever holds a private key; kept in ``stations``, for a key is no business of this folder."""
+    """Whoever holds a private key; kept in ``stations``, for a key is not the business of this folder."""
 
     @property
     def public(self) -> PublicKey: ...
@@ -277,9 +292,9 @@ def _ecdsa(key: ec.EllipticCurvePublicKey, role: Role) -> tuple[_Way, ...]:
             digest = signed.digest(algorithm.name)
             return verifies(lambda: key.verify(signature, digest, ec.ECDSA(utils.Prehashed(algorithm))))
 
-        return _Way(f"{name} with {algorithm.name.upper()}", of, remark)
+        return _Way(Algorithm(name, algorithm.name, f"ECDSA {name} with {algorithm.name.upper()}"), of, remark)
 
-    if role == "seal" or own is _SHA256:  # same without part 2: of P-256, both ways are one
+    if role == "seal" or own is _SHA256:  # mutant-equivalent without part 2: of P-256, both ways are one
         return (way(_SHA256),)
     return (way(own), way(_SHA256, Code.KEY_LEGACY_HASH))  # cosign 2 and containers/image take SHA-256 for every curve
 
@@ -295,7 +310,9 @@ def _rsa(key: rsa.RSAPublicKey, role: Role) -> _Way:
         digest = signed.digest("sha256")
         return verifies(lambda: key.verify(signature, digest, padding.PKCS1v15(), utils.Prehashed(_SHA256)))
 
-    return _Way(f"RSA-{key.key_size} PKCS #1 v1.5 with SHA256", of, Code.KEY_WEAK if key.key_size < MIN_RSA["seal"] else None)
+    name = f"RSA-{key.key_size}"
+    algorithm = Algorithm(name, "sha256", f"{name} PKCS #1 v1.5 with SHA256")
+    return _Way(algorithm, of, Code.KEY_WEAK if key.key_size < MIN_RSA["seal"] else None)
 
 
 @foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
@@ -311,7 +328,7 @@ def _ed25519(key: ed25519.Ed25519PublicKey) -> tuple[_Way, ...]:
     def prehashed(signature: bytes, signed: Signed) -> bool:
         return prehash_key.verifies(signature, signed.digest("sha512"))
 
-    return (_Way("Ed25519", plain), _Way("Ed25519ph", prehashed))
+    return (_Way(Algorithm("Ed25519", None, "Ed25519"), plain), _Way(Algorithm("Ed25519", "sha512", "Ed25519ph"), prehashed))
 
 
 @foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError)
@@ -320,7 +337,8 @@ def _ml_dsa(key: mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87
         whole = signed.whole
         return verifies(lambda: key.verify(signature, whole))
 
-    return _Way(type(key).__name__.removesuffix("PublicKey").replace("MLDSA", "ML-DSA-"), of)
+    name = type(key).__name__.removesuffix("PublicKey").replace("MLDSA", "ML-DSA-")
+    return _Way(Algorithm(name, None, name), of)
 
 
 def _refused(

@@ -32,7 +32,7 @@ class Material:
     hint: str | None = None
     """Which key its maker says it was."""
     wrapped: bool = False
-    """Whether its base64 has line ends, which is no more than a remark."""
+    """Whether its base64 has line ends, which is only a remark."""
     certificates: tuple[bytes, ...] = ()
     """The signer's and those that lead to its authority, leaf first, as carried: PEM in annotations, DER in bundles."""
     log_entries: tuple[Any, ...] = ()

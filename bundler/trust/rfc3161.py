@@ -232,7 +232,7 @@ class Token:
 
     def _check_attributes(self, attributes: dict[bytes, Element], signer: Certificate) -> None:
         kind = attributes.get(_CONTENT_TYPE)
-        need(kind is not None and kind.oid() == _TST_INFO, Code.TSA_ATTRIBUTES, "the signed content type is no timestamp's")
+        need(kind is not None and kind.oid() == _TST_INFO, Code.TSA_ATTRIBUTES, "the signed content type is not a timestamp's")
         signed = attributes.get(_MESSAGE_DIGEST)
         found = _digest(self.signer.digest.hash, self.content)
         need(

@@ -69,7 +69,7 @@ def persons(known_by: Sequence[frozenset[str]]) -> list[int]:
     for number, names in enumerate(known_by):
         same = {whose[name] for name in names if name in whose}
         numbers.append(min(same, default=number))
-        if same - {numbers[-1]}:  # same always: for who is known by one number, nothing changes; others seemed two until now
+        if same - {numbers[-1]}:  # mutant-equivalent always: for who is known by one number, nothing changes; others seemed two until now
             numbers = [numbers[-1] if other in same else other for other in numbers]
             whose = {name: numbers[-1] if other in same else other for name, other in whose.items()}
         whose |= dict.fromkeys(names, numbers[-1])

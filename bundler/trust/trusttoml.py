@@ -281,7 +281,7 @@ def _store_signer(table: Table, known: _Known) -> SignerEntry:
 def _predicate_type(text: str) -> str:
     if text == SIGN_PREDICATE or not (":" in text or "/" in text):
         raise UsageError(
-            "attestations holds what is no predicate type of an attestation",
+            "attestations holds what is not a predicate type of an attestation",
             code=Code.TRUST_FORM,
             found=ascii(text[:160]),
             wanted="the URI that the attestations bear, as https://spdx.dev/Document; a signature is asked for by threshold",

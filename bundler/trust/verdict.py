@@ -111,4 +111,4 @@ class Verdict:
         return not self.reasons
 
     def __bool__(self) -> NoReturn:
-        raise TypeError("a verdict is no truth value; ask .passed")
+        raise TypeError("a verdict is not a truth value; ask .passed")

@@ -12,13 +12,13 @@ import pytest
 from bundler.content.registry import lists
 from bundler.content.registry.client import Registry, Repository
 from bundler.content.registry.http import Access
-from bundler.content.registry.server import Server
 from bundler.content.store import Referrers
 from bundler.content.stream import gathered, side_by_side, verified
 from bundler.errors import BundlerError, Code, IncompleteError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import Document
+from bundler.serving.server import Server
 from tests.support.cable import Cable
 
 Reach = Callable[..., Repository]

@@ -45,7 +45,7 @@ def run(commands: list[str], folder: Path, *, env: Mapping[str, str] | None = No
         process = subprocess.Popen(
             ["bash", "-c", script],
             cwd=folder,
-            env=_environment(folder, env or {}),
+            env=environment(folder, env or {}),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -60,7 +60,8 @@ def run(commands: list[str], folder: Path, *, env: Mapping[str, str] | None = No
     return printed
 
 
-def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+def environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """What a reader's shell has after ``make install``: the command on its path, and ``more``."""
     bin_ = folder.parent / f"{folder.name}-bin"
     bin_.mkdir(exist_ok=True)
     command = bin_ / "oci-bundler"

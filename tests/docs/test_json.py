@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bundler.oci.digest import Digest
 from tests.docs.pages import DOCS, Page, code
 from tests.support import notary, station, world
 from tests.support.station import Crossing, Ran
@@ -58,6 +59,9 @@ def _exports(crossing: Crossing) -> Iterator[Any]:
     for name, flags in {"written": (), "planned": ("--dry-run",)}.items():
         words = (image, "-o", crossing.folder / f"{name}.oci.tar.zst", "--key", crossing.keys["exporter"], *flags)
         yield station.run("export", *words, "--json").json
+    yield station.run("export", image, "oci:/nowhere", "--dry-run", "--json").json
+    yield station.run("export", image, f"{crossing.here.host}/none:v1", f"{image}@{Digest.of(b'')}", "--dry-run", "--json").json
+    yield station.run("export", image, "oci:/nowhere", "--dry-run", "--skip-failing", "--json").json
 
 
 def _inspections(crossing: Crossing) -> Iterator[Any]:

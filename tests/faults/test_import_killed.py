@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bundler.content.registry.client import Repository
-from bundler.content.registry.server.wire import Answer, CutError, RefusedError, Request
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.serving.wire import Answer, CutError, RefusedError, Request
 from tests.support.nursery import Nursery
 from tests.support.station import Crossing, Image, Watched, faults, tags_of
 

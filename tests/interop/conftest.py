@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server import Server
+from bundler.serving.server import Server
 from tests.interop import daemons
 from tests.interop import peers as real
 from tests.interop.images import Layout

@@ -2,7 +2,7 @@
 
 It is on no package registry, so it cannot be pinned beside the other peers: whoever has the program names it in
 ``$OCI_CONFORMANCE``. The same rules, as far as they are the specification's, are ours in
-tests/unit/registry/server/test_conformance.py, which always run.
+tests/unit/serving/test_conformance.py, which always run.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server import Server
+from bundler.serving.server import Server
 
 
 @pytest.mark.parametrize("version", ["1.1", "dev"])  # the released specification, and what its next one will ask for

@@ -87,7 +87,7 @@ def _identity(private: Sigstore, *more: str | Path, identity: str = IDENTITY) ->
 
 
 def test_bundles_cross_and_cosign_verifies_them_there(private: Sigstore, desk: Desk, there: real.Registry, predicate: Path):
-    """Certificate with SCT, Rekor v2 entry, RFC 3161 timestamp; signature and attestation (issue 5, items 1.2 to 1.5)."""
+    """Certificate with SCT, Rekor v2 entry, RFC 3161 timestamp; signature and attestation."""
     private.sign(desk.image)
     private.attest(desk.image, predicate)
     desk.trusts(*_identity(private, "--timestamp", "1", "--attestation", SPDX))

@@ -109,7 +109,7 @@ def there(request: pytest.FixtureRequest) -> real.Registry:
 
 @pytest.mark.parametrize("form", ["jws", "cose"])
 def test_notations_own_policy_is_taken_over_and_judges_alike(desk: Desk, form: Form, there: real.Registry):
-    """``trust add --notation`` on the folder that real notation made (issue 5, item 1.6)."""
+    """``trust add --notation`` on the folder that real notation made."""
     desk.sign(form)
     desk.trusts("--notation", desk.configuration)
     verdict = desk.verifies()

@@ -149,6 +149,23 @@ def test_one_platform_by_its_own_digest_goes_anywhere(
     real.verify_new(peers, image, station.folder / "release.pub")
 
 
+def test_by_digest_a_platform_goes_where_its_index_is_refused(
+    sparse: Sparse, registry: real.Registry, peers: real.Peers, repository: str, layout: Layout
+):
+    station = sparse.station
+    image, name = f"oci:{layout.folder}:v1", ("--as", "registry.example/app:v1")
+    chosen = ("--platform", PLATFORMS[0], "--by-digest")
+    exported = station.run("export", image, *name, *chosen, "-o", "alone.oci.tar.zst", "--key", "exporter.key", "--trust", "trust")
+    tag = f"v1-{PLATFORMS[0].replace('/', '-')}"
+    assert [(one["reference"], one["digest"]) for one in exported["images"]] == [(f"registry.example/app:{tag}", sparse.child)]
+    sparse.into(registry, repository, station.folder / "alone.oci.tar.zst")
+    arrived = registry.reference(f"{repository}/app", tag)
+    assert real.digest_of(peers, arrived) == sparse.child
+    real.verify_old(peers, arrived, station.folder / "release.pub")
+    there = station.run("verify", f"docker://{arrived}", "--as", f"registry.example/app:{tag}", "--trust", "trust")
+    assert there["passed"]
+
+
 # --- stock tools and serve, both ways ---
 
 Move = Callable[[real.Peers, Path, str], None]

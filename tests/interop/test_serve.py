@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server import Server
 from bundler.oci.digest import Digest
+from bundler.serving.server import Server
 from tests.interop import peers as real
 from tests.interop.images import Layout
 from tests.support.client import Client

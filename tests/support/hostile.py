@@ -7,22 +7,18 @@ The catalogue (docs/hostile-cases.md) numbers the cases; ``tests/hostile/catalog
     @CASES.case("TAR-041", "a character device", Code.FORMAT_TAR)
     def _() -> Parts: ...
 
-Bundles are made by the parts of scripts/vectors, where every step of making one can be changed; they are sealed by whoever
+Bundles are made of the parts of tests/support/making.py, where every step of making one can be changed; they are sealed by whoever
 may seal, and their images are signed, unless that is the defect. So each is the worst that a thief of all keys but the
 station's own rules could send.
 """
 
 import hashlib
-import importlib.machinery
-import importlib.util
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bundler import strictjson
@@ -31,6 +27,8 @@ from bundler.bundle.seal import Kind
 from bundler.errors import Code
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from tests.support import making
+from tests.support.making import World
 from tests.support.station import Ran, Watched, run
 
 ROOT = Path(__file__).parents[2]
@@ -50,18 +48,6 @@ EXITS = {
 }  # all else is 5, or a failed check of an image, which comes to the same
 
 
-def _script(name: str) -> ModuleType:
-    """A script of this project as a module."""
-    loader = importlib.machinery.SourceFileLoader(f"scripts_{name}", str(ROOT / "scripts" / name))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = sys.modules[loader.name] = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-vectors = _script("vectors")
-Parts, World = vectors.Parts, vectors.World
 Make = Callable[[], Any]
 """Makes a bundle, as bytes or as parts; or the files of a layout, by name."""
 
@@ -136,12 +122,12 @@ def _nothing() -> bytes:
 
 def base() -> Any:
     """One image with one signature, and the key that sealed it."""
-    return vectors.base()
+    return making.base()
 
 
 def fold(edit: Callable[[bytes], bytes], *, number: int = -1) -> Any:
     """The base with one of its records another; what the seal says of it stays."""
-    return replace(base(), records=vectors.at(number, edit))
+    return replace(base(), records=making.at(number, edit))
 
 
 def mended(block: bytes) -> bytes:
@@ -158,7 +144,7 @@ def signed_by_all(raw: bytes, *, index: bool = False) -> Any:
 
 def swapped(world: Any, image: Document, raw: bytes) -> Any:
     """The bundle of ``image``, with ``raw`` as its root."""
-    parts, old, new = world.parts({vectors.APP: world.signed(image, about=Digest.of(raw))}), image.digest, Digest.of(raw)
+    parts, old, new = world.parts({making.APP: world.signed(image, about=Digest.of(raw))}), image.digest, Digest.of(raw)
     name = seal.BLOBS + new.encoded
     predicate = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
     predicate["images"][0]["size"] = len(raw)

@@ -26,7 +26,7 @@ REPOSITORIES = 8  # shared by all clients, so that they meet
 SIZES = (0, 100, 5_000, 300_000)
 
 _PROGRAM = (
-    "import signal, sys; from pathlib import Path; from bundler.content.registry.server import Server\n"
+    "import signal, sys; from pathlib import Path; from bundler.serving.server import Server\n"
     "server = Server(Path(sys.argv[1]))\n"
     "signal.signal(signal.SIGTERM, lambda *_: server.stop())\n"
     "print(server.url, flush=True); server.serve_forever()"

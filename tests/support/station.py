@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from bundler.cli.main import main
 from bundler.content.registry.client import Registry, Repository
 from bundler.content.registry.http import Access
-from bundler.content.registry.server import Server
-from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.serving.server import Server
+from bundler.serving.wire import Answer, RefusedError, Request
 from tests.support import signing
 from tests.support.layouts import Content, push, push_with_evidence
 from tests.support.signing import Key

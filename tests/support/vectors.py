@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 PLACE = Path(os.environ.get("OCI_BUNDLER_VECTORS") or Path(__file__).parents[3] / "shared" / "vectors")
+MISSING = f"vectors of other projects are not here: they belong in {PLACE}, or where $OCI_BUNDLER_VECTORS says"
 
 
 def vectors(folder: str) -> Path:
-    """The folder of that name; the test is skipped, with the reason, where it is not there."""
+    """The folder of that name; the test is skipped where it is not there, all such tests for one reason and at one place."""
     path = PLACE / folder
     if not path.is_dir():
-        pytest.skip(f"the vectors of {folder} are not here: they belong in {PLACE}, or where $OCI_BUNDLER_VECTORS says")
+        pytest.skip(MISSING)
     return path

@@ -1,4 +1,4 @@
-"""Image layouts as sources and sinks (image-spec, image-layout.md; ecosystem.md 3.2, R1 to R5; security.md LAY-001 to LAY-029)."""
+"""Image layouts as sources and sinks (image-spec, image-layout.md; LAY cases of docs/hostile-cases.md)."""
 
 import json
 import os

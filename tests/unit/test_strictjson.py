@@ -1,4 +1,4 @@
-"""JSON with one reading (security.md R-10 to R-13, signatures.md G-4 and G-5; IDX and MAN cases of the catalogue)."""
+"""JSON with one reading (IDX and MAN cases of docs/hostile-cases.md)."""
 
 import json
 import math

@@ -1,1 +1,1 @@
-"""The OCI distribution specification: a client, and the embedded server."""
+"""The OCI distribution specification, as a client speaks it."""

@@ -2,7 +2,7 @@
 
 import re
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
@@ -17,7 +17,14 @@ from bundler.errors import Code, FormatError, TransportError
 
 MAX_TOKEN = 64 << 10  # bytes of a token service's answer
 TOKEN_SECONDS = 60  # how long a token is good for where nothing is said, as the token specification has it
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
+PASSING = {  # what may be otherwise in a while, and its name (RFC 9110, 15; RFC 6585)
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}", re.ASCII)
@@ -31,6 +38,8 @@ class Need:
     path: str
     push: bool = False
     source: str | None = None
+    enters: bool = False
+    """Nothing yet but to be known to the registry, as `docker login` asks for it."""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -38,6 +47,8 @@ class Need:
 
     @property
     def scopes(self) -> tuple[str, ...]:
+        if self.enters:
+            return ()
         own = f"repository:{self.path}:{','.join(self.actions)}"
         return (own,) if self.source is None else (own, f"repository:{self.source}:pull")
 
@@ -48,6 +59,16 @@ class Token:
 
     text: str = field(repr=False)
     until: float
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it says of itself that it lets nobody write: a JWT whose ``access`` names no such action (distribution's token
+        specification, "Token Authentication Implementation"). Of a token that cannot be read nothing is known."""
+        try:
+            claims = strictjson.loads(urlsafe_b64decode(f"{self.text.split('.')[1]}=="), limit=MAX_TOKEN, predicate=True)
+            return not any({"push", "*"} & set(entry["actions"]) for entry in claims["access"])
+        except (FormatError, LookupError, TypeError, ValueError):
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +124,24 @@ class Auth:
                     token = self._tokens.get(known)
                     if token is not None and shown_before == f"Bearer {token.text}":
                         self._tokens.pop(known, None)
-                return True
+                return not need.enters or self.enters_with_login(need)
         if any(offer.scheme == "basic" for offer in offers):
             self._basic = True
             login = self._login(need)
             return login is not None and shown_before != _basic(login)
         return False
+
+    def denied(self, need: Need) -> TransportError | None:
+        """Why what ``need`` writes would be refused, where the token that was given for it says so."""
+        token = self._tokens.get(need)
+        if token is None or not token.reads_only:
+            return None
+        return self.refused(need, found="a token that does not let us push", wanted="one that does")
+
+    def enters_with_login(self, need: Need) -> bool:
+        """Whether a user and a password are there to be shown. Identity tokens are for what names a repository."""
+        login = self._login(need)
+        return login is not None and not login.identity_token
 
     def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
         """What to say to a person when the login is not enough."""
@@ -121,9 +154,10 @@ class Auth:
                 next=f"name the image where it lies, in {self._host}/{need.path}, and log in there",
             )
         login = self._login(need)
+        allowed = "in" if need.enters else f"{' and '.join(need.actions)} {need.path}"
         by_hand = f"log in with `podman login {self._host}` or `docker login {self._host}`, or give --username with --password-stdin"
         return TransportError(
-            f"{who or self._host} does not let us {' and '.join(need.actions)} {need.path}"
+            f"{who or self._host} does not let us {allowed}"
             + (" without a login" if login is None else f" with the login from {login.source}"),
             code=Code.REGISTRY_CREDENTIALS,
             found=found,
@@ -228,7 +262,7 @@ def _basic(login: Login) -> str:
 
 def _within(stated: str, need: Need) -> Iterator[str]:
     """What a registry states beside the scopes of ``need``, for no other actions: some know a repository by another name, too."""
-    for scope in stated.split()[:8]:
+    for scope in () if need.enters else stated.split()[:8]:
         match = _SCOPE.fullmatch(scope)
         actions = [action for action in need.actions if match and action in match[2].split(",")]
         if match and actions and match[1] not in {need.path, need.source}:

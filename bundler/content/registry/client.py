@@ -13,7 +13,7 @@ from bundler.content.registry.answers import Head, content_range
 from bundler.content.registry.auth import Need
 from bundler.content.registry.http import Access
 from bundler.content.registry.lists import Lists
-from bundler.content.registry.session import Session
+from bundler.content.registry.session import Session, Tries
 from bundler.content.registry.upload import STORED, Uploads
 from bundler.content.registry.wire import Answer, PassingError
 from bundler.content.store import Over, Referrers, Unsaid
@@ -32,12 +32,29 @@ _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 class Registry:
     """One registry, by the host that references name. Threads may share it and its repositories.
 
-    Nothing is asked before a repository is. ``sleep`` is how the time between tries is waited.
+    Nothing is asked before a repository is. ``sleep`` is how the time between tries is waited, in seconds of ``clock``; ``say`` is
+    told why, in a line for a person, which may have foreign text in it.
     """
 
-    def __init__(self, host: str, access: Access, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        host: str,
+        access: Access,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.host = host
-        self._session = Session(host, access, sleep=sleep)
+        self._session = Session(host, access, sleep=sleep, clock=clock, say=say)
+
+    def greet(self, path: str = "") -> None:
+        """Ask one cheap question: whether a registry answers at all, and takes the login that there is for ``path`` and below.
+
+        Raises TransportError (``registry.unreachable``, ``registry.tls``, ``registry.credentials``, ``registry.status`` of 5xx,
+        ``registry.protocol``), UsageError (``usage.credentials``).
+        """
+        self._session.greet(path)
 
     def repository(self, path: str, *, push: bool = False) -> "Repository":
         """The repository ``path``, which may begin with the prefix that a registry lies behind.
@@ -197,18 +214,18 @@ class Repository:
 
         Raises TransportError (``registry.read-back``) if other bytes come back.
         """
-        condition = self._condition(tag, over) if tag is not None and over is not None else {}
-        listed = self._put(document, tag or document.digest, condition)
+        condition, tries = self._condition(tag, over) if tag is not None and over is not None else {}, self._session.tries()
+        listed = self._put(document, tag or document.digest, condition, tries)
         if listed is None:
             assert tag is not None
             assert over is not None
             now = self.document(tag)
-            if now is not None and now.raw == document.raw:
+            if now is not None and now.raw == document.raw and tries.failed:
                 return False  # the answer to an earlier try was lost
             if (None if now is None else now.digest) != over.digest:
                 found = "nothing" if now is None else now.digest
                 raise ConflictError(f"{self.name}:{tag} was written meanwhile", code=Code.NAME_CONFLICT, found=found, wanted=over.digest)
-            listed = bool(self._put(document, tag, {}))  # what it refuses is the condition itself
+            listed = bool(self._put(document, tag, {}, tries))  # what it refuses is the condition itself
         self._read_back(document, tag or document.digest)
         self._stored = self._stored if tag is not None else document.digest
         return listed
@@ -231,9 +248,14 @@ class Repository:
         """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
         return self._session.checks
 
+    @property
+    def denied(self) -> TransportError | None:
+        """As :meth:`bundler.content.store.Sink.denied`: the token that it was read with says so."""
+        return self._session.denied(self._need)
+
     def _refuses(self, document: Document) -> bool:
         try:
-            return self._put(document, document.digest, {"If-None-Match": "*"}) is None
+            return self._put(document, document.digest, {"If-None-Match": "*"}, self._session.tries()) is None
         except (TransportError, IncompleteError):
             return False  # it minds something else; whoever asked reads again what was put
 
@@ -243,7 +265,7 @@ class Repository:
         seen = self._seen.get(tag)
         return {"If-Match": seen[1]} if seen is not None and seen[0] == over.digest else {}
 
-    def _put(self, document: Document, name: str | Digest, condition: Mapping[str, str]) -> bool | None:
+    def _put(self, document: Document, name: str | Digest, condition: Mapping[str, str], tries: Tries) -> bool | None:
         """Whether the registry lists it as a referrer itself; None if it refuses the condition."""
         need = Need(self._reference.path, push=True)
 
@@ -260,7 +282,7 @@ class Repository:
             return document.subject is not None and answer.head.one("oci-subject") == str(document.subject.digest)
 
         headers = {"Content-Type": document.descriptor.media_type, **condition}
-        return self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw)
+        return self._session.ask("PUT", self._named(name), need=need, then=stored, headers=headers, body=document.raw, tries=tries)
 
     def _head_tells(self) -> bool:
         """Whether a 404 to HEAD is worth what one to GET is: some registries and proxies say it of everything."""
@@ -373,7 +395,7 @@ class Repository:
 
     def _named(self, name: str | Digest) -> str:
         if isinstance(name, str):
-            self._reference.tagged(name)  # refuses what is no tag
+            self._reference.tagged(name)  # refuses what is not a tag
         return self._target(f"manifests/{name}")
 
     def _target(self, path: str) -> str:
@@ -389,7 +411,7 @@ class _HiddenError(Exception):
 
 
 def _digest_like(said: str, raw: bytes) -> str | None:
-    """The digest of ``raw`` in the algorithm that a registry uses; None if what it said is no digest."""
+    """The digest of ``raw`` in the algorithm that a registry uses; None if what it said is not a digest."""
     try:
         return str(Digest.parse(said).same_kind_of(raw))
     except FormatError:

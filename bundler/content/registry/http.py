@@ -16,6 +16,7 @@ from typing import Protocol
 from bundler import __version__
 from bundler.content.registry import tls
 from bundler.content.registry.credentials import Credentials
+from bundler.content.registry.message import composed
 from bundler.content.registry.origin import Origin, Url, address_of
 from bundler.content.registry.proxies import Proxies, Proxy
 from bundler.content.registry.wire import Answer, PassingError, Patience, Wire, spoken_with
@@ -104,18 +105,21 @@ class Transport:
             while wires:
                 wires.pop().close()
 
-    def speaks_http(self, origin: Origin) -> bool:
-        """Whether someone there answers plain http as a registry does, asked without credentials. Raises PassingError if nobody listens."""
+    def speaks_http(self, origin: Origin) -> int | None:
+        """The status by which someone there answers plain http as a registry does, asked without credentials; None if nobody does.
+
+        Raises PassingError if nobody listens.
+        """
         try:
             answer = self.send("GET", Url(origin, "/v2/"), headers={}, wait=self._access.patience.connect)
         except PassingError as error:
             if isinstance(error.__cause__, ConnectionRefusedError):
                 raise
-            return False
+            return None
         except TransportError:
-            return False
+            return None
         answer.discard()
-        return answer.status != 400  # what servers of TLS answer to those who do not speak it
+        return answer.status if answer.status != 400 else None  # what servers of TLS answer to those who do not speak it
 
     @staticmethod
     def _send_rest(wire: Wire, origin: Origin, pieces: Iterator[bytes]) -> bool:
@@ -138,11 +142,11 @@ class Transport:
             fields["Content-Length"] = str(_length(body))
         if proxy is not None and proxy.authorization:
             fields["Proxy-Authorization"] = proxy.authorization
-        lines = [f"{method} {url if proxy else url.target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in (fields | dict(headers)).items()]
-        if not all(_LINE.fullmatch(line) for line in lines):
-            raise TransportError("a request would not be well-formed", code=Code.REGISTRY_PROTOCOL, found=ascii(lines[0])[:200])
-        return "\r\n".join([*lines, "", ""]).encode("ascii")
+        fields |= headers
+        start = f"{method} {url if proxy else url.target} HTTP/1.1"
+        if not all(_LINE.fullmatch(line) for line in (start, *(f"{name}: {value}" for name, value in fields.items()))):
+            raise TransportError("a request would not be well-formed", code=Code.REGISTRY_PROTOCOL, found=ascii(start)[:200])
+        return composed(start, fields.items())
 
     def _ready(self, origin: Origin) -> Wire:
         wires = self._idle.setdefault(origin, deque())
@@ -214,8 +218,8 @@ class Transport:
 
     def _tunnel(self, wire: Wire, proxy: Proxy, origin: Origin) -> None:
         there = f"{f'[{origin.host}]' if ':' in origin.host else origin.host}:{origin.port}"
-        login = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
-        wire.send(f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\nUser-Agent: {USER_AGENT}\r\n{login}\r\n".encode("ascii"))
+        fields = {"Host": there, "User-Agent": USER_AGENT} | ({"Proxy-Authorization": proxy.authorization} if proxy.authorization else {})
+        wire.send(composed(f"CONNECT {there} HTTP/1.1", fields.items()))
         wire.allow(self._access.patience.connect)
         head = wire.head()
         if head.status != 200 or not wire.quiet():

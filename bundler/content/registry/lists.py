@@ -140,14 +140,14 @@ class Lists:
     def _descriptors(self, body: bytes) -> list[Descriptor]:
         members = self._members(body)
         if members.get("schemaVersion") != 2 or members.get("mediaType") not in {None, mediatype.OCI_INDEX} or "layers" in members:
-            raise self._session.breach("referrers that are no OCI index")
+            raise self._session.breach("referrers that are not an OCI index")
         with self._translated():
             return [Descriptor.from_json(item) for item in self._list(members.get("manifests"))]
 
     def _tags(self, body: bytes) -> Iterator[str]:
         for tag in self._list(self._members(body).get("tags")):
             if not isinstance(tag, str):
-                raise self._session.breach("a tag that is no string")
+                raise self._session.breach("a tag that is not a string")
             with self._translated():
                 self._reference.tagged(tag)
             yield tag
@@ -156,7 +156,7 @@ class Lists:
         with self._translated():
             members = strictjson.loads_document(body, limit=MAX_PAGE)
         if not isinstance(members, dict):
-            raise self._session.breach("a list that is no object")
+            raise self._session.breach("a list that is not an object")
         with self._translated():
             strictjson.check_names(members, NAMES | {"tags"})
         return members

@@ -1,12 +1,12 @@
-"""Heads and framing of HTTP/1.1 messages (RFC 9112), read in one way by the client and by the embedded registry. Pure.
+"""HTTP/1.1 messages (RFC 9112): heads, their fields, bodies and limits, in one way for the client and the embedded registry.
 
 What two readers could read in two ways is refused: it is how one of them is made to take a part of a body for a request.
-The client is more lenient than the registry in two things only, because servers in the field are not all strict:
-a line of an answer may end with LF alone (section 2.2), and a chunk's size may be followed by blanks (Apache 1.3 pads it).
+In what the client is more lenient than the registry, and in what it is stricter, stands in :class:`Rules`. Sockets, and how
+long one waits, are not known here: who reads gives a function that receives.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from bundler.content.registry.origin import MalformedError, shown
@@ -14,6 +14,9 @@ from bundler.content.registry.origin import MalformedError, shown
 MAX_HEAD = 64 << 10  # bytes of all lines of a head together; tokens that proxies add are the longest thing in them
 MAX_FIELDS = 100  # storage services send about 20
 MAX_CHUNK_LINE = 1 << 10  # bytes of a chunk's size with its extensions; nobody is known to send any
+_AT_ONCE = 16 << 10  # bytes that are received while a line is looked for
+_FREE_CHUNKS = 4 << 10  # chunks that may be as small as they like
+_SMALL_CHUNK = 16  # bytes that chunks beyond those must have on average, else the framing outweighs the content
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110, 5.6.2: a token of the grammar
 QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -37,6 +40,28 @@ class CodingError(MalformedError):
 
 class VersionError(MalformedError):
     """A request is not of HTTP/1.0 or HTTP/1.1."""
+
+
+class LongError(MalformedError):
+    """A head, or a line of a body, is longer than it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is taken of one side, and not of the other."""
+
+    lenient: bool
+    """Whether a line may end with LF alone (section 2.2), and blanks may follow a chunk's size, as Apache 1.3 pads it."""
+    small_chunks: bool
+    """Whether more than a few thousand chunks may have a few bytes each."""
+    trailers: int
+    """Bytes of all of them."""
+
+
+OF_ANSWERS = Rules(lenient=True, small_chunks=False, trailers=MAX_HEAD)
+"""Servers in the field are not all strict."""
+OF_REQUESTS = Rules(lenient=False, small_chunks=True, trailers=8 << 10)
+"""A client may cut what it sends as it likes; nobody is known to send trailers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +157,133 @@ class RequestHead:
         """Whether the client wants to use the connection again."""
         options = {option.strip().lower() for value in self.fields.all("connection") for option in value.split(",")}
         return self.minor == 1 and "close" not in options
+
+
+class Reader:
+    """What comes over a connection, as lines and as bytes.
+
+    ``receive`` puts some bytes into a buffer and gives their number, 0 at the end of the connection. What it raises is
+    raised here; what came before stays, and can be read.
+    """
+
+    def __init__(self, receive: Callable[[memoryview], int], rules: Rules) -> None:
+        self.rules = rules
+        self._receive = receive
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes came and were not read yet."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Add what came otherwise than by ``receive``."""
+        self._buffer += data
+
+    def line(self, limit: int, *, beyond: type[LongError] = LongError) -> bytes:
+        """The next line without its end.
+
+        Raises ``beyond`` above ``limit`` bytes, MalformedError for an end that the rules do not allow, ConnectionResetError
+        where the connection ends first.
+        """
+        looked = 0
+        while (end := self._buffer.find(b"\n", looked)) < 0 and len(self._buffer) <= limit:
+            looked = len(self._buffer)
+            more = bytearray(_AT_ONCE)
+            count = self._receive(memoryview(more))
+            if not count:
+                raise ConnectionResetError("the connection ended")
+            self._buffer += more[:count]
+        if end < 0 or end > limit:
+            raise beyond(f"a line has more than {limit} bytes")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        if not self.rules.lenient and not line.endswith(b"\r"):
+            raise MalformedError("a line ends with LF alone")
+        return line.removesuffix(b"\r")
+
+    def lines(self, limit: int, *, taken: int = 0) -> list[bytes]:
+        """The lines up to an empty one, without their ends: at most :data:`MAX_FIELDS`, and ``limit`` bytes less those ``taken``.
+
+        Raises as :meth:`line`.
+        """
+        lines, left = list[bytes](), limit - taken
+        while True:
+            if left < 0 or len(lines) > MAX_FIELDS:
+                raise LongError(f"there are more than {MAX_FIELDS} fields or {limit} bytes of them")
+            line = self.line(max(left, 2))
+            if not line:
+                return lines
+            lines.append(line)
+            left -= len(line) + 2
+
+    def head(self, first: bytes) -> list[bytes]:
+        """The lines of a head whose ``first`` was read; an empty one begins none. Raises as :meth:`line`."""
+        return [first, *(self.lines(MAX_HEAD, taken=len(first) + 2) if first else ())]
+
+    def into(self, view: memoryview) -> int:
+        """Some bytes into ``view``, as many as are there; 0 at the end of the connection."""
+        if not self._buffer:
+            return self._receive(view)
+        count = min(len(view), len(self._buffer))
+        view[:count] = self._buffer[:count]
+        del self._buffer[:count]
+        return count
+
+
+class BodyReader:
+    """The body of a message as it is framed (section 6.3): in chunks, by its length, or, with neither, by the connection's end."""
+
+    def __init__(self, reader: Reader, *, length: int | None, chunked: bool) -> None:
+        self.open_ended = length is None and not chunked
+        """Whether only the end of the connection can end it."""
+        self._reader = reader
+        self._chunked = chunked
+        self._left = 0 if chunked else length
+        """Bytes to come: of this chunk, or of the body; None: until the connection ends."""
+        self._chunks = self._came = 0
+        self.ended = length == 0 and not chunked
+        """Whether nothing more can be read of it: all was, with its trailers, or it is not framed as it should be."""
+
+    def into(self, view: memoryview) -> int:
+        """Some bytes into ``view``, as many as are there; 0 once the body has ended, or the connection before it.
+
+        Raises MalformedError for what is not framed as it should be, and as :meth:`Reader.line`.
+        """
+        if self._chunked and not self._left and not self.ended:
+            try:
+                self._next_chunk()
+            except MalformedError:
+                self.ended = True
+                raise
+        if self.ended:
+            return 0
+        count = self._reader.into(view if self._left is None else view[: self._left])
+        if self._left is None:
+            self.ended = not count
+            return count
+        self._left -= count
+        self._came += count
+        self.ended = not self._left and not self._chunked
+        return count
+
+    def _next_chunk(self) -> None:
+        """RFC 9112, section 7.1. Extensions and trailers mean nothing here."""
+        rules = self._reader.rules
+        if self._chunks and self._reader.line(2):
+            raise MalformedError("a chunk does not end where its size says")
+        self._chunks += 1
+        self._left = chunk_size(self._reader.line(MAX_CHUNK_LINE), padded=rules.lenient)
+        if self._chunks > _FREE_CHUNKS and self._came < _SMALL_CHUNK * self._chunks and not rules.small_chunks:
+            raise MalformedError(f"{self._chunks} chunks hold {self._came} bytes")
+        if not self._left:
+            check_trailers(self._reader.lines(rules.trailers))
+            self.ended = True
+
+
+def composed(start: str, fields: Iterable[tuple[str, str]]) -> bytes:
+    """A head of that first line and these fields, with the empty line behind them."""
+    return "\r\n".join([start, *(f"{name}: {value}" for name, value in fields), "", ""]).encode("latin-1")
 
 
 def _no_request(line: str) -> MalformedError:

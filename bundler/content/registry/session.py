@@ -13,12 +13,14 @@ from bundler.content.registry.habits import Learnt
 from bundler.content.registry.http import Access, Body, Transport
 from bundler.content.registry.origin import MalformedError, Origin, Url, shown
 from bundler.content.registry.wire import Answer, PassingError
+from bundler.content.stream import Turns
 from bundler.errors import Code, TransportError, UsageError, translated
 
 MAX_TRIES = 6
 MAX_REDIRECTS = 5
 FIRST_WAIT = 0.5  # seconds, doubled each time
 PROGRESS = 1 << 20  # bytes that earn a transfer all of its tries again
+TOLD = 1.0  # seconds in which the same is not told again: many threads fail alike
 
 T = TypeVar("T")
 
@@ -26,34 +28,44 @@ T = TypeVar("T")
 class Tries:
     """How often one step is tried again, and how long is waited in between."""
 
-    def __init__(self, sleep: Callable[[float], None]) -> None:
+    def __init__(self, sleep: Callable[[float], None], tell: Callable[[PassingError, int, float], None]) -> None:
+        """``tell`` is told each time why is waited, how often it has failed, and how many seconds are waited."""
         self._sleep = sleep
-        self._failed = 0
+        self._tell = tell
+        self.failed = 0
+        """Times in a row."""
         self._moved = 0
 
     def again(self, error: PassingError) -> None:
         """Wait, as long as the registry asked for or a little longer each time; raise TransportError when that was often enough."""
-        self._failed += 1
-        if self._failed >= MAX_TRIES:
+        self.failed += 1
+        if self.failed >= MAX_TRIES:
             raise error.error from error
-        backoff = FIRST_WAIT * 2 ** (self._failed - 1) * (0.5 + secrets.randbelow(501) / 1000)
-        self._sleep(min(error.after if error.after is not None else backoff, MAX_WAIT))
+        backoff = FIRST_WAIT * 2 ** (self.failed - 1) * (0.5 + secrets.randbelow(501) / 1000)
+        wait = min(error.after if error.after is not None else backoff, MAX_WAIT)
+        self._tell(error, self.failed, wait)
+        self._sleep(wait)
 
     def moved(self, count: int) -> None:
         """So many bytes arrived: a long transfer may be interrupted more often than a short one."""
         self._moved += count
         if self._moved >= PROGRESS:
-            self._failed = self._moved = 0
+            self.failed = self._moved = 0
 
 
 class Session:
     """What all repositories of one registry share. Threads may share it."""
 
-    def __init__(self, host: str, access: Access, *, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, host: str, access: Access, *, sleep: Callable[[float], None], clock: Callable[[], float], say: Callable[[str], None]
+    ) -> None:
         self.host = host
         self.access = access
         self.learnt = Learnt()
-        self._sleep = sleep
+        self._sleep, self._clock, self._say = sleep, clock, say
+        self._telling = Turns(1)
+        self._told: tuple[int, float] | None = None
+        """The number of the try that a person was told of last, and when."""
         self._authority = "registry-1.docker.io" if host == "docker.io" else host
         with translated(MalformedError, to=UsageError, what="a registry is not well-formed", code=Code.USAGE_REFERENCE):
             self._https = Origin.of("https", self._authority)
@@ -62,6 +74,8 @@ class Session:
         self._elsewhere: dict[Origin, Auth] = {}
         """What other registries want to see, to which this one leads."""
         self._home: Origin | None = None
+        self._welcome = False
+        """Whether it was found at home by an answer to the question that :meth:`greet` asks."""
         self.compares: bool | None = None
         """Whether it keeps to ``If-Match`` and ``If-None-Match`` when a manifest is put; None while nobody has tried."""
         self.validates = False
@@ -77,8 +91,9 @@ class Session:
         """
         if self._home is None:
             http = Origin.of("http", self._authority)
-            plain = self.access.plain_http or (http.loopback and self._transport.speaks_http(http))
-            self._home = http if plain else self._https
+            status = self._transport.speaks_http(http) if http.loopback and not self.access.plain_http else None
+            self._welcome = status == 200
+            self._home = http if self.access.plain_http or status is not None else self._https
         return self._home
 
     @property
@@ -87,7 +102,27 @@ class Session:
         return not self.access.absent_is_403.isdisjoint({self.host, self._https.authority})
 
     def tries(self) -> Tries:
-        return Tries(self._sleep)
+        return Tries(self._sleep, self._tell)
+
+    def greet(self, path: str) -> None:
+        """See that somebody answers there, in TLS where it shall be, and takes the login that there is for ``path``, if one is.
+
+        What else is answered than 401 says nothing about whether a repository may be used. Raises as :meth:`ask`.
+        """
+        need = Need(path, enters=True)
+
+        def met(answer: Answer) -> None:
+            if answer.status == 401 and self._auth.enters_with_login(need):
+                raise self.refusal(answer, "GET", need=need)
+
+        tries = self.tries()
+        while self._home is None:
+            try:
+                _ = self.home
+            except PassingError as error:
+                tries.again(error)
+        if not self._welcome:  # then it has answered without seeing a login
+            self.ask("GET", "/v2/", need=need, then=met, kept="", tries=tries, wait=self.access.patience.connect)
 
     def close(self) -> None:
         self._transport.close()
@@ -103,16 +138,17 @@ class Session:
         body: bytes | None = None,
         abroad: bool = False,
         kept: str | None = None,
+        wait: float | None = None,
         tries: Tries | None = None,
     ) -> T:
         """What ``then`` makes of the answer, the whole tried again while it fails in a way that may pass.
 
-        For requests that may be sent twice. ``abroad`` and ``kept`` are as :meth:`attempt` has them.
+        For requests that may be sent twice. ``abroad``, ``kept`` and ``wait`` are as :meth:`attempt` has them.
         """
         tries = tries or self.tries()
         while True:
             try:
-                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad, kept=kept)
+                answer = self.attempt(method, target, need=need, headers=headers, body=body, abroad=abroad, kept=kept, wait=wait)
                 try:
                     return then(answer)
                 finally:
@@ -148,7 +184,12 @@ class Session:
             auth, wants = self._whom(url, need, away=away)
             shown_before = None if auth is None else auth.header(wants)
             login = {} if shown_before is None else {"Authorization": shown_before}
-            answer = self._transport.send(method, url, headers={**(headers or {}), **login}, body=body, wait=wait)
+            try:
+                answer = self._transport.send(method, url, headers={**(headers or {}), **login}, body=body, wait=wait)
+            except PassingError as error:
+                if url.origin == home:
+                    raise
+                raise _ElsewhereError(url.origin, error) from error
             with ExitStack() as given_up:
                 given_up.callback(answer.discard)
                 if answer.status == 401 and auth is not None and not renewed:
@@ -166,6 +207,10 @@ class Session:
                     raise self._busy(answer, method)
                 given_up.pop_all()
                 return answer
+
+    def denied(self, need: Need) -> TransportError | None:
+        """Why what ``need`` writes would be refused, as far as that is known without trying."""
+        return self._auth.denied(need)
 
     def remark(self, text: str) -> None:
         """Say something about how the registry answers, once a run."""
@@ -215,6 +260,17 @@ class Session:
         """What an answer is that the specification does not allow."""
         return TransportError(f"{self.host} breaks the protocol", code=Code.REGISTRY_PROTOCOL, found=found, wanted=wanted, next=next)
 
+    def _tell(self, error: PassingError, failed: int, wait: float) -> None:
+        """Say why is waited, and how long: each try once, though many threads fail alike, and no more than one line a second else."""
+        with self._telling.of(None):
+            now = self._clock()
+            if self._told is not None and failed <= self._told[0] and now - self._told[1] < TOLD:
+                return
+            self._told = failed, now
+        host = error.origin.authority if isinstance(error, _ElsewhereError) else self.host
+        why = error.error.found or error.error.what
+        self._say(f"{host}: {why}; trying again in {round(wait, 1):g} s ({failed}/{MAX_TRIES - 1})")
+
     def _whom(self, url: Url, need: Need, *, away: bool) -> tuple[Auth | None, Need]:
         """Who knows what to show there, and what for: logins at home alone, nothing but a token that anybody gets at another
         registry, and nothing at all at what is not a registry's path."""
@@ -243,12 +299,25 @@ class Session:
         )
 
     def _busy(self, answer: Answer, method: str) -> PassingError:
-        return PassingError(
+        text = self.complaint(answer).text
+        if not text or text.startswith("<"):  # a page for people
+            text = PASSING.get(answer.status, "")
+        busy = PassingError(
             f"{answer.url.origin} does not answer {method} {shown(answer.url.path)[1:-1]} now",
             code=Code.REGISTRY_STATUS,
-            found=f"{answer.status} {self.complaint(answer).text}".strip(),
+            found=f"{answer.status} {text}".strip(),
             after=answer.head.retry_after,
         )
+        return busy if answer.url.origin == self.home else _ElsewhereError(answer.url.origin, busy)
+
+
+class _ElsewhereError(PassingError):
+    """What may pass, at another origin than the registry's own. It stays inside this module."""
+
+    def __init__(self, origin: Origin, error: PassingError) -> None:
+        super().__init__(error.error.what, after=error.after)
+        self.error = error.error
+        self.origin = origin
 
 
 def _challenge(answer: Answer) -> str:

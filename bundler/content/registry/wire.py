@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 from bundler.content.registry import tls
 from bundler.content.registry.answers import Head
-from bundler.content.registry.message import MAX_CHUNK_LINE, MAX_FIELDS, MAX_HEAD, check_trailers, chunk_size
+from bundler.content.registry.message import MAX_HEAD, OF_ANSWERS, BodyReader, Reader
 from bundler.content.registry.origin import MalformedError, Origin, Url
 from bundler.content.stream import CHUNK
 from bundler.errors import BundlerError, Code, FormatError, TransportError
 
 MAX_INTERIM = 8  # 1xx answers before the real one; servers send one or two
-_FREE_CHUNKS = 4 << 10  # chunks that may be as small as they like
-_SMALL_CHUNK = 16  # bytes that chunks beyond those must have on average, else the framing outweighs the content
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +93,12 @@ def _tls(origin: Origin, error: ssl.SSLError) -> TransportError:
 
 
 class Wire:
-    """A connected socket and what was received and not read yet. Raises OSError and MalformedError; :func:`spoken_with` translates."""
+    """A connected socket, and the reader of what comes over it. Raises OSError and MalformedError; :func:`spoken_with` translates."""
 
     def __init__(self, sock: socket.socket, patience: Patience) -> None:
         self._sock = sock
         self._patience = patience
-        self._buffer = bytearray()
+        self.reader = Reader(self._receive, OF_ANSWERS)
         self._until = float("inf")
         self._idle = patience.idle
         self._streams = False
@@ -147,11 +145,11 @@ class Wire:
 
     def quiet(self) -> bool:
         """Whether nothing came that was not asked for: neither bytes nor the end. Does not wait."""
-        if self._buffer:
+        if self.reader.pending:
             return False
         self._sock.settimeout(0)
         try:
-            self._buffer += self._sock.recv(16 << 10)
+            self.reader.feed(self._sock.recv(16 << 10))
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
         except OSError:
@@ -165,29 +163,6 @@ class Wire:
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
             raise TimeoutError("what is sent is not taken")
-
-    def line(self, limit: int) -> bytes:
-        """The next line without its end. Raises MalformedError above ``limit`` bytes, ConnectionError if the connection ends first."""
-        while (end := self._buffer.find(b"\n")) < 0 and len(self._buffer) <= limit:
-            more = bytearray(16 << 10)
-            count = self._receive(memoryview(more))
-            if not count:
-                raise ConnectionResetError("the connection ended")
-            self._buffer += more[:count]
-        if end < 0 or end > limit:
-            raise MalformedError(f"a line has more than {limit} bytes")
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line.removesuffix(b"\r")
-
-    def fill(self, view: memoryview) -> int:
-        """Some bytes into ``view``, as many as are there; 0 at the end of the connection."""
-        if not self._buffer:
-            return self._receive(view)
-        count = min(len(view), len(self._buffer))
-        view[:count] = self._buffer[:count]
-        del self._buffer[:count]
-        return count
 
     def _receive(self, view: memoryview) -> int:
         begun = time.monotonic()
@@ -206,25 +181,12 @@ class Wire:
     def head(self) -> Head:
         """The next answer's head, interim answers skipped."""
         for _ in range(MAX_INTERIM):
-            head = Head.parse(self._lines())
+            head = Head.parse(self.reader.head(self.reader.line(MAX_HEAD)))
             if head.status >= 200:
                 return head
             if head.status == 101:
                 break
         raise MalformedError("there is no final answer, only interim ones")
-
-    def _lines(self) -> list[bytes]:
-        lines, left = [], MAX_HEAD
-        while line := self.line(MAX_HEAD):
-            left -= len(line) + 2
-            lines.append(line)
-            if left < 0 or len(lines) > MAX_FIELDS + 1:
-                raise MalformedError(f"there are more than {MAX_FIELDS} fields or {MAX_HEAD} bytes of them")
-        return lines or [b""]
-
-    def trailer(self) -> None:
-        """What may stand after the last chunk: read past, not believed."""
-        check_trailers([line for line in self._lines() if line])
 
     def close(self) -> None:
         with suppress(OSError):
@@ -241,12 +203,8 @@ class Answer:
         self._wire = wire
         self._release = release
         self._open = True
-        self._chunked = head.chunked
-        self._left = 0 if self._chunked else head.length
-        """Bytes to come: of this chunk, or of the body; None: until the connection ends."""
-        self._chunks = 0
-        self._came = 0
-        if method == "HEAD" or head.status in {204, 304} or (self._left == 0 and not self._chunked):
+        self._body = BodyReader(wire.reader, length=head.length, chunked=head.chunked)
+        if method == "HEAD" or head.status in {204, 304} or self._body.ended:
             self._end(persistent=head.persistent)
 
     @property
@@ -312,36 +270,15 @@ class Answer:
         """Some of the body; at its end the connection is given back."""
         try:
             with spoken_with(self.url.origin):
-                if self._chunked and not self._left:
-                    self._next_chunk()
-                    if not self._open:
-                        return 0
-                count = self._wire.fill(view if self._left is None else view[: self._left])
-                if self._left is None:
-                    if not count:
-                        self._end(persistent=False)
-                    return count
-                if not count:
+                count = self._body.into(view)
+                if not count and not self._body.ended:
                     raise ConnectionResetError("the answer was cut")
-                self._left -= count
-                self._came += count
-                if not self._left and not self._chunked:
-                    self._end(persistent=self.head.persistent)
-                return count
         except (TransportError, PassingError):
             self.close()
             raise
-
-    def _next_chunk(self) -> None:
-        if self._chunks and self._wire.line(2):
-            raise MalformedError("a chunk does not end where its size says")
-        self._chunks += 1
-        self._left = chunk_size(self._wire.line(MAX_CHUNK_LINE))
-        if self._chunks > _FREE_CHUNKS and self._came < _SMALL_CHUNK * self._chunks:
-            raise MalformedError(f"{self._chunks} chunks hold {self._came} bytes")
-        if not self._left:
-            self._wire.trailer()
-            self._end(persistent=self.head.persistent)
+        if self._body.ended:
+            self._end(persistent=self.head.persistent and not self._body.open_ended)
+        return count
 
     def _end(self, *, persistent: bool) -> None:
         self._open = False

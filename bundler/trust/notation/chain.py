@@ -50,7 +50,7 @@ def _check_issuer(issuer: Certificate, *, below: int) -> None:
     """``below`` is how many issuers stand between it and the leaf."""
     constraints = issuer.extension(x509.BasicConstraints)
     is_ca = constraints is not None and constraints.critical and constraints.value.ca
-    need(is_ca, Code.X509_PROFILE, "an issuer is no CA", found=issuer.subject, wanted="critical basic constraints of a CA")
+    need(is_ca, Code.X509_PROFILE, "an issuer is not a CA", found=issuer.subject, wanted="critical basic constraints of a CA")
     assert constraints is not None
     length = constraints.value.path_length
     need(length is None or below <= length, Code.X509_PROFILE, "a chain is longer than a CA in it allows", found=below, wanted=length)

@@ -240,7 +240,7 @@ def _identities(value: Any, name: str) -> tuple[str, ...]:
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-        raise _refused(f"{what} is no list of texts", value, "one or more")
+        raise _refused(f"{what} is not a list of texts", value, "one or more")
     return tuple(value)
 
 

@@ -157,14 +157,14 @@ class _Headers:
     def text(self, name: str) -> str:
         value = self.members.get(name)
         if not isinstance(value, str):
-            raise _malformed(f"{name} is no text", value)
+            raise _malformed(f"{name} is not text", value)
         return value
 
     def time(self, name: str) -> datetime:
         value = self.members.get(name)
         if isinstance(value, datetime):
             return value
-        raise _malformed(f"{name} is no time", value)
+        raise _malformed(f"{name} is not a time", value)
 
     def scheme(self) -> Scheme:
         text = self.text(_SCHEME)
@@ -175,7 +175,7 @@ class _Headers:
         """What is critical is there, and understood; what must be critical is (specification, "Signed Attributes")."""
         critical = self.members.get("crit")
         if not isinstance(critical, list) or not all(isinstance(name, str) for name in critical):
-            raise _malformed("crit is no list of names", critical)
+            raise _malformed("crit is not a list of names", critical)
         needed = {_SCHEME} | ({_EXPIRY} & self.members.keys())
         needed |= {_AUTHENTIC_TIME} if scheme is Scheme.SIGNING_AUTHORITY else set()
         need(len(set(critical)) == len(critical), Code.CRIT_MALFORMED, "crit has a name twice")

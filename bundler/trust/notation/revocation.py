@@ -73,7 +73,7 @@ class Crl:
     def is_by(self, issuer: Certificate) -> bool:
         usage = issuer.extension(x509.KeyUsage)
         named = self.parsed.issuer == issuer.parsed.subject and usage is not None and usage.value.crl_sign
-        # A key of a kind that signs no lists is no reason to stop: the library finds that it has not signed this one.
+        # A key of a kind that signs no lists does not stop us: the library finds that it has not signed this one.
         return named and self.parsed.is_signature_valid(cast(rsa.RSAPublicKey, issuer.key))
 
     @foreign("an entry of a revocation list cannot be read", code=Code.X509_MALFORMED)

@@ -53,10 +53,12 @@ class Checkpoint:
         control = any(c < " " and c != "\n" for c in text)
         note, _, block = text.rpartition("\n\n")
         whole = block.endswith("\n") and not control
-        need(whole, Code.CHECKPOINT_MALFORMED, "a checkpoint is no signed note: lines, a blank one, signature lines")
+        need(whole, Code.CHECKPOINT_MALFORMED, "a checkpoint is not a signed note: lines, a blank one, signature lines")
         origin, size, root, *others = [*note.split("\n"), "", ""]
         need(bool(origin) and "" not in others[:-2], Code.CHECKPOINT_MALFORMED, "a line of a checkpoint is empty")
-        need(_SIZE.fullmatch(size) is not None, Code.CHECKPOINT_MALFORMED, "the size in a checkpoint is no number", found=ascii(size[:40]))
+        need(
+            _SIZE.fullmatch(size) is not None, Code.CHECKPOINT_MALFORMED, "the size in a checkpoint is not a number", found=ascii(size[:40])
+        )
         lines = block[:-1].split("\n")
         need(
             len(lines) <= MAX_SIGNATURES,
@@ -66,7 +68,7 @@ class Checkpoint:
             wanted=MAX_SIGNATURES,
         )
         digest = from_base64(root, what="the root in a checkpoint")
-        need(len(digest) == 32, Code.CHECKPOINT_MALFORMED, "the root in a checkpoint is no SHA-256", found=f"{len(digest)} bytes")
+        need(len(digest) == 32, Code.CHECKPOINT_MALFORMED, "the root in a checkpoint is not a SHA-256", found=f"{len(digest)} bytes")
         return cls(origin, int(size), digest, f"{note}\n".encode(), tuple(Signature.parse(line) for line in lines))
 
     def check(self, log: Log, *, by_origin: bool) -> None:

@@ -87,7 +87,7 @@ class Entry:
         need(
             _LOG_ID.fullmatch(log_id) is not None,
             Code.TLOG_MALFORMED,
-            "the log's id beside a layer is no SHA-256",
+            "the log's id beside a layer is not a SHA-256",
             found=ascii(log_id[:80]),
         )
         return cls(
@@ -103,7 +103,7 @@ class Entry:
 
 def _inclusion(message: Message) -> Inclusion:
     path = tuple(from_base64(item, what="a hash of an inclusion proof") for item in message.list("hashes", limit=MAX_PATH))
-    need(all(len(node) == 32 for node in path), Code.TLOG_PROOF, "a hash of an inclusion proof is no SHA-256")
+    need(all(len(node) == 32 for node in path), Code.TLOG_PROOF, "a hash of an inclusion proof is not a SHA-256")
     return Inclusion(
         index=message.natural("logIndex"),
         size=message.natural("treeSize"),

@@ -33,7 +33,7 @@ class Message:
     @classmethod
     def of(cls, value: Any, *, what: str, code: Code) -> "Message":
         if not isinstance(value, dict):
-            raise FormatError(f"{what} is no object", code=code, found=ascii(value)[:40])
+            raise FormatError(f"{what} is not an object", code=code, found=ascii(value)[:40])
         return cls(value, what, code)
 
     def has(self, name: str) -> bool:

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from bundler import strictjson
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.trust.encodings import from_base64, from_pem, to_base64
-from bundler.trust.keys import Signed
+from bundler.trust.keys import Algorithm, Signed
 from bundler.trust.need import need
 from bundler.trust.sigstore import merkle
 from bundler.trust.sigstore.checkpoint import Checkpoint
@@ -36,7 +36,7 @@ class Verifier:
     der: bytes = field(repr=False)
     """The signer's certificate, or the SPKI of the pinned key."""
     is_certificate: bool
-    algorithm: str
+    algorithm: Algorithm
     """As the key's ``Match`` has it."""
 
     @property
@@ -165,24 +165,27 @@ _REBUILT: Mapping[tuple[str, str], Callable[[Item, Verifier], bytes]] = MappingP
 )
 _PROTO_HASHES = MappingProxyType({"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"})
 
-# What protobuf-specs (PublicKeyDetails) calls an algorithm, and the digest that goes with it.
-_DETAILS: Mapping[str, tuple[str, str]] = MappingProxyType(
+# What protobuf-specs (PublicKeyDetails) calls an algorithm, by its key and digest, and the digest that the entry has.
+_DETAILS: Mapping[tuple[str, str | None], tuple[str, str]] = MappingProxyType(
     {
-        "ECDSA P-256 with SHA256": ("PKIX_ECDSA_P256_SHA_256", "sha256"),
-        "ECDSA P-384 with SHA384": ("PKIX_ECDSA_P384_SHA_384", "sha384"),
-        "ECDSA P-384 with SHA256": ("PKIX_ECDSA_P384_SHA_256", "sha256"),
-        "ECDSA P-521 with SHA512": ("PKIX_ECDSA_P521_SHA_512", "sha512"),
-        "ECDSA P-521 with SHA256": ("PKIX_ECDSA_P521_SHA_256", "sha256"),
-        "Ed25519": ("PKIX_ED25519", "sha512"),
-        "Ed25519ph": ("PKIX_ED25519_PH", "sha512"),
+        ("P-256", "sha256"): ("PKIX_ECDSA_P256_SHA_256", "sha256"),
+        ("P-384", "sha384"): ("PKIX_ECDSA_P384_SHA_384", "sha384"),
+        ("P-384", "sha256"): ("PKIX_ECDSA_P384_SHA_256", "sha256"),
+        ("P-521", "sha512"): ("PKIX_ECDSA_P521_SHA_512", "sha512"),
+        ("P-521", "sha256"): ("PKIX_ECDSA_P521_SHA_256", "sha256"),
+        ("Ed25519", None): ("PKIX_ED25519", "sha512"),
+        ("Ed25519", "sha512"): ("PKIX_ED25519_PH", "sha512"),
     }
-    | {f"RSA-{n} PKCS #1 v1.5 with SHA256": (f"PKIX_RSA_PKCS1V15_{n}_SHA256", "sha256") for n in (2048, 3072, 4096)}
+    | {(f"RSA-{n}", "sha256"): (f"PKIX_RSA_PKCS1V15_{n}_SHA256", "sha256") for n in (2048, 3072, 4096)}
 )
 
 
 def _details(verifier: Verifier) -> tuple[str, str]:
-    need(verifier.algorithm in _DETAILS, Code.TLOG_KIND, "Rekor 2 has no name for this algorithm", found=verifier.algorithm)
-    return _DETAILS[verifier.algorithm]
+    algorithm = verifier.algorithm
+    details = _DETAILS.get((algorithm.key, algorithm.digest))
+    if details is None:
+        raise TrustError("Rekor 2 has no name for this algorithm", code=Code.TLOG_KIND, found=algorithm)
+    return details
 
 
 def _body(kind: str, spec: dict[str, Any]) -> bytes:
@@ -238,5 +241,5 @@ def _same_verifier(pem: bytes, verifier: Verifier) -> None:
 
 
 def _ascii(text: bytes) -> str:
-    need(text.isascii(), Code.TLOG_BODY, "a signature in a log entry is no base64")
+    need(text.isascii(), Code.TLOG_BODY, "a signature in a log entry is not base64")
     return text.decode("ascii")

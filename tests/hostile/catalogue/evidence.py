@@ -12,17 +12,19 @@ from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import Document, Manifest
-from tests.support.hostile import Cases, World, vectors
+from tests.support import making
+from tests.support.hostile import Cases
+from tests.support.making import World
 from tests.support.tars import PRINTABLE
 
 CASES = Cases()
 TEXT = "text/spdx"
-TAR = vectors.tar_of("evil", b"evil")
+TAR = making.tar_of("evil", b"evil")
 
 
 def signature(world: Any, image: Document) -> Descriptor:
     """A layer that would count, were it not for the manifest that lists it."""
-    [layer] = world.documents[world.tags[f"{vectors.REPOSITORY}:{world.signed(image).digest.tag}.sig"]].content.layers
+    [layer] = world.documents[world.tags[f"{making.REPOSITORY}:{world.signed(image).digest.tag}.sig"]].content.layers
     return layer  # type: ignore[no-any-return]
 
 
@@ -40,10 +42,10 @@ def carrying(
         world = World()
         image = world.image("hello")
         made = make(world, image, signature(world, image))
-        del world.tags[f"{vectors.REPOSITORY}:{image.digest.tag}.sig"]
+        del world.tags[f"{making.REPOSITORY}:{image.digest.tag}.sig"]
         if form != "referrer":
-            world.tag(vectors.REPOSITORY, image.digest, form, made)
-        return world.parts({vectors.APP: image})
+            world.tag(making.REPOSITORY, image.digest, form, made)
+        return world.parts({making.APP: image})
 
     CASES.add(f"EVD-{number}", words, code, bundle)
 

@@ -14,7 +14,9 @@ from bundler import strictjson
 from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from tests.support.hostile import Cases, World, base, good_index, index_saying, layout_of, signed_by_all, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base, good_index, index_saying, layout_of, signed_by_all
+from tests.support.making import World
 
 CASES = Cases()
 Edit = Callable[[Any], Any]
@@ -77,7 +79,7 @@ def fan() -> Any:
     inner = world.image("hello")
     for _ in range(7):
         inner = world.index(*[inner] * 10)
-    return world.parts({vectors.APP: world.signed(inner)}, platforms=())
+    return world.parts({making.APP: world.signed(inner)}, platforms=())
 
 
 # --- JSON ---
@@ -93,7 +95,7 @@ spelt("008", "a number of 4,000 digits", sized(b"9" * 4000))
 spelt("009", "100,000 lists in lists", value(b"[" * 100_000 + b"]" * 100_000))
 spelt("010", "900 objects in objects", value(b'{"x":' * 900 + b"0" + b"}" * 900))
 spelt("011", "half of a character", value(b'"\\ud800"'))
-spelt("012", "a byte that is no UTF-8", value(b'"\xff"'))
+spelt("012", "a byte that is not UTF-8", value(b'"\xff"'))
 spelt("013", "half of a character in UTF-8", value(b'"\xed\xa0\x80"'))
 spelt("014", "UTF-16", lambda raw: raw.decode().encode("utf-16"))
 spelt("015", "UTF-32", lambda raw: raw.decode().encode("utf-32"))

@@ -9,11 +9,12 @@ from bundler import strictjson
 from bundler.bundle.seal import BLOBS, Kind, Member
 from bundler.errors import Code
 from bundler.oci.digest import Digest
-from tests.support.hostile import Cases, base, good_index, layout_of, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base, good_index, layout_of
 
 CASES = Cases()
 GOOD = strictjson.dumps(good_index())
-LAYER, CONFIG, DOCUMENT = (vectors.path_of(base(), kind) for kind in (Kind.BLOB, Kind.CONFIG, Kind.DOCUMENT))
+LAYER, CONFIG, DOCUMENT = (making.path_of(base(), kind) for kind in (Kind.BLOB, Kind.CONFIG, Kind.DOCUMENT))
 FILES = base().files
 SMUGGLED = b"smuggled"
 
@@ -49,7 +50,7 @@ def more(name: str, data: bytes) -> Any:
 
 
 def flipped(name: str) -> bytes:
-    return bytes(vectors.flipped(FILES[name], len(FILES[name]) // 2))
+    return bytes(making.flipped(FILES[name], len(FILES[name]) // 2))
 
 
 bundle("001", "no oci-layout", Code.FORMAT_SEAL, lambda: without("oci-layout"))
@@ -59,7 +60,7 @@ folder("002", "no index.json", Code.FORMAT_LAYOUT, index_json=None)
 CASES.vector("LAY-003", "another version of layouts", "derived-oci-layout")
 for _number, _words, _data in (
     ("003", "another version of layouts", b'{"imageLayoutVersion":"2.0.0"}'),
-    ("004", "oci-layout is no JSON", b"1.0.0"),
+    ("004", "oci-layout is not JSON", b"1.0.0"),
     ("005", "oci-layout is a list", b'["1.0.0"]'),
     ("006", "the version twice", b'{"imageLayoutVersion":"1.0.0","imageLayoutVersion":"2.0.0"}'),
 ):

@@ -10,7 +10,9 @@ from typing import Any
 from bundler import strictjson
 from bundler.errors import Code
 from bundler.oci import mediatype
-from tests.support.hostile import Cases, World, index_saying, manifest_saying, signed_by_all, vectors
+from tests.support import making
+from tests.support.hostile import Cases, index_saying, manifest_saying, signed_by_all
+from tests.support.making import World
 
 CASES = Cases()
 IMAGE = World().image("hello")
@@ -39,21 +41,21 @@ def member(name: str, value: Any, *path: str | int) -> Callable[[dict[str, Any]]
     return edit
 
 
-def layer(data: bytes, kind: str = vectors.LAYER, **config: Any) -> Any:
+def layer(data: bytes, kind: str = making.LAYER, **config: Any) -> Any:
     """A whole image with this as a further layer: what is in layers is no affair of a station."""
     world = World()
-    return world.parts({vectors.APP: world.signed(world.image("hello", "linux/amd64", replace(world.blob(data, kind), **config)))})
+    return world.parts({making.APP: world.signed(world.image("hello", "linux/amd64", replace(world.blob(data, kind), **config)))})
 
 
 def both_roles() -> Any:
     world = World()
     blob = world.blob(b"{}", mediatype.EMPTY)
-    return world.parts({vectors.APP: world.signed(world.manifest(blob, (blob,)))}, platforms=())
+    return world.parts({making.APP: world.signed(world.manifest(blob, (blob,)))}, platforms=())
 
 
 def no_layers() -> Any:
     world = World()
-    return world.parts({vectors.APP: world.signed(world.manifest(world.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
+    return world.parts({making.APP: world.signed(world.manifest(world.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
 
 
 LAYERS = ("layers", 0)
@@ -92,11 +94,11 @@ def config(data: bytes) -> Any:
     """An image whose config is this; nobody here reads configs."""
     world = World()
     return world.parts(
-        {vectors.APP: world.signed(world.manifest(world.blob(data, mediatype.OCI_CONFIG), (world.blob(b"layer", vectors.LAYER),)))}
+        {making.APP: world.signed(world.manifest(world.blob(data, mediatype.OCI_CONFIG), (world.blob(b"layer", making.LAYER),)))}
     )
 
 
-CASES.add("MAN-017", "a config that is no JSON: the runtime reads it, and nobody here", None, lambda: config(b"text"))
+CASES.add("MAN-017", "a config that is not JSON: the runtime reads it, and nobody here", None, lambda: config(b"text"))
 CASES.add("MAN-018", "a config with a name twice: the same", None, lambda: config(b'{"rootfs":1,"rootfs":2}'))
 CASES.add(
     "MAN-019",
@@ -114,21 +116,21 @@ CASES.add(
     "MAN-021",
     "a layer that would be 64 MiB: layers are never opened",
     None,
-    lambda: layer(gzip.compress(bytes(64 << 20), mtime=0), vectors.LAYER + "+gzip"),
+    lambda: layer(gzip.compress(bytes(64 << 20), mtime=0), making.LAYER + "+gzip"),
 )
-CASES.add("MAN-022", "a layer that is no gzip: the same", None, lambda: layer(b"plain", vectors.LAYER + "+gzip"))
+CASES.add("MAN-022", "a layer that is not gzip: the same", None, lambda: layer(b"plain", making.LAYER + "+gzip"))
 CASES.add(
     "MAN-023",
     "a layer with a window of 2 GiB: the same",
     None,
-    lambda: layer(vectors.by_hand(b"x", descriptor=0x84, window=b"\xa8"), vectors.LAYER + "+zstd"),
+    lambda: layer(making.by_hand(b"x", descriptor=0x84, window=b"\xa8"), making.LAYER + "+zstd"),
 )
-CASES.add("MAN-024", "a layer with a path that leads out: the same", None, lambda: layer(vectors.tar_of("../HOSTILE", b"x")))
+CASES.add("MAN-024", "a layer with a path that leads out: the same", None, lambda: layer(making.tar_of("../HOSTILE", b"x")))
 CASES.add(
     "MAN-025",
     "a layer of two gzip members: the same",
     None,
-    lambda: layer(gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0), vectors.LAYER + "+gzip"),
+    lambda: layer(gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0), making.LAYER + "+gzip"),
 )
 CASES.add(
     "MAN-026",

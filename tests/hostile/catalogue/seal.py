@@ -16,7 +16,9 @@ from bundler.bundle import seal
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.errors import Code
 from tests.hostile.catalogue.signature import N_P256
-from tests.support.hostile import Cases, World, base, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base
+from tests.support.making import World
 
 CASES = Cases()
 HYBRID = "version 1 has no signatures of two algorithms over one seal: a key is ECDSA or RSA, and is pinned"
@@ -49,7 +51,7 @@ def field(name: str, value: Any) -> Any:
 def listed_twice() -> Any:
     parts, data = base(), base().signed()
     return parts.listing(
-        [*parts.members, vectors.Member(vectors.Kind.EVIDENCE, len(data), vectors.Digest.of(data), seal.SEAL)], {seal.SEAL: data}
+        [*parts.members, making.Member(making.Kind.EVIDENCE, len(data), making.Digest.of(data), seal.SEAL)], {seal.SEAL: data}
     )
 
 
@@ -64,7 +66,7 @@ def respelt() -> Any:
 
 
 def mac(payload: bytes) -> bytes:
-    return hmac.digest(vectors.public("sealer"), preauthentication(len(payload)) + payload, hashlib.sha256)
+    return hmac.digest(making.public("sealer"), preauthentication(len(payload)) + payload, hashlib.sha256)
 
 
 def twice_by_one() -> Any:
@@ -73,7 +75,7 @@ def twice_by_one() -> Any:
     def edit(data: bytes) -> bytes:
         payload = payload_of(data)
         message = preauthentication(len(payload)) + payload
-        return sealed(payload, [vectors.sign_payload("sealer", payload), vectors.key("sealer").sign(message, ec.ECDSA(hashes.SHA256()))])
+        return sealed(payload, [making.sign_payload("sealer", payload), making.key("sealer").sign(message, ec.ECDSA(hashes.SHA256()))])
 
     return replace(base().saying(stream="dual"), envelope=edit)
 
@@ -81,7 +83,7 @@ def twice_by_one() -> Any:
 def mirrored() -> Any:
     def edit(data: bytes) -> bytes:
         payload = payload_of(data)
-        one = vectors.sign_payload("sealer", payload)
+        one = making.sign_payload("sealer", payload)
         r, s = decode_dss_signature(one)
         return sealed(payload, [one, encode_dss_signature(r, N_P256 - s)])
 
@@ -114,12 +116,12 @@ def stranger_of(size: int, *, piece: bytes) -> Any:
 def mixed(words: str) -> Any:
     """The genuine seal, and the members of a bundle of an image with other words."""
     world = World()
-    other = world.parts({vectors.APP: world.signed(world.image(words))}, trust=[vectors.public("sealer")])
+    other = world.parts({making.APP: world.signed(world.image(words))}, trust=[making.public("sealer")])
     genuine = base().signed()
     return replace(other, envelope=lambda _: genuine)
 
 
-CASES.vector("BND-001", "the first member is no seal", "tar-first-member")
+CASES.vector("BND-001", "the first member is not a seal", "tar-first-member")
 CASES.add("BND-001", "the seal is not there", Code.FORMAT_TAR, lambda: replace(base(), records=lambda records: records[1:]))
 CASES.add("BND-001", "the seal comes second", Code.FORMAT_TAR, lambda: replace(base(), records=lambda r: [r[1], r[0], *r[2:]]))
 CASES.add("BND-002", "two seals", Code.FORMAT_BUNDLE, lambda: replace(base(), records=lambda r: [r[0], r[0], *r[1:]]))

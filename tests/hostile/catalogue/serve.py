@@ -3,7 +3,7 @@
 from tests.support.hostile import Cases
 
 CASES = Cases()
-TESTS = "tests/unit/registry/server"
+TESTS = "tests/unit/serving"
 
 for _number, _words, _where in [
     (

@@ -15,7 +15,9 @@ from bundler import strictjson
 from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document
-from tests.support.hostile import Cases, World, vectors
+from tests.support import making
+from tests.support.hostile import Cases
+from tests.support.making import World
 
 CASES = Cases()
 N_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -24,7 +26,7 @@ Change = Callable[[bytes], bytes]
 
 def payload_for(image: Document, **critical: Any) -> bytes:
     told = {
-        "identity": {"docker-reference": vectors.REPOSITORY},
+        "identity": {"docker-reference": making.REPOSITORY},
         "image": {"docker-manifest-digest": str(image.digest)},
         "type": "cosign container image signature",
     }
@@ -51,17 +53,17 @@ def carrying(
         world = World()
         image = world.image("hello")
         signed = payload(image)
-        spelt = text(base64.b64encode(signature(vectors.sign(by, signed))).decode())
+        spelt = text(base64.b64encode(signature(making.sign(by, signed))).decode())
         layers = [
             replace(
                 world.blob(stored(signed), kind),
                 annotations=annotations
-                | ({} if spelt is None else {vectors.SIGNATURE: spelt if count == 1 else f"{spelt[:-8]}{number:08d}"}),
+                | ({} if spelt is None else {making.SIGNATURE: spelt if count == 1 else f"{spelt[:-8]}{number:08d}"}),
             )
             for number in range(count)
         ]
-        world.tag(vectors.REPOSITORY, image.digest, "sig", world.tagged(*layers))
-        return world.parts({vectors.APP: image})
+        world.tag(making.REPOSITORY, image.digest, "sig", world.tagged(*layers))
+        return world.parts({making.APP: image})
 
     CASES.add(f"SIG-{number}", words, code, make)
 
@@ -108,7 +110,7 @@ carrying(
     "a stranger's signature, with the stranger's key",
     Code.KEY_UNKNOWN,
     by="stranger",
-    **{"dev.sigstore.cosign/publicKey": vectors.public("stranger").decode(), "keyid": "release"},
+    **{"dev.sigstore.cosign/publicKey": making.public("stranger").decode(), "keyid": "release"},
 )
 carrying("020", "a payload of 8 MiB", Code.POLICY_THRESHOLD, payload=lambda image: payload_for(image) + b" " * (8 << 20))
 carrying("022", "a digest is all that is signed", Code.PAYLOAD_MALFORMED, payload=lambda image: str(image.digest).encode())
@@ -120,8 +122,8 @@ carrying("026", "a payload that is said to be a file of bytes", Code.CARRIER_OTH
 def _() -> Any:
     world = World()
     image, other = world.image("hello"), world.signed(world.image("other"))
-    world.tag(vectors.REPOSITORY, image.digest, "sig", world.documents[world.tags[f"{vectors.REPOSITORY}:{other.digest.tag}.sig"]])
-    return world.parts({vectors.APP: image, f"{vectors.REPOSITORY}:other": other})
+    world.tag(making.REPOSITORY, image.digest, "sig", world.documents[world.tags[f"{making.REPOSITORY}:{other.digest.tag}.sig"]])
+    return world.parts({making.APP: image, f"{making.REPOSITORY}:other": other})
 
 
 CASES.vector("SIG-021", "the payload is not there", "member-signature-missing")
@@ -131,23 +133,23 @@ CASES.vector("SIG-021", "the payload is not there", "member-signature-missing")
 def _() -> Any:
     world = World()
     signed, other = world.signed(world.image("hello")), world.image("other")
-    return world.parts({vectors.APP: other, f"{vectors.REPOSITORY}:signed": signed})
+    return world.parts({making.APP: other, f"{making.REPOSITORY}:signed": signed})
 
 
 @CASES.case("SIG-025", "one of two images has no signature", Code.SIGNATURE_MISSING)
 def _() -> Any:
     world = World()
-    return world.parts({vectors.APP: world.signed(world.image("hello")), f"{vectors.REPOSITORY}:v2": world.image("other")})
+    return world.parts({making.APP: world.signed(world.image("hello")), f"{making.REPOSITORY}:v2": world.image("other")})
 
 
 def carrier_saying(edit: Callable[[list[dict[str, Any]]], object]) -> Any:
     """A signed image, of which the manifest that lists its signatures was edited."""
     world = World()
     image = world.signed(world.image("hello"))
-    old = world.tags[f"{vectors.REPOSITORY}:{image.digest.tag}.sig"]
+    old = world.tags[f"{making.REPOSITORY}:{image.digest.tag}.sig"]
     carrier = json.loads(world.content[old])
     edit(carrier["layers"])
-    return swapped_carrier(world.parts({vectors.APP: image}), old, strictjson.dumps(carrier))
+    return swapped_carrier(world.parts({making.APP: image}), old, strictjson.dumps(carrier))
 
 
 CASES.add("SIG-017", "5,000 signatures", Code.LIMIT_DOCUMENT, lambda: carrier_saying(lambda layers: layers.extend(layers * 5_000)))
@@ -158,9 +160,9 @@ CASES.add(
 
 def swapped_carrier(parts: Any, old: Any, raw: bytes) -> Any:
     """``raw`` in place of the manifest that carries the signature, wherever that is named."""
-    new = vectors.Digest.of(raw)
+    new = making.Digest.of(raw)
     told = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
-    name = vectors.seal.BLOBS + new.encoded
+    name = making.seal.BLOBS + new.encoded
     members = tuple(replace(m, size=len(raw), digest=new) if m.digest == old else m for m in parts.members)
     index = json.loads(parts.files["index.json"].replace(old.encoded.encode(), new.encoded.encode()))
     index["manifests"][1]["size"] = len(raw)

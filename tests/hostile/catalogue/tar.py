@@ -16,11 +16,12 @@ from bundler.bundle import frames, tar
 from bundler.bundle.seal import Kind, Member
 from bundler.errors import Code
 from bundler.oci.digest import Digest
-from tests.support.hostile import Cases, base, fold, mended, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base, fold, mended
 
 CASES = Cases()
 LAYER = base().members[-1].path
-ROOM = len(vectors.record(LAYER, base().files[LAYER]))
+ROOM = len(making.record(LAYER, base().files[LAYER]))
 FIRST, SECOND = "index.json", "oci-layout"
 
 
@@ -127,7 +128,7 @@ hostile("007", "a NUL inside the name", pax(("path", "index.json\0.evil")) + mem
 hostile("008", "no name", member("\0"))
 hostile("013", "a path of 70,000 bytes", pax(("path", "x" * 70_000)) + member(LAYER))
 hostile("014", "a path 2,000 folders deep", pax(("path", "d/" * 2000)) + member(LAYER))
-hostile("017", "a name that is no UTF-8", member("\udcff\udcfe\udc80"))
+hostile("017", "a name that is not UTF-8", member("\udcff\udcfe\udc80"))
 
 # --- kinds of members, in a header that is right in all else ---
 
@@ -196,7 +197,7 @@ hostile("069", "a pax path for all members", pax(("path", "HOSTILE"), kind=tarfi
 hostile("070", "a pax size for all members", pax(("size", "512"), kind=tarfile.XGLTYPE) + member(LAYER))
 PAX = {
     "071": ("a negative size", ("size", "-512")),
-    "072": ("a size that is no number", ("size", "abc")),
+    "072": ("a size that is not a number", ("size", "abc")),
     "073": ("a size in full-width digits", ("size", "\uff13")),
     "074": ("a size with an underscore and spaces", ("size", " 1_0 ")),
     "075": ("a record longer than its header", b"999 path=x\n"),
@@ -207,7 +208,7 @@ PAX = {
     "082": ("a path in place of a harmless one", ("path", "index.json")),
     "084": ("a capability among the attributes", ("SCHILY.xattr.security.capability", "\x01\x00\x00\x02")),
     "085": ("50,000 comments", _record("comment", "x" * 10) * 50_000),
-    "086": ("a time that is no number", ("mtime", "NaN")),
+    "086": ("a time that is not a number", ("mtime", "NaN")),
 }
 for _number, (_words, _one) in PAX.items():
     hostile(_number, f"{_words} in a pax header", pax(_one) + member(LAYER))
@@ -220,7 +221,7 @@ CASES.vector("TAR-082", "and as a vector", "tar-pax")
 
 
 def field(number: str, words: str, start: int, data: bytes) -> None:
-    CASES.add(f"TAR-{number}", words, Code.FORMAT_TAR, lambda: vectors.patched(start, data))
+    CASES.add(f"TAR-{number}", words, Code.FORMAT_TAR, lambda: making.patched(start, data))
 
 
 def binary(value: int) -> bytes:
@@ -236,7 +237,7 @@ field("095", "a size with a plus", 124, b"+0000000003\0")
 field("096", "a size with a minus", 124, b"-0000000003\0")
 field("097", "a size of spaces", 124, b" " * 12)
 field("098", "a time of 2^62", 136, binary(1 << 62))
-field("099", "an owner that is no number", 108, b"rootroot")
+field("099", "an owner that is not a number", 108, b"rootroot")
 field("112", "no magic, as before POSIX", 257, bytes(8))
 for _number, _start, _data in (
     ("090", 124, binary(-512)),
@@ -249,7 +250,7 @@ for _number, _start, _data in (
         f"TAR-{_number}",
         f"and in the header of the seal, from which alone a size is read ({_start})",
         Code.FORMAT_TAR,
-        lambda start=_start, data=_data: vectors.patched(start, data, number=0),
+        lambda start=_start, data=_data: making.patched(start, data, number=0),
     )
 CASES.vector("TAR-100", "a checksum that is wrong", "tar-checksum")
 CASES.vector("TAR-110", "a prefix that leads out", "tar-prefix")
@@ -276,13 +277,13 @@ CASES.add(
     "TAR-102",
     "cut inside a header",
     Code.FORMAT_BUNDLE,
-    lambda: replace(base(), records=vectors.at(-1, lambda before: before[:300]), end=b""),
+    lambda: replace(base(), records=making.at(-1, lambda before: before[:300]), end=b""),
 )
 CASES.add(
     "TAR-103",
     "cut inside a blob",
     Code.FORMAT_BUNDLE,
-    lambda: replace(base(), records=vectors.at(-1, lambda before: before[:600]), end=b""),
+    lambda: replace(base(), records=making.at(-1, lambda before: before[:600]), end=b""),
 )
 CASES.add("TAR-104", "no blocks of zeros at the end", Code.FORMAT_BUNDLE, lambda: ending(b""))
 CASES.vector("TAR-104", "one block of zeros at the end", "tar-short-end")
@@ -306,7 +307,7 @@ def longer(members: list[Any]) -> None:
 
 
 def whole() -> bytes:
-    return b"".join(vectors.contents_of(base()))
+    return b"".join(making.contents_of(base()))
 
 
 # --- members twice ---

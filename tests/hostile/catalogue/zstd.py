@@ -12,16 +12,18 @@ from typing import Any
 from bundler.bundle import frames, tar
 from bundler.errors import Code
 from tests.hostile.catalogue.tar import member, whole
-from tests.support.hostile import Cases, World, base, vectors
+from tests.support import making
+from tests.support.hostile import Cases, base
+from tests.support.making import World
 
 CASES = Cases()
-SKIPPABLE = vectors.SKIPPABLE
+SKIPPABLE = making.SKIPPABLE
 BLOCK = 128 << 10
 
 
 def frame(data: bytes, **told: Any) -> bytes:
     """A frame of one raw block that holds ``data``, of which anything can be another."""
-    return bytes(vectors.by_hand(data, **told))
+    return bytes(making.by_hand(data, **told))
 
 
 def zeros(count: int) -> bytes:
@@ -31,7 +33,7 @@ def zeros(count: int) -> bytes:
 
 def layer(edit: Any) -> Any:
     """The base, with the frame of its layer made by ``edit`` from its content."""
-    return vectors.spoilt(edit)
+    return making.spoilt(edit)
 
 
 def before(data: bytes) -> Any:
@@ -49,8 +51,8 @@ def add(number: str, words: str, code: Code, make: Any) -> None:
 def flooded(size: int) -> Any:
     """A layer of so many zeros, truthful in all but its digest: what it takes to find out must not be memory."""
     world = World()
-    descriptor = replace(world.blob(b"seed", vectors.LAYER), size=size)
-    parts = world.parts({vectors.APP: world.signed(world.image("hello", "linux/amd64", descriptor))})
+    descriptor = replace(world.blob(b"seed", making.LAYER), size=size)
+    parts = world.parts({making.APP: world.signed(world.image("hello", "linux/amd64", descriptor))})
     return replace(parts, files={**parts.files, parts.members[-1].path: bytes(size)})
 
 
@@ -79,7 +81,7 @@ add(
     "003",
     "in the last frame of the tar",
     Code.FORMAT_BUNDLE,
-    lambda: replace(base(), frames=vectors.at(-1, lambda _: frame(tar.END, blocks=zeros(1 << 30)))),
+    lambda: replace(base(), frames=making.at(-1, lambda _: frame(tar.END, blocks=zeros(1 << 30)))),
 )
 for _number, _words, _byte in (("004", "128 MiB", 0x88), ("005", "1 GiB", 0xA0), ("006", "2 GiB", 0xA8), ("007", "3.75 TiB", 0xFF)):
     add(
@@ -92,7 +94,7 @@ for _number, _words, _byte in (("004", "128 MiB", 0x88), ("005", "1 GiB", 0xA0),
 
 def claims(size: int) -> Any:
     """The layer's frame says that it holds ``size`` bytes."""
-    return layer(lambda content: vectors.MAGIC + b"\xe4" + size.to_bytes(8, "little") + frame(content)[9:])
+    return layer(lambda content: making.MAGIC + b"\xe4" + size.to_bytes(8, "little") + frame(content)[9:])
 
 
 CASES.vector("ZST-008", "content of 1 TiB", "frame-content-size-1-tib")
@@ -104,7 +106,7 @@ add(
     "008",
     "the same in the frame of the seal",
     Code.FORMAT_BUNDLE,
-    lambda: replace(base(), frames=vectors.at(0, lambda first: vectors.MAGIC + b"\xe4" + (1 << 40).to_bytes(8, "little") + first[9:])),
+    lambda: replace(base(), frames=making.at(0, lambda first: making.MAGIC + b"\xe4" + (1 << 40).to_bytes(8, "little") + first[9:])),
 )
 
 # --- cut ---
@@ -115,7 +117,7 @@ CASES.vector("ZST-014", "half of the file is missing", "file-cut-frame")
 add("015", "cut behind the header of the first frame", Code.CONTENT_TRUNCATED, lambda: base().file()[:6])
 add("015", "a frame is cut behind its header", Code.FORMAT_BUNDLE, lambda: layer(lambda content: frame(content)[:9]))
 CASES.vector("ZST-016", "no block is the last", "frame-no-last-block")
-add("017", "the magic alone", Code.CONTENT_TRUNCATED, lambda: vectors.MAGIC)
+add("017", "the magic alone", Code.CONTENT_TRUNCATED, lambda: making.MAGIC)
 CASES.vector("ZST-018", "a frame of nothing", "frame-empty")
 add("018", "the layer's frame holds nothing", Code.FORMAT_BUNDLE, lambda: layer(lambda _: frame(b"")))
 
@@ -183,9 +185,9 @@ CASES.vector("ZST-036", "one bit of a compressed block", "frame-damaged")
 def sealed_with(data: bytes, edit: Any) -> Any:
     """A layer of these bytes, whose frame ``edit`` makes."""
     world = World()
-    parts = world.parts({vectors.APP: world.signed(world.image("hello", "linux/amd64", world.blob(data, vectors.LAYER)))})
-    content = vectors.contents_of(parts)[-2]
-    return replace(parts, frames=vectors.at(-2, lambda _: edit(content)))
+    parts = world.parts({making.APP: world.signed(world.image("hello", "linux/amd64", world.blob(data, making.LAYER)))})
+    content = making.contents_of(parts)[-2]
+    return replace(parts, frames=making.at(-2, lambda _: edit(content)))
 
 
 # --- other formats ---
@@ -245,7 +247,7 @@ TABLE.add(
 TABLE.add("STK-008", "10,000 frames of nothing", Code.FORMAT_BUNDLE, lambda: sized(lambda s: [*s, *[(0, 0)] * 10_000]))
 TABLE.elsewhere(
     "STK-020",
-    "a table is no part of the seal: any byte of it counts all the same",
+    "a table is not a part of the seal: any byte of it counts all the same",
     "tests/hostile/test_every_byte.py::test_every_byte_counts",
 )
 TABLE.add(

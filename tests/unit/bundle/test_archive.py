@@ -414,7 +414,7 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path):
 def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/null")):
-        with pytest.raises(UsageError, match="no regular file"), opened(path):
+        with pytest.raises(UsageError, match="not a regular file"), opened(path):
             pass
 
 
@@ -422,12 +422,12 @@ def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path):
     ("data", "words"),
     [
         (b"", "is empty"),
-        (b"\0", "is no bundle"),
-        (b"\x28\xb5", "is no bundle"),
-        (bytes(1024), "is no bundle"),
-        (noise(100_000), "is no bundle"),
-        (b"\x1f\x8b\x08\0" + bytes(100), "is no bundle"),
-        (zstandard.compress(b"hello " * 1000), "is no bundle"),
+        (b"\0", "is not a bundle"),
+        (b"\x28\xb5", "is not a bundle"),
+        (bytes(1024), "is not a bundle"),
+        (noise(100_000), "is not a bundle"),
+        (b"\x1f\x8b\x08\0" + bytes(100), "is not a bundle"),
+        (zstandard.compress(b"hello " * 1000), "is not a bundle"),
     ],
 )
 def test_a_file_of_something_else_is_malformed(path: Path, data: bytes, words: str):  # TAR-123 to -130, ZST-038 to -041

@@ -382,8 +382,11 @@ def test_a_field_that_is_not_known_is_named(raw: bytes):
         (document(lambda m: m.update(mode=493)), "members has members that are not known: found mode"),
         (document(lambda m: m.update(kind="script")), "a kind that is not known: found script, wanted layout, index, docker"),
         (payload(images=[], lookups=[]), "it has no image"),
-        (payload(stream=5), "stream in the predicate is no text: found 5"),
-        (payload(created="2024-01-01T00:00:00+00:00"), "created is no time: found 2024-01-01T00:00:00+00:00, wanted YYYY-MM-DDTHH:MM:SSZ"),
+        (payload(stream=5), "stream in the predicate is not text: found 5"),
+        (
+            payload(created="2024-01-01T00:00:00+00:00"),
+            "created is not a time: found 2024-01-01T00:00:00+00:00, wanted YYYY-MM-DDTHH:MM:SSZ",
+        ),
     ],
 )
 def test_a_refusal_says_what_was_found(raw: bytes, words: str):
@@ -536,4 +539,4 @@ def test_a_member_is_looked_up_by_its_name_where_it_has_one():
 def test_a_list_inside_an_entry_is_a_list(name: str, value: Any):
     error = refused(payload(lambda predicate: predicate["images"][0].update({name: value})))
     assert error.code == Code.FORMAT_SEAL
-    assert f"{name} in images is no list" in str(error)
+    assert f"{name} in images is not a list" in str(error)

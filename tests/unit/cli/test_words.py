@@ -347,6 +347,19 @@ def test_a_bar_counts_bytes_on_a_terminal(capsys: pytest.CaptureFixture[str], mo
     assert capsys.readouterr().err.endswith("\r\x1b[K")
 
 
+def test_a_line_takes_the_place_of_a_bar_which_comes_again_below(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(terminal, "REDRAWN", 0.001)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal.plain(json=False)
+    with out.progress("imported", 4 << 20):
+        drawn(capsys, r"\r\x1b\[Kimported 0 B of 4\.0 MiB")
+        out.say("registry.example: busy\x1b[31m")
+        seen = drawn(capsys, r"busy.*\n\r\x1b\[Kimported")
+    assert "\r\x1b[Kregistry.example: busy\\x1b[31m\n" in seen
+
+
 @pytest.mark.parametrize(("tty", "env"), [(True, {"NO_COLOR": "1", "TERM": "xterm"}), (True, {"TERM": "dumb"}), (False, {"TERM": "xterm"})])
 def test_a_log_gets_lines(tty: bool, env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: tty, raising=False)
@@ -388,6 +401,12 @@ def test_what_stands_still_says_so_and_promises_nothing():
     assert pace.words(200.0) == "imported 10.0 MiB of 100.0 MiB, nothing for 3 min"
     pace.add(1 << 20)
     assert pace.words(210.0) == "imported 11.0 MiB of 100.0 MiB, 102.4 KiB/s, 15 min left"
+
+
+def test_before_the_first_byte_no_time_is_promised():
+    pace = terminal.Pace("imported", 100 << 20, 0.0)
+    assert pace.words(0.2) == "imported 0 B of 100.0 MiB"
+    assert pace.words(5.0) == "imported 0 B of 100.0 MiB, nothing for 5 s"
 
 
 def test_long_times_are_said_in_hours():

@@ -481,7 +481,7 @@ def test_a_small_file_is_read_whole(tmp_path: Path):
     [
         ("nothing", "the key .*x cannot be read: found No such file or directory"),
         ("folder", "the key .*x cannot be read: found Is a directory"),
-        ("fifo", "the key .*x is no regular file"),
+        ("fifo", "the key .*x is not a regular file"),
         ("dangling link", "the key .*x cannot be read: found No such file or directory"),
         ("loop", "the key .*x cannot be read: found Too many levels of symbolic links"),
         ("below a file", "the key .*x cannot be read: found Not a directory"),

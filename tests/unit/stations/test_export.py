@@ -298,7 +298,9 @@ def test_two_images_under_one_name_are_refused_before_anything_is_written(crossi
     listed = crossing.folder / "list"
     listed.write_text(f"{one.reference} registry.example/x:1\n{two.reference} registry.example/x:1\n")
     done = export(crossing, "--images", listed)
-    assert (done.exit, done.code) == (2, "usage.reference")
+    assert done.exit == 2
+    assert [(one["reference"], one["code"]) for one in done.json["failed"]] == [(i.reference, "usage.reference") for i in (one, two)]
+    assert all(str(image.root.digest) in failed["found"] for failed in done.json["failed"] for image in (one, two))
     assert nothing_is_left(crossing)
 
 
@@ -1006,14 +1008,17 @@ def test_the_json_is_as_it_was_promised(crossing: Crossing):
     attached = crossing.attach(root)
     image: Image = crossing.push(root)
     said = export(crossing, image.reference).json
-    assert set(said) == {"file", "sha256", "size", "bundle", "images"}
+    assert set(said) == {"file", "sha256", "size", "bundle", "images", "failed"}
+    assert said["failed"] == []
     assert said["bundle"] == claims(crossing.folder / "b.oci.tar.zst")["identity"]
     signature = crossing.content.tags[f"{root.digest.tag}.sig"]
+    carried = (root, signature, attached)
     assert said["images"] == [
         {
             "reference": image.reference,
             "digest": str(root.digest),
             "checked": False,
+            "size": sum(len(crossing.content.blobs[blob.digest]) for d in carried for blob in d.blobs) + sum(len(d.raw) for d in carried),
             "found": [
                 {"kind": "sig", "digest": str(signature.digest), "subject": str(root.digest)},
                 {"kind": "referrer", "digest": str(attached.digest), "subject": str(root.digest)},

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.server.wire import Answer, RefusedError, Request
 from bundler.content.store import Referrers
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
+from bundler.serving.wire import Answer, RefusedError, Request
 from bundler.stations.placing import waves
 from bundler.stations.survey import survey
 from tests.support import signing

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server.wire import Answer, RefusedError, Request
+from bundler.serving.wire import Answer, RefusedError, Request
 from tests.support.layouts import push_with_evidence
 from tests.support.station import Crossing, Ran, Watched, run
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bundler.content.layout import Layout
-from bundler.content.registry.server import storage
-from bundler.content.registry.server.wire import Answer, Request
 from bundler.content.store import Over
 from bundler.errors import Code, ConflictError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.serving.repository import Repository as Served
+from bundler.serving.wire import Answer, Request
 from bundler.stations import joining
 from bundler.stations.joining import merged
 from bundler.trust.evidence import Form
@@ -318,7 +318,7 @@ def test_the_same_tag_that_another_import_has_put_meanwhile_is_no_conflict(cross
 
 def lose(crossing: Crossing, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry takes the image's layer, loses it, and takes every manifest unseen."""
-    monkeypatch.setattr(storage.Repository, "lacks", lambda self, blobs: [])
+    monkeypatch.setattr(Served, "lacks", lambda self, blobs: [])
     lost = image.root.blobs[1].digest
 
     def after(request: Request, said: Answer) -> None:

@@ -170,7 +170,7 @@ def test_an_empty_trust_admits_nothing(crossing: Crossing):
     run("trust", "init", crossing.folder / "empty")
     ran = run("import", bundle, crossing.there.host, "--trust", crossing.folder / "empty", "--json")
     assert (ran.exit, ran.json["seal"]["reasons"]) == (5, ["seal.signature"])
-    assert not crossing.there.asked
+    assert crossing.there.asked == ["GET /v2/"]
 
 
 # --- where it is looked for ---

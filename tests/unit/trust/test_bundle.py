@@ -1,4 +1,4 @@
-"""Sigstore bundles by a key (signatures.md B-1 to B-5, B-10, O-1; bypasses 14, 19, 22)."""
+"""Sigstore bundles by a key."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Evidence that was cut or changed: always a verdict, never an error, and never another signer (signatures.md 2, class vi)."""
+"""Evidence that was cut or changed: always a verdict, never an error, and never another signer."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""DSSE envelopes (signatures.md E-1, E-2, E-4; security.md SIG-011, SIG-012)."""
+"""DSSE envelopes (SIG cases of docs/hostile-cases.md)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Ed25519ph and points of small order (RFC 8032; signatures.md 3.6, K-3)."""
+"""Ed25519ph and points of small order (RFC 8032)."""
 
 import hashlib
 import itertools

@@ -1,4 +1,4 @@
-"""The verdict on an image (design.md 4; signatures.md G-6, G-7, O-3, O-5, E-7; security.md SIG-001 to -026)."""
+"""The verdict on an image (SIG cases of docs/hostile-cases.md)."""
 
 import base64
 import json
@@ -162,7 +162,6 @@ def test_what_is_not_wrapped_is_not_remarked(image: Scene):
 
 
 def test_an_old_payload_found_as_a_referrer_counts(image: Scene):
-    """cosign-notation-measured.md 23."""
     raw, signature = signed(image.root)
     layer = image.content.blob(raw, mediatype.SIMPLE_SIGNING)
     told = layer.to_json() | {"annotations": {"dev.cosignproject.cosign/signature": b64(signature)}}
@@ -445,7 +444,7 @@ def test_what_annotations_say_of_an_attestation_is_not_asked(image: Scene):
 
 
 def test_a_lifted_seal_counts_for_nothing(image: Scene):
-    """design.md 3.2: whoever seals, with whatever key."""
+    """Whoever seals, with whatever key."""
     index = {"sha256": Scene.of_index().root.digest.encoded}
     for key in (EXPORTER, P256):
         raw = json.dumps(envelope(statement(index, "urn:oci-bundler:bundle:v1"), key)).encode()
@@ -734,7 +733,7 @@ def test_attestations_in_an_index_that_are_left_out_are_not_spoken_of():
 
 
 def test_indexes_that_share_their_children_are_walked_once():
-    """security.md IDX-037: 2**30 ways lead down here."""
+    """IDX-037: 2**30 ways lead down here."""
     content = Content()
     below = [content.image("one"), content.image("two")]
     for level in range(30):

@@ -1,4 +1,4 @@
-"""Pinned keys: which are taken, and what they verify (security.md TRS-001 to -016, SIG-009 to -016; signatures.md K)."""
+"""Pinned keys: which are taken, and what they verify (SIG cases of docs/hostile-cases.md)."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.trust import keys
-from bundler.trust.keys import PublicKey, Signed
+from bundler.trust.keys import Algorithm, PublicKey, Signed
 from tests.support.signing import AT, P256, Key, b64
 from tests.unit.trust.test_ed25519 import NOT_CANONICAL, SMALL_ORDER
 
@@ -78,7 +78,7 @@ def test_a_seal_takes_no_other_key(kind: str):
 
 
 def test_a_seal_by_p384_is_always_with_sha256():
-    """design.md 3.9: `openssl dgst -sha256 -verify` must do."""
+    """`openssl dgst -sha256 -verify` must do, without us."""
     key = Key.of("p384")
     with pytest.raises(TrustError):
         key.parsed("seal").verify(key.sign(b"data", algorithm=hashes.SHA384()), b"data")
@@ -328,8 +328,8 @@ def test_rsa_below_3072_bits_is_reported():
 
 def test_ed25519_takes_both_of_its_forms():
     key = Key.of("ed25519")
-    assert key.public.verify(key.sign(b"data"), b"data").algorithm == "Ed25519"
-    assert key.public.verify(key.sign_prehashed(b"data"), b"data").algorithm == "Ed25519ph"
+    assert key.public.verify(key.sign(b"data"), b"data").algorithm == Algorithm("Ed25519", None, "Ed25519")
+    assert key.public.verify(key.sign_prehashed(b"data"), b"data").algorithm == Algorithm("Ed25519", "sha512", "Ed25519ph")
     assert invalid(key, key.sign_prehashed(b"other")) is Code.SIGNATURE_INVALID
 
 

@@ -1,4 +1,4 @@
-"""trust.toml (design.md 4; security.md TRS-030 to -046, POL-001 to -021)."""
+"""trust.toml (docs/reference/trust-toml.md)."""
 
 import hashlib
 import json

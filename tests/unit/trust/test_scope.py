@@ -1,4 +1,4 @@
-"""Scopes (design.md 4; security.md POL-008 to -012)."""
+"""Scopes: which repositories a rule is about (docs/reference/trust-toml.md)."""
 
 import itertools
 

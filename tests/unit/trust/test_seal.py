@@ -1,4 +1,4 @@
-"""Who may seal what (design.md 4, "Who, then what")."""
+"""Who may seal what."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Simple signing payloads (signatures.md A1-3, A1-9 to A1-12, bypass 61; security.md SIG-004 to -012, -020, -022, -023)."""
+"""Simple signing payloads (SIG cases of docs/hostile-cases.md)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""In-toto statements (signatures.md E-5, E-6; CVE-2026-39395)."""
+"""In-toto statements (CVE-2026-39395)."""
 
 import hashlib
 import json

@@ -110,6 +110,15 @@ def test_an_answer_that_was_lost_is_not_taken_for_another_writer(server: Hostile
     assert [one.method for one in server.asked] == ["PUT", "PUT", "GET"]
 
 
+def test_the_same_that_another_writer_has_put_is_a_conflict(server: HostileRegistry, reach: Reach):
+    """Whoever asks learns that it was not this run that gave the name."""
+    server.on("PUT", V1, refusal(412, "DENIED"))
+    server.on("GET", V1, given(OURS))
+    with pytest.raises(ConflictError) as caught:
+        reach(server).put_document(OURS, tag="v1", over=Over(None))
+    assert caught.value.found == str(OURS.digest)
+
+
 def test_a_412_to_a_request_without_condition_is_a_refusal(server: HostileRegistry, reach: Reach):
     server.on("PUT", V1, refusal(412, "PROJECTPOLICYVIOLATION"))
     with pytest.raises(TransportError) as caught:

@@ -59,7 +59,7 @@ def found(environ: dict[str, str], host: str = "r.example", path: str = "app", *
     return None if login is None else (login.username, login.password)
 
 
-def test_the_first_place_that_knows_the_registry_is_used(home: Home):  # ecosystem.md, section 2, row 1
+def test_the_first_place_that_knows_the_registry_is_used(home: Home):
     files = {name: auths(r__example=entry(name, "p")) for name in ("docker_config", "runtime", "config", "home")}
     for name in list(files):
         assert found(home(**files)) == (name, "p")

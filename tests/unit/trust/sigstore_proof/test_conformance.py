@@ -103,7 +103,7 @@ def arguments(case: Path, *, by_digest: bool) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _public_good_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIGSTORE_PUBLIC_GOOD_ROOT", str(vectors("sigstore-python") / "public-good-trusted_root.json"))
+    monkeypatch.setenv("SIGSTORE_PUBLIC_GOOD_ROOT", str(PLACE / "sigstore-python" / "public-good-trusted_root.json"))
 
 
 @pytest.mark.parametrize("by_digest", [False, True], ids=["path", "digest"])

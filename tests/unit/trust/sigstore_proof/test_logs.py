@@ -816,7 +816,7 @@ def a_new_log_with_an_ecdsa_key(w: World) -> Trial:
 
 @proved("U-5")
 def a_new_log_with_an_ecdsa_key_behind_a_port(w: World) -> Trial:
-    """cosign-notation-measured.md, 13: the origin is the host of the address."""
+    """The origin is the host of the address."""
     key = w.key("ecdsa tiles")
     root = w.root(lambda value: value | {"tlogs": [log_json(f"http://{World.TILES}:3000/", key)]})
     signed = w.signed()

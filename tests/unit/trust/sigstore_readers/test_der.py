@@ -38,7 +38,6 @@ def refused(raw: bytes, tag: int | None = None) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_element_that_is_none(raw: bytes, why: str):
-    """G-4, signatures.md 4.6."""
     refused(raw)
 
 

@@ -19,7 +19,6 @@ def test_what_is_written_is_read(raw: bytes):
     "text", ["QUJ", "QUJD=", "QQ", "QQ=", "QR==", "QUJDRF==", "QU JD", "QUJD\n", "QU-_", "=", "ＱＱ==", "QQ==QQ==", "Q", None, 7, b"QQ=="]
 )
 def test_base64_that_no_writer_makes(text: object):
-    """G-4, signatures.md 7.9."""
     with pytest.raises(FormatError) as refusal:
         from_base64(text, what="it")
     assert refusal.value.code is Code.FORMAT_BASE64

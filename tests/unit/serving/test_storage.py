@@ -1,0 +1,451 @@
+"""The folder of the embedded registry: who may have it, what is left behind, and that a kill at any step harms nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.errors import Code, TransportError, UsageError
+from bundler.oci.digest import Digest
+from bundler.serving import api, uploads
+from bundler.serving.repository import Manifest
+from bundler.serving.server import Server
+from bundler.serving.storage import Storage
+from tests.support.client import Client
+from tests.support.layouts import Content, write_layout
+
+REPO = "team/app"
+DATA = b"some layer"
+WHOLE = Digest.of(b"first second")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# --- whose folder ---
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_new_or_empty_folder_becomes_a_registry(tmp_path: Path, made: bool):
+    folder = tmp_path / "below" / "registry"
+    if made:
+        folder.mkdir(parents=True)
+    Storage(folder).close()
+    assert json.loads((folder / "registry.json").read_text()) == {"version": 2}
+
+
+def test_a_folder_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, content: Content):
+    folder = write_layout(tmp_path / "layout", content, {"v1": content.image()})
+    before = files(folder)
+    with pytest.raises(UsageError, match="is not a registry's folder") as caught:
+        Storage(folder)
+    assert caught.value.exit == 2
+    assert files(folder) == before
+
+
+def test_a_file_is_no_registry(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UsageError, match="is no folder"):
+        Storage(tmp_path / "file")
+
+
+@pytest.mark.parametrize("form", [b'{"version":3}', b'{"version":2,"more":1}', b"[]"])
+def test_a_registry_of_a_newer_form_is_refused(folder: Path, form: bytes):
+    Storage(folder).close()
+    (folder / "registry.json").write_bytes(form)
+    with pytest.raises(UsageError, match="newer form"):
+        Storage(folder)
+
+
+def test_only_a_registry_can_be_read(tmp_path: Path):
+    with pytest.raises(UsageError, match="is not a registry's folder"):
+        Storage(tmp_path / "absent", read_only=True)
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize(("first", "second"), [(False, False), (False, True), (True, False)])
+def test_two_that_do_not_only_read_cannot_have_one_folder(folder: Path, first: bool, second: bool):
+    Storage(folder).close()
+    held = Storage(folder, read_only=first)
+    with pytest.raises(TransportError, match="another process serves") as caught:
+        Storage(folder, read_only=second)
+    assert (caught.value.code, caught.value.exit) == (Code.DISK_LOCKED, 7)
+    held.close()
+    Storage(folder, read_only=second).close()
+
+
+def test_readers_share_a_folder(folder: Path):
+    Storage(folder).close()
+    one = Storage(folder, read_only=True)
+    Storage(folder, read_only=True).close()
+    one.close()
+
+
+def test_a_process_that_is_killed_lets_the_folder_go(folder: Path):
+    program = "import sys, os; from pathlib import Path; from bundler.serving.storage import Storage\n"
+    subprocess.run([sys.executable, "-c", program + "s = Storage(Path(sys.argv[1])); os.kill(os.getpid(), 9)", str(folder)], check=False)
+    Storage(folder).close()
+
+
+def test_a_copy_on_a_medium_can_be_read_without_its_lock(folder: Path, tmp_path: Path):
+    with Server(folder) as server:
+        digest = Client(server.url).blob(REPO, DATA)
+    copy = shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("lock"))
+    before = files(copy)
+    with Server(copy, read_only=True) as server:
+        assert Client(server.url).get(f"/v2/{REPO}/blobs/{digest}").body == DATA
+    assert files(copy) == before
+
+
+# --- what is left behind ---
+
+
+def test_what_was_pushed_is_there_after_a_new_beginning(folder: Path, content: Content):
+    image = content.index(algorithm="sha512")
+    with Server(folder) as server:
+        Client(server.url).push(REPO, content, image, tag=None)
+        Client(server.url).push(REPO, content, content.artifact(subject=image))
+    with Server(folder) as server:
+        client = Client(server.url)
+        assert client.get(f"/v2/{REPO}/manifests/{image.digest}").body == image.raw
+        assert len(client.get(f"/v2/{REPO}/referrers/{image.digest}").json["manifests"]) == 1
+
+
+def test_an_upload_that_never_ended_is_gone_after_a_new_beginning(folder: Path):
+    with Server(folder) as server:
+        where = Client(server.url).upload(REPO)
+        Client(server.url).ask("PATCH", where, DATA)
+        assert len(list((folder / "uploads").iterdir())) == 1
+    with Server(folder) as server:
+        assert list((folder / "uploads").iterdir()) == []
+        assert Client(server.url).get(where).status == 404
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_content_that_no_repository_has_is_freed_by_a_new_beginning(folder: Path, content: Content, algorithm: str):
+    image = content.image(algorithm=algorithm)
+    layer, config = image.blobs[1].digest, image.blobs[0].digest
+    with Server(folder) as server:
+        client = Client(server.url)
+        client.push(REPO, content, image)
+        assert client.ask("POST", f"/v2/other/blobs/uploads/?mount={config}&from={REPO}").status == 201
+        client.delete(f"/v2/{REPO}/manifests/{image.digest}")
+        client.delete(f"/v2/{REPO}/blobs/{layer}")
+        client.delete(f"/v2/{REPO}/blobs/{config}")
+    Storage(folder).close()
+    assert [name for name in files(folder) if name.startswith("blobs/")] == [f"blobs/{algorithm}/{config.encoded}"]
+
+
+def test_nothing_is_freed_when_a_repository_cannot_be_listed(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with Server(folder) as server:
+        Client(server.url).blob(REPO, DATA)
+    before, real = files(folder), os.scandir
+
+    def scandir(path: Any) -> Any:
+        if isinstance(path, int) and str(Path(f"/proc/self/fd/{path}").readlink()).endswith("_blobs"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        with pytest.raises(TransportError, match="cannot be opened") as caught:
+            Storage(folder)
+    assert caught.value.code == Code.DISK_IO
+    assert files(folder) == before
+    Storage(folder).close()
+
+
+def test_reading_frees_nothing(folder: Path):
+    with Server(folder) as server:
+        client = Client(server.url)
+        client.delete(f"/v2/{REPO}/blobs/{client.blob(REPO, DATA)}")
+    before = files(folder)
+    Storage(folder, read_only=True).close()
+    assert files(folder) == before
+
+
+# --- uploads ---
+
+
+def test_too_many_uploads_are_429_until_old_ones_are_forgotten(client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 3)
+    first = [client.upload(REPO) for _ in range(3)]
+    refused = client.ask("POST", f"/v2/{REPO}/blobs/uploads/")
+    assert (refused.status, refused.code) == (429, "TOOMANYREQUESTS")
+    assert int(refused.headers["retry-after"]) > 0
+    monkeypatch.setattr(uploads, "FORGOTTEN", 0)
+    client.upload(REPO)
+    assert [client.get(where).status for where in first] == [404, 404, 404]
+    assert len(list((folder / "uploads").iterdir())) == 1
+
+
+@contextmanager
+def half_sent(client: Client, monkeypatch: pytest.MonkeyPatch, method: str, where: str) -> Iterator[threading.Event]:
+    """A request of which ``first`` has arrived; ``second`` comes once the event is set. Nobody waits for it in between."""
+    go_on = threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"first "
+        go_on.wait(10)
+        yield b"second"
+
+    sender = threading.Thread(target=client.ask, args=(method, where, slowly()))
+    sender.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(api, "BUSY", 0)
+        while client.get(where.partition("?")[0]).headers["range"] != "0-5":
+            pass
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+        sender.join()
+
+
+def test_two_requests_do_not_mix_in_one_upload(client: Client, monkeypatch: pytest.MonkeyPatch):
+    where = client.upload(REPO)
+    with half_sent(client, monkeypatch, "PATCH", where):
+        monkeypatch.setattr(api, "BUSY", 0.2)
+        refused = client.ask("PATCH", where, b"other")
+        assert (refused.status, refused.code) == (416, "BLOB_UPLOAD_INVALID")
+    assert client.ask("PUT", f"{where}?digest={WHOLE}", b"").status == 201
+
+
+@pytest.mark.parametrize(("method", "query", "told"), [("PATCH", "", (204, "0-11")), ("PUT", f"?digest={WHOLE}", (404, None))])
+def test_what_is_there_is_said_once_the_request_under_way_has_ended(
+    client: Client, monkeypatch: pytest.MonkeyPatch, method: str, query: str, told: tuple[int, str | None]
+):
+    where = client.upload(REPO)
+    with half_sent(client, monkeypatch, method, where + query) as go_on:
+        threading.Timer(0.2, go_on.set).start()
+        said = client.get(where)
+        assert (said.status, said.headers.get("range")) == told
+
+
+def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path):
+    program = (
+        "import resource, signal, sys; from pathlib import Path; from bundler.serving.server import Server\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "server = Server(Path(sys.argv[1])); print(server.url, flush=True); server.serve_forever()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        client, large = Client(process.stdout.readline().strip()), bytes(2 << 20)
+        refused = client.ask("POST", f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(large)}", large)
+        assert (refused.status, refused.json["errors"][0]["message"]) == (507, "no space is left")
+        where = client.upload(REPO)
+        assert client.ask("PATCH", where, large).status == 507
+        assert client.get(where).status == 404
+        assert client.head(f"/v2/{REPO}/blobs/{Digest.of(large)}").status == 404
+        assert list((folder / "uploads").iterdir()) == []
+        client.blob(REPO, DATA)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_disk_that_fails_is_500_and_told(folder: Path):
+    lines: list[str] = []
+    with Server(folder, log=lines.append) as server:
+        shutil.rmtree(folder / "uploads")
+        assert Client(server.url).ask("POST", f"/v2/{REPO}/blobs/uploads/").status == 500
+        assert Client(server.url).get("/v2/").status == 200
+    assert any("the disk" in line for line in lines)
+
+
+def test_a_bug_is_500_told_and_harms_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    lines: list[str] = []
+    monkeypatch.setattr(Storage, "names", lambda self: 1 / 0)
+    with Server(folder, log=lines.append) as server:
+        assert Client(server.url).get("/v2/_catalog").status == 500
+        assert Client(server.url).get("/v2/").status == 200
+    assert any("ZeroDivisionError" in line for line in lines)
+
+
+def test_content_that_the_disk_lost_is_404(client: Client, folder: Path):
+    digest = client.blob(REPO, DATA)
+    (folder / "blobs/sha256" / digest.encoded).unlink()
+    assert client.get(f"/v2/{REPO}/blobs/{digest}").status == 404
+    assert client.blob(REPO, DATA) == digest
+    assert client.get(f"/v2/{REPO}/blobs/{digest}").body == DATA
+
+
+# --- killed at every step ---
+
+
+class KilledError(BaseException):
+    """From here on this process does nothing."""
+
+
+class Steps:
+    """Lets ``left`` operations on files be done, and none after them."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.done = 0
+
+    def before(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(*arguments: Any, **named: Any) -> Any:
+            if self.done >= self.left:
+                raise KilledError
+            self.done += 1
+            return operation(*arguments, **named)
+
+        return stepped
+
+    def before_creating(self, opening: Callable[..., int]) -> Callable[..., int]:
+        creating = self.before(opening)
+
+        def stepped(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+            return (creating if flags & os.O_CREAT else opening)(path, flags, *arguments, **named)
+
+        return stepped
+
+    def patch(self, patch: pytest.MonkeyPatch) -> None:
+        for name in ("replace", "unlink", "mkdir", "rmdir", "fsync"):
+            patch.setattr(os, name, self.before(getattr(os, name)))
+        patch.setattr(os, "open", self.before_creating(os.open))
+
+
+class Told:
+    """What was answered, by name, None for gone; and what the request under way may change."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, str | None] = {}
+        self.under_way: set[str] = set()
+
+    @contextmanager
+    def asking(self, **changes: str | None) -> Iterator[None]:
+        self.under_way = set(changes)
+        yield
+        self.facts |= changes
+        self.under_way = set()
+
+
+def crossing(folder: Path, content: Content, told: Told) -> None:
+    """Pushes, moves a tag and deletes."""
+    with closing(Storage(folder)) as opened:
+        repository = opened.repository(REPO)
+        one, two = content.image("one"), content.image("two")
+        for document, tags in ((one, ["v1", "v0"]), (content.artifact(b"sbom", subject=one), []), (two, ["v1"])):
+            for blob in document.blobs:
+                with told.asking(**{str(blob.digest): "blob"}):
+                    upload = opened.begin(REPO, algorithm="sha256")
+                    upload.append([content.blobs[blob.digest]])
+                    opened.keep(upload, blob.digest)
+                    repository.add(blob.digest)
+            subject = document.subject.digest if document.subject else None
+            manifest = Manifest(document.digest, document.descriptor.media_type, document.raw)
+            with told.asking(**{str(document.digest): "manifest"}, **dict.fromkeys(tags, str(document.digest))):
+                assert repository.push(manifest, needs=[b.digest for b in document.blobs], subject=subject, tags=tags) == []
+        with told.asking(v1=None):
+            assert repository.drop_tag("v1")
+        with told.asking(**{str(one.digest): None, "v0": None}):
+            assert repository.drop_manifest(one.digest, subject=None)
+        with told.asking(**{str(two.blobs[0].digest): None}):
+            assert repository.drop(two.blobs[0].digest)
+
+
+def shown(folder: Path) -> dict[str, str | None]:
+    """What a registry that begins anew shows; it is whole."""
+    opened, found = Storage(folder), {}
+    repository = opened.repository(REPO)
+    for path in (folder / "repositories" / REPO).glob("_blobs/*/*"):
+        digest = Digest(path.parent.name, path.name)
+        if (file := repository.open(digest)) is not None:
+            with file:
+                assert Digest.of(file.read()) == digest
+            found[str(digest)] = "blob"
+    for path in (folder / "repositories" / REPO).glob("_manifests/*/*"):
+        digest = Digest(path.parent.name, path.name)
+        manifest = repository.open_manifest(digest)
+        assert manifest is not None
+        media_type, file = manifest
+        with file:
+            raw = file.read()
+        members = json.loads(raw)
+        assert (Digest.of(raw), media_type) == (digest, members["mediaType"])
+        if "subject" in members:
+            assert digest in repository.referrers(Digest.parse(members["subject"]["digest"]))
+        found[str(digest)] = "manifest"
+    for tag in repository.tags():
+        named = repository.resolve(tag)
+        assert named is not None
+        assert repository.has_manifest(named)
+        found[tag] = str(named)
+    assert list((folder / "uploads").iterdir()) == []
+    opened.close()
+    return found
+
+
+def test_killed_at_any_step_it_lost_nothing_and_shows_nothing_half(tmp_path: Path, content: Content):
+    kills = 0
+    while True:
+        folder, told, steps = tmp_path / str(kills), Told(), Steps(kills)
+        with pytest.MonkeyPatch.context() as patch:
+            steps.patch(patch)
+            with suppress(KilledError):
+                crossing(folder, content, told)
+        now = shown(folder)
+        after = {name: now.get(name) for name in told.facts if name not in told.under_way}
+        assert after == {name: value for name, value in told.facts.items() if name in after}, f"killed before step {kills}"
+        if steps.done < kills:
+            break
+        kills += 1
+    assert kills > 100
+
+
+def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
+    done: list[tuple[str, str]] = []
+    real = {name: getattr(os, name) for name in ("replace", "fsync", "open", "unlink", "mkdir")}
+
+    def lies(descriptor: int) -> str:
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def replace(source: str, name: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        done.append(("name", lies(dst_dir_fd)))
+        real["replace"](source, name, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    def fsync(descriptor: int) -> None:
+        done.append(("sync folder" if Path(lies(descriptor)).is_dir() else "sync", lies(descriptor)))
+        real["fsync"](descriptor)
+
+    def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT and dir_fd is not None:
+            done.append(("empty", lies(dir_fd)))
+        descriptor: int = real["open"](path, flags, mode, dir_fd=dir_fd)
+        return descriptor
+
+    def unlink(name: str, *, dir_fd: int) -> None:
+        real["unlink"](name, dir_fd=dir_fd)
+        done.append(("gone", lies(dir_fd)))
+
+    def mkdir(name: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        real["mkdir"](name, mode, dir_fd=dir_fd)
+        if dir_fd is not None:
+            done.append(("made", lies(dir_fd)))
+
+    for patched in (replace, fsync, unlink, mkdir):
+        monkeypatch.setattr(os, patched.__name__, patched)
+    monkeypatch.setattr(os, "open", opened)
+    crossing(folder, content, Told())
+    aside = {str(folder / "uploads"), str(folder)}
+    named = [(at, kind, parent) for at, (kind, parent) in enumerate(done) if kind in {"name", "empty"} and parent not in aside]
+    assert len(named) > 20
+    for at, kind, parent in named:
+        assert kind == "empty" or [step for step in done[:at] if step != ("sync folder", parent)][-1][0] in {"sync", "sync folder"}
+        assert done[at + 1] == ("sync folder", parent)
+    for kind in ("made", "gone"):
+        changed = [at for at, (did, parent) in enumerate(done) if did == kind and parent not in aside and "/_tagged/" not in parent]
+        assert changed
+        assert all(done[at + 1] == ("sync folder", done[at][1]) for at in changed)
