@@ -9,6 +9,7 @@ import click
 from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.seal import time
 from bundler.cli import options
+from bundler.cli.called import called
 from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal, escaped, sized
 from bundler.errors import Code, FormatError, TrustError
@@ -49,7 +50,7 @@ def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
 
 
 def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
-    """The fingerprints of those who sealed it. Raises TrustError (``seal.signature``) where they are not enough."""
+    """The names and fingerprints of those who sealed it. Raises TrustError (``seal.signature``) where they are not enough."""
     opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
         raise TrustError(
@@ -59,7 +60,7 @@ def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
             wanted=f"enough keys of a [[seal]] in {trust.path}",
             next="without --trust, inspect shows what anyone may have written",
         )
-    return opened.signers
+    return tuple(called(name, who, whole=True) for name, who in zip(opened.names, opened.signers, strict=True))
 
 
 def _check_small(archive: Archive) -> None:

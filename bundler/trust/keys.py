@@ -4,7 +4,9 @@ The pinned key fixes the algorithm. Nothing that travels with a signature has a 
 """
 
 import hashlib
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from bundler.errors import Code, FormatError, TrustError, UsageError
 from bundler.trust.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Element
 from bundler.trust.ed25519 import PrehashKey
-from bundler.trust.encodings import from_pem, to_base64
+from bundler.trust.encodings import from_base64, from_pem, to_base64
 from bundler.trust.foreign import foreign, verifies
 
 Role = Literal["image", "seal"]
@@ -146,7 +148,7 @@ class PublicKey:
 
     def is_named_by(self, hint: str) -> bool:
         """Whether a foreign hint means this key: its digest in base64 or hex. A hint is only ever a help to people."""
-        return hint in (self.hint, self.fingerprint, self.fingerprint.removeprefix("sha256:"))
+        return named_by(hint) == self.fingerprint
 
     def verify(self, signature: bytes, signed: Signed | bytes) -> Match:
         """By the key's own algorithms, in order.
@@ -161,6 +163,16 @@ class PublicKey:
 
     def __str__(self) -> str:
         return self.fingerprint
+
+
+def named_by(hint: str) -> str | None:
+    """The fingerprint of the key that a foreign hint names, by its digest in base64 or hex; None where it does not do so."""
+    if re.fullmatch(r"(sha256:)?[0-9a-f]{64}", hint, re.ASCII):
+        return f"sha256:{hint.removeprefix('sha256:')}"
+    with suppress(FormatError):
+        raw = from_base64(hint, what="a hint")
+        return f"sha256:{raw.hex()}" if len(raw) == hashlib.sha256().digest_size else None
+    return None
 
 
 class Signer(Protocol):
