@@ -103,6 +103,16 @@ def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing)
     assert "may refuse" not in crossing.import_(sparse, "--dry-run").out
 
 
+def test_what_cannot_be_read_at_the_registry_ends_a_dry_run_as_it_ends_an_import(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    assert crossing.import_(bundle).exit == 0
+    path = crossing.arrived(image).name.partition("/")[2]
+    crossing.there.answer_with(f"/v2/{path}/manifests/{image.root.digest.tag}.sig", b"{}", "application/json")
+    ran = crossing.import_(bundle, "--dry-run", "--json")
+    assert (ran.exit, ran.code) == (3, crossing.import_(bundle, "--json").code)
+
+
 def jwt(**claims: Any) -> str:
     parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, claims)]
     return ".".join([*parts, "c2lnbmF0dXJl"])
