@@ -9,6 +9,7 @@ def short(who: str) -> str:
     return f"{who[:_SHORT]}…" if who.startswith("sha256:") and len(who) == _WHOLE else who
 
 
-def called(name: str | None, who: str) -> str:
-    """``release (sha256:64f1a2b3c4d5…)``; without a name the rest alone. Foreign where ``who`` is."""
-    return short(who) if name is None else f"{name} ({short(who)})"
+def called(name: str | None, who: str, *, whole: bool = False) -> str:
+    """``release (sha256:64f1a2b3c4d5…)``, or with the ``whole`` fingerprint; without a name the rest alone. Foreign where ``who`` is."""
+    known = who if whole else short(who)
+    return known if name is None else f"{name} ({known})"

@@ -128,6 +128,7 @@ class ImageReport:
             "passed": verdict.passed,
             "rule": verdict.rule,
             "signers": [signer.to_json() for signer in verdict.signers],
+            "other_signers": [other.to_json() for other in verdict.others],
             "reasons": [str(code) for code in verdict.reasons],
             "checks": [check.to_json() for check in verdict.checks],
             "destination": str(self.destination) if self.destination else None,

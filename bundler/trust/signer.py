@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
 from bundler.trust.offer import Material, Offer
@@ -24,6 +24,16 @@ class Met:
     also: frozenset[str] = frozenset()
     """What else the same person is known by, as the fingerprint of the key in a certificate: whoever shares one, by whatever
     entry, fills only one."""
+
+
+class AnotherSignerError(TrustError):
+    """A signature that is somebody's, and not the signer's."""
+
+    def __init__(self, error: TrustError, who: str, *, proved: bool) -> None:
+        """For the ``error`` of a check: ``who`` it is instead, and whether all that proves it has been verified."""
+        super().__init__(error.what, code=error.code, found=error.found, wanted=error.wanted)
+        self.who = who
+        self.proved = proved
 
 
 class SignerEntry(Protocol):

@@ -12,7 +12,7 @@ from bundler.trust.notation.steps import check_payload, prove
 from bundler.trust.notation.store import Store
 from bundler.trust.notation.subject import Subject
 from bundler.trust.offer import Claim, Layer, Material, Offer
-from bundler.trust.signer import Met
+from bundler.trust.signer import AnotherSignerError, Met
 from bundler.trust.window import spelled
 
 
@@ -29,7 +29,7 @@ class NotationSignature:
         """Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``)."""
         content = layer.carrier.content
         alone = isinstance(content, Manifest) and len(content.layers) == 1
-        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest has not one layer")
+        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest does not have exactly one layer")
         return cls(Envelope.parse(layer.payload, layer.descriptor.media_type), layer.subject)
 
     @property
@@ -65,7 +65,13 @@ class PinnedSubject:
         if not isinstance(offer, NotationSignature):
             raise TrustError("a signature of another form, where a Notation store is pinned", code=Code.BUNDLE_MATERIAL, found=offer.form)
         envelope = offer.envelope
-        proof = prove(envelope, self.store, self.subject, tsa=self.tsa, at=at)
+        try:
+            proof = prove(envelope, self.store, self.subject, tsa=self.tsa, at=at)
+        except TrustError as error:
+            if error.code is not Code.IDENTITY_SUBJECT:
+                raise
+            # A store vouches for the certificate; whether it was valid then, and is not revoked, was not asked any more.
+            raise AnotherSignerError(error, f"{envelope.chain[0].subject} (store {self.store.name})", proved=False) from error
         when = (
             f"proved {spelled(proof.time)} by {proof.by}"
             if proof.time

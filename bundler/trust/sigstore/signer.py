@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
 from bundler.trust.offer import Offer
-from bundler.trust.signer import Met
+from bundler.trust.signer import AnotherSignerError, Met
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
@@ -45,7 +45,10 @@ class PinnedIdentity:
         # First who, then what: a name that nobody vouches for is not matched with anything.
         proof = prove_by_certificate(item, self.root.trusted, self.root.needed)
         assert proof.identity is not None
-        self._check(proof.identity)
+        try:
+            self._check(proof.identity)
+        except TrustError as error:
+            raise AnotherSignerError(error, str(proof.identity), proved=True) from error
         also = frozenset({certificate_of(item).fingerprint})
         return Met(str(proof.identity), _how(proof, str(proof.identity), self.root), proof.match.remark, _beside(proof), also)
 

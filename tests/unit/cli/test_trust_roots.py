@@ -261,12 +261,12 @@ def _keyless(crossing: Crossing, trust: Desk) -> Image:
 
 def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(crossing: Crossing, desk: Desk):
     image = _keyless(crossing, desk)
-    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust)
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust, "-v")
     assert said.exit == 0, said.err
     rows = said.out.splitlines()
-    row = rows.index(f"            signed by identity {IDENTITY} (issuer {ISSUER}) (sig; 1 manifest)")
+    row = rows.index(f"         signed by identity {IDENTITY} (issuer {ISSUER}) (sig; 1 manifest)")
     log = WORLD.REKOR
-    assert rows[row + 1] == f"              proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
+    assert rows[row + 1] == f"           proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
 
 
 def test_verify_says_which_required_attestations_are_there(crossing: Crossing, desk: Desk):
@@ -274,8 +274,8 @@ def test_verify_says_which_required_attestations_are_there(crossing: Crossing, d
     crossing.content.att(root.digest, signing.att(root))
     image = crossing.push(root)
     assert desk.add("--image", "**", "--key", desk.key, "--threshold", "0", "--attestation", "spdx").exit == 0
-    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust)
-    assert "            required and there: https://spdx.dev/Document by a signer of the rule\n" in said.out
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust, "-v")
+    assert "         required and there: https://spdx.dev/Document by a signer of the rule\n" in said.out
 
 
 def test_the_root_that_judged_travels_as_evidence(crossing: Crossing, desk: Desk):

@@ -105,7 +105,8 @@ def test_a_digest_goes_without_a_tag_and_that_is_said(crossing: Crossing):
     bundle = crossing.export(f"{crossing.here.host}/team/app@{root.digest}")
     ran = crossing.import_(bundle)
     path = f"{crossing.here.host.replace(':', '-')}/team/app"
-    assert f"now at {crossing.there.host}/{path}@{root.digest}, without a tag" in ran.out
+    assert f"now at {crossing.there.host}/{path}@{root.digest} " in ran.said
+    assert "note: it has no tag there: it is reached by its digest alone" in ran.said
     assert list(tags_of(crossing.there.repository(path))) == [f"{root.digest.tag}.sig"]
     assert crossing.there.repository(path).document(root.digest) == root
 
@@ -421,7 +422,7 @@ def test_signatures_that_are_there_and_those_that_come_are_merged(crossing: Cros
     there = theirs(crossing, image, signing.signed(image.root, STRANGER), signing.signed(image.root, signing.THIRD))
     ran = crossing.import_(crossing.export(image))
     assert ran.exit == 0
-    assert f"merged: {image.root.digest.tag}.sig is " in ran.out
+    assert f"merged: {image.root.digest.tag}.sig is " in ran.said
     union = crossing.arrived(image).document(f"{image.root.digest.tag}.sig")
     assert layers(union) == layers(there) + layers(ours)
     assert union is not None
@@ -498,7 +499,7 @@ def test_an_index_in_the_place_of_signatures_stays_and_is_reported(crossing: Cro
     there = push(crossing.arrived(image), other, other.index("other"), tag=f"{image.root.digest.tag}.sig")
     ran = crossing.import_(crossing.export(image))
     assert ran.exit == 0
-    assert f"holds {there.digest}, and was left as it is; what came is {ours.digest}" in ran.out
+    assert f"holds {there.digest}, and was left as it is; what came is {ours.digest}" in ran.said
     assert crossing.arrived(image).document(ours.digest) == ours
 
 
@@ -548,7 +549,7 @@ def test_an_image_at_the_fallback_tag_is_not_overwritten_but_reported(flat: Cros
     there = push(flat.arrived(image), content, content.image("theirs"), tag=root.digest.tag)
     ran = flat.import_(flat.export(image))
     assert ran.exit == 0
-    assert f"{root.digest.tag} holds an image, {there.digest}, where the list of referrers belongs" in ran.out
+    assert f"{root.digest.tag} holds an image, {there.digest}, where the list of referrers belongs" in ran.said
     assert tags_of(flat.arrived(image))[root.digest.tag] == there.digest
     assert flat.arrived(image).document(ours.digest) == ours
 
@@ -564,7 +565,7 @@ def test_a_fallback_index_that_lists_what_is_gone_is_mended_where_the_registry_m
     flat.there.strict_about_children = True
     ran = flat.import_(flat.export(image))
     assert ran.exit == 0, ran.err
-    assert f"listed {gone.digest}, which the registry does not have" in ran.out
+    assert f"listed {gone.digest}, which the registry does not have" in ran.said
     after = flat.arrived(image).document(root.digest.tag)
     assert after is not None
     assert [child.digest for child in after.children] == [kept.digest, ours.digest]

@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.examine import Finding, examine
 from bundler.trust.judge import MAX_PIECES, judge
+from bundler.trust.keys import PublicKey
 from bundler.trust.offer import Offer
 from bundler.trust.policy import Policy, Rule
 from bundler.trust.scope import Scope
@@ -876,9 +877,9 @@ def test_a_check_tells_a_person_what_was_found(image: Scene):
 def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch):
     looked: list[Evidence] = []
 
-    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
+    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime, beside: Sequence[PublicKey]) -> Finding:
         looked.append(piece)
-        return examine(rule, image, piece, at=at)
+        return examine(rule, image, piece, at=at, beside=beside)
 
     monkeypatch.setattr("bundler.trust.judge.examine", counted)
     bad = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, (b"{}", b"")))
