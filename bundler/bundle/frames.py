@@ -263,7 +263,7 @@ def _compresses(content: bytes) -> bool:
     middle = max(0, (len(content) - _SAMPLE) // 2)
     sample = content[middle : middle + _SAMPLE]
     least = len(zstandard.ZstdCompressor(level=1).compress(sample))
-    return least < len(sample) - len(sample) // 16  # same past limit 1: one byte of a sample says nothing
+    return least < len(sample) - len(sample) // 16  # mutant-equivalent past limit 1: one byte of a sample says nothing
 
 
 def _check_frame_header(frame: bytes | memoryview, size: int, what: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from bundler.cli import options
 from bundler.cli.clock import now
 from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
-from bundler.cli.terminal import Terminal, sized
+from bundler.cli.terminal import Terminal, counted, sized
 from bundler.stations.reach import Reach
 
 
@@ -30,7 +30,7 @@ from bundler.stations.reach import Reach
 )
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
 @click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
-@click.option("--dry-run", is_flag=True, help="Verify and ask the destination; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Verify, and ask the destination what would be sent and refused; change nothing.")
 @options.network
 @options.terminal
 def command(
@@ -78,8 +78,12 @@ def command(
         done = importer.import_admitted(
             proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
         )
-    if done.report.content is not None and not done.report.content.passed:
+    damaged = done.report.content is not None and not done.report.content.passed
+    if dry_run and not damaged:
+        out.say(f"would send {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} are there already")
+    elif not dry_run and damaged:
         out.say("note: no manifest and no tag was put; blobs that were sent before the damage was met are there without a name")
-    out.detail(f"sent {sized(done.sent)} in {done.blobs} blobs; {done.there} blobs were there already")
+    elif not dry_run:
+        out.detail(f"sent {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} were there already")
     words = ("verified, and would be imported", "would go to") if dry_run else ("verified and imported", "now at")
     return out.answer(done.report.to_json(), report_lines(out, done.report, done=words[0], moved=words[1]), exit=done.exit)

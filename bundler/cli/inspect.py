@@ -9,6 +9,7 @@ import click
 from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.seal import time
 from bundler.cli import options
+from bundler.cli.called import called
 from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal, escaped, sized
 from bundler.errors import Code, FormatError, TrustError
@@ -26,11 +27,11 @@ MAX_UNVERIFIED = 8 << 20  # bytes of a payload that anyone may have written: 4,0
     "trust_folder",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A station's trust: show FILE only if those sealed it who may. Images and content are not judged.",
+    help="A station's trust: show FILE only if a key that may seal it has sealed it. Images and content are not judged.",
 )
 @options.terminal
 def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
-    """Show what FILE claims to be. Without --trust nothing is verified: whoever wrote the file may have written anything.
+    """Show what FILE claims to be. Without --trust nothing is verified, and anybody may have written anything into the file.
 
     \b
     Examples:
@@ -49,7 +50,7 @@ def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
 
 
 def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
-    """The fingerprints of those who sealed it. Raises TrustError (``seal.signature``) where they are not enough."""
+    """The names and fingerprints of those who sealed it. Raises TrustError (``seal.signature``) where they are not enough."""
     opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
         raise TrustError(
@@ -59,7 +60,7 @@ def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
             wanted=f"enough keys of a [[seal]] in {trust.path}",
             next="without --trust, inspect shows what anyone may have written",
         )
-    return opened.signers
+    return tuple(called(name, who, whole=True) for name, who in zip(opened.names, opened.signers, strict=True))
 
 
 def _check_small(archive: Archive) -> None:
@@ -70,7 +71,7 @@ def _check_small(archive: Archive) -> None:
             code=Code.LIMIT_SEAL,
             found=f"{archive.envelope.size} bytes",
             wanted=f"at most {MAX_UNVERIFIED} bytes ({sized(MAX_UNVERIFIED)})",
-            next="give --trust DIR: what those have sealed who may is read whole",
+            next="give --trust DIR: a seal by a key that may seal is read whole",
         )
 
 

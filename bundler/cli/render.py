@@ -1,18 +1,19 @@
-"""Verdicts in words: the answer first, then a row an image, who signed it, and for each refusal what to do next."""
+"""Verdicts in words: the answer first and last, between them a row an image, those that are refused at the end with what to do next."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from bundler.cli.called import called, short
+from bundler.cli.rows import INDENT, Rows, above, legend, signers, wrapped
 from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.errors import Code
-from bundler.stations.report import ContentReport, ImageReport, Report, SealReport
-from bundler.trust.verdict import Check, Outcome
-
-_WIDTH = 12  # of the column that says what a line is about
+from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, State
+from bundler.trust.verdict import Check, OtherSigner, Outcome, Verdict
 
 NEXT: dict[Code, str] = {
     Code.POLICY_NO_MATCH: "if these images are wanted, add a rule: `oci-bundler trust add DIR --image SCOPE --key FILE`",
     Code.POLICY_DENIED: "if these images are wanted all the same, put signers in the place of `deny` in this rule",
-    Code.POLICY_THRESHOLD: "have the image signed by the keys that the rule names, and export it again; -v shows who else did sign it",
+    Code.POLICY_THRESHOLD: "have it signed by those whom the rule names, and export it again",
     Code.POLICY_ATTESTATION: "have the attestation made and signed by a signer of the rule, and export again",
     Code.POLICY_NAME: 'sign it under the name that it is carried by, or drop `name = "signed"` from the rule',
     Code.SEAL_SIGNATURE: "if this exporter is to be trusted, compare its key by another way, then "
@@ -40,88 +41,210 @@ SEAL: dict[Code, str] = {
 }
 """The answer, by the first reason why a seal does not let a bundle in."""
 
+_STATES = {State.NEW: "new", State.MOVED: "moved", State.SAME: "there already"}
+_UNDER = 2  # columns before what belongs to the rows above it
+_TOLD = 3  # of those who signed and do not count; an image may have a thousand
+_SAID = {Code.SIGNATURE_MISSING, Code.KEY_UNKNOWN}
+"""What is said in words of its own where an image is refused."""
+
 
 def report_lines(out: Terminal, report: Report, *, done: str, moved: str = "") -> Iterator[str]:
     """The whole answer of ``verify``, ``import`` or ``extract``; ``done`` says what passed means there, ``moved`` where it is now."""
-    yield _answer(out, report, done)
+    answer = _answer(out, report, done)
+    yield answer
     if report.bundle:
-        facts = report.bundle
-        until = f", until {facts.expires}" if facts.expires else ""
-        yield _line("bundle", f"{facts.identity}")
-        yield _line("", f"stream {facts.stream}, number {facts.sequence}, made {facts.created}{until}")
-    yield _line("trust", f"{report.trust.digest} at {report.trust.path}")
+        yield from _bundle(out, report.bundle)
     if report.seal:
         yield from _seal(out, report.seal)
     if report.content:
         yield from _content(out, report.content)
-    for image in report.images:
-        yield from _image(out, image, moved)
+    trust = str(report.trust.digest)
+    yield from wrapped(out, "trust", f"{trust if out.verbose else short(trust)} at {report.trust.path}")
+    yield from legend(out, report.images)
+    yield from _destination(out, report.images, moved)
+    yield from _table(out, report.images, moved)
+    yield from _notes(out, report.images)
+    if not report.passed or len(report.images) > 1 or out.verbose:
+        yield answer
 
 
 def _answer(out: Terminal, report: Report, done: str) -> str:
     passing = [image for image in report.images if image.verdict.passed]
     refused = len(report.images) - len(passing)
     if report.passed:
-        return f"{out.good('PASSED')}: {counted(len(passing), 'image')} {done}"
+        return f"{out.good('PASSED')}: {counted(len(passing), 'image')} {done}{_changes(passing)}"
     if report.seal and not report.seal.passed:
         return f"{out.bad('REFUSED')}: {SEAL[report.seal.reasons[0]]} ({', '.join(report.seal.reasons)})"
     if report.content and not report.content.passed:
         return f"{out.bad('REFUSED')}: the bundle is damaged ({report.content.faults[0].code})"
     if any(image.destination for image in passing):
-        return f"{out.bad('PARTLY')}: {counted(len(passing), 'image')} {done}; {refused} refused"
+        return f"{out.bad('PARTLY')}: {counted(len(passing), 'image')} {done}{_changes(passing)}; {refused} refused"
     return f"{out.bad('REFUSED')}: {refused} of {counted(len(report.images), 'image')} may not enter"
+
+
+def _changes(images: Sequence[ImageReport]) -> str:
+    """How many are new at the destination, and how many are not; of one its row says so."""
+    counts = Counter(image.state for image in images)
+    told = [f"{counts[state]} {words}" for state, words in _STATES.items() if counts[state]]
+    return f": {', '.join(told)}" if told and len(images) > 1 else ""
+
+
+def _bundle(out: Terminal, facts: BundleFacts) -> Iterator[str]:
+    identity = str(facts.identity)
+    made = f", made {facts.created}" if out.verbose else ""
+    until = f", until {facts.expires}" if facts.expires else ""
+    told = f"{identity if out.verbose else short(identity)}, stream {facts.stream}, number {facts.sequence}{made}{until}"
+    yield from wrapped(out, "bundle", told)
 
 
 def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:
     if seal.passed:
-        yield _line("seal", f", by {', '.join(seal.signers)}", mark=out.good("ok"))
+        by = ", ".join(called(name, who, whole=out.verbose > 0) for name, who in zip(seal.names, seal.signers, strict=True))
+        yield from wrapped(out, "seal", f", by {by}", mark="ok", style=out.good)
     for reason in seal.reasons:
-        yield _line("seal", f": {reason.meaning}", mark=out.bad(str(reason)))
+        yield from wrapped(out, "seal", f": {reason.meaning}", mark=str(reason), style=out.bad)
     for detail in seal.details:
-        yield _line("", detail)
+        yield from wrapped(out, "", detail)
     for reason in seal.reasons[:1]:
-        yield _line("", f"next: {NEXT[reason]}")
+        yield from wrapped(out, "", f"next: {NEXT[reason]}")
 
 
 def _content(out: Terminal, content: ContentReport) -> Iterator[str]:
     if content.passed:
         read = f"{counted(content.members, 'member')}, {sized(content.size)}"
-        yield _line("content", f", {read}, every byte hashed", mark=out.good("ok"))
+        yield from wrapped(out, "content", f", {read}, every byte hashed", mark="ok", style=out.good)
     for fault in content.faults:
-        yield _line("content", f": {fault}", mark=out.bad(str(fault.code)))
+        yield from wrapped(out, "content", f": {fault}", mark=str(fault.code), style=out.bad)
     if not content.passed:
-        yield _line("", "next: copy the bundle again from where it came, and compare it with its .sha256 file")
+        yield from wrapped(out, "", "next: copy the bundle again from where it came, and compare it with its .sha256 file")
 
 
-def _image(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
-    """One image: its row, its signers, what was looked at, and why it is refused."""
+def _destination(out: Terminal, images: Sequence[ImageReport], moved: str) -> Iterator[str]:
+    """Where the images are, of several what all these places begin with."""
+    places = [str(image.destination) for image in images if image.destination]
+    if len(places) == 1:
+        yield from wrapped(out, "to", f"{moved} {places[0]}")
+    elif places:
+        yield from wrapped(out, "to", f"{moved} {above(places)}…")
+
+
+def _table(out: Terminal, images: Sequence[ImageReport], moved: str) -> Iterator[str]:
+    rows = Rows(out, images)
+    if rows.prefix:
+        yield from wrapped(out, "names", f"…NAME is {rows.prefix}NAME")
+    for image in images:
+        if image.verdict.passed:
+            yield rows.row(image)
+            yield from _details(out, image, moved)
+    refused = [image for image in images if not image.verdict.passed]
+    for reason in dict.fromkeys(image.verdict.reasons[0] for image in refused):
+        yield from _group(out, rows, reason, [image for image in refused if image.verdict.reasons[0] is reason])
+
+
+def _group(out: Terminal, rows: Rows, reason: Code, images: Sequence[ImageReport]) -> Iterator[str]:
+    """The images that are refused for one reason: below those that share them the rule and who has signed, and what to do once."""
+    yield from wrapped(out, None, f": {reason.meaning}", mark=str(reason), style=out.bad, indent=_UNDER)
+    why = {image.verdict.reference: tuple(_why(image.verdict, reason, room=out.width - _UNDER)) for image in images}
+    for shared in dict.fromkeys(why.values()):
+        for image in images:
+            if why[image.verdict.reference] == shared:
+                yield rows.row(image)
+                yield from _details(out, image, "")
+        for line in shared:
+            yield from wrapped(out, "", line, indent=_UNDER)
+    yield from wrapped(out, "", f"next: {NEXT[reason]}", indent=_UNDER)
+
+
+def _why(verdict: Verdict, reason: Code, *, room: int) -> Iterator[str]:
+    """By which rule it is refused, what that has found, who has signed and does not count, and what else is wrong."""
+    if verdict.rule is None:
+        return
+    found = "; ".join(list(dict.fromkeys(check.detail for check in verdict.checks if check.code is reason))[:_TOLD])
+    together = f"rule {verdict.rule}: {found}"
+    yield from [together] if len(together) <= room else [f"rule {verdict.rule}", found]
+    told = list(dict.fromkeys(map(_by, verdict.others)))
+    named = [by for other, by in zip(verdict.others, map(_by, verdict.others), strict=True) if other.id is not None]
+    told = list(dict.fromkeys(named)) or told
+    yield from told[:_TOLD]
+    if len(told) > _TOLD:
+        yield f"and so by {len(told) - _TOLD} more, whom -v shows"
+    if Code.SIGNATURE_MISSING in verdict.reasons:
+        yield "no signature of it was found"
+    also = [code for code in verdict.reasons if code is not reason and code not in _SAID]
+    also = [code for code in also if code is not Code.SIGNATURE_INVALID or not told]
+    if also:
+        yield f"also: {', '.join(also)}"
+
+
+def _by(other: OtherSigner, *, whole: bool = False) -> str:
+    """Who has signed and does not count, as far as that is known; the ``whole`` of what it is known by where that is asked for."""
+    if other.id is None:
+        return (
+            "signed by a key that the rule does not name, or altered since"
+            if other.kind == "key"
+            else "signed with a certificate that the rule does not accept"
+        )
+    who = called(other.name, other.id, whole=whole)
+    return f"{'' if other.proved else 'says it is '}signed by {who}, which the rule does not accept"
+
+
+def _notes(out: Terminal, images: Sequence[ImageReport]) -> Iterator[str]:
+    """What is to be said about images that does not refuse them, once for all that it is true of."""
+    about: dict[str, list[ImageReport]] = {}
+    for image in images:
+        for text in _remarks(image):
+            about.setdefault(text, []).append(image)
+    for text, those in about.items():
+        if len(images) == 1:
+            which = text
+        elif len(those) == 1:
+            which = f"{those[0].verdict.reference}: {text}"
+        else:
+            which = f"{text} ({'all ' if len(those) == len(images) else ''}{len(those)} images)"
+        yield from wrapped(out, None, f"note: {which}", indent=_UNDER)
+
+
+def _remarks(image: ImageReport) -> Iterator[str]:
+    yield from image.remarks
+    if image.left_out:
+        yield f"left out: {', '.join(dict.fromkeys(each.platform or str(each.digest) for each in image.left_out))}"
+    if image.destination and not image.destination.tag:
+        yield "it has no tag there: it is reached by its digest alone"
+    if image.verdict.passed:
+        codes = sorted({check.code for check in image.verdict.checks if check.outcome is Outcome.FAILED and check.code})
+        if codes:
+            yield f"not everything found about it counts ({', '.join(codes)}); -v shows it"
+
+
+def _details(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
+    """With ``-v``: its names in full, its signers, what was looked at, and what of it did not pass; with ``-vv`` all of it."""
+    if not out.verbose:
+        return
     verdict = image.verdict
-    yield _row(out, image)
+    yield _line(f"{verdict.reference}")
+    yield _line(f"{verdict.digest}")
     if image.platforms or image.left_out:
         left = f"; left out: {', '.join(d.platform or str(d.digest) for d in image.left_out)}" if image.left_out else ""
-        yield _line("", f"for {', '.join(image.platforms) or 'no platform'}{left}")
-    for kind, who in sorted({(signer.kind, signer.id) for signer in verdict.signers}):
-        by = [signer for signer in verdict.signers if (signer.kind, signer.id) == (kind, who)]
-        forms, nodes = ", ".join(sorted({signer.form for signer in by})), len({signer.node for signer in by})
-        yield _line("", f"signed by {kind} {who} ({forms}; {counted(nodes, 'manifest')})")
-        yield from (_line("", f"  {how}") for how in _proofs(verdict.checks, who))
+        yield _line(f"for {', '.join(image.platforms) or 'no platform'}{left}")
+    for signer in signers(image):
+        by = [each for each in verdict.signers if (each.kind, each.id) == (signer.kind, signer.id)]
+        forms, nodes = ", ".join(sorted({each.form for each in by})), len({each.node for each in by})
+        name = f"{signer.name}, " if signer.name else ""
+        yield _line(f"signed by {name}{signer.kind} {signer.id} ({forms}; {counted(nodes, 'manifest')})")
+        yield from (_line(f"  {how}") for how in _proofs(verdict.checks, signer.id))
+    for other in verdict.others:
+        yield _line(f"{_by(other, whole=True)} ({other.form})")
     for attested in dict.fromkeys(check.detail for check in verdict.checks if _is_met(check)):
-        yield _line("", f"required and there: {attested}")
+        yield _line(f"required and there: {attested}")
     counts = {outcome: sum(check.outcome is outcome for check in verdict.checks) for outcome in Outcome}
-    yield _line("", f"{counted(len(verdict.checks), 'check')}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
+    yield _line(f"{counted(len(verdict.checks), 'check')}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
     if image.destination:
-        untagged = "" if image.destination.tag else ", without a tag: it is reached by its digest alone"
-        yield _line("", f"{moved} {image.destination}{untagged}")
-    for reason in verdict.reasons[:1]:
-        yield _line("", f": {reason.meaning}", mark=out.bad(str(reason)))
-        if verdict.rule:
-            yield _line("", f"rule: {verdict.rule}")
-        yield _line("", f"next: {NEXT[reason]}")
+        yield _line(f"{moved} {image.destination}")
     for check in verdict.checks:
-        if check.outcome is Outcome.FAILED or (out.verbose and check.outcome is not Outcome.PASSED) or out.verbose > 1:
+        if check.outcome is not Outcome.PASSED or out.verbose > 1:
             yield _check(out, check)
     for remark in image.remarks:
-        yield _line("", f"note: {remark}")
+        yield _line(f"note: {remark}")
 
 
 def _proofs(checks: Iterable[Check], who: str) -> list[str]:
@@ -135,16 +258,11 @@ def _is_met(check: Check) -> bool:
     return check.name == "attestation" and check.outcome is Outcome.PASSED and check.spec == "trust.toml"
 
 
-def _row(out: Terminal, image: ImageReport) -> str:
-    word, mark = ("ok", out.good) if image.verdict.passed else ("refused", out.bad)
-    return f"{mark(word)}{'':{_WIDTH - len(word)}}{escaped(str(image.verdict.reference))}  {image.verdict.digest}"
-
-
 def _check(out: Terminal, check: Check) -> str:
     code = f" {check.code}" if check.code else ""
-    return _line("", f"{check.name}: {check.outcome}{code}: {check.detail} [{str(check.subject)[:19]}]", dim=out.dim)
+    return _line(f"{check.name}: {check.outcome}{code}: {check.detail} [{str(check.subject)[:19]}]", style=out.dim)
 
 
-def _line(about: str, text: str, *, mark: str = "", dim: Callable[[str], str] = str) -> str:
-    """``text`` may be foreign and is escaped; ``mark`` is ours, and may be in colour."""
-    return f"{about:{_WIDTH}}{mark}{dim(escaped(text))}"
+def _line(text: str, *, style: Callable[[str], str] = str) -> str:
+    """Below a row and never wrapped, so that it can be searched and copied. ``text`` may be foreign and is escaped."""
+    return f"{'':{INDENT}}{style(escaped(text))}"

@@ -26,6 +26,7 @@ Report = Callable[[int], None]
 """Told of bytes that have passed."""
 
 INTERRUPTED = 130  # 128 and SIGINT, as shells say it
+COLUMNS = 80  # where nobody says how wide the screen is
 REDRAWN = 0.2  # seconds; more often is not seen
 LOGGED = 10.0  # seconds
 LATELY, STILL = 10.0, 5.0  # seconds: over which speed is counted, and after which it is said that nothing moves
@@ -52,6 +53,16 @@ class Terminal:
         wants = color == "always" or (color == "auto" and _is_capable(sys.stdout))
         return cls(json=json, quiet=quiet, verbose=verbose, color=wants and not json)
 
+    @property
+    def width(self) -> int:
+        """Columns of the screen that results go to: what COLUMNS says, else what a terminal has, else 80."""
+        told = os.environ.get("COLUMNS", "")
+        if told.isascii() and told.isdigit() and int(told) > 0:
+            return int(told)
+        with suppress(OSError, ValueError):
+            return os.get_terminal_size(sys.stdout.fileno()).columns or COLUMNS
+        return COLUMNS
+
     def answer(self, value: Mapping[str, Any], lines: Iterable[str], *, exit: int = 0) -> int:  # noqa: A002 - as everywhere here
         """Print the result, as JSON or as lines, and give the exit code back. Raises TransportError (``disk.full``, ``disk.io``)."""
         with disk("the answer cannot be written to stdout"):
@@ -67,10 +78,10 @@ class Terminal:
         _say("\n".join(error_lines("oci-bundler", error)))
         return error.exit
 
-    def interrupted(self) -> int:
-        """The end after Ctrl-C or a cut prompt."""
-        self._end(BundlerError("interrupted", code=Code.INTERRUPTED), INTERRUPTED)
-        _say("\noci-bundler: interrupted: what was not whole yet has no name; the same command can be run again")
+    def interrupted(self, next: str) -> int:  # noqa: A002 - as in BundlerError
+        """The end after Ctrl-C or a cut prompt, and how to go on."""
+        self._end(BundlerError("interrupted", code=Code.INTERRUPTED, next=next), INTERRUPTED)
+        _say(f"\noci-bundler: interrupted: what was not whole yet has no name; {next}")
         return INTERRUPTED
 
     def help(self, text: str, *, exit: int) -> int:  # noqa: A002

@@ -74,7 +74,7 @@ def list_(*, out: Terminal, folder: Path | None) -> int:
     from bundler.stations import truststore
 
     trust = truststore.load(folder, os.environ)
-    return out.answer(trusted.value(trust), trusted.lines(trust))
+    return out.answer(trusted.value(trust), trusted.lines(trust, keys=True))
 
 
 @command.command("check", cls=Command)
@@ -97,11 +97,11 @@ def check(*, out: Terminal, folder: Path | None) -> int:
     nargs=-1,
     required=True,
     cls=Argument,
-    help="The trust folder, else as in verify; a fingerprint, the file of a public key, or the scope of a rule.",
+    help="The trust folder, else as in verify; a key's fingerprint, name or file, or the scope of a rule.",
 )
 @options.terminal
 def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
-    """Take out of DIR the rule for SCOPE, or KEY, a fingerprint or the file of a public key, wherever that counts.
+    """Take out of DIR the rule for SCOPE, or KEY, by its fingerprint, its name or its file, wherever that counts.
 
     A seal or rule that no other key is left for goes with it. The serial grows by one. Without DIR it is the trust that
     verify and import would find.
@@ -129,6 +129,7 @@ def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
 @click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories that stream may carry; repeatable.")
 @click.option("--image", metavar="PATTERN", help="Whose signatures images in these repositories need.")
 @click.option("--key", "keys", multiple=True, type=_FILE, metavar="FILE", help="A public key; repeatable. It is copied.")
+@click.option("--as", "called", multiple=True, metavar="NAME", help="What the signer is called here; its file's name by default.")
 @click.option("--issuer", metavar="URL", help="The OIDC issuer of identities, exactly.")
 @click.option("--identity", "identities", multiple=True, metavar="NAME", help="Who must have signed, exactly; repeatable.")
 @click.option("--identity-regexp", "regexp", metavar="REGEXP", help="What the whole name of who has signed must match.")

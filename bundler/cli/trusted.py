@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from bundler.cli.called import called
 from bundler.cli.terminal import escaped
 from bundler.oci.digest import Digest
 from bundler.stations.truststore import Trust
@@ -51,11 +52,12 @@ def _store_value(trust: Trust, store: Store) -> dict[str, Any]:
     }
 
 
-def lines(trust: Trust, first: str | None = None) -> Iterator[str]:
-    """The answer ``first``, else which trust it is; then who may seal and whose signatures count."""
+def lines(trust: Trust, first: str | None = None, *, keys: bool = False) -> Iterator[str]:
+    """The answer ``first``, else which trust it is; then who may seal and whose signatures count, and the ``keys`` in full."""
     yield escaped(first or f"trust {trust.policy.digest}, serial {trust.policy.serial}")
     for seal in trust.policy.seals:
-        yield f"seal   {seal.stream}: {seal.threshold} of {', '.join(key.fingerprint for key in seal.keys)}"
+        sealers = (called(seal.names.get(key.fingerprint), key.fingerprint) for key in seal.keys)
+        yield escaped(f"seal   {seal.stream}: {seal.threshold} of {', '.join(sealers)}")
         yield from (f"       may carry {scope}" for scope in seal.scopes)
     for root in trust.policy.roots:
         yield from map(escaped, _root_lines(_root_value(trust, root)))
@@ -65,11 +67,15 @@ def lines(trust: Trust, first: str | None = None) -> Iterator[str]:
         if rule.deny is not None:
             yield escaped(f"image  {rule.scope}: denied, {rule.deny}")
             continue
-        yield escaped(f"image  {rule.scope}: {rule.threshold} of {', '.join(str(signer) for signer in rule.signers)} on {rule.node}")
+        signers = ", ".join(called(signer.name, str(signer)) for signer in rule.signers)
+        yield escaped(f"image  {rule.scope}: {rule.threshold} of {signers} on {rule.node}")
         yield from (escaped(f"       and the attestation {kind}") for kind in rule.attestations)
         yield from (escaped(f"       and the annotation {name}={text}") for name, text in rule.annotations)
         if rule.name == "signed":
             yield "       which must name the repository"
+    for key in trust.policy.keys if keys else ():
+        yield f"key    {key.fingerprint}"
+        yield from (escaped(f"       {name}") for who, name in trust.policy.names.items() if who == key.fingerprint)
 
 
 _PARTS = {"authorities": "authority", "logs": "log", "timestamp_authorities": "timestamp authority", "ct_logs": "certificate log"}

@@ -64,6 +64,7 @@ class Wish:
     repository: str | None
     uidps: tuple[str, ...]
     notation: Path | None
+    called: tuple[str, ...]
 
     def add_notation(self, trust: Trust) -> tuple[Trust, tuple[str, ...]]:
         self._refuse_others(("notation",), "--notation")
@@ -71,14 +72,17 @@ class Wish:
         return truststore.add_notation(trust, self.notation)
 
     def add_seal(self, trust: Trust) -> Trust:
-        self._refuse_others(("seal", "scopes", "keys", "threshold"), "--seal")
+        self._refuse_others(("seal", "scopes", "keys", "threshold", "called"), "--seal")
         assert self.seal is not None
         if not self.keys:
             raise UsageError("trust add wants a key", wanted="--key FILE")
         if not self.scopes:
             raise UsageError("a stream wants scopes", wanted="--scope PATTERN, '**' for everything")
         self._check_threshold(len(self.keys))
-        return truststore.add_seal(trust, stream=self.seal, scopes=self.scopes, keys=self.keys, threshold=self.threshold)
+        self._check_called(len(self.keys))
+        return truststore.add_seal(
+            trust, stream=self.seal, scopes=self.scopes, keys=self.keys, threshold=self.threshold, called=self.called
+        )
 
     def parts(self) -> tuple[NewRoot | None, NewStore | None, NewRule | None]:
         """What is to be added. Raises UsageError for options that do not go together."""
@@ -126,6 +130,7 @@ class Wish:
         if not self.keys and not signers:
             raise UsageError("a rule wants signers", wanted="--key FILE, --issuer URL with --identity NAME, or --store NAME with --subject")
         self._check_threshold(len(self.keys) + len(signers))
+        self._check_called(len(self.keys) + len(signers))
         logged = self.root is not None or self.root_name is not None
         own_log = {"log": self.log} if self.root is None and self.log is not None else {}
         assert self.image is not None
@@ -139,7 +144,13 @@ class Wish:
             self.node,
             self.named,
             {"root": self._root_name()} | own_log if self.keys and logged else {},
+            self.called,
         )
+
+    def _check_called(self, signers: int) -> None:
+        if self.called and len(self.called) != signers:
+            wanted = f"one for each of {signers}, keys first" if signers > 1 else "one"
+            raise UsageError("--as names each signer once", found=f"{len(self.called)} names", wanted=wanted)
 
     def _check_threshold(self, signers: int) -> None:
         if signers > 1 and self.threshold is None:
@@ -173,7 +184,7 @@ class Wish:
 
     def _preset(self) -> NewRule:
         """A rule as these publishers' signatures need it; all names in it are compared with what the certificate says."""
-        self._refuse_others(("preset", "image", *_OF_ROOT, "owner", "repository", "uidps", "node"), "--preset")
+        self._refuse_others(("preset", "image", *_OF_ROOT, "owner", "repository", "uidps", "node", "called"), "--preset")
         self._root()  # says that one is wanted
         return self._chainguard(self._root_name()) if self.preset == "chainguard" else self._github(self._root_name())
 
@@ -182,11 +193,13 @@ class Wish:
             raise UsageError("--owner and --repository belong to --preset github", wanted="--uidp ID for images of your organization")
         if not self.uidps:
             signer = {"issuer": GITHUB, "identity": CHAINGUARD_IMAGES, "root": root}
-            return NewRule(self.image or "cgr.dev/chainguard/**", signers=[signer], node=self.node)
+            self._check_called(1)
+            return NewRule(self.image or "cgr.dev/chainguard/**", signers=[signer], node=self.node, called=self.called)
         if self.image is None:
             raise UsageError("images of an organization lie in its own repositories", wanted="--image 'cgr.dev/ORGANIZATION/**'")
         signers = [{"issuer": CHAINGUARD, "identity": f"{CHAINGUARD}/{uidp}", "root": root} for uidp in self.uidps]
-        return NewRule(self.image, signers=signers, threshold=1, node=self.node)
+        self._check_called(len(signers))
+        return NewRule(self.image, signers=signers, threshold=1, node=self.node, called=self.called)
 
     def _github(self, root: str) -> NewRule:
         if self.uidps or self.image is None or (self.owner is None) == (self.repository is None):
@@ -205,7 +218,8 @@ class Wish:
             "root": root,
             "claims": {claim: f"https://github.com/{whose}"},
         }
-        return NewRule(self.image, signers=[signer], threshold=0, attestations=[PROVENANCE], node=self.node)
+        self._check_called(1)
+        return NewRule(self.image, signers=[signer], threshold=0, attestations=[PROVENANCE], node=self.node, called=self.called)
 
 
 _OF_ROOT = ("root", "root_name", "log", "timestamp", "sct")
@@ -222,6 +236,7 @@ _SPELLINGS = {
     "annotations": "annotation",
     "named": "name",
     "uidps": "uidp",
+    "called": "as",
 }
 
 

@@ -431,6 +431,10 @@ class Repository:
     def checks(self) -> bool:
         return True
 
+    @property
+    def denied(self) -> None:
+        return None
+
     def tags(self) -> list[str]:
         names = {name for entry in self._layout.entries for name in entry.names}
         return sorted({tag for name in names if _TAG.fullmatch(tag := name.removeprefix(self._prefix))})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from bundler.errors import Code, IncompleteError
+from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -132,6 +132,11 @@ class Sink(Source, Protocol):
     @property
     def checks(self) -> bool:
         """Whether the repository is known to refuse a manifest of which it lacks a blob; it was written to before."""
+        ...
+
+    @property
+    def denied(self) -> TransportError | None:
+        """Why nothing can be put here, where that is known without trying; it was read before. None says nothing."""
         ...
 
     def tags(self) -> list[str]:

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from bundler import strictjson
 from bundler.errors import FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.oci.manifest import MAX_DOCUMENT
+from bundler.serving.conditions import continues, may_put, named, range_of
+from bundler.serving.pushed import Pushed
 from bundler.serving.receiving import Body
-from bundler.serving.storage import Manifest, OvertakenError, Repository, Storage
+from bundler.serving.repository import OvertakenError, Repository
+from bundler.serving.storage import Storage
 from bundler.serving.uploads import BusyError, MismatchError, Upload
 from bundler.serving.wire import Answer, RefusedError, Request
 
@@ -29,8 +31,6 @@ BUSY = 10.0  # seconds to wait for another request on the same upload, whose con
 
 _ALGORITHMS = ("sha256", "sha512")  # what a Digest can be of
 _NAME = "(?P<name>.+)"
-_UNSTATED = {"", "application/json", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}", re.ASCII)
 
 
 class Api:
@@ -156,10 +156,10 @@ class _Call:
         if file is None:
             raise RefusedError(404, "BLOB_UNKNOWN", f"{repository.name} has no blob {digest}")
         size = os.fstat(file.fileno()).st_size
-        headers = _named(digest) | {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
-        wanted = self._request.headers.get("range") if self._request.method == "GET" and _same(self._request, digest) else None
+        headers = named(digest) | {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+        wanted = self._request.headers.get("range") if self._request.method == "GET" and continues(self._request, digest) else None
         try:
-            first, count = _range(wanted, size)
+            first, count = range_of(wanted, size)
         except RefusedError:
             file.close()
             raise
@@ -274,7 +274,7 @@ class _Call:
         if digest is None or opened is None:
             raise _no_manifest(repository, asked)
         media_type, file = opened
-        return Answer(200, _named(digest) | {"Content-Type": media_type}, file, 0, os.fstat(file.fileno()).st_size)
+        return Answer(200, named(digest) | {"Content-Type": media_type}, file, 0, os.fstat(file.fileno()).st_size)
 
     def push(self) -> Answer:
         """end-7a, end-7b"""
@@ -285,13 +285,13 @@ class _Call:
             raise RefusedError(414, "UNSUPPORTED", f"at most {MAX_TAGS} tags can be pushed at once")
         try:
             with self._sent() as raw:
-                pushed = _Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
+                pushed = Pushed.parse(raw, self._request.headers.get("content-type", ""), digest)
                 lacking = repository.push(
                     pushed.manifest,
                     needs=pushed.needs,
                     subject=pushed.subject,
                     tags=tags,
-                    condition=lambda: _allowed(self._request, lambda: self._current(repository, asked)),
+                    condition=lambda: may_put(self._request, lambda: self._current(repository, asked)),
                 )
         except OvertakenError as error:
             raise RefusedError(412, "DENIED", f"{repository.name}:{asked} is not what the condition says") from error
@@ -299,7 +299,7 @@ class _Call:
             raise RefusedError(404, "MANIFEST_BLOB_UNKNOWN", f"{repository.name} lacks {', '.join(map(str, lacking[:10]))}")
         extra = {"OCI-Subject": str(pushed.subject)} if pushed.subject else {}
         extra |= {"OCI-Tag": ", ".join(tags)} if digest and tags else {}
-        extra |= {"ETag": _named(pushed.manifest.digest)["ETag"]}
+        extra |= {"ETag": named(pushed.manifest.digest)["ETag"]}
         return _created(repository, "manifests", pushed.manifest.digest, extra)
 
     def _current(self, repository: Repository, asked: Digest | str) -> Digest | None:
@@ -319,14 +319,14 @@ class _Call:
         with self._storage.spooled(_at_most(MAX_DOCUMENT, body)) as file, self._gates.parsing:
             yield file.read()
 
-    def _stored(self, repository: Repository, digest: Digest) -> "_Pushed | None":
+    def _stored(self, repository: Repository, digest: Digest) -> Pushed | None:
         """What was pushed once."""
         opened = repository.open_manifest(digest)
         if opened is None:
             return None
         media_type, file = opened
         with file, self._gates.parsing if os.fstat(file.fileno()).st_size > LARGE else nullcontext():
-            return _Pushed.parse(file.read(MAX_DOCUMENT), media_type, digest)
+            return Pushed.parse(file.read(MAX_DOCUMENT), media_type, digest)
 
     def delete_manifest(self) -> Answer:
         """end-9"""
@@ -358,50 +358,6 @@ _ENDPOINTS: list[tuple[str, Endpoints]] = [
     ),
 ]
 _ROUTES = [(re.compile(pattern), endpoints) for pattern, endpoints in _ENDPOINTS]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pushed:
-    """A manifest and what the registry has to know of it. Of an unknown media type it knows subject and artifact type only."""
-
-    manifest: Manifest
-    needs: tuple[Digest, ...]
-    subject: Digest | None
-    as_referrer: dict[str, Any]
-
-    @classmethod
-    def parse(cls, raw: bytes, content_type: str, digest: Digest | None) -> "_Pushed":
-        """Raises IntegrityError, FormatError."""
-        stated = content_type.partition(";")[0].strip().lower()
-        stated = "" if stated in _UNSTATED else stated
-        if stated and not _MEDIA_TYPE.fullmatch(stated):
-            raise RefusedError(400, "MANIFEST_INVALID", "the media type is not well-formed")
-        if not stated or stated in mediatype.DOCUMENTS | mediatype.SCHEMA1:
-            return cls._known(Document.parse(raw, media_type=stated or None, digest=digest))
-        if digest is not None and digest.same_kind_of(raw) != digest:
-            raise RefusedError(400, "DIGEST_INVALID", f"the manifest is not {digest}")
-        return cls._unknown(Manifest(digest or Digest.of(raw), stated, raw))
-
-    @classmethod
-    def _known(cls, document: Document) -> "_Pushed":
-        return cls(
-            manifest=Manifest(document.digest, document.descriptor.media_type, document.raw),
-            needs=tuple(blob.digest for blob in document.blobs if not blob.foreign),
-            subject=document.subject.digest if document.subject else None,
-            as_referrer=document.as_referrer.to_json(),
-        )
-
-    @classmethod
-    def _unknown(cls, manifest: Manifest) -> "_Pushed":
-        members = strictjson.loads(manifest.raw, limit=MAX_DOCUMENT, predicate=True)
-        if not isinstance(members, dict) or members.get("mediaType", manifest.media_type) != manifest.media_type:
-            raise RefusedError(400, "MANIFEST_INVALID", "the manifest is no object of the media type it was pushed as")
-        subject, kind, annotations = (members.get(name) for name in ("subject", "artifactType", "annotations"))
-        descriptor: dict[str, Any] = {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.raw)}
-        descriptor |= {"artifactType": kind} if isinstance(kind, str) and kind else {}
-        descriptor |= {"annotations": annotations} if isinstance(annotations, dict) else {}
-        named = subject.get("digest") if isinstance(subject, dict) else None
-        return cls(manifest, (), Digest.parse(named) if isinstance(named, str) else None, descriptor)
 
 
 def _at_most(limit: int, body: Body) -> Iterator[memoryview]:
@@ -455,39 +411,6 @@ def _in_order(upload: Upload, told: str, body: Body) -> int:
     return last - first + 1
 
 
-def _range(told: str | None, size: int) -> tuple[int, int | None]:
-    """First byte and how many, for a ``Range`` of one part; (0, None) for the whole (RFC 9110, section 14.2)."""
-    found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", (told or "").replace(" ", ""), re.ASCII)
-    if found is None or found[0] == "bytes=-":
-        return 0, None
-    if found[1]:
-        first, last = int(found[1]), min(int(found[2] or size), size - 1)
-    else:
-        first, last = max(0, size - int(found[2])), size - 1
-    if first > last:
-        raise RefusedError(416, "SIZE_INVALID", f"the blob has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
-    return first, last - first + 1
-
-
-def _same(request: Request, digest: Digest) -> bool:
-    """Whether a part may be given: what a client has the beginning of is what it asks for (RFC 9110, section 13.1.5)."""
-    return request.headers.get("if-range") in (None, _named(digest)["ETag"])
-
-
-def _allowed(request: Request, current: Callable[[], Digest | None]) -> bool:
-    """Whether ``If-Match`` and ``If-None-Match`` let a manifest be put over ``current`` (RFC 9110, sections 13.1.1 and 13.1.2)."""
-    match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
-    digest = current() if match is not None or none is not None else None
-    own = None if digest is None else _named(digest)["ETag"]
-    if match is not None and (own is None or (match.strip() != "*" and own not in _tags_of(match))):
-        return False
-    return none is None or own is None or (none.strip() != "*" and own not in {tag.removeprefix("W/") for tag in _tags_of(none)})
-
-
-def _tags_of(header: str) -> set[str]:
-    return {tag.strip() for tag in header.split(",")}  # no digest holds a comma
-
-
 def _page(names: list[str], request: Request) -> tuple[list[str], dict[str, str]]:
     """What ``n`` and ``last`` ask for of sorted names, and the way to the rest."""
     told, last = request.parameter("n"), request.parameter("last")
@@ -503,10 +426,6 @@ def _page(names: list[str], request: Request) -> tuple[list[str], dict[str, str]
 
 def _next(path: str, query: dict[str, str]) -> dict[str, str]:
     return {"Link": f'<{quote(path)}?{urlencode(query)}>; rel="next"'}
-
-
-def _named(digest: Digest) -> dict[str, str]:
-    return {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
 
 
 def _location(upload: Upload) -> dict[str, str]:

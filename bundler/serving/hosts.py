@@ -32,7 +32,7 @@ class Hosts:
         if origin.loopback or {(origin.host, None), (origin.host, origin.port)} & self._named:
             return True
         address = address_of(origin.host)
-        return address is not None and address == address_of(local)  # same without part 1: what a request came to is an address
+        return address is not None and address == address_of(local)  # mutant-equivalent without part 1: a request came to an address
 
 
 def _named(text: str) -> tuple[str, int | None]:

@@ -74,7 +74,7 @@ class Receiver:
     def _received(self, view: memoryview) -> int:
         now = self._clock()
         end = self._end if self._began is None else self._began + allowed(self._got, self._patience)
-        if now >= end:  # same past limit 1: to wait for no time ends it too
+        if now >= end:  # mutant-equivalent past limit 1: to wait for no time ends it too
             raise CutError("a request is too slow")
         self._connection.settimeout(min(self._patience, end - now))
         try:

@@ -94,7 +94,7 @@ class Seats:
             self._taken.discard(seat)
             self._leaving.discard(seat)
             self._of[seat.address] -= 1
-            if not self._of[seat.address]:  # same never: addresses that are gone would only take memory
+            if not self._of[seat.address]:  # mutant-equivalent never: addresses that are gone would only take memory
                 del self._of[seat.address]
             self._changed.notify_all()
 

@@ -89,7 +89,7 @@ class Uploads:
         disk = os.fstatvfs(file)
         with self._lock:
             taken = sum(upload.size for upload in self._under_way.values())
-        if disk.f_bavail * disk.f_frsize < KEPT_FREE or taken > MAX_UPLOADING:  # same past limit 1: a block is nothing here
+        if disk.f_bavail * disk.f_frsize < KEPT_FREE or taken > MAX_UPLOADING:  # mutant-equivalent past limit 1: a block is nothing here
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def extend(self, upload: "Upload", chunks: Iterable[bytes | memoryview]) -> None:
@@ -98,7 +98,8 @@ class Uploads:
             file.seek(upload.size)
             looked = None
             for chunk in chunks:
-                if looked is None or upload.size - looked >= _LOOKED:  # same always: to save time; # same past limit 1: one piece more
+                is_due = looked is None or upload.size - looked >= _LOOKED  # mutant-equivalent past limit 1: one piece more
+                if is_due:  # mutant-equivalent always: to save time
                     looked = upload.size
                     self.check_room(file.fileno())
                 file.write(chunk)

@@ -202,7 +202,7 @@ class _Exchange:
             self._keep = self._keep and drained and not self._house.should_end()
             wanted = self._method != "HEAD"
             self._send_bytes(self._head(answer) + (answer.body if wanted and isinstance(answer.body, bytes) else b""))
-            if wanted and not isinstance(answer.body, bytes):  # same without part 2: of bytes the count is 0
+            if wanted and not isinstance(answer.body, bytes):  # mutant-equivalent without part 2: of bytes the count is 0
                 self._send_file(answer.body, answer.offset, answer.count)
         finally:
             _close(answer)
@@ -252,7 +252,7 @@ class _Exchange:
         while (left := end - time.monotonic()) > 0:
             self._socket.settimeout(left)
             with self._seat.waiting():
-                if not self._socket.recv(_DRAINED):  # same always: Linux gives what it had before the reset
+                if not self._socket.recv(_DRAINED):  # mutant-equivalent always: Linux gives what it had before the reset
                     return
 
 

@@ -12,7 +12,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
 from bundler.stations.joining import Joins
-from bundler.stations.placing import Place, Placed, Placer
+from bundler.stations.placing import Place, Placed, Placer, lacks_platforms
 from bundler.stations.report import Progress, Report, State
 from bundler.stations.verifier import Proved, prove_rest
 
@@ -107,7 +107,7 @@ class Imported:
 
     report: Report
     sent: int = 0
-    """Bytes of blobs that were sent."""
+    """Bytes of blobs that were sent; in a dry run, would be."""
     blobs: int = 0
     there: int = 0
     """Blobs that the destination had already."""
@@ -130,36 +130,38 @@ def import_admitted(
     dry_run: bool,
     progress: Progress,
 ) -> Imported:
-    """Fill the registry with the images that were admitted; with ``dry_run``, ask it and change nothing.
+    """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
     and what was left is blobs without a name, each of which is what its digest says.
 
-    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`.
+    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError (``registry.credentials``)
+    where it is known that nothing may be put.
     """
     content = proved.content
     assert content is not None
     opened = OncePerRepository(repositories)
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
-    placed: tuple[Placed, ...] = ()
     places = [
         Place(target.image, opened(target.destination), target.destination.path, named=target.is_named and not overwrite)
         for target in targets
     ]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
         prove, joins = proved.report.content is None, Joins()
-        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove)
-        sent, fault = ([], None) if dry_run else _sent(placer, places)
+        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run)
+        sent, fault = _sent(placer, places)
+        if dry_run:
+            _foresee(targets, places, sent)
         proved = prove_rest(proved, jobs=jobs, progress=lambda *_: nullcontext(report))
         if not proved.admitted:
             return Imported(proved.report)
         if fault is not None:  # of the registry, or of a medium that gives other bytes now
             raise fault
+        placed = tuple(sent)
         if not dry_run:
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
-    remarks = [tuple(one.remarks) for one in placed] or [()] * len(targets)
-    went = {t.image.reference: (t.destination, t.state, said) for t, said in zip(targets, remarks, strict=True)}
+    went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
     return Imported(
         report=proved.report.after(went),
         sent=sum(one.sent for one in placed),
@@ -235,6 +237,21 @@ def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], Format
         return placer.send(places), None
     except (FormatError, IntegrityError) as error:
         return [], error
+
+
+def _foresee(targets: Sequence[Target], places: Sequence[Place], asked: Sequence[Placed]) -> None:
+    """What an import would be refused, as far as that is known without trying. Remarks go to what was ``asked``.
+
+    Raises TransportError (``registry.credentials``).
+    """
+    for target, place, would in zip(targets, places, asked, strict=True):
+        if target.state is State.SAME and not would.blobs:
+            continue
+        if place.sink.denied is not None:
+            raise place.sink.denied
+        if target.state is not State.SAME and lacks_platforms(place):
+            registry = target.destination.registry
+            would.remarks.append(f"the index lacks platforms or parts that it lists, and {registry} may refuse it (registry.sparse-index)")
 
 
 def _refuse_losses(places: Sequence[Place], placed: Sequence[Placed], *, jobs: int) -> None:

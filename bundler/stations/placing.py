@@ -58,15 +58,16 @@ class Placed:
 class Placer:
     """Places images into one destination; remembers which blobs lie in which of its repositories, to mount them."""
 
-    def __init__(self, chunks: Chunks, *, joins: Joins, jobs: int, report: Report, prove: bool = False) -> None:
+    def __init__(self, chunks: Chunks, *, joins: Joins, jobs: int, report: Report, prove: bool = False, dry: bool = False) -> None:
         """``chunks`` gives the bytes of a blob, and ends only if they were all of it. With ``prove``, blobs that the destination has
-        already are read from the medium all the same, to be verified.
+        already are read from the medium all the same, to be verified. ``dry``: :meth:`send` asks, and sends nothing.
         """
         self._joins = joins
         self._chunks = chunks
         self._jobs = jobs
         self._report = report
         self._prove = prove
+        self._dry = dry
         self._jobs_each = jobs
         self._homes: dict[Digest, str] = {}
         self._turns = Turns()
@@ -115,16 +116,24 @@ class Placer:
         blob, place = part.blob, part.place
         with self._turns.of(blob.digest):
             home = self._homes.get(blob.digest)
-            there = home == place.path or (blob.size > SMALL and _is_had(blob, place, home))
-            if there and self._prove and home is None:
-                for _ in self._counted(blob):
-                    pass
-            elif there:
-                self._report(blob.size)
-            else:
+            there = home == place.path or (blob.size > SMALL and self._is_had(blob, place, home))
+            if not there and not self._dry:
                 self._send(blob, place.sink)
+            elif there and not self._dry:
+                self._pass(blob, read=self._prove and home is None)
             self._homes.setdefault(blob.digest, place.path)
         return part, not there
+
+    def _pass(self, blob: Descriptor, *, read: bool) -> None:
+        """Count a blob that is there, and ``read`` it where that alone proves it."""
+        if not read:
+            self._report(blob.size)
+        for _ in self._counted(blob) if read else ():
+            pass
+
+    def _is_had(self, blob: Descriptor, place: Place, home: str | None) -> bool:
+        """Whether it need not be sent: it is there, or can be mounted, which is tried where something may change."""
+        return place.sink.has(blob) or (home is not None and (self._dry or place.sink.mount(blob, home)))
 
     def _whole(self, place: Place, placed: Placed) -> "_Whole":
         """The image as it is carried, without what is there already where its tag names it."""
@@ -324,10 +333,6 @@ def _parts(wholes: Iterable[tuple[int, _Whole]]) -> Iterator[_Part]:
     yield from again
 
 
-def _is_had(blob: Descriptor, place: Place, home: str | None) -> bool:
-    return place.sink.has(blob) or (home is not None and place.sink.mount(blob, home))
-
-
 def _tags(carried: Carried, evidence: Sequence[Document]) -> dict[Digest, list[tuple[Digest, Form]]]:
     """By which tags each piece of evidence was found; not by one of a manifest that it does not belong to."""
     admitted = {document.digest: document for document in evidence}
@@ -371,6 +376,12 @@ def parts_first(documents: Iterable[Document]) -> list[Document]:
 
 def _needs(document: Document) -> list[Descriptor]:
     return [*document.children, *([document.subject] if document.subject else [])]
+
+
+def lacks_platforms(place: Place) -> bool:
+    """Whether an index of the image lists what is not carried, which not every registry takes."""
+    carried = place.image.carried()
+    return any(_lacks(carried.documents[digest], carried) for digest in carried.own)
 
 
 def _is_sparse(carried: Carried) -> bool:

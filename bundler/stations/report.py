@@ -57,6 +57,8 @@ class SealReport:
     signers: tuple[str, ...]
     reasons: tuple[Code, ...]
     details: tuple[str, ...] = ()
+    names: tuple[str | None, ...] = ()
+    """What the signers are called, in the same order."""
 
     @property
     def passed(self) -> bool:
@@ -70,7 +72,8 @@ class SealReport:
         return IncompleteError.exit if self.reasons == (Code.BASE_MISSING,) else TrustError.exit
 
     def to_json(self) -> dict[str, Any]:
-        return {"passed": self.passed, "signers": list(self.signers), "reasons": [str(code) for code in self.reasons]}
+        reasons = [str(code) for code in self.reasons]
+        return {"passed": self.passed, "signers": list(self.signers), "names": list(self.names), "reasons": reasons}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class ImageReport:
             "passed": verdict.passed,
             "rule": verdict.rule,
             "signers": [signer.to_json() for signer in verdict.signers],
+            "other_signers": [other.to_json() for other in verdict.others],
             "reasons": [str(code) for code in verdict.reasons],
             "checks": [check.to_json() for check in verdict.checks],
             "destination": str(self.destination) if self.destination else None,

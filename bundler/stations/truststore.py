@@ -7,7 +7,7 @@ import os
 import shlex
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from bundler.content.files import disk, read_small, sync_folder, write_whole
 from bundler.errors import Code, ConflictError, FormatError, UsageError, translated
 from bundler.oci.digest import Digest
+from bundler.stations.names import Names
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_denial, render_root, render_rule, render_seal, render_store, with_next_serial
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
@@ -105,6 +106,8 @@ class NewRule:
     name: str | None = None
     key_log: Mapping[str, Any] = field(default_factory=dict)
     """What stands beside each key: ``root`` and perhaps ``log``."""
+    called: Sequence[str] = ()
+    """What the keys, then the signers, are called; none or one for each."""
 
 
 def find(given: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -144,15 +147,17 @@ def init(path: Path, *, seal_key: Path | None = None, image_key: Path | None = N
 
     Raises ConflictError (``output.exists``) if something is there, UsageError (``trust.form``, ``trust.key``, ``trust.roles``).
     """
-    text, files = EMPTY, dict[str, bytes]()
+    text, files, names = EMPTY, dict[str, bytes](), Names({})
     if seal_key is not None:
         pinned = _key_files([seal_key], role="seal")
         files |= pinned
-        text += "\n" + render_seal(stream="default", scopes=scopes, keys=list(pinned), threshold=None)  # the one of `export`
+        named = names.of_keys(pinned, [seal_key])
+        text += "\n" + render_seal(stream="default", scopes=scopes, keys=list(pinned), threshold=None, names=named)  # the one of `export`
     if image_key is not None:
         pinned = _key_files([image_key], role="image")
         files |= pinned
-        text += "".join("\n" + render_rule(scope=scope, keys=list(pinned)) for scope in scopes)
+        signers = _key_signers(pinned, names.of_keys(pinned, [image_key]))
+        text += "".join("\n" + render_rule(scope=scope, signers=signers) for scope in scopes)
     trusttoml.parse(text.encode(), files)
     with disk(f"{path} cannot be made"):
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
@@ -167,7 +172,7 @@ def init(path: Path, *, seal_key: Path | None = None, image_key: Path | None = N
 
 
 def remove(trust: Trust, what: str) -> tuple[Trust, tuple[str, ...]]:
-    """Take out the rule for the scope ``what``, or the public key that it is the fingerprint or the file of, wherever that counts.
+    """Take out the rule for the scope ``what``, or the public key of which it is the fingerprint, name or file, wherever that counts.
 
     A seal or rule that no other key is left for goes with it. Gives the trust after it, and what that means, in words.
 
@@ -203,15 +208,17 @@ def _left(name: str, tables: Sequence[dict[str, Any]], known: Sequence[Sequence[
     for number, (table, each) in enumerate(zip(tables, known, strict=True)):
         if fingerprint in each:
             rest = [item for item, other in zip(table[name], each, strict=True) if other != fingerprint]
-            yield number, {**table, name: rest} if rest else None
+            names = {key: called for key, called in table.get("names", {}).items() if key in rest}
+            yield number, {**table, name: rest} | ({"names": names} if "names" in table else {}) if rest else None
 
 
 def _fingerprint(trust: Trust, what: str) -> str:
-    """Of a key that counts in this trust, by its fingerprint or its file."""
-    there = {key.fingerprint for seal in trust.policy.seals for key in seal.keys}
-    there |= {name for rule in trust.policy.rules for signer in rule.everybody if (name := _known_by(signer)) is not None}
+    """Of a key that counts in this trust, by its fingerprint, its name or its file."""
+    there = [key.fingerprint for key in trust.policy.keys]
     if what in there:
         return what
+    if (called := {name: who for who, name in trust.policy.names.items() if who in there}.get(what)) is not None:
+        return called
     if os.path.isfile(what):  # noqa: PTH113 - of what cannot be a path, pathlib raises
         data = read_small(Path(what), limit=MAX_KEY_FILE, what="the public key")
         found = PublicKey.parse(data, role="image").fingerprint
@@ -250,10 +257,13 @@ def _without_rule(trust: Trust, scope: str) -> str:
     return f"images of {scope} are judged by the rule for {other.scope} from now on"
 
 
-def add_seal(trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence[Path], threshold: int | None) -> Trust:
+def add_seal(
+    trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence[Path], threshold: int | None, called: Sequence[str] = ()
+) -> Trust:
     """Trust further keys to seal a stream. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
     files = _key_files(keys, role="seal")
-    return _extend(trust, render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold), files)
+    names = Names(trust.policy.names).of_keys(files, keys, called)
+    return _extend(trust, render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names), files)
 
 
 def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = None, rule: NewRule | None = None) -> Trust:
@@ -280,7 +290,7 @@ def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = N
             )
         keys = _key_files(rule.keys, role="image")
         files |= keys
-        texts.append(_rule(rule, list(keys)))
+        texts.append(_rule(rule, keys, Names(trust.policy.names)))
     return _extend(trust, "\n".join(texts), files) if texts else trust
 
 
@@ -304,6 +314,7 @@ def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
         )
     texts: list[str] = []
     files: dict[str, bytes] = {}
+    names = Names(trust.policy.names)
     for kind, name in converted.stores:
         place = folder / "truststore" / "x509" / kind / name
         text, more = _store(NewStore(convert.label((kind, name)), kind, _listed(place)))
@@ -312,7 +323,7 @@ def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
         if rule.deny is not None:
             texts.append(render_denial(scope=rule.scope, reason=rule.deny))
             continue
-        signers = [signer.to_toml() for signer in rule.signers]
+        signers = names.of_others([signer.to_toml() for signer in rule.signers])
         texts.append(render_rule(scope=rule.scope, signers=signers, threshold=1 if len(signers) > 1 else None))
     return _extend(trust, "\n".join(texts), files), converted.notes
 
@@ -372,12 +383,11 @@ def _listed(folder: Path) -> list[Path]:
     return found
 
 
-def _rule(rule: NewRule, keys: Sequence[str]) -> str:
-    logged = [{"key": key} | dict(rule.key_log) for key in keys] if rule.key_log else []
+def _rule(rule: NewRule, keys: Mapping[str, bytes], names: Names) -> str:
+    named = names.of_keys(keys, rule.keys, rule.called[: len(keys)])
     return render_rule(
         scope=rule.scope,
-        keys=() if logged else keys,
-        signers=[*logged, *rule.signers],
+        signers=[*_key_signers(keys, named, rule.key_log), *names.of_others(rule.signers, rule.called[len(keys) :])],
         threshold=rule.threshold,
         attestations=rule.attestations,
         annotations=rule.annotations,
@@ -425,6 +435,10 @@ def _key_files(paths: Sequence[Path], *, role: Role) -> dict[str, bytes]:
             raise UsageError(f"{path} is a key that was given already", code=Code.TRUST_KEY, found=key.fingerprint)
         files[name] = key.pem
     return files
+
+
+def _key_signers(keys: Iterable[str], names: Mapping[str, str], beside: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    return [{"key": key} | dict(beside or {}) | ({"name": names[key]} if key in names else {}) for key in keys]
 
 
 class _Folder:

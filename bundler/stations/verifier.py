@@ -112,7 +112,7 @@ def _opened(archive: Archive, trust: Trust, *, at: datetime) -> tuple[Report, Co
     used = TrustUsed(path=trust.path, digest=trust.policy.digest)
     opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
-        return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details)), None
+        return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)), None
     content = archive.sealed_by(archive.envelope.payload())
     seal = _judged_seal(opened, content.seal, at=at)
     if not seal.passed:
@@ -142,7 +142,7 @@ def _judged_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
         refused[Code.TIME_EXPIRED] = f"good until {time(seal.expires)}, judged as of {time(at)}"
     if seal.created - at > CLOCKS_APART:  # the difference of two times is never too large, as a sum can be
         refused[Code.TIME_FUTURE] = f"made {time(seal.created)}, judged as of {time(at)}"
-    return SealReport(opened.signers, tuple(refused), tuple(refused.values()))
+    return SealReport(opened.signers, tuple(refused), tuple(refused.values()), opened.names)
 
 
 def _facts(content: Content) -> BundleFacts:

@@ -12,9 +12,12 @@ from bundler.trust.table import FILE, Table, is_text
 _SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))", re.MULTILINE)
 
 
-def render_seal(*, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None) -> str:
+def render_seal(
+    *, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None, names: Mapping[str, str] | None = None
+) -> str:
     """A ``[[seal]]`` to append to ``trust.toml``. Raises UsageError (``trust.form``) for what would have no form there."""
-    return rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "threshold": threshold})
+    named = dict(names or {}) or None
+    return rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "names": named, "threshold": threshold})
 
 
 def render_root(*, name: str, file: str, log: int | None = None, timestamp: int | None = None, sct: int | None = None) -> str:
@@ -30,8 +33,7 @@ def render_store(*, name: str, type: StoreType, certificates: Sequence[str], crl
 def render_rule(
     *,
     scope: str,
-    keys: Sequence[str] = (),
-    signers: Sequence[Mapping[str, Any]] = (),
+    signers: Sequence[Mapping[str, Any]],
     threshold: int | None = None,
     attestations: Sequence[str | Mapping[str, Any]] = (),
     annotations: Mapping[str, str] | None = None,
@@ -40,9 +42,8 @@ def render_rule(
 ) -> str:
     """A ``[[rule]]`` to append to ``trust.toml``; what is None or empty is left to its default. Raises as :func:`render_seal`.
 
-    ``signers`` are the tables of signers who are not bare keys, as :meth:`ConvertedSigner.to_toml` gives them.
+    ``signers`` are the tables of signers, as ``trust.toml`` has them.
     """
-    named = [*({"key": key} for key in keys), *map(dict, signers)]
     wanted = [item if isinstance(item, str) else dict(item) for item in attestations]
     rest = {
         "threshold": threshold,
@@ -51,7 +52,7 @@ def render_rule(
         "node": node,
         "name": name,
     }
-    return rendered("rule", {"scope": scope, "signer": named} | rest)
+    return rendered("rule", {"scope": scope, "signer": [*map(dict, signers)]} | rest)
 
 
 def render_denial(*, scope: str, reason: str) -> str:

@@ -51,7 +51,7 @@ class PrehashKey:
         if len(signature) != 64:
             return False
         commitment, scalar = signature[:32], int.from_bytes(signature[32:], "little")
-        if scalar >= _L:  # same past limit 1: L is 0, for which nobody finds a commitment
+        if scalar >= _L:  # mutant-equivalent past limit 1: L is 0, for which nobody finds a commitment
             return False
         challenge = int.from_bytes(hashlib.sha512(_DOM2 + commitment + self._public + prehash).digest(), "little") % _L
         found = _encode(_plus_multiple(_plus_multiple(_IDENTITY, scalar, _base_table()), challenge, self._table))

@@ -3,9 +3,11 @@
 Whatever is wrong with it is a failed check and takes nothing from the others: anybody can add evidence to an image.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bundler.errors import Code, FormatError, TrustError
 from bundler.oci import mediatype
@@ -14,14 +16,15 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.keys import PublicKey, named_by
 from bundler.trust.need import need
 from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.offer import Claim, Layer, Offer
 from bundler.trust.policy import Naming, Rule, Wanted
-from bundler.trust.signer import Met, SignerEntry
+from bundler.trust.signer import AnotherSignerError, Met, SignerEntry
 from bundler.trust.sigstore.bundle import BundledSignature
 from bundler.trust.simplesigning import Attestation, SimpleSigning
-from bundler.trust.verdict import Check, Outcome, SignedBy
+from bundler.trust.verdict import Check, OtherSigner, Outcome, SignedBy
 
 # What reads a signature, by how the media type of its layer begins. A further format is a line here.
 READERS: dict[str, Callable[[Layer], Offer]] = {
@@ -64,6 +67,8 @@ class Finding:
     facts: tuple[Fact, ...] = ()
     meant: bool = False
     """Whether it is meant as a signature, good or bad; what is known to be an attestation is not."""
+    other: OtherSigner | None = None
+    """Whose it is, if it is by no signer of the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,11 @@ def effort(rule: Rule, image: Image, piece: Evidence) -> Effort:
     return Effort(len(rule.everybody), ((piece.layer.digest, piece.layer.size), *about))
 
 
-def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
-    """``piece`` under ``rule``, judged as of ``at``. Nothing in it makes this raise."""
+def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime, beside: Sequence[PublicKey] = ()) -> Finding:
+    """``piece`` under ``rule``, judged as of ``at``. Nothing in it makes this raise.
+
+    ``beside`` are keys that it may be by, though they do not count.
+    """
     reader = _reader(piece)
     meant = reader not in (None, Attestation.read)
     try:
@@ -98,7 +106,7 @@ def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Findi
     except (TrustError, FormatError) as error:
         return _finding(piece, [_failed(piece, "evidence", error.code, str(error))], meant=meant)
     if claim is None:
-        return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant)
+        return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant, other=_other(piece, rule, offer, errors, beside))
     names = _names(claim, image.reference)
     lacks = list(_lacking(piece, rule, claim))
     return _finding(
@@ -135,7 +143,7 @@ def _described(subject: Descriptor | None) -> str:
 
 
 def _layer(piece: Evidence, subject: Document) -> Layer:
-    if piece.layer is None or piece.payload is None:  # same without part 1: where there is no layer, there is no payload either
+    if piece.layer is None or piece.payload is None:  # mutant-equivalent without part 1: without a layer there is no payload
         raise TrustError("a signature is too large to be judged", code=Code.LIMIT_EVIDENCE, wanted=f"at most {MAX_EVIDENCE} bytes")
     return Layer(piece.layer, piece.payload, piece.document, subject)
 
@@ -147,29 +155,52 @@ class _Proof:
     met: Met
 
 
-def _tried(rule: Rule, offer: Offer, at: datetime) -> tuple[list[_Proof], dict[Code, str]]:
+def _tried(rule: Rule, offer: Offer, at: datetime) -> tuple[list[_Proof], dict[Code, TrustError | FormatError]]:
     """Everybody in the rule whose signature it is; and why it is not the others'."""
     proofs: list[_Proof] = []
-    errors: dict[Code, str] = {}
+    errors: dict[Code, TrustError | FormatError] = {}
     for number, entry in enumerate(rule.everybody):
         try:
             proofs.append(_Proof(number, entry, entry.met_by(offer, at=at)))
         except (TrustError, FormatError) as error:
-            errors.setdefault(error.code, str(error))
+            errors.setdefault(error.code, error)
     return proofs, errors
 
 
-def _unmet(piece: Evidence, rule: Rule, offer: Offer, errors: dict[Code, str]) -> Iterator[Check]:
+def _unmet(piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, TrustError | FormatError]) -> Iterator[Check]:
     """Why it is nobody's. Where a signer of its kind is pinned, that it is not of another's kind goes without saying."""
     everybody = rule.everybody
-    for code, detail in errors.items():
+    for code, detail in ((code, str(error)) for code, error in errors.items()):
         if code is not Code.BUNDLE_MATERIAL or len(errors) == 1:
             yield _failed(piece, "signature", code, detail if len(everybody) == 1 else f"{detail} (of {len(everybody)} signers)")
     hint = offer.material.hint
-    if Code.SIGNATURE_INVALID in errors and offer.material.by_key and not (hint and any(entry.is_named_by(hint) for entry in everybody)):
+    if Code.SIGNATURE_INVALID in errors and offer.material.by_key and not _is_named(rule, hint):
         # Which of the two it is, a signature without a known hint does not tell, so both are said.
         says = f", found the hint {hint[:80]!a}" if hint else ""
         yield _failed(piece, "key", Code.KEY_UNKNOWN, f"made by a key that the rule does not pin, or altered since{says}")
+
+
+def _is_named(rule: Rule, hint: str | None) -> bool:
+    return hint is not None and any(entry.is_named_by(hint) for entry in rule.everybody)
+
+
+def _other(
+    piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, TrustError | FormatError], beside: Sequence[PublicKey]
+) -> OtherSigner | None:
+    """Whose it is; None where it says that it is by a signer of the rule, and is not."""
+    found = partial(OtherSigner, form=offer.form, node=piece.subject)
+    by_certificate = "notation" if offer.form == "notation" else "identity"
+    for error in errors.values():
+        if isinstance(error, AnotherSignerError):
+            return found(by_certificate, error.who, proved=error.proved)
+    if not offer.material.by_key:
+        return found(by_certificate, None, proved=False)
+    for key in beside:
+        with suppress(TrustError, FormatError):
+            key.verify(offer.signature, offer.signed)
+            return found("key", key.fingerprint, proved=True)
+    hint = offer.material.hint
+    return None if _is_named(rule, hint) else found("key", named_by(hint) if hint else None, proved=False)
 
 
 def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) -> Iterator[Check]:
@@ -187,7 +218,14 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
 
 def _facts(piece: Evidence, rule: Rule, claim: Claim, offer: Offer, proofs: Sequence[_Proof], *, names: bool) -> Iterator[Fact]:
     for proof in proofs:
-        signed_by = SignedBy(kind=proof.entry.kind, id=proof.met.id, form=offer.form, node=piece.subject, also=proof.met.also)
+        signed_by = SignedBy(
+            kind=proof.entry.kind,
+            id=proof.met.id,
+            form=offer.form,
+            node=piece.subject,
+            also=proof.met.also,
+            name=proof.entry.name,
+        )
         if claim.predicate_type is None and proof.number < len(rule.signers):
             yield Fact(signed_by, piece.document.digest, proof.number, None, names)
         for number, wanted in enumerate(rule.attestations):
@@ -238,9 +276,11 @@ def _without_signature(piece: Evidence) -> Check:
     return _check(piece, "evidence", Outcome.UNSIGNED, Code.EVIDENCE_UNSIGNED, f"{ascii(kind[:160])[1:-1]}, which holds no signature")
 
 
-def _finding(piece: Evidence, checks: Iterable[Check], *, facts: tuple[Fact, ...] = (), meant: bool = False) -> Finding:
+def _finding(
+    piece: Evidence, checks: Iterable[Check], *, facts: tuple[Fact, ...] = (), meant: bool = False, other: OtherSigner | None = None
+) -> Finding:
     name = (str(piece.subject), str(piece.document.digest), str(piece.form), piece.place)
-    return Finding(name, piece.subject, tuple(checks), facts, meant)
+    return Finding(name, piece.subject, tuple(checks), facts, meant, other)
 
 
 def _failed(piece: Evidence, name: str, code: Code, detail: str) -> Check:

@@ -15,13 +15,15 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Effort, Fact, Finding, effort, examine
+from bundler.trust.keys import PublicKey
 from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
 from bundler.trust.proven import is_about, is_evidence
 from bundler.trust.signer import persons
-from bundler.trust.verdict import Check, Outcome, Verdict
+from bundler.trust.verdict import Check, OtherSigner, Outcome, Verdict
 
 MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
 MAX_VERIFICATIONS = 4000  # of an image: each piece by each signer of the rule. The slowest keys take 1 ms, so this is 4 s
+MAX_BESIDE = 500  # verifications of an image by keys that do not count in its rule, only to say whose a signature is
 MAX_REPEATED = 1 << 30  # bytes of an image that are signed and hashed, or verified, more than once: 2 s of the slowest keys
 
 _POLICY_CODES = (Code.POLICY_NO_MATCH, Code.POLICY_THRESHOLD, Code.POLICY_ATTESTATION, Code.POLICY_NAME)
@@ -39,9 +41,11 @@ def judge(policy: Policy, image: Image, evidence: Iterable[Evidence], *, at: dat
         found = _asked(image.root, "rule", Code.POLICY_NO_MATCH, f"no rule covers {image.reference.repository}")
         return Verdict(image.reference, image.root, None, (), (Code.POLICY_NO_MATCH,), (found,), frozenset())
     if rule.deny is not None:
-        found = _asked(image.root, "rule", Code.POLICY_DENIED, f"the rule for {rule.scope} denies it: {rule.deny}")
+        found = _asked(image.root, "rule", Code.POLICY_DENIED, f"denied: {rule.deny}")
         return Verdict(image.reference, image.root, str(rule.scope), (), (Code.POLICY_DENIED,), (found,), frozenset())
-    return _Case(rule, image, _heard(rule, image, evidence, at)).verdict()
+    counting = {str(entry) for entry in rule.everybody}
+    beside = [key for key in policy.keys if key.fingerprint not in counting]
+    return _Case(rule, image, _heard(rule, image, evidence, at, beside)).verdict(policy.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,13 @@ class _Heard:
     """What of the image would take more than is spent on one; nothing is judged then."""
 
 
-def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime) -> _Heard:
+def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime, beside: Sequence[PublicKey]) -> _Heard:
     findings: list[Finding] = []
     carriers: dict[Digest, Document] = {}
     about: set[tuple[Digest, Digest]] = set()
     proven: set[Digest] = set()
     counted: Counter[Digest] = Counter()
-    spent = _Spent()
+    spent, tried = _Spent(), 0
     for piece in evidence:
         counted[piece.subject] += 1
         carriers[piece.document.digest] = piece.document
@@ -76,8 +80,11 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime)
         if counted[piece.subject] <= MAX_PIECES:
             spent.on(effort(rule, image, piece))
         if counted[piece.subject] <= MAX_PIECES and not spent.too_much:
-            findings.append(examine(rule, image, piece, at=at))
+            tried += len(beside)
+            findings.append(examine(rule, image, piece, at=at, beside=beside if tried <= MAX_BESIDE else ()))
     crowded = {subject for subject, number in counted.items() if number > MAX_PIECES}
+    if tried > MAX_BESIDE:  # which of them were tried depends on the order
+        findings = [replace(finding, other=finding.other and finding.other.unnamed()) for finding in findings]
     judged = () if spent.too_much else (finding for finding in findings if finding.subject not in crowded)
     return _Heard(
         findings=tuple(sorted(judged, key=lambda finding: finding.piece)),
@@ -118,7 +125,7 @@ class _Case:
     image: Image
     heard: _Heard
 
-    def verdict(self) -> Verdict:
+    def verdict(self, names: Mapping[str, str]) -> Verdict:
         standing = self._standing()
         facts = self._facts(standing)
         asked = tuple(self._asked_of(self.image.root, facts))
@@ -132,7 +139,14 @@ class _Case:
             reasons=() if passed else _reasons((*asked, *seen)),
             checks=(*asked, *seen),
             admitted=self._admitted(standing) if passed else frozenset(),
+            others=self._others(names),
         )
+
+    def _others(self, names: Mapping[str, str]) -> tuple[OtherSigner, ...]:
+        """Each once; only who is proved to be somebody is called by that one's name."""
+        found = {finding.other for finding in self.heard.findings if finding.other is not None}
+        told = [replace(other, name=names.get(other.id)) if other.proved and other.id else other for other in found]
+        return tuple(sorted(told, key=lambda other: (not other.proved, other.kind, other.id or "", other.form, other.node)))
 
     def _standing(self) -> frozenset[Digest]:
         """The evidence that may enter: what is proven to be evidence, and what is not and passes as an image itself.

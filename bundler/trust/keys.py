@@ -4,7 +4,9 @@ The pinned key fixes the algorithm. Nothing that travels with a signature has a 
 """
 
 import hashlib
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from bundler.errors import Code, FormatError, TrustError, UsageError
 from bundler.trust.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Element
 from bundler.trust.ed25519 import PrehashKey
-from bundler.trust.encodings import from_pem, to_base64
+from bundler.trust.encodings import from_base64, from_pem, to_base64
 from bundler.trust.foreign import foreign, verifies
 
 Role = Literal["image", "seal"]
@@ -125,7 +127,7 @@ class PublicKey:
         with foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError):
             key = _loaded(der)
             if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
-                raise _refused("a key is not in the one form that DER gives it", wanted="SPKI in DER, without anything behind it")
+                raise _refused("a key is not in the one form that DER allows", wanted="SPKI in DER, with nothing after it")
             return cls(der, _ways(key, role))
 
     @property
@@ -146,7 +148,7 @@ class PublicKey:
 
     def is_named_by(self, hint: str) -> bool:
         """Whether a foreign hint means this key: its digest in base64 or hex. A hint is only ever a help to people."""
-        return hint in (self.hint, self.fingerprint, self.fingerprint.removeprefix("sha256:"))
+        return named_by(hint) == self.fingerprint
 
     def verify(self, signature: bytes, signed: Signed | bytes) -> Match:
         """By the key's own algorithms, in order.
@@ -161,6 +163,16 @@ class PublicKey:
 
     def __str__(self) -> str:
         return self.fingerprint
+
+
+def named_by(hint: str) -> str | None:
+    """The fingerprint of the key that a foreign hint names, by its digest in base64 or hex; None where it does not do so."""
+    if re.fullmatch(r"(sha256:)?[0-9a-f]{64}", hint, re.ASCII):
+        return f"sha256:{hint.removeprefix('sha256:')}"
+    with suppress(FormatError):
+        raw = from_base64(hint, what="a hint")
+        return f"sha256:{raw.hex()}" if len(raw) == hashlib.sha256().digest_size else None
+    return None
 
 
 class Signer(Protocol):
@@ -282,7 +294,7 @@ def _ecdsa(key: ec.EllipticCurvePublicKey, role: Role) -> tuple[_Way, ...]:
 
         return _Way(Algorithm(name, algorithm.name, f"ECDSA {name} with {algorithm.name.upper()}"), of, remark)
 
-    if role == "seal" or own is _SHA256:  # same without part 2: of P-256, both ways are one
+    if role == "seal" or own is _SHA256:  # mutant-equivalent without part 2: of P-256, both ways are one
         return (way(_SHA256),)
     return (way(own), way(_SHA256, Code.KEY_LEGACY_HASH))  # cosign 2 and containers/image take SHA-256 for every curve
 
@@ -307,7 +319,7 @@ def _rsa(key: rsa.RSAPublicKey, role: Role) -> _Way:
 def _ed25519(key: ed25519.Ed25519PublicKey) -> tuple[_Way, ...]:
     prehash_key = PrehashKey.of(key.public_bytes_raw())
     if prehash_key is None:
-        raise _refused("an Ed25519 key is of small order or in no proper form: messages that it never signed would verify")
+        raise _refused("an Ed25519 key is of small order or not in its proper form: messages that it never signed would verify")
 
     def plain(signature: bytes, signed: Signed) -> bool:
         whole = signed.whole

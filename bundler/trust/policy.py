@@ -1,6 +1,7 @@
 """The station's policy, as values: who may seal which streams, and whose signatures which images need."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -9,8 +10,8 @@ from bundler.oci.digest import Digest
 from bundler.trust.keys import PublicKey
 from bundler.trust.notation.store import Store
 from bundler.trust.scope import Scope
-from bundler.trust.signer import SignerEntry
-from bundler.trust.sigstore.signer import Root
+from bundler.trust.signer import PinnedKey, SignerEntry
+from bundler.trust.sigstore.signer import LoggedKey, Root
 
 
 class Node(StrEnum):
@@ -38,6 +39,8 @@ class Seal:
     scopes: tuple[Scope, ...]
     keys: tuple[PublicKey, ...]
     threshold: int
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What people call some of the keys, by their fingerprints. Words only: nothing is decided by them."""
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold, 1, len(self.keys), f"the seal of {self.stream}")
@@ -47,6 +50,7 @@ class Seal:
             "stream": self.stream,
             "scopes": [str(scope) for scope in self.scopes],
             "keys": [key.fingerprint for key in self.keys],
+            "names": [self.names.get(key.fingerprint) for key in self.keys],
             "threshold": self.threshold,
         }
 
@@ -74,7 +78,7 @@ class Wanted:
         return {
             "type": self.type,
             "node": str(self.node),
-            "signers": [{"kind": signer.kind, "id": str(signer)} for signer in self.signers],
+            "signers": _signers_value(self.signers),
             "where": dict(self.where),
         }
 
@@ -110,6 +114,11 @@ class Rule:
         _check_threshold(self.threshold, 0 if self.attestations else 1, len(self.signers), f"the rule for {self.scope}")
 
     @property
+    def entries(self) -> tuple[SignerEntry, ...]:
+        """The signers as they stand in it, also those who stand there again for an attestation."""
+        return (*self.signers, *(signer for wanted in self.attestations if not wanted.plain for signer in wanted.signers))
+
+    @property
     def everybody(self) -> tuple[SignerEntry, ...]:
         """The signers, and behind them those who may only attest."""
         others = (signer for wanted in self.attestations for signer in wanted.signers if signer not in self.signers)
@@ -118,7 +127,7 @@ class Rule:
     def to_json(self) -> dict[str, Any]:
         return {
             "scope": str(self.scope),
-            "signers": [{"kind": signer.kind, "id": str(signer)} for signer in self.signers],
+            "signers": _signers_value(self.signers),
             "threshold": self.threshold,
             "attestations": [wanted.to_json() for wanted in self.attestations],
             "node": str(self.node),
@@ -141,6 +150,20 @@ class Policy:
     roots: tuple[Root, ...] = ()
     stores: tuple[Store, ...] = ()
 
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """All that it names, those that seal first."""
+        sealing = [key for seal in self.seals for key in seal.keys]
+        signing = [s.key for rule in self.rules for s in rule.everybody if isinstance(s, PinnedKey | LoggedKey)]
+        return tuple({key.fingerprint: key for key in (*sealing, *signing)}.values())
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What people call those whom it names, by a key's fingerprint or what else a signer is known by; the first name of each."""
+        found = {fingerprint: name for seal in reversed(self.seals) for fingerprint, name in seal.names.items()}
+        signers = (signer for rule in reversed(self.rules) for signer in reversed(rule.entries))
+        return found | {str(signer): signer.name for signer in signers if signer.name is not None}
+
     def rule_for(self, repository: str) -> Rule | None:
         """The rule whose scope covers ``repository`` most specifically; None if there is none, and nothing may enter then."""
         return min((rule for rule in self.rules if rule.scope.covers(repository)), key=lambda rule: rule.scope.rank, default=None)
@@ -149,3 +172,7 @@ class Policy:
 def _check_threshold(threshold: int, least: int, most: int, what: str) -> None:
     if not least <= threshold <= most:
         raise UsageError(f"the threshold of {what} cannot be", code=Code.TRUST_FORM, found=threshold, wanted=f"{least} to {most}")
+
+
+def _signers_value(signers: Iterable[SignerEntry]) -> list[dict[str, Any]]:
+    return [{"kind": signer.kind, "id": str(signer), "name": signer.name} for signer in signers]

@@ -17,6 +17,8 @@ class OpenedSeal:
     """The entries of the policy whose threshold is reached; empty where the seal stays shut (``seal.signature``)."""
     signers: tuple[str, ...]
     """The fingerprints of the keys under ``[[seal]]`` that signed it."""
+    names: tuple[str | None, ...]
+    """What these keys are called, in the same order."""
     details: tuple[str, ...]
     """For people: whose each signature is and, if none was met, how near each entry came."""
 
@@ -32,7 +34,8 @@ def open_seal(policy: Policy, signatures: Sequence[bytes], signed: bytes) -> Ope
     met = tuple(seal for seal in policy.seals if _count(seal, signers) >= seal.threshold)
     details = [f"signature {number} is by {key or 'no key that may seal'}" for number, key in enumerate(found, start=1)]
     details += [] if met else [_missed(seal, signers) for seal in policy.seals] or ["nobody is trusted to seal anything"]
-    return OpenedSeal(met, tuple(sorted(signers)), tuple(details))
+    names = tuple(policy.names.get(fingerprint) for fingerprint in sorted(signers))
+    return OpenedSeal(met, tuple(sorted(signers)), names, tuple(details))
 
 
 def may_seal(opened: OpenedSeal, stream: str, repositories: Iterable[str]) -> Mapping[Code, str]:

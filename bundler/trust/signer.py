@@ -1,11 +1,11 @@
 """A rule's signers: whose signature counts, and what it takes to be theirs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
 from bundler.trust.offer import Material, Offer
@@ -26,12 +26,27 @@ class Met:
     entry, fills only one."""
 
 
+class AnotherSignerError(TrustError):
+    """A signature that is somebody's, and not the signer's."""
+
+    def __init__(self, error: TrustError, who: str, *, proved: bool) -> None:
+        """For the ``error`` of a check: ``who`` it is instead, and whether all that proves it has been verified."""
+        super().__init__(error.what, code=error.code, found=error.found, wanted=error.wanted)
+        self.who = who
+        self.proved = proved
+
+
 class SignerEntry(Protocol):
     """An entry under ``signer`` of a rule."""
 
     @property
     def kind(self) -> str:
         """``key``, ``identity`` or ``notation``."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """What people call the signer here. Words only: nothing is decided by it."""
         ...
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
@@ -54,7 +69,7 @@ def persons(known_by: Sequence[frozenset[str]]) -> list[int]:
     for number, names in enumerate(known_by):
         same = {whose[name] for name in names if name in whose}
         numbers.append(min(same, default=number))
-        if same - {numbers[-1]}:  # same always: for who is known by one number, nothing changes; others seemed two until now
+        if same - {numbers[-1]}:  # mutant-equivalent always: for who is known by one number, nothing changes; others seemed two until now
             numbers = [numbers[-1] if other in same else other for other in numbers]
             whose = {name: numbers[-1] if other in same else other for name, other in whose.items()}
         whose |= dict.fromkeys(names, numbers[-1])
@@ -67,6 +82,7 @@ class PinnedKey:
 
     key: PublicKey
     kind: str = "key"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
         need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from bundler.trust.foreign import foreign
 
 FILE = "trust.toml"
 MAX_FILE = 1 << 20  # a rule takes 200 bytes, so this is thousands of them
+MAX_NAME = 64  # characters of what somebody is called: more than a row of a table has room for
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # bundle-v1.md, section 7
 
 
@@ -43,6 +45,13 @@ class Table:
         if not LABEL.fullmatch(value):
             raise self.error(name, found=value, wanted="1 to 64 letters, digits, dots, underscores and hyphens")
         return value
+
+    def called(self, name: str) -> str:
+        """What somebody is called here."""
+        value = self.members.get(name)
+        if not is_name(value):
+            raise self.error(name, found=value, wanted=f"1 to {MAX_NAME} printable characters, no space around them, not as a fingerprint")
+        return str(value)
 
     def plain(self, name: str) -> str | int | bool:
         """A value that is compared with what stands in JSON."""
@@ -101,3 +110,13 @@ class Table:
 
 def is_text(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and value != ""
+
+
+def is_name(value: object) -> bool:
+    """Whether somebody may be called so. What begins as a fingerprint does could be taken for one."""
+    return is_text(value) and len(text := str(value)) <= MAX_NAME and text == text.strip() and not alike(text).startswith("sha256:")
+
+
+def alike(name: str) -> str:
+    """The same for names that a person could take for one another by their case or the form of their letters."""
+    return unicodedata.normalize("NFKC", name).casefold()

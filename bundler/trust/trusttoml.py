@@ -27,7 +27,7 @@ from bundler.trust.sigstore.identity import CLAIMS
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity, Root
 from bundler.trust.sigstore.steps import Needed
-from bundler.trust.table import FILE, LABEL, Table, is_text
+from bundler.trust.table import FILE, LABEL, Table, alike, is_text
 
 T = TypeVar("T")
 
@@ -38,14 +38,14 @@ MAX_SIGNERS = 100  # of one rule; each signature found is tried on all of them
 MAX_NEEDED = 32  # logs, timestamps or certificate timestamps: more than a signature may have
 
 _NAMES = {"version", "serial", "seal", "root", "store", "rule"}
-_SEAL = {"stream", "scopes", "keys", "threshold"}
+_SEAL = {"stream", "scopes", "keys", "names", "threshold"}
 _ROOT = {"name", "file", "log", "timestamp", "sct"}
 _STORE = {"name", "type", "certificates", "crl"}
 _RULE = {"scope", "signer", "threshold", "attestations", "annotations", "node", "name", "deny"}
 _ATTESTATION = {"type", "node", "signer", "where"}
-_KEY_SIGNER = {"key", "root", "log"}
-_IDENTITY_SIGNER = {"issuer", "identity", "identity_regexp", "root", "claims"}
-_STORE_SIGNER = {"store", "subject", "tsa"}
+_KEY_SIGNER = {"key", "root", "log", "name"}
+_IDENTITY_SIGNER = {"issuer", "identity", "identity_regexp", "root", "claims", "name"}
+_STORE_SIGNER = {"store", "subject", "tsa", "name"}
 
 
 def named_files(raw: bytes) -> frozenset[str]:
@@ -76,6 +76,7 @@ def parse(raw: bytes, files: Mapping[str, bytes]) -> Policy:
     seals = tuple(_seal(item, keys) for item in table.tables("seal"))
     rules = tuple(_rule(item, known) for item in table.tables("rule"))
     _check_roles(seals, rules)
+    _check_called(seals, rules)
     _check_distinct([str(rule.scope) for rule in rules], "the scope of two rules")
     used = {FILE: raw} | {path: files[path] for path in (*map(keys.path, _key_names(table)), *_file_names(table))}
     digest = Digest.of(strictjson.dumps({path: Digest.of(data).encoded for path, data in used.items()}))
@@ -89,9 +90,14 @@ def _seal(table: Table, keys: "_Keys") -> Seal:
         raise table.error("stream", found=stream, wanted="1 to 64 letters, digits, dots, underscores and hyphens")
     scopes = table.texts("scopes", least=1)
     _check_distinct(scopes, f"a scope of {table.what}")
-    pinned = tuple(keys.load(name, role="seal") for name in table.texts("keys", least=1))
+    listed = table.texts("keys", least=1)
+    pinned = tuple(keys.load(name, role="seal") for name in listed)
     _check_distinct([key.fingerprint for key in pinned], f"a key of {table.what}")
-    return Seal(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)))
+    names = table.table("names")
+    if others := sorted(names.members.keys() - set(listed)):
+        raise names.error(ascii(others[0])[1:-1], found="a name for what is not among the keys", wanted=" or ".join(listed))
+    called = {key.fingerprint: names.called(name) for name, key in zip(listed, pinned, strict=True) if name in names.members}
+    return Seal(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)), called)
 
 
 def _root(table: Table, files: Mapping[str, bytes]) -> Root:
@@ -216,14 +222,18 @@ def _signer(table: Table, known: _Known) -> SignerEntry:
     return _store_signer(table, known) if "store" in table.members else _identity_signer(table, known)
 
 
+def _called(table: Table) -> str | None:
+    return table.called("name") if "name" in table.members else None
+
+
 def _key_signer(table: Table, known: _Known) -> SignerEntry:
-    table.check_names(_KEY_SIGNER if "root" in table.members else {"key"})
+    table.check_names(_KEY_SIGNER if "root" in table.members else {"key", "name"})
     key = known.keys.load(table.text("key"), role="image")
     if "root" not in table.members:
-        return PinnedKey(key)
+        return PinnedKey(key, name=_called(table))
     root = known.root(table)
     log = table.whole("log", 0, len(root.trusted.logs), default=root.needed.log)
-    return LoggedKey(key, root, Needed(log=log, timestamp=root.needed.timestamp, sct=0))
+    return LoggedKey(key, root, Needed(log=log, timestamp=root.needed.timestamp, sct=0), name=_called(table))
 
 
 def _identity_signer(table: Table, known: _Known) -> SignerEntry:
@@ -239,6 +249,7 @@ def _identity_signer(table: Table, known: _Known) -> SignerEntry:
         identity=table.text("identity") if exact else None,
         pattern=None if exact else _pattern(table),
         claims=tuple((name, claims.text(name)) for name in claims.members),
+        name=_called(table),
     )
 
 
@@ -264,7 +275,7 @@ def _store_signer(table: Table, known: _Known) -> SignerEntry:
     if tsa is not None and store.type is not StoreType.CA:
         raise table.error("tsa", found=tsa.name, wanted="none beside signing authorities, whose word on the time is taken")
     with _usable(f"subject of {table.what}"):
-        return PinnedSubject(store, Subject.parse(table.text("subject")), tsa)
+        return PinnedSubject(store, Subject.parse(table.text("subject")), tsa, name=_called(table))
 
 
 def _predicate_type(text: str) -> str:
@@ -291,6 +302,18 @@ def _check_roles(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
             wanted="keys of their own for [[seal]] and [[rule]]",
             next="make the exporter a key with `oci-bundler keygen`, and name that one under [[seal]]",
         )
+
+
+def _check_called(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
+    """A name is one signer's, so that nobody is taken for another; one signer may have several, in several places."""
+    called = [(name, fingerprint) for seal in seals for fingerprint, name in seal.names.items()]
+    called += [(signer.name, str(signer)) for rule in rules for signer in rule.entries if signer.name is not None]
+    whose: dict[str, str] = {}
+    for name, who in called:
+        if (other := whose.setdefault(alike(name), who)) != who:
+            raise UsageError(
+                f"two signers are called {name}", code=Code.TRUST_FORM, found=f"{other} and {who}", wanted="a name of its own for each"
+            )
 
 
 def _check_distinct(values: Sequence[str], what: str) -> None:

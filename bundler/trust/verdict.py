@@ -1,6 +1,6 @@
 """Verdicts: every check that ran, what it saw, and what follows. Data, never a truth value."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -58,9 +58,34 @@ class SignedBy:
     node: Digest
     also: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """What else the same person is known by (``signer.Met``)."""
+    name: str | None = field(default=None, compare=False)
+    """What the rule calls the signer."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "id": self.id, "form": self.form, "node": str(self.node)}
+        return {"kind": self.kind, "id": self.id, "name": self.name, "form": self.form, "node": str(self.node)}
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSigner:
+    """Who made a signature that is by no signer of the rule, as far as that is known."""
+
+    kind: str
+    """``key``, ``identity`` or ``notation``: with what it was made."""
+    id: str | None
+    """As :attr:`SignedBy.id`; None where the signature does not say it."""
+    proved: bool
+    """Whether the signature was verified to be theirs. Else it only says so, as anybody's may."""
+    form: str
+    node: Digest
+    name: str | None = None
+    """What trust calls them elsewhere; None unless it is proved."""
+
+    def unnamed(self) -> "OtherSigner":
+        """Without saying who it is."""
+        return replace(self, id=None, proved=False, name=None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "id": self.id, "name": self.name, "proved": self.proved, "form": self.form, "node": str(self.node)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +103,8 @@ class Verdict:
     admitted: frozenset[Digest]
     """The evidence manifests that may enter beside the image: all that were found but those that could be run, and those that
     refer to something else. None beside an image that is refused."""
+    others: tuple[OtherSigner, ...] = ()
+    """Whose signatures were found as well, and do not count."""
 
     @property
     def passed(self) -> bool:

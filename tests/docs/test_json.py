@@ -87,6 +87,7 @@ def _trust(crossing: Crossing) -> Iterator[Any]:
     yield from _roots_and_stores(crossing, trust)
     yield station.run("trust", "list", trust, "--json").json
     yield station.run("trust", "check", trust, "--json").json
+    yield station.run("trust", "list", crossing.trust, "--json").json
 
 
 def _roots_and_stores(crossing: Crossing, trust: Path) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """The peers themselves: that they run here, and do what the crossing tests take for granted."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def _tag(digest: str, kind: str) -> str:
 
 @pytest.mark.parametrize("name", pins.peers())
 def test_a_pinned_peer_is_the_version_that_its_go_mod_names(name: str):
-    module = pins.package(name).partition("/cmd/")[0]
     pin = (pins.TOOLS / name / "go.mod").read_text()
+    [module] = re.findall(r"^require (\S+) ", pin, re.MULTILINE) if pins.is_library(name) else [pins.package(name).partition("/cmd/")[0]]
     built = subprocess.run(["go", "version", "-m", real.program(name)], capture_output=True, text=True, check=True).stdout
     [version] = [line.split()[2] for line in built.splitlines() if line.split()[:2] in (["mod", module], ["dep", module])]
     assert f"{module} {version}" in pin

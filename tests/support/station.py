@@ -64,6 +64,11 @@ class Ran:
         return code
 
     @property
+    def said(self) -> str:
+        """What came on stdout, as if the screen were wide enough for every line."""
+        return " ".join(self.out.split())
+
+    @property
     def first(self) -> str:
         """The first line of the answer."""
         return self.out.partition("\n")[0]

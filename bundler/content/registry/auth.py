@@ -2,7 +2,7 @@
 
 import re
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
@@ -17,7 +17,14 @@ from bundler.errors import Code, FormatError, TransportError
 
 MAX_TOKEN = 64 << 10  # bytes of a token service's answer
 TOKEN_SECONDS = 60  # how long a token is good for where nothing is said, as the token specification has it
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
+PASSING = {  # what may be otherwise in a while, and its name (RFC 9110, 15; RFC 6585)
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}", re.ASCII)
@@ -52,6 +59,16 @@ class Token:
 
     text: str = field(repr=False)
     until: float
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it says of itself that it lets nobody write: a JWT whose ``access`` names no such action (distribution's token
+        specification, "Token Authentication Implementation"). Of a token that cannot be read nothing is known."""
+        try:
+            claims = strictjson.loads(urlsafe_b64decode(f"{self.text.split('.')[1]}=="), limit=MAX_TOKEN, predicate=True)
+            return not any({"push", "*"} & set(entry["actions"]) for entry in claims["access"])
+        except (FormatError, LookupError, TypeError, ValueError):
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,13 @@ class Auth:
             login = self._login(need)
             return login is not None and shown_before != _basic(login)
         return False
+
+    def denied(self, need: Need) -> TransportError | None:
+        """Why what ``need`` writes would be refused, where the token that was given for it says so."""
+        token = self._tokens.get(need)
+        if token is None or not token.reads_only:
+            return None
+        return self.refused(need, found="a token that does not let us push", wanted="one that does")
 
     def enters_with_login(self, need: Need) -> bool:
         """Whether a user and a password are there to be shown. Identity tokens are for what names a repository."""

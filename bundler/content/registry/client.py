@@ -248,6 +248,11 @@ class Repository:
         """As :meth:`bundler.content.store.Sink.checks`: it has refused one, or it calls itself distribution, which does."""
         return self._session.checks
 
+    @property
+    def denied(self) -> TransportError | None:
+        """As :meth:`bundler.content.store.Sink.denied`: the token that it was read with says so."""
+        return self._session.denied(self._need)
+
     def _refuses(self, document: Document) -> bool:
         try:
             return self._put(document, document.digest, {"If-None-Match": "*"}, self._session.tries()) is None

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TypeVar
 
 from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint
@@ -209,6 +208,10 @@ class Session:
                 given_up.pop_all()
                 return answer
 
+    def denied(self, need: Need) -> TransportError | None:
+        """Why what ``need`` writes would be refused, as far as that is known without trying."""
+        return self._auth.denied(need)
+
     def remark(self, text: str) -> None:
         """Say something about how the registry answers, once a run."""
         self.learnt.remarks.setdefault(text)
@@ -298,11 +301,11 @@ class Session:
     def _busy(self, answer: Answer, method: str) -> PassingError:
         text = self.complaint(answer).text
         if not text or text.startswith("<"):  # a page for people
-            text = HTTPStatus(answer.status).phrase
+            text = PASSING.get(answer.status, "")
         busy = PassingError(
             f"{answer.url.origin} does not answer {method} {shown(answer.url.path)[1:-1]} now",
             code=Code.REGISTRY_STATUS,
-            found=f"{answer.status} {text}",
+            found=f"{answer.status} {text}".strip(),
             after=answer.head.retry_after,
         )
         return busy if answer.url.origin == self.home else _ElsewhereError(answer.url.origin, busy)

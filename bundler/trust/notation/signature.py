@@ -1,6 +1,6 @@
 """Notation signatures as their manifests offer them, and the signers who are known by a store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bundler.errors import Code, TrustError
@@ -12,7 +12,7 @@ from bundler.trust.notation.steps import check_payload, prove
 from bundler.trust.notation.store import Store
 from bundler.trust.notation.subject import Subject
 from bundler.trust.offer import Claim, Layer, Material, Offer
-from bundler.trust.signer import Met
+from bundler.trust.signer import AnotherSignerError, Met
 from bundler.trust.window import spelled
 
 
@@ -29,7 +29,7 @@ class NotationSignature:
         """Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``)."""
         content = layer.carrier.content
         alone = isinstance(content, Manifest) and len(content.layers) == 1
-        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest has not one layer")
+        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest does not have exactly one layer")
         return cls(Envelope.parse(layer.payload, layer.descriptor.media_type), layer.subject)
 
     @property
@@ -58,13 +58,20 @@ class PinnedSubject:
     tsa: Store | None = None
     """By whose authorities a timestamp is needed; without, the station's clock says whether certificates are valid."""
     kind: str = "notation"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
         """As :class:`SignerEntry` has it, with the codes of ``store.…``, ``x509.…``, ``tsa.…``, ``revocation.…`` and ``expiry.…``."""
         if not isinstance(offer, NotationSignature):
             raise TrustError("a signature of another form, where a Notation store is pinned", code=Code.BUNDLE_MATERIAL, found=offer.form)
         envelope = offer.envelope
-        proof = prove(envelope, self.store, self.subject, tsa=self.tsa, at=at)
+        try:
+            proof = prove(envelope, self.store, self.subject, tsa=self.tsa, at=at)
+        except TrustError as error:
+            if error.code is not Code.IDENTITY_SUBJECT:
+                raise
+            # A store vouches for the certificate; whether it was valid then, and is not revoked, was not asked any more.
+            raise AnotherSignerError(error, f"{envelope.chain[0].subject} (store {self.store.name})", proved=False) from error
         when = (
             f"proved {spelled(proof.time)} by {proof.by}"
             if proof.time
@@ -81,5 +88,9 @@ class PinnedSubject:
         return False
 
     def __str__(self) -> str:
-        tsa = f", timestamps by {self.tsa.name}" if self.tsa else ""
-        return f"{self.subject} (store {self.store.name}{tsa})"
+        return known_by(str(self.subject), self.store.name, self.tsa.name if self.tsa else None)
+
+
+def known_by(subject: str, store: str, tsa: str | None) -> str:
+    """What tells such a signer from every other, by the names that trust gives subject and stores."""
+    return f"{subject} (store {store}{f', timestamps by {tsa}' if tsa else ''})"

@@ -39,6 +39,11 @@ class Subject:
                 raise _refused(text, "one or more attributes, none of them twice or joined by +")
             return cls(text, attributes)
 
+    @property
+    def common_name(self) -> str | None:
+        """The CN among the attributes."""
+        return next((value for kind, value in self.attributes if kind == NameOID.COMMON_NAME), None)
+
     def check(self, certificate: Certificate) -> None:
         """Raises TrustError (``identity.subject``)."""
         with foreign("the subject of a certificate cannot be read", code=Code.X509_MALFORMED):

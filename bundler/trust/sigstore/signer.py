@@ -1,14 +1,14 @@
 """Signers who are known under a trusted root: by an identity, or by a key beside which a log is asked for."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from bundler.errors import Code
+from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
 from bundler.trust.offer import Offer
-from bundler.trust.signer import Met
+from bundler.trust.signer import AnotherSignerError, Met
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
@@ -37,6 +37,7 @@ class PinnedIdentity:
     claims: tuple[tuple[str, str], ...] = ()
     """What else the certificate must say, by the names of ``identity.CLAIMS``."""
     kind: str = "identity"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - verified times decide, never the clock
         """As :class:`SignerEntry` has it, with the codes of ``identity.…``, ``x509.…``, ``tlog.…``, ``tsa.…`` and ``time.…``."""
@@ -44,7 +45,10 @@ class PinnedIdentity:
         # First who, then what: a name that nobody vouches for is not matched with anything.
         proof = prove_by_certificate(item, self.root.trusted, self.root.needed)
         assert proof.identity is not None
-        self._check(proof.identity)
+        try:
+            self._check(proof.identity)
+        except TrustError as error:
+            raise AnotherSignerError(error, str(proof.identity), proved=True) from error
         also = frozenset({certificate_of(item).fingerprint})
         return Met(str(proof.identity), _how(proof, str(proof.identity), self.root), proof.match.remark, _beside(proof), also)
 
@@ -76,6 +80,7 @@ class LoggedKey:
     root: Root
     needed: Needed
     kind: str = "key"
+    name: str | None = field(default=None, compare=False)
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
         """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``.

@@ -1,8 +1,8 @@
 """Which peers written in Go the tests want, and where each lies once it is built.
 
 A peer is a folder beside this file: its ``go.mod`` names the command in a ``tool`` line, and its ``go.sum``
-pins every byte that goes in. A built peer lies in a folder named by both, so that another pin is another place
-and nothing stale is ever run.
+pins every byte that goes in. Where the peer is a library, the command is a file beside them. A built peer lies in a folder
+named by all of these, so that another pin is another place and nothing stale is ever run.
 """
 
 import hashlib
@@ -24,9 +24,15 @@ def package(peer: str) -> str:
     return tool
 
 
+def is_library(peer: str) -> bool:
+    """Whether the peer is a library, the first that its ``go.mod`` requires, and the command a file beside that."""
+    return any((TOOLS / peer).glob("*.go"))
+
+
 def binary(peer: str) -> Path:
     """Where this very pin of the peer lies, or will lie, built; ``$OCI_BUNDLER_PEERS`` moves them all."""
-    pin = hashlib.sha256((TOOLS / peer / "go.mod").read_bytes() + (TOOLS / peer / "go.sum").read_bytes()).hexdigest()
+    pinned = [TOOLS / peer / "go.mod", TOOLS / peer / "go.sum", *sorted((TOOLS / peer).glob("*.go"))]
+    pin = hashlib.sha256(b"".join(path.read_bytes() for path in pinned)).hexdigest()
     return cache() / pin[:16] / peer
 
 

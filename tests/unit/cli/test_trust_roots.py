@@ -53,7 +53,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_an_identity_with_claims_under_a_root(desk: Desk):
     assert desk.add(*WHO, "--root", desk.root, "--root-name", "ours", "--claim", "build_trigger=push").exit == 0
     [rule] = desk.list()["rules"]
-    assert rule["signers"] == [{"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root ours, build_trigger push)"}]
+    assert rule["signers"] == [{"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root ours, build_trigger push)", "name": None}]
 
 
 def test_several_identities_are_several_signers(desk: Desk):
@@ -79,10 +79,10 @@ def test_what_of_a_root_cannot_be_used_is_said(desk: Desk):
 
 def test_a_key_beside_a_new_root_and_beside_one_that_is_there(desk: Desk):
     assert desk.add("--image", "a.test/**", "--key", desk.key, "--root", desk.root, "--log", "2").exit == 0
-    assert 'root = "root" }' in desk.toml()
+    assert 'root = "root", name = "a" }' in desk.toml()
     assert desk.list()["roots"][0]["log"] == 2
     assert desk.add("--image", "b.test/**", "--key", desk.key, "--root-name", "root", "--log", "1").exit == 0
-    assert 'root = "root", log = 1 }' in desk.toml()
+    assert 'root = "root", log = 1, name = "a" }' in desk.toml()
 
 
 def test_a_store_and_a_subject(desk: Desk):
@@ -90,7 +90,9 @@ def test_a_store_and_a_subject(desk: Desk):
     ran = desk.add("--image", "**", *words)
     assert ran.exit == 0
     assert "store  release, of type ca\n" in ran.out
-    assert desk.list()["rules"][0]["signers"] == [{"kind": "notation", "id": "CN=release,O=world.example (store release)"}]
+    assert desk.list()["rules"][0]["signers"] == [
+        {"kind": "notation", "id": "CN=release,O=world.example (store release)", "name": "release"}
+    ]
 
 
 def test_annotations_are_asked_for_and_shown(desk: Desk):
@@ -143,7 +145,7 @@ def test_a_policy_and_its_stores_are_taken_over(desk: Desk):
     ran = desk.add("--notation", folder)
     assert ran.exit == 0
     assert [store["name"] for store in desk.list()["stores"]] == ["ca.release"]
-    assert desk.list()["rules"][0]["signers"] == [{"kind": "notation", "id": "* (store ca.release)"}]
+    assert desk.list()["rules"][0]["signers"] == [{"kind": "notation", "id": "* (store ca.release)", "name": None}]
     assert "names no timestamp authorities" in ran.err
 
 
@@ -259,12 +261,12 @@ def _keyless(crossing: Crossing, trust: Desk) -> Image:
 
 def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(crossing: Crossing, desk: Desk):
     image = _keyless(crossing, desk)
-    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust)
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust, "-v")
     assert said.exit == 0, said.err
     rows = said.out.splitlines()
-    row = rows.index(f"            signed by identity {IDENTITY} (issuer {ISSUER}) (sig; 1 manifest)")
+    row = rows.index(f"         signed by identity {IDENTITY} (issuer {ISSUER}) (sig; 1 manifest)")
     log = WORLD.REKOR
-    assert rows[row + 1] == f"              proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
+    assert rows[row + 1] == f"           proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
 
 
 def test_verify_says_which_required_attestations_are_there(crossing: Crossing, desk: Desk):
@@ -272,8 +274,8 @@ def test_verify_says_which_required_attestations_are_there(crossing: Crossing, d
     crossing.content.att(root.digest, signing.att(root))
     image = crossing.push(root)
     assert desk.add("--image", "**", "--key", desk.key, "--threshold", "0", "--attestation", "spdx").exit == 0
-    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust)
-    assert "            required and there: https://spdx.dev/Document by a signer of the rule\n" in said.out
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust, "-v")
+    assert "         required and there: https://spdx.dev/Document by a signer of the rule\n" in said.out
 
 
 def test_the_root_that_judged_travels_as_evidence(crossing: Crossing, desk: Desk):

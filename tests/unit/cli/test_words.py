@@ -44,12 +44,15 @@ def test_what_is_refused_says_so_first_with_what_found_wanted_and_next(crossing:
     assert said.exit == 5
     assert said.first == "REFUSED: 1 of 1 image may not enter"
     rows = said.out.splitlines()
-    row = rows.index(f"refused     {image.reference}  {image.root.digest}")
-    below = "\n".join(rows[row:])
-    assert "policy.threshold: not enough of the rule's signers have signed" in below
-    assert "signed by 0, wanted 1 of the rule's 1 signers" in below
-    assert "next: have the image signed by the keys that the rule names" in below
-    assert "key.unknown" in below
+    assert rows[-6:] == [
+        "policy.threshold: not enough of the rule's signers have signed",
+        f"refused  {image.reference}  {image.root.digest.encoded[:12]}",
+        "  rule **: signed by 0, wanted 1 of the rule's 1 signers",
+        "  signed by a key that the rule does not name, or altered since",
+        "  next: have it signed by those whom the rule names, and export it again",
+        said.first,
+    ]
+    assert "key.unknown" in crossing.run("verify", f"docker://{image.reference}", "-v").out
 
 
 def test_a_seal_by_a_stranger_says_whose_it_is_and_what_to_do(crossing: Crossing):
@@ -63,12 +66,16 @@ def test_a_seal_by_a_stranger_says_whose_it_is_and_what_to_do(crossing: Crossing
 
 def test_each_image_has_its_row_and_its_signers(crossing: Crossing):
     images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two")]
-    said = crossing.run("verify", crossing.export(*images)).out
+    bundle = crossing.export(*images)
+    said = crossing.run("verify", bundle).out
     for image in images:
-        assert f"ok          {image.reference}  {image.root.digest}\n" in said
-    assert said.count(f"signed by key {RELEASE.fingerprint} (sig; 1 manifest)") == 2
-    assert "content     ok, " in said
-    assert f"seal        ok, by {EXPORTER.fingerprint}" in said
+        assert f"ok  {image.reference}  {image.root.digest.encoded[:12]}  {RELEASE.fingerprint[:19]}…\n" in said
+    assert "content  ok, " in said
+    assert f"seal     ok, by {EXPORTER.fingerprint[:19]}…" in said
+    whole = crossing.run("verify", bundle, "-v").out
+    assert whole.count(f"signed by key {RELEASE.fingerprint} (sig; 1 manifest)") == 2
+    assert all(f"         {image.root.digest}\n" in whole for image in images)
+    assert EXPORTER.fingerprint in whole
 
 
 def test_quiet_is_the_first_line_alone(crossing: Crossing):
@@ -162,19 +169,33 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
         assert set(said["trust"]) == {"path", "digest"}
         for image in said["images"]:
             assert set(image) == {
-                *("reference", "digest", "mediaType", "platforms", "left_out", "passed", "rule", "signers", "reasons", "checks"),
+                *(
+                    "reference",
+                    "digest",
+                    "mediaType",
+                    "platforms",
+                    "left_out",
+                    "passed",
+                    "rule",
+                    "signers",
+                    "other_signers",
+                    "reasons",
+                    "checks",
+                ),
                 "destination",
                 "state",
             }
             for signer in image["signers"]:
-                assert set(signer) == {"kind", "id", "form", "node"}
+                assert set(signer) == {"kind", "id", "name", "form", "node"}
+            for other in image["other_signers"]:
+                assert set(other) == {"kind", "id", "name", "proved", "form", "node"}
             for check in image["checks"]:
                 assert set(check) == {"name", "outcome", "code", "detail", "subject", "spec"}
                 assert check["outcome"] in {"passed", "failed", "not-checked", "unsigned"}
     passed = ends["verify passed"].json
     assert set(passed["bundle"]) == {"identity", "stream", "sequence", "previous", "created", "expires"}
     assert (passed["bundle"]["previous"], passed["bundle"]["expires"]) == (None, None)
-    assert set(passed["seal"]) == {"passed", "signers", "reasons"}
+    assert set(passed["seal"]) == {"passed", "signers", "names", "reasons"}
     assert set(passed["content"]) == {"passed", "members", "bytes", "reasons"}
     stranger = ends["verify sealed by a stranger"].json
     assert (stranger["bundle"], stranger["content"], stranger["images"]) == (None, None, [])
@@ -221,7 +242,7 @@ def test_a_rule_that_denies_is_said_with_its_reason(crossing: Crossing):
         assert ran.exit == 5
         assert "policy.denied" in ran.out
         assert "moved to another house" in ran.out
-        assert "put signers in the place of `deny`" in ran.out
+        assert "put signers in the place of `deny`" in ran.said
     assert not crossing.there.changes
 
 

@@ -16,8 +16,9 @@ import pytest
 from bundler.errors import Code, TransportError, UsageError
 from bundler.oci.digest import Digest
 from bundler.serving import api, uploads
+from bundler.serving.repository import Manifest
 from bundler.serving.server import Server
-from bundler.serving.storage import Manifest, Storage
+from bundler.serving.storage import Storage
 from tests.support.client import Client
 from tests.support.layouts import Content, write_layout
 

@@ -13,7 +13,7 @@ from bundler.errors import Code, ConflictError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
-from bundler.serving import storage
+from bundler.serving.repository import Repository as Served
 from bundler.serving.wire import Answer, Request
 from bundler.stations import joining
 from bundler.stations.joining import merged
@@ -318,7 +318,7 @@ def test_the_same_tag_that_another_import_has_put_meanwhile_is_no_conflict(cross
 
 def lose(crossing: Crossing, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry takes the image's layer, loses it, and takes every manifest unseen."""
-    monkeypatch.setattr(storage.Repository, "lacks", lambda self, blobs: [])
+    monkeypatch.setattr(Served, "lacks", lambda self, blobs: [])
     lost = image.root.blobs[1].digest
 
     def after(request: Request, said: Answer) -> None:

@@ -170,7 +170,7 @@ def test_an_empty_trust_admits_nothing(crossing: Crossing):
     run("trust", "init", crossing.folder / "empty")
     ran = run("import", bundle, crossing.there.host, "--trust", crossing.folder / "empty", "--json")
     assert (ran.exit, ran.json["seal"]["reasons"]) == (5, ["seal.signature"])
-    assert not crossing.there.asked
+    assert crossing.there.asked == ["GET /v2/"]
 
 
 # --- where it is looked for ---
@@ -279,7 +279,13 @@ def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[st
     )
     assert ran.json["serial"] == 3
     assert ran.json["seals"] == [
-        {"stream": "platform", "scopes": ["registry.example/**", "cgr.dev/*/*"], "keys": [EXPORTER.fingerprint], "threshold": 1}
+        {
+            "stream": "platform",
+            "scopes": ["registry.example/**", "cgr.dev/*/*"],
+            "keys": [EXPORTER.fingerprint],
+            "names": ["exporter"],
+            "threshold": 1,
+        }
     ]
     [rule] = ran.json["rules"]
     assert (rule["scope"], rule["threshold"], rule["node"], rule["name"]) == ("registry.example/app/**", 2, "both", "any")
@@ -390,9 +396,11 @@ def test_list_says_who_may_what_in_words(trust: Path):
     words = run("trust", "list", trust).out
     assert words.splitlines() == [
         f"trust {check(trust).json['digest']}, serial 1",
-        f"seal   default: 1 of {EXPORTER.fingerprint}",
+        f"seal   default: 1 of {EXPORTER.fingerprint[:19]}…",
         "       may carry **",
-        f"image  **: 1 of {RELEASE.fingerprint} on reference",
+        f"image  **: 1 of {RELEASE.fingerprint[:19]}… on reference",
+        f"key    {EXPORTER.fingerprint}",
+        f"key    {RELEASE.fingerprint}",
     ]
 
 

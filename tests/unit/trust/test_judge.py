@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
 from bundler.trust.examine import Finding, examine
 from bundler.trust.judge import MAX_PIECES, judge
+from bundler.trust.keys import PublicKey
 from bundler.trust.offer import Offer
 from bundler.trust.policy import Policy, Rule
 from bundler.trust.scope import Scope
@@ -85,7 +86,7 @@ def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
     assert verdict.reasons == ()
     assert verdict.rule == "registry.example/**"
     assert [signer.to_json() for signer in verdict.signers] == [
-        {"kind": "key", "id": Key.of(kind).fingerprint, "form": "sig", "node": str(image.root.digest)}
+        {"kind": "key", "id": Key.of(kind).fingerprint, "name": None, "form": "sig", "node": str(image.root.digest)}
     ]
 
 
@@ -582,6 +583,7 @@ class AnyOf:
 
     keys: tuple[Key, ...]
     kind: str = "key"
+    name: str | None = None
 
     def met_by(self, offer: Offer, *, at: datetime) -> Met:
         for key in self.keys:
@@ -875,9 +877,9 @@ def test_a_check_tells_a_person_what_was_found(image: Scene):
 def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch):
     looked: list[Evidence] = []
 
-    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime) -> Finding:
+    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime, beside: Sequence[PublicKey]) -> Finding:
         looked.append(piece)
-        return examine(rule, image, piece, at=at)
+        return examine(rule, image, piece, at=at, beside=beside)
 
     monkeypatch.setattr("bundler.trust.judge.examine", counted)
     bad = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, (b"{}", b"")))

@@ -74,12 +74,13 @@ name = "signed"
         "stream": "platform",
         "scopes": ["cgr.dev/chainguard/**", "registry.example/**"],
         "keys": [EXPORTER.fingerprint],
+        "names": [None],
         "threshold": 1,
     }
     assert [rule.to_json() for rule in got.rules] == [
         {
             "scope": "cgr.dev/chainguard/**",
-            "signers": [{"kind": "key", "id": P256.fingerprint}],
+            "signers": [{"kind": "key", "id": P256.fingerprint, "name": None}],
             "threshold": 1,
             "attestations": [SPDX],
             "node": "reference",
@@ -89,7 +90,7 @@ name = "signed"
         },
         {
             "scope": "registry.example/app/**",
-            "signers": [{"kind": "key", "id": key.fingerprint} for key in (P256, OTHER, THIRD)],
+            "signers": [{"kind": "key", "id": key.fingerprint, "name": None} for key in (P256, OTHER, THIRD)],
             "threshold": 2,
             "attestations": [],
             "node": "both",
@@ -300,6 +301,84 @@ def test_a_rule_that_nothing_could_fail_cannot_even_be_made():
         Seal("a", (scope,), (P256.public,), 0)
 
 
+NAMED_SEAL = {"stream": "a", "scopes": ["**"], "keys": ["keys/exporter.pub"]}
+
+
+def named(name: object, other: object = None, sealer: object = None) -> bytes:
+    """Two signers and a sealer, of whom some are called something."""
+    signers = [
+        {"key": f"keys/{file}.pub"} | ({"name": called} if called is not None else {}) for file, called in (("a", name), ("b", other))
+    ]
+    seals = [NAMED_SEAL | {"names": {"keys/exporter.pub": sealer}}] if sealer is not None else [NAMED_SEAL]
+    return toml({"scope": "**", "signer": signers, "threshold": 1}, seals=seals)
+
+
+CALLED = {"keys/a.pub": P256.pem, "keys/b.pub": OTHER.pem, "keys/exporter.pub": EXPORTER.pem}
+
+
+@pytest.mark.parametrize("name", ["a", "release team", "Freigabe München 2026", "x" * 64, "https://ci.example/release", "sha256"])
+def test_whoever_seals_and_signs_may_be_called_something(name: str):
+    by = trusttoml.parse(named(name), CALLED)
+    assert by.names == {P256.fingerprint: name}
+    assert [signer["name"] for signer in by.rules[0].to_json()["signers"]] == [name, None]
+    by = trusttoml.parse(named(None, sealer=name), CALLED)
+    assert by.names == {EXPORTER.fingerprint: name}
+    assert by.seals[0].to_json()["names"] == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", " a", "a ", "x" * 65, "a\tb", "a\x1b[2J", "a\u202eb", "a\u00a0", 7, ["a"], f"sha256:{'a' * 64}", "SHA256:a", "ｓha256:a"],
+)
+def test_a_name_is_a_few_printable_characters_and_not_like_a_fingerprint(name: object):
+    for raw in (named(name), named(None, sealer=name)):
+        error = refused(raw, CALLED)
+        assert error.code is Code.TRUST_FORM
+        assert error.what.endswith(" is not well-formed")
+        assert "1 to 64 printable characters" in str(error.wanted)
+
+
+@pytest.mark.parametrize("other", ["release", "Release", "ｒelease"])
+def test_nobody_is_called_as_somebody_else_is(other: str):
+    for raw in (named("release", other), named("release", sealer=other)):
+        error = refused(raw, CALLED)
+        assert error.code is Code.TRUST_FORM
+        assert error.what.startswith("two signers are called ")
+        assert P256.fingerprint in str(error.found)
+
+
+def test_a_name_for_an_attestation_alone_is_nobody_elses_either():
+    wanted = {"type": SPDX, "signer": [{"key": "keys/b.pub", "name": "release"}]}
+    raw = toml({"scope": "**", "signer": [{"key": "keys/a.pub", "name": "release"}], "attestations": [wanted]}, seals=[])
+    assert refused(raw, CALLED).what == "two signers are called release"
+    same = {"type": SPDX, "signer": [{"key": "keys/a.pub", "name": "release"}]}
+    raw = toml({"scope": "**", "signer": [{"key": "keys/a.pub", "name": "release"}], "attestations": [same]}, seals=[])
+    assert trusttoml.parse(raw, CALLED).names == {P256.fingerprint: "release"}
+
+
+def test_one_signer_may_have_a_name_in_each_place_and_the_first_is_told():
+    rules = [
+        {"scope": scope, "signer": [{"key": "keys/a.pub", "name": name}]} for scope, name in (("**", "first"), ("a.test/**", "second"))
+    ]
+    by = trusttoml.parse(toml(*rules, seals=[]), CALLED)
+    assert by.names == {P256.fingerprint: "first"}
+    assert [rule.signers[0].name for rule in by.rules] == ["first", "second"]
+
+
+def test_a_seal_names_its_own_keys_and_no_others():
+    raw = toml(seals=[NAMED_SEAL | {"names": {"keys/release.pub": "release"}}])
+    error = refused(raw, CALLED)
+    assert (error.code, error.what) == (Code.TRUST_FORM, "keys/release.pub of names of seal 1 is not well-formed")
+    assert error.wanted == "keys/exporter.pub"
+    assert refused(toml(seals=[NAMED_SEAL | {"names": ["exporter"]}]), CALLED).what == "names of seal 1 is not well-formed"
+
+
+def test_names_change_the_digest_and_no_decision():
+    plain, called = (trusttoml.parse(raw, CALLED) for raw in (named(None), named("release", sealer="exporter")))
+    assert plain.digest != called.digest
+    assert (plain.seals, plain.rules) == (called.seals, called.rules)
+
+
 def test_rules_and_seals_have_keys_of_their_own():
     """trust.roles: two approvals are those of two keys (TRS-037)."""
     error = refused(toml(rule(P256, EXPORTER, threshold=1), seals=[seal(EXPORTER)]))
@@ -415,8 +494,15 @@ def test_what_trust_add_appends_reads_as_it_was_meant():
     files = {"keys/a.pub": EXPORTER.pem, "keys/b.pub": P256.pem, "keys/c.pub": OTHER.pem}
     text = "version = 1\nserial = 1\n"
     text += render_seal(stream="platform", scopes=["registry.example/**"], keys=["keys/a.pub"], threshold=None)
-    text += render_rule(scope="registry.example/app", keys=["keys/b.pub"])
-    text += render_rule(scope="**", keys=["keys/b.pub", "keys/c.pub"], threshold=2, attestations=[SPDX], node="both", name="signed")
+    text += render_rule(scope="registry.example/app", signers=[{"key": "keys/b.pub"}])
+    text += render_rule(
+        scope="**",
+        signers=[{"key": "keys/b.pub", "name": "b"}, {"key": "keys/c.pub"}],
+        threshold=2,
+        attestations=[SPDX],
+        node="both",
+        name="signed",
+    )
     got = trusttoml.parse(text.encode(), files)
     assert [(seal.stream, seal.threshold) for seal in got.seals] == [("platform", 1)]
     assert [(str(r.scope), r.threshold, tuple(map(str, r.attestations)), str(r.node), str(r.name)) for r in got.rules] == [
@@ -426,20 +512,20 @@ def test_what_trust_add_appends_reads_as_it_was_meant():
 
 
 def test_a_rule_for_attestations_alone_can_be_written():
-    text = render_rule(scope="**", keys=["keys/release.pub"], threshold=0, attestations=[SPDX])
+    text = render_rule(scope="**", signers=[{"key": "keys/release.pub"}], threshold=0, attestations=[SPDX])
     assert trusttoml.parse(("version = 1\nserial = 1\n" + text).encode(), BY_NAME).rules[0].threshold == 0
 
 
 @pytest.mark.parametrize("text", ['a"b\\c', "ü"])
 def test_texts_are_written_so_that_they_read_back(text: str):
-    written = render_rule(scope="**", keys=[f"keys/{text}.pub"])
+    written = render_rule(scope="**", signers=[{"key": f"keys/{text}.pub"}])
     assert trusttoml.named_files(b"version = 1\nserial = 1\n" + written.encode()) == {f"keys/{text}.pub"}
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x7f", "\ud800", ""])
 def test_what_no_trust_file_can_hold_is_not_written(text: str):
     with pytest.raises(UsageError) as caught:
-        render_rule(scope=text, keys=["keys/a.pub"])
+        render_rule(scope=text, signers=[{"key": "keys/a.pub"}])
     assert caught.value.code is Code.TRUST_FORM
     with pytest.raises(UsageError):
         render_seal(stream="a", scopes=["**"], keys=[text], threshold=None)

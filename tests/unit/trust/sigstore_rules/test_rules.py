@@ -923,15 +923,15 @@ attestations = [{{ type = "{SLSA}", signer = [{{ key = "keys/p256.pub" }}] }}]
 def test_a_rule_says_what_it_asks_for():
     asked = trust(
         SIGNER,
-        '{ store = "release", subject = "CN=a", tsa = "stamps" }',
+        '{ store = "release", subject = "CN=a", tsa = "stamps", name = "the stamped" }',
         rest=f"""threshold = 1
 attestations = ["{SPDX}", {{ type = "{SLSA}", node = "both", where = {{ a = 1 }} }}]
 annotations = {{ b = "c" }}""",
     ).rules[0]
     said = asked.to_json()
     assert said["signers"] == [
-        {"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root world)"},
-        {"kind": "notation", "id": "CN=a (store release, timestamps by stamps)"},
+        {"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root world)", "name": None},
+        {"kind": "notation", "id": "CN=a (store release, timestamps by stamps)", "name": "the stamped"},
     ]
     assert said["attestations"] == [SPDX, {"type": SLSA, "node": "both", "signers": said["signers"], "where": {"a": 1}}]
     assert said["annotations"] == {"b": "c"}
@@ -965,8 +965,8 @@ def test_what_is_written_reads_as_it_was_meant():
     text += render_store(name="stamps", type=StoreType.TSA, certificates=["stores/tsa.crt"])
     text += render_rule(
         scope="**",
-        keys=["keys/p256.pub"],
         signers=[
+            {"key": "keys/p256.pub"},
             {"issuer": ISSUER, "identity": IDENTITY, "root": "world", "claims": {"build_trigger": "push"}},
             {"store": "release", "subject": r"CN=a\,b", "tsa": "stamps"},
         ],
@@ -1030,3 +1030,25 @@ def test_a_notation_signature_is_offered_as_every_other(image: Scene):
     assert (offer.form, offer.material.by_key, len(offer.material.certificates)) == ("notation", False, 3)
     with pytest.raises(TrustError):
         NotationSignature.read(Layer(document.content.layers[0], made, Scene.of_index().root, image.root))
+
+
+def test_an_identity_that_is_proved_and_does_not_count_is_told(image: Scene):
+    keyless_bundle(image)
+    other = f'{{ issuer = "{ISSUER}", identity = "somebody else", root = "world" }}'
+    verdict = judged(image, trust(other))
+    assert [(told.kind, told.id, told.proved) for told in verdict.others] == [("identity", f"{IDENTITY} (issuer {ISSUER})", True)]
+
+
+def test_an_identity_that_no_root_vouches_for_is_not_told(image: Scene):
+    keyless_bundle(image)
+    verdict = judged(image, trust(SIGNER.replace('"world"', '"other"')))
+    assert [(told.kind, told.id, told.proved) for told in verdict.others] == [("identity", None, False)]
+
+
+@pytest.mark.parametrize(("subject", "who"), [("CN=another", "CN=release,ST=BY,C=DE,O=world.example (store release)"), ("*", None)])
+def test_a_subject_that_does_not_count_is_told_as_what_it_says(subject: str, who: str | None, image: Scene):
+    """Whether its certificate was valid then is not asked any more."""
+    notation(image)
+    store = "release" if who else "second"
+    verdict = judged(image, trust(f'{{ store = "{store}", subject = "{subject}" }}'))
+    assert [(told.kind, told.id, told.proved) for told in verdict.others] == [("notation", who, False)]
