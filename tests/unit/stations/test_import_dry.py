@@ -101,6 +101,11 @@ def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing)
     sparse = crossing.export(image, flags=["--platform", "linux/arm64"])
     assert crossing.import_(sparse).exit == 0
     assert "registry.sparse-index" not in crossing.import_(sparse, "--dry-run").out
+    crossing.attach(image.root)
+    crossing.push(image.root, "team/app:v1")
+    later = crossing.import_(crossing.export(image, to="later", flags=["--platform", "linux/arm64"]), "--dry-run")
+    assert counts(later)[0] > 0
+    assert "registry.sparse-index" not in later.out
 
 
 def test_what_cannot_be_read_at_the_registry_ends_a_dry_run_as_it_ends_an_import(crossing: Crossing):
