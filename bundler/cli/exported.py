@@ -18,7 +18,9 @@ def swept(sizes: Sequence[int]) -> str:
 
 def left_behind(failed: Sequence[Failure]) -> Iterator[str]:
     """What whoever exports should know of images that cannot be carried before the others are written, which may take long."""
-    return (f"left behind: {each.image}: {each.error.code}: {each.error.what}" for each in failed)
+    for first, *others in failures.alike(failed):
+        names = ", ".join(each.image for each in (first, *others))
+        yield f"left behind: {names}: {first.error.code}: {first.error.what}"
 
 
 def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
@@ -34,7 +36,7 @@ def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
             )
         for digest in sorted(survey.carried.absent - {child.digest for child in survey.carried.left_out}):
             yield f"note: the foreign layer {digest} is not at the source, and not carried"
-    yield from _indexes(made.surveys)
+    yield from _indexes(made.images)
     everything = (carried for survey in made.surveys for carried in (survey.carried, survey.index) if carried is not None)
     left = {child.digest for carried in everything for child in carried.left_out}
     for digest in sorted(set(leave) - left):
@@ -77,7 +79,7 @@ def lines(done: Exported, failed: Sequence[Failure]) -> Iterator[str]:
     else:
         who = f"{escaped(str(done.file))} would carry" if done.file else "would carry"
         yield f"{who} {count}, {sized(done.plan.size)} before compression{lost}"
-    for survey in done.plan.surveys:
+    for survey in done.plan.images:
         carried = survey.carried
         evidence = len({found.digest for lookup in carried.lookups for found in lookup.found} & carried.documents.keys())
         yield f"carried  {carried.reference}  {carried.root}"

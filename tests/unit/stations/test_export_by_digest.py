@@ -290,3 +290,12 @@ def test_the_note_about_a_sparse_index_offers_it(crossing: Crossing):
     image = signed(crossing, crossing.content.index())
     words = ("-o", crossing.folder / "b.oci.tar.zst", "--key", crossing.keys["exporter"])
     assert "With --by-digest " in run("export", image.reference, *AMD64, *words).err
+
+
+def test_one_index_named_twice_is_told_of_once(crossing: Crossing):
+    image = signed(crossing, crossing.content.index())
+    done = export(crossing, image.reference, f"docker://{image.reference}", *AMD64)
+    assert done.exit == 0, done.err
+    assert [one["reference"] for one in done.json["images"]] == [f"{image.reference}-linux-amd64"]
+    assert done.err.count("stays behind") == 1
+    assert done.err.count("-linux-amd64") == 1
