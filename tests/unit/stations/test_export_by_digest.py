@@ -12,8 +12,9 @@ from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.stations.apart import apart
 from bundler.stations.survey import survey
+from tests.support import signing
 from tests.support.layouts import write_layout
-from tests.support.station import STRANGER, Crossing, Image, Ran, run, tags_of
+from tests.support.station import RELEASE, STRANGER, Crossing, Image, Ran, run, tags_of, write_trust
 
 AMD64, ARM64 = ("--platform", "linux/amd64"), ("--platform", "linux/arm64")
 
@@ -157,6 +158,14 @@ def test_with_trust_a_platform_has_to_pass_by_itself(crossing: Crossing, key: An
     assert "sign --recursive" in done.json["error"]["next"]
 
 
+def test_what_no_rule_covers_is_not_helped_by_signing_it(crossing: Crossing):
+    image = signed(crossing, crossing.content.index())
+    trust = write_trust(crossing.folder / "other", rules=[signing.rule(RELEASE, scope="elsewhere.example/**")])
+    done = export(crossing, image.reference, *AMD64, "--trust", trust)
+    assert (done.exit, done.code) == (5, "policy.no-match")
+    assert "sign --recursive" not in done.json["error"]["next"]
+
+
 def test_one_platform_that_fails_leaves_its_whole_image_behind_and_no_other(crossing: Crossing):
     root = crossing.content.index()
     crossing.sign(crossing.content.documents[root.children[0].digest])
@@ -290,3 +299,12 @@ def test_the_note_about_a_sparse_index_offers_it(crossing: Crossing):
     image = signed(crossing, crossing.content.index())
     words = ("-o", crossing.folder / "b.oci.tar.zst", "--key", crossing.keys["exporter"])
     assert "With --by-digest " in run("export", image.reference, *AMD64, *words).err
+
+
+def test_one_index_named_twice_is_told_of_once(crossing: Crossing):
+    image = signed(crossing, crossing.content.index())
+    done = export(crossing, image.reference, f"docker://{image.reference}", *AMD64)
+    assert done.exit == 0, done.err
+    assert [one["reference"] for one in done.json["images"]] == [f"{image.reference}-linux-amd64"]
+    assert done.err.count("stays behind") == 1
+    assert done.err.count("-linux-amd64") == 1

@@ -219,7 +219,7 @@ def test_a_registry_that_does_not_answer_is_asked_for_two_images_and_said_once(c
     assert (done.exit, failed(done)) == (9, dict.fromkeys(names, ("registry.unreachable", 7)))
     assert len(asked) == 2  # one alone may be a matter of its repository
     assert told.count("registry.unreachable") == 1
-    assert sorted(name for name in names if f"  so too: {name}\n" in told or f"\n{name}: registry.unreachable: " in told) == names
+    assert sorted(name for name in names if f"  also:   {name}\n" in told or f"\n{name}: registry.unreachable: " in told) == names
 
 
 def test_one_that_goes_down_in_the_middle_is_asked_no_further_than_it_takes_to_know(crossing: Crossing, quick: None, tmp_path: Path):
