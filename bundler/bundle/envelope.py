@@ -115,7 +115,7 @@ def _signatures(tail: bytes) -> tuple[bytes, ...]:
     if len(set(signatures)) != len(signatures):
         raise _refuse("it has a signature twice")
     if _HEAD + tail != sealed(b"", signatures):
-        raise _refuse("it is not spelt as canonical JSON with canonical base64")
+        raise _refuse("it is not written as canonical JSON with canonical base64")
     return signatures
 
 

@@ -245,14 +245,14 @@ class _Tar:
     def _ended(self, told: _Told) -> None:
         """Nothing but zeros follows, a block of them at least: some readers go on behind the end, others do not."""
         if self._block() != _ZEROS or told.anything:
-            raise self._refused("goes on behind its end")
+            raise self._refused("goes on after its end")
         if self._size - self._at > MAX_UNPACKED:
             raise FormatError(
-                f"the archive {self._archive} goes on behind its end", code=Code.LIMIT_ARCHIVE, wanted=f"at most {MAX_UNPACKED} bytes"
+                f"the archive {self._archive} goes on after its end", code=Code.LIMIT_ARCHIVE, wanted=f"at most {MAX_UNPACKED} bytes"
             )
         while rest := _read(self._file, self._at, CHUNK, self._archive):
             if rest.strip(b"\0"):
-                raise self._refused("goes on behind its end")
+                raise self._refused("goes on after its end")
             self._at += len(rest)
 
     def _header(self, block: bytes) -> tarfile.TarInfo:
@@ -263,7 +263,7 @@ class _Tar:
         if not _SIZE.fullmatch(block[124:136]) or info.size >= 1 << 62:
             raise self._refused("has a member of an impossible size", found=info.size)
         if block[_PREFIX].strip(b"\0") and (block[_MAGIC] != b"ustar\x0000" or block[_TRAILER] == b"tar\0"):
-            raise self._refused("has a name that does not begin alike for every reader", found=ascii(block[_PREFIX].rstrip(b"\0"))[1:])
+            raise self._refused("has a name that begins differently for different readers", found=ascii(block[_PREFIX].rstrip(b"\0"))[1:])
         return info
 
     def _member(self, info: tarfile.TarInfo, told: _Told) -> _Member | None:
@@ -311,7 +311,7 @@ class _Tar:
         if info.size > MAX_EXTENSION:
             raise self._refused("has too long a name or pax header", found=f"{info.size} bytes")
         if told.anything:
-            raise self._refused("says twice how a member is called")
+            raise self._refused("names a member twice")
         data = _read(self._file, self._skip(info.size), info.size, self._archive)
         if info.type == tarfile.GNUTYPE_LONGNAME:
             told.name = data.rstrip(b"\0")

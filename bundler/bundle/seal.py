@@ -1,20 +1,20 @@
 """What a seal says: an in-toto statement about ``index.json``, in one spelling (docs/spec/bundle-v1.md, section 7).
 
-A seal is checked for whatever it can contradict by itself. What it says of documents is compared with them by
-:mod:`bundler.bundle.layout`.
+A seal is checked for whatever it can contradict by itself. It is read by :mod:`bundler.bundle.payload`, and what it says of
+documents is compared with them by :mod:`bundler.bundle.layout`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from bundler import strictjson
 from bundler.bundle.envelope import MAX_SEAL
-from bundler.errors import BundlerError, Code, FormatError, IntegrityError, naming
+from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import MAX_SIZE, Descriptor
 from bundler.oci.digest import Digest
@@ -45,12 +45,8 @@ FORMS = MappingProxyType({"sig": ("sig",), "att": ("att",), "sbom": ("sbom",), "
 """The forms of evidence, and by which ways each is found."""
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
-_PREDICATE_TYPES = re.compile(r"urn:oci-bundler:bundle:v[0-9]{1,9}", re.ASCII)
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _BY_DIGEST = re.compile(r"(?:blobs/sha256|oci-bundler/evidence)/([0-9a-f]{64})(?:\.[a-z]+)?", re.ASCII)
 _TRUST_NAME = re.compile(r"oci-bundler/evidence/([0-9a-f]{64})\.(?:pub|crt|json|bin)", re.ASCII)
-
-T = TypeVar("T")
 
 
 class Kind(StrEnum):
@@ -178,7 +174,11 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """The predicate. There is none that contradicts itself: making one raises as :meth:`parse`."""
+    """The predicate. There is none that contradicts itself.
+
+    To make one raises FormatError (``format.seal``, ``format.reference``, ``format.media-type``, ``limit.seal``), IntegrityError
+    (``content.digest``, ``content.size``, ``content.missing``) where what it says of content cannot be true.
+    """
 
     stream: str
     sequence: int
@@ -203,18 +203,6 @@ class Seal:
         _check_roots(self.images, self.members)
         _check_lookups(self.lookups, {image.reference.repository for image in self.images})
         _no_twice((foreign.digest for foreign in self.left_out), "left_out")
-
-    @classmethod
-    def parse(cls, payload: bytes) -> "Seal":
-        """Read the payload of an envelope whose signatures were checked.
-
-        Raises FormatError (``format.seal``, ``format.version``, ``format.json``, ``format.digest``, ``format.reference``,
-        ``limit.seal``), IntegrityError (``content.digest``, ``content.size``) where what it says of content cannot be true.
-        """
-        seal = cls(**_predicate(payload))
-        if not seal.is_spelt(payload):
-            raise _refuse("the payload is not the one spelling of a statement about index.json")
-        return seal
 
     def statement(self) -> bytes:
         """The payload that is signed. Raises FormatError (``limit.seal``)."""
@@ -309,258 +297,27 @@ def _text(digest: Digest | None) -> str | None:
     return None if digest is None else str(digest)
 
 
-def _predicate(payload: bytes) -> dict[str, Any]:
-    """What a Seal is made of: read item by item, for as values of JSON the lists would take eleven times their size."""
-    items = _Items()
-    readers = {"images": items.image, "members": items.member, "lookups": items.lookup, "left_out": items.foreign}
-    try:
-        members = _statement(payload, readers)
-    except FormatError:
-        _statement(payload, dict.fromkeys(readers, lambda _: None))  # of another version: its items need not be known here
-        raise
-    return _fields(members, items.digest)
-
-
-def _statement(payload: bytes, readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """The predicate's members, once the statement around it is as it must be."""
-    lists: dict[tuple[str, ...], Callable[[Any], Any]] = {("predicate", name): read for name, read in readers.items()}
-    match _value(payload, lists):
-        case {"predicateType": str(kind), "predicate": dict(predicate)}:
-            pass
-        case _:
-            raise _refuse("the payload is not an in-toto statement")
-    if kind != PREDICATE_TYPE:
-        raise (
-            _newer(kind, PREDICATE_TYPE)
-            if _PREDICATE_TYPES.fullmatch(kind)
-            else _refuse("it is about something else", found=ascii(kind)[:80])
-        )
-    if type(predicate.get("format")) is int and predicate["format"] != FORMAT:
-        raise _newer(predicate["format"], FORMAT)
-    return predicate
-
-
-def _value(payload: bytes, lists: Mapping[tuple[str, ...], Callable[[Any], Any]]) -> Any:
-    try:
-        with naming("the seal"):
-            return strictjson.loads_by_items(payload, limit=MAX_SEAL, longest=MAX_ENTRY, lists=lists)
-    except FormatError as error:
-        if error.code != Code.LIMIT_DOCUMENT:
-            raise
-        raise FormatError("the seal lists too much for its size, or for one image", code=Code.LIMIT_SEAL, found=error) from error
-
-
-def _newer(found: object, wanted: object) -> FormatError:
-    return FormatError(
-        "the bundle is of a version that is not known here",
-        code=Code.FORMAT_VERSION,
-        found=found,
-        wanted=wanted,
-        next="bring a newer oci-bundler to this station",
-    )
-
-
-def _fields(members: dict[str, Any], digest: Callable[[str], Digest]) -> dict[str, Any]:
-    got = _Object(members, "the predicate")
-    got.take("format")  # compared with ours when the whole is spelt again
-    fields = {
-        "stream": got.text("stream"),
-        "sequence": got.number("sequence"),
-        "previous": got.optional("previous", digest),
-        "station": got.optional("station", str),
-        "base": got.optional("base", digest),
-        "requires_trust": got.optional("requires_trust", int),
-        "created": _time(got.text("created"), "created"),
-        "expires": got.optional("expires", lambda text: _time(text, "expires")),
-        "checked_with": got.optional("checked_with", digest),
-        "images": got.listed("images"),
-        "members": got.listed("members"),
-        "lookups": got.listed("lookups"),
-        "left_out": got.listed("left_out"),
-    }
-    got.end()
-    return fields
-
-
-class _Items:
-    """The items of a seal's lists. What many of them have in common, digests, repositories, answers, is kept once."""
-
-    def __init__(self) -> None:
-        self._digests: dict[str, Digest] = {}
-        self._texts: dict[str, str] = {}
-        self._platforms: dict[str, str] = {}
-        self._answers: dict[tuple[str, ...], Mapping[str, str]] = {}
-
-    def digest(self, text: str) -> Digest:
-        algorithm, _, encoded = text.partition(":")
-        known = self._digests.get(encoded)
-        if known is not None and algorithm == known.algorithm:
-            return known
-        digest = Digest.parse(text)
-        if digest.algorithm != "sha256":
-            raise _refuse("a digest is not SHA-256", found=text[:80])
-        self._digests[digest.encoded] = digest
-        return digest
-
-    def image(self, item: Any) -> ImageEntry:
-        got = _Object(item, "images")
-        text = got.text("reference")
-        reference = Reference.parse(text)
-        if str(reference) != text:
-            raise _refuse("a reference is not in full", found=ascii(text)[:300], wanted=reference)
-        image = ImageEntry(
-            reference=reference,
-            digest=self.digest(got.text("digest")),
-            media_type=self._once(got.text("mediaType")),
-            size=got.number("size"),
-            platforms=got.each("platforms", self._platform),
-            left_out=got.each("left_out", self._left_out),
-        )
-        got.end()
-        return image
-
-    def member(self, item: Any) -> Member:
-        got = _Object(item, "members")
-        name = got.text("name") if "name" in got.members else None
-        member = Member(_kind(got.text("kind")), got.number("size"), self.digest(f"sha256:{got.text('sha256')}"), name)
-        got.end()
-        return member
-
-    def lookup(self, item: Any) -> Lookup:
-        got = _Object(item, "lookups")
-        repository, asked = got.text("repository"), _Object(got.take("asked"), "asked")
-        answers = {way: asked.text(way) for way in ASKED}
-        asked.end()
-        lookup = Lookup(
-            repository=self._once(repository),
-            manifest=self.digest(got.text("manifest")),
-            asked=self._answers.setdefault(tuple(answers.values()), MappingProxyType(answers)),
-            found=got.each("found", self._found),
-        )
-        got.end()
-        return lookup
-
-    def foreign(self, item: Any) -> Foreign:
-        got = _Object(item, "left_out")
-        foreign = Foreign(self.digest(got.text("digest")), self._once(got.text("mediaType")), got.number("size"))
-        got.end()
-        return foreign
-
-    def _found(self, item: Any) -> Found:
-        got = _Object(item, "found")
-        found = Found(self.digest(got.text("digest")), self._once(got.text("form")))
-        got.end()
-        return found
-
-    def _left_out(self, item: Any) -> LeftOut:
-        got = _Object(item, "left_out")
-        child = LeftOut(self.digest(got.text("digest")), got.optional("platform", self._platform))
-        got.end()
-        return child
-
-    def _platform(self, item: Any) -> str:
-        if not isinstance(item, str) or not item:
-            raise _refuse("a platform is not text", found=ascii(item)[:80])
-        if item not in self._platforms and len(self._platforms) == MAX_PLATFORMS:  # now, so that they take no memory
-            raise _too_many_platforms()
-        return self._platforms.setdefault(item, item)
-
-    def _once(self, text: str) -> str:
-        return self._texts.setdefault(text, text)
-
-
-def _kind(text: str) -> Kind:
-    try:
-        return Kind(text)
-    except ValueError:
-        raise _refuse("members has a kind that is not known", found=ascii(text)[:80], wanted=", ".join(Kind)) from None
-
-
-def _time(text: str, what: str) -> datetime:
-    try:
-        if _TIME.fullmatch(text):
-            return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    raise _refuse(f"{what} is not a time", found=ascii(text)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
-
-
-class _Object:
-    """A JSON object of a closed schema: each member is asked for once, and in the end none is left."""
-
-    __slots__ = ("_where", "members")
-
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise _refuse(f"{where} is not an object", found=ascii(value)[:80])
-        self.members: dict[str, Any] = value
-        self._where = where
-
-    def take(self, name: str) -> Any:
-        try:
-            return self.members.pop(name)
-        except KeyError:
-            raise _refuse(f"{self._where} lacks {name}") from None
-
-    def text(self, name: str) -> str:
-        value = self.members.get(name)
-        if not isinstance(value, str) or not value:
-            raise _refuse(f"{name} in {self._where} is not text", found=ascii(value)[:80])
-        return str(self.take(name))
-
-    def number(self, name: str) -> int:
-        value = self.take(name)
-        if type(value) is not int or not 0 <= value <= MAX_SIZE:
-            raise _refuse(f"{name} in {self._where} is not a number from 0 to 2^53 - 1", found=ascii(value)[:80])
-        return value
-
-    def optional(self, name: str, read: Callable[[Any], T]) -> T | None:
-        value = self.take(name)
-        if value is None:
-            return None
-        if type(value) is not (int if read is int else str):
-            raise _refuse(f"{name} in {self._where} is of another type", found=ascii(value)[:80])
-        return read(value)
-
-    def each(self, name: str, read: Callable[[Any], T]) -> tuple[T, ...]:
-        values = self.take(name)
-        if not isinstance(values, list):
-            raise _refuse(f"{name} in {self._where} is not a list", found=ascii(values)[:80])
-        return tuple(map(read, values))
-
-    def listed(self, name: str) -> tuple[Any, ...]:
-        """A list whose items are read already."""
-        values = self.take(name)
-        if not isinstance(values, tuple):
-            raise _refuse(f"{name} in {self._where} is not a list", found=ascii(values)[:80])
-        return values
-
-    def end(self) -> None:
-        if self.members:
-            raise _refuse(f"{self._where} has members that are not known", found=ascii(sorted(self.members))[:200])
-
-
 def _check_fields(seal: Seal) -> None:
     if not STREAM.fullmatch(seal.stream):
-        raise _refuse("stream is not well-formed", found=ascii(seal.stream)[:80], wanted="1 to 64 letters, digits, dots, _ and -")
+        raise refuse("stream is not well-formed", found=ascii(seal.stream)[:80], wanted="1 to 64 letters, digits, dots, _ and -")
     if not 0 <= seal.sequence <= MAX_SIZE:
-        raise _refuse("sequence is not well-formed", found=seal.sequence, wanted="0 to 2^53 - 1")
+        raise refuse("sequence is not well-formed", found=seal.sequence, wanted="0 to 2^53 - 1")
     if seal.station is not None and not 0 < len(seal.station) <= 255:
-        raise _refuse("station is not well-formed", found=ascii(seal.station)[:80], wanted="1 to 255 characters")
+        raise refuse("station is not well-formed", found=ascii(seal.station)[:80], wanted="1 to 255 characters")
     if seal.requires_trust is not None and not 1 <= seal.requires_trust <= MAX_SIZE:
-        raise _refuse("requires_trust is not well-formed", found=seal.requires_trust, wanted="a serial, 1 or more")
+        raise refuse("requires_trust is not well-formed", found=seal.requires_trust, wanted="a serial, 1 or more")
     for at in (seal.created, seal.expires):
         if at is not None and (at.tzinfo is None or at.microsecond):
-            raise _refuse("a time has no zone, or parts of a second", found=at)
+            raise refuse("a time has no zone, or parts of a second", found=at)
 
 
 def _check_images(images: Sequence[ImageEntry]) -> None:
     if not images:
-        raise _refuse("it has no image")
+        raise refuse("it has no image")
     platforms = {platform for image in images for platform in image.platforms}
     platforms |= {child.platform for image in images for child in image.left_out if child.platform is not None}
     if len(platforms) > MAX_PLATFORMS:
-        raise _too_many_platforms()
+        raise too_many_platforms()
     if len(images) > MAX_IMAGES:
         raise FormatError(
             "the seal has too many images",
@@ -579,9 +336,7 @@ def _check_images(images: Sequence[ImageEntry]) -> None:
                 wanted="a tag that is not ALGORITHM-DIGEST, with or without an ending",
             )
         if image.reference != image.reference.carried or image.reference.digest not in (None, image.digest):
-            raise _refuse(
-                "a reference has a tag and a digest, or another digest than its image", found=image.reference, wanted=image.digest
-            )
+            raise refuse("a reference has a tag and a digest, or another digest than its image", found=image.reference, wanted=image.digest)
         if image.media_type not in mediatype.DOCUMENTS:
             raise FormatError(
                 f"{image.reference} is not an image",
@@ -595,7 +350,7 @@ def _check_images(images: Sequence[ImageEntry]) -> None:
 
 def _check_members(members: Sequence[Member]) -> None:
     if [(member.kind, member.name) for member in members[: len(DERIVED)]] != list(DERIVED.items()):
-        raise _refuse("its members do not begin with oci-layout, index.json and manifest.json")
+        raise refuse("its members do not begin with oci-layout, index.json and manifest.json")
     for member in members[len(DERIVED) :]:
         match member.kind, member.name:
             case (Kind.DOCUMENT | Kind.CONFIG | Kind.EVIDENCE | Kind.BLOB, None):
@@ -606,7 +361,7 @@ def _check_members(members: Sequence[Member]) -> None:
                 raise IntegrityError(
                     f"{name} has other bytes than its name says", code=Code.CONTENT_DIGEST, found=member.digest, wanted=f"sha256:{named[1]}"
                 )
-        raise _refuse(f"a {member.kind} has a name that is not its", found=ascii(member.name)[:200])
+        raise refuse(f"a {member.kind} has a name that is not its", found=ascii(member.name)[:200])
     _no_twice((member.key for member in members), "members")
 
 
@@ -625,26 +380,26 @@ def _check_lookups(lookups: Sequence[Lookup], repositories: set[str]) -> None:
     _no_twice(((lookup.repository, lookup.manifest) for lookup in lookups), "lookups")
     for lookup in lookups:
         if lookup.repository not in repositories:
-            raise _refuse("a lookup is about a repository of which no image is carried", found=ascii(lookup.repository)[:300])
+            raise refuse("a lookup is about a repository of which no image is carried", found=ascii(lookup.repository)[:300])
         if lookup.asked.keys() != ASKED.keys() or not all(lookup.asked[way] in answers for way, answers in ASKED.items()):
-            raise _refuse("a lookup has answers that are not known", found=ascii(dict(lookup.asked))[:200])
+            raise refuse("a lookup has answers that are not known", found=ascii(dict(lookup.asked))[:200])
         _no_twice(lookup.found, "found")
         for found in lookup.found:
             if not any(lookup.asked[way] == "found" for way in FORMS.get(found.form, ())):
-                raise _refuse("a lookup found something in a form of which it says that there is none", found=ascii(found.form)[:80])
+                raise refuse("a lookup found something in a form of which it says that there is none", found=ascii(found.form)[:80])
 
 
 def _no_twice(values: Iterable[object], where: str) -> None:
     seen: set[object] = set()
     for value in values:
         if value in seen:
-            raise _refuse(f"{where} has something twice", found=ascii(str(value))[1:-1][:300])
+            raise refuse(f"{where} has something twice", found=ascii(str(value))[1:-1][:300])
         seen.add(value)
 
 
-def _too_many_platforms() -> FormatError:
+def too_many_platforms() -> FormatError:
     return FormatError("the seal has too many platforms", code=Code.LIMIT_SEAL, wanted=f"at most {MAX_PLATFORMS}")
 
 
-def _refuse(what: str, *, found: object = None, wanted: object = None) -> BundlerError:
+def refuse(what: str, *, found: object = None, wanted: object = None) -> BundlerError:
     return FormatError(f"the seal is not well-formed: {what}", code=Code.FORMAT_SEAL, found=found, wanted=wanted)

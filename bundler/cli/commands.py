@@ -55,6 +55,8 @@ class Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click has it. Raises UsageError for a word that is not a command, with those that are spelled nearly like it."""
         word = args[0]
+        if ctx.resilient_parsing and word not in self.list_commands(ctx) and not (word == "help" and args[1:]):
+            return None, None, []  # somebody wants a word completed behind one that is not a command, or behind help
         if word == "help" and args[1:]:
             return self.resolve_command(ctx, [*args[1:], "--help"])
         if word == "help":

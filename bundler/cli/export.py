@@ -17,7 +17,12 @@ from bundler.stations.reach import Reach
 
 @click.command("export", cls=Command)
 @click.argument(
-    "images", metavar="IMAGE...", nargs=-1, cls=Argument, help="HOST/REPOSITORY:TAG at a registry, oci:DIR[:REF] or oci-archive:FILE[:REF]."
+    "images",
+    metavar="IMAGE...",
+    nargs=-1,
+    cls=Argument,
+    shell_complete=options.completes_files,
+    help="HOST/REPOSITORY:TAG at a registry, oci:DIR[:REF] or oci-archive:FILE[:REF].",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The bundle, NAME.oci.tar.zst.")
 @click.option(
@@ -28,13 +33,26 @@ from bundler.stations.reach import Reach
     metavar="KEY",
     help="A private key that seals; repeatable.",
 )
-@click.option("--images", "list_file", metavar="FILE", help="References, one a line; a second column is the name to carry; - is stdin.")
+@click.option(
+    "--images",
+    "list_file",
+    metavar="FILE",
+    shell_complete=options.completes_files,
+    help="References, one a line; a second column is the name to carry; - is stdin.",
+)
 @click.option("--as", "as_name", metavar="NAME", help="The reference to carry the one IMAGE under.")
 @click.option("--stream", default="default", show_default=True, metavar="NAME", help="What line of bundles this is one of.")
 @click.option("--sequence", type=click.IntRange(0, (1 << 53) - 1), help="Its number; else the time of creation in milliseconds.")
 @click.option("--previous", metavar="FILE|sha256:…", help="The bundle before it in the stream.")
 @click.option("--expires", metavar="90d", help="How long it may be imported; no limit without this.")
-@click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT]", help="Carry only this platform; repeatable.")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH[/VARIANT]",
+    shell_complete=options.completes(*options.PLATFORMS),
+    help="Carry only this platform; repeatable.",
+)
 @click.option("--by-digest", is_flag=True, help="With --platform: carry its own manifest as NAME:TAG-OS-ARCH, not the index.")
 @click.option(
     "--absent-is-403", "absent_is_403", multiple=True, metavar="HOST", help="HOST answers 403 for tags that are not there; repeatable."

@@ -27,11 +27,11 @@ MAX_UNVERIFIED = 8 << 20  # bytes of a payload that anyone may have written: 4,0
     "trust_folder",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A station's trust: show FILE only if those sealed it who may. Images and content are not judged.",
+    help="A station's trust: show FILE only if a key that may seal it has sealed it. Images and content are not judged.",
 )
 @options.terminal
 def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
-    """Show what FILE claims to be. Without --trust nothing is verified: whoever wrote the file may have written anything.
+    """Show what FILE claims to be. Without --trust nothing is verified, and anybody may have written anything into the file.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def _check_small(archive: Archive) -> None:
             code=Code.LIMIT_SEAL,
             found=f"{archive.envelope.size} bytes",
             wanted=f"at most {MAX_UNVERIFIED} bytes ({sized(MAX_UNVERIFIED)})",
-            next="give --trust DIR: what those have sealed who may is read whole",
+            next="give --trust DIR: a seal by a key that may seal is read whole",
         )
 
 

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 import bundler
 from bundler.cli.commands import Group
@@ -45,6 +46,11 @@ class _Commands(Group):
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click has it, but no command is loaded for its name."""
+        named = [CompletionItem(name, help=said) for name, said in _COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -81,7 +87,7 @@ def _run(words: list[str], terminal: Terminal) -> int:
     except click.ClickException as error:
         return terminal.error(UsageError(error.format_message(), next=_try_help(error)))
     except (click.Abort, KeyboardInterrupt):
-        return terminal.interrupted()
+        return terminal.interrupted(_go_on(words))
     except BundlerError as error:
         return terminal.error(error)
     except Exception as error:  # noqa: BLE001 - the last resort
@@ -89,6 +95,17 @@ def _run(words: list[str], terminal: Terminal) -> int:
         terminal.trace("".join(traceback.format_exception(error)))
         return terminal.error(BundlerError(what, code=Code.INTERNAL, next="please report it with the lines above"))
     return code if isinstance(code, int) else 0
+
+
+def _go_on(words: list[str]) -> str:
+    """What a person does after a run that was interrupted."""
+    command = next((word for word in words if word in _COMMANDS), None)
+    kept = any(word == "--cache" or word.startswith("--cache=") for word in words)
+    if command == "import" or (command == "export" and kept):
+        return "the same command goes on where this one stopped"
+    if command == "export":
+        return "the same command begins anew; with --cache DIR a run that was cut goes on where it stopped"
+    return "the same command can be run again"
 
 
 def _try_help(error: click.ClickException) -> str | None:

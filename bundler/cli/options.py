@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from bundler.cli.commands import KEY, OUTPUT, REGISTRY, TRUST, Option
 from bundler.cli.terminal import Terminal, escaped
@@ -128,6 +129,20 @@ trust = _in_section(TRUST)(
     metavar="DIR",
     help="The station's trust; else $OCI_BUNDLER_TRUST, $XDG_CONFIG_HOME/oci-bundler/trust, /etc/oci-bundler/trust.",
 )
+
+
+PLATFORMS = tuple(f"linux/{name}" for name in ("386", "amd64", "arm/v6", "arm/v7", "arm64", "ppc64le", "riscv64", "s390x"))
+"""Those that most images are made for. A shell puts them; any other may be typed."""
+
+
+def completes(*words: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What a shell may put for a value that begins like one of these."""
+    return lambda _context, _parameter, begun: [word for word in words if word.startswith(begun)]
+
+
+def completes_files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell may put for a value that can be a file's name, and other things too."""
+    return click.Path().shell_complete(context, parameter, begun)
 
 
 def warn_of_open_keys(out: Terminal, keys: Iterable[Path]) -> None:

@@ -27,7 +27,7 @@ from bundler.errors import UsageError
     "--host", "hosts", multiple=True, metavar="NAME", help="A name that requests may be for, beside loopback's and --listen's; repeatable."
 )
 @click.option("--read-only", is_flag=True, help="Refuse every change.")
-@click.option("--allow-push", is_flag=True, help="Let whoever reaches it push, elsewhere than on loopback.")
+@click.option("--allow-push", is_flag=True, help="Let everybody who reaches it push, also from other machines.")
 @options.terminal
 def command(*, out: Terminal, folder: Path | None, listen: str, hosts: tuple[str, ...], read_only: bool, allow_push: bool) -> int:
     """Run a registry over DIR (else $XDG_DATA_HOME/oci-bundler/registry) until SIGTERM or Ctrl-C.

@@ -13,14 +13,22 @@ from bundler.stations.reach import Reach
 
 
 @click.command("sign", cls=Command)
-@click.argument("images", metavar="IMAGE...", nargs=-1, cls=Argument, help="HOST/REPOSITORY:TAG at a registry, or oci:DIR:REF.")
-@click.option("--images", "list_file", metavar="FILE", help="References, one a line; - for stdin.")
+@click.argument(
+    "images",
+    metavar="IMAGE...",
+    nargs=-1,
+    cls=Argument,
+    shell_complete=options.completes_files,
+    help="HOST/REPOSITORY:TAG at a registry, or oci:DIR:REF.",
+)
+@click.option("--images", "list_file", metavar="FILE", shell_complete=options.completes_files, help="References, one a line; - for stdin.")
 @click.option("--key", required=True, type=click.Path(path_type=Path), metavar="KEY", help="The private key.")
 @click.option(
     "--form",
     default="auto",
     show_default=True,
     metavar="auto|sig|bundle|sig,bundle",
+    shell_complete=options.completes("auto", "sig", "bundle", "sig,bundle"),
     help="cosign's tag, a Sigstore bundle, or both; auto: the tag, and a bundle too where the image has one already.",
 )
 @click.option("--recursive", is_flag=True, help="Sign also every manifest below an index.")

@@ -78,10 +78,10 @@ class Terminal:
         _say("\n".join(error_lines("oci-bundler", error)))
         return error.exit
 
-    def interrupted(self) -> int:
-        """The end after Ctrl-C or a cut prompt."""
-        self._end(BundlerError("interrupted", code=Code.INTERRUPTED), INTERRUPTED)
-        _say("\noci-bundler: interrupted: what was not whole yet has no name; the same command can be run again")
+    def interrupted(self, next: str) -> int:  # noqa: A002 - as in BundlerError
+        """The end after Ctrl-C or a cut prompt, and how to go on."""
+        self._end(BundlerError("interrupted", code=Code.INTERRUPTED, next=next), INTERRUPTED)
+        _say(f"\noci-bundler: interrupted: what was not whole yet has no name; {next}")
         return INTERRUPTED
 
     def help(self, text: str, *, exit: int) -> int:  # noqa: A002

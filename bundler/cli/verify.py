@@ -23,6 +23,7 @@ PLACES = ("docker://", "oci:", "oci-archive:")
     nargs=-1,
     required=True,
     cls=Argument,
+    shell_complete=options.completes_files,
     help="A bundle; or images: docker://NAME, oci:DIR[:REF], oci-archive:FILE[:REF].",
 )
 @options.trust
@@ -43,6 +44,7 @@ def command(
       oci-bundler verify docker://registry.example/app:1.0
     """
     from bundler.bundle.archive import opened
+    from bundler.bundle.parts import joining
     from bundler.stations import truststore, verifier
     from bundler.stations.places import Places, Wanted
     from bundler.stations.report import Report, TrustUsed
@@ -54,7 +56,7 @@ def command(
             "a bundle is verified by itself",
             found=ascii(" ".join(what))[1:-1],
             wanted="one bundle, or images that begin with docker://, oci: or oci-archive:",
-            next=f"for an image at a registry: docker://{bundles[0]}",
+            next=joining(Path(bundles[0])) or f"for an image at a registry: docker://{bundles[0]}",
         )
     if as_name and len(what) > 1:
         raise UsageError("--as names one image", found=f"{len(what)} images")

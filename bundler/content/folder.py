@@ -189,5 +189,5 @@ class Folder:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
                     raise
                 raise FormatError(
-                    f"{name} of the layout {self._folder} is a link, or no file or folder", code=Code.FORMAT_LAYOUT
+                    f"{name} of the layout {self._folder} is a link, or neither a file nor a folder", code=Code.FORMAT_LAYOUT
                 ) from error

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bundler import strictjson
-from bundler.bundle import archive
+from bundler.bundle import archive, writing
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Layout, compose, entry
 from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member, Seal, looked_up
 from bundler.content.files import check_names, check_not_taken, check_space, read_small
+from bundler.content.medium import FileMedium
 from bundler.content.store import Source
 from bundler.content.together import tidy, together
 from bundler.errors import Code, FormatError, UsageError, translated
@@ -74,7 +75,7 @@ class Exported:
 
     file: Path | None
     plan: Plan
-    written: archive.Written | None = None
+    written: writing.Written | None = None
     identity: Digest | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -160,8 +161,14 @@ def write(path: Path, made: Plan, *, signers: Sequence[KeySigner], order: Order,
     envelope, identity = _sealed(made.seal, signers)
     with together(path, *_beside(path), replace=replace) as (bundle, checksum, signature):
         with progress("carried", made.size) as report:
-            written = archive.write(
-                bundle, envelope=envelope, members=made.seal.members, chunks=_chunks(made), jobs=jobs, mtime=order.mtime, report=report
+            written = writing.write(
+                FileMedium(bundle),
+                envelope=envelope,
+                members=made.seal.members,
+                chunks=_chunks(made),
+                jobs=jobs,
+                mtime=order.mtime,
+                report=report,
             )
         line = _checksum(path, written)
         checksum.write(line)
@@ -198,7 +205,7 @@ def _beside(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + ".sha256"), path.with_name(path.name + ".sha256.sig")
 
 
-def _checksum(path: Path, written: archive.Written) -> bytes:
+def _checksum(path: Path, written: writing.Written) -> bytes:
     """A line as coreutils write it."""
     name = os.fsencode(path.name)
     plain = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")

@@ -85,7 +85,7 @@ def from_pem(text: bytes, *labels: str, what: str) -> list[bytes]:
         try:
             blocks.append(base64.b64decode(re.sub(rb"\s", b"", match[2]), validate=True))
         except binascii.Error as error:
-            raise FormatError(f"{what} holds no base64", code=Code.FORMAT_PEM, found=str(error)) from error
+            raise FormatError(f"{what} does not hold base64", code=Code.FORMAT_PEM, found=str(error)) from error
         at = match.end()
     if _END in text[at:] or (text and not blocks):
         raise FormatError(f"{what} has no whole block of PEM", code=Code.FORMAT_PEM, wanted=_wanted(labels))

@@ -127,7 +127,7 @@ class PublicKey:
         with foreign("a key is not well-formed", code=Code.TRUST_KEY, to=UsageError):
             key = _loaded(der)
             if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
-                raise _refused("a key is not in the one form that DER gives it", wanted="SPKI in DER, without anything behind it")
+                raise _refused("a key is not in the one form that DER allows", wanted="SPKI in DER, with nothing after it")
             return cls(der, _ways(key, role))
 
     @property
@@ -319,7 +319,7 @@ def _rsa(key: rsa.RSAPublicKey, role: Role) -> _Way:
 def _ed25519(key: ed25519.Ed25519PublicKey) -> tuple[_Way, ...]:
     prehash_key = PrehashKey.of(key.public_bytes_raw())
     if prehash_key is None:
-        raise _refused("an Ed25519 key is of small order or in no proper form: messages that it never signed would verify")
+        raise _refused("an Ed25519 key is of small order or not in its proper form: messages that it never signed would verify")
 
     def plain(signature: bytes, signed: Signed) -> bool:
         whole = signed.whole

@@ -157,7 +157,7 @@ class SignerInfo:
             values = items.take(der.SET).items().rest()
             items.end()
             need(kind not in found, Code.TSA_ATTRIBUTES, "a timestamp has a signed attribute twice", found=kind.hex())
-            need(len(values) == 1, Code.TSA_ATTRIBUTES, "a signed attribute has not one value", found=len(values), wanted=1)
+            need(len(values) == 1, Code.TSA_ATTRIBUTES, "a signed attribute does not have exactly one value", found=len(values), wanted=1)
             found[kind] = values[0]
         return found
 
@@ -195,7 +195,7 @@ class Token:
         signed.maybe(context(1))
         signers = signed.take(der.SET).items().rest()
         signed.end()
-        need(len(signers) == 1, Code.TSA_MALFORMED, "a timestamp has not one signer", found=len(signers), wanted=1)
+        need(len(signers) == 1, Code.TSA_MALFORMED, "a timestamp does not have exactly one signer", found=len(signers), wanted=1)
         return cls(content, Info.parse(content), SignerInfo.parse(signers[0]), certificates)
 
     def verified(self, messages: Sequence[bytes], authorities: Iterable[Authority], *, chains: bool = False) -> Stamp:
@@ -352,7 +352,7 @@ def _accuracy(element: Element | None, policy: bytes) -> timedelta:
     items.end()
     seconds, milliseconds, microseconds = (Element(der.INTEGER, e.content, e.raw).integer() if e else 0 for e in parts)
     fits = 0 <= seconds <= MAX_ACCURACY and 0 <= milliseconds <= 999 and 0 <= microseconds <= 999
-    need(fits, Code.TSA_MALFORMED, "a timestamp's accuracy is none", found=f"{seconds} s {milliseconds} ms {microseconds} µs")
+    need(fits, Code.TSA_MALFORMED, "a timestamp's accuracy is not valid", found=f"{seconds} s {milliseconds} ms {microseconds} µs")
     return timedelta(seconds=seconds, milliseconds=milliseconds, microseconds=microseconds)
 
 

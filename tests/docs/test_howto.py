@@ -50,23 +50,3 @@ def test_keys_are_made_told_and_changed_as_the_page_says(tmp_path: Path):
 
 def test_a_pipeline_asks_and_exports_as_the_page_says(desk: Path, crossing: Crossing):
     _follow("pipeline.md", desk, REGISTRY=crossing.here.host)
-
-
-def test_an_archive_is_checked_by_hand_as_the_page_says(desk: Path):
-    for name in ("openssl", "zstd", "tar"):
-        program(name)
-    _follow("archive.md", desk)
-
-
-def test_the_archive_page_would_notice_another_image(desk: Path):
-    """What the page calls proof fails where there is none: a signature over another text."""
-    program("openssl")
-    steps = shell.steps(Page.read(DOCS / "howto/archive.md"))
-    [last] = [step.commands for step in steps if "image.sig" in step.commands]
-    spoiled = last.replace("openssl dgst", "printf x > other; openssl dgst").replace(
-        '-signature image.sig "$text"', "-signature image.sig other"
-    )
-    assert spoiled != last
-    before = [step.commands for step in steps[: [step.commands for step in steps].index(last)]]
-    with pytest.raises(AssertionError, match="Verification failure"):
-        shell.run([*before, spoiled], desk)

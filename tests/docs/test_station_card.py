@@ -12,9 +12,11 @@ from tests.docs.pages import DOCS, Page
 from tests.interop.peers import program
 from tests.support import station
 from tests.support.signing import rule, seal
-from tests.support.station import EXPORTER, RELEASE, Crossing, write_key, write_trust
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, write_key, write_trust
 
-[CARD] = [body for _, body in Page.read(DOCS / "station-card.md").fenced]
+PAGE = Page.read(DOCS / "station-card.md")
+[CARD] = PAGE.blocks("")
+*GOOD, DAMAGED, STRANGE = PAGE.blocks("text")
 LINES = CARD.splitlines()
 COMMANDS = {line.split()[0]: line.rpartition("    ")[2].strip() for line in LINES if "    " in line}
 NAME = "release.oci.tar.zst"
@@ -34,7 +36,8 @@ def desk(tmp_path: Path, crossing: Crossing) -> Path:
     write_trust(folder / "config/oci-bundler/trust", rules=[rule(RELEASE, scope="**")], seals=[seal(EXPORTER)])
     write_key(folder / "K.key", EXPORTER)
     image = crossing.push(crossing.sign(crossing.content.image("words")), "team/app:1.0")
-    assert station.run("export", image.reference, "-o", folder / NAME, "--key", folder / "K.key").exit == 0
+    words = ("export", image.reference, "--as", "registry.example/team/app:1.0", "-o", folder / NAME, "--key", folder / "K.key")
+    assert station.run(*words).exit == 0
     return folder
 
 
@@ -59,6 +62,23 @@ def test_the_lines_say_yes_to_a_good_bundle_and_the_last_may_be_typed_twice(desk
     assert six.startswith("PASSED: ")
     assert eight.replace("ok  new  ", "ok  same  ") == again
     assert "now at" in eight
+
+
+def test_good_output_looks_as_beside_the_card(desk: Path, crossing: Crossing):
+    printed = _typed(desk, crossing, *COMMANDS)
+    assert [wrong for shown, out in zip(GOOD, printed, strict=True) if (wrong := shell.differs(shown, out))] == []
+
+
+def test_bad_output_looks_as_beside_the_card(desk: Path, crossing: Crossing):
+    verify = COMMANDS["6"] + " || true"
+    good = (desk / NAME).read_bytes()
+    (desk / NAME).write_bytes(good[:-150] + bytes([good[-150] ^ 1]) + good[-149:])
+    [damaged] = shell.run([verify], desk, env={"B": NAME, "XDG_CONFIG_HOME": str(desk / "config")})
+    assert not shell.differs(DAMAGED, damaged)
+    (desk / NAME).write_bytes(good)
+    write_trust(desk / "config/oci-bundler/trust", rules=[rule(RELEASE, scope="**")], seals=[seal(STRANGER)])
+    [strange] = shell.run([verify], desk, env={"B": NAME, "XDG_CONFIG_HOME": str(desk / "config")})
+    assert not shell.differs(STRANGE, strange)
 
 
 @pytest.mark.parametrize("number", ["4", "5", "6", "8"])

@@ -21,6 +21,7 @@ NAMES = ("registry.build.example", "registry.plant.example")  # of the registrie
 SECTIONS = {
     int(number): Page(PAGE.path, text) for number, text in re.findall(r"^## (\d+):(.*?)(?=^## |\Z)", PAGE.text, re.MULTILINE | re.DOTALL)
 }
+RETRIED = "trying again"  # five times, which takes twelve seconds
 SHOWN = [(number, block) for number, section in SECTIONS.items() for block in section.blocks("console")]
 
 
@@ -102,7 +103,15 @@ def _typed(number: int, block: str, desk: Path, crossing: Crossing) -> tuple[str
     return shown, printed, process.returncode
 
 
-@pytest.mark.parametrize(("number", "block"), SHOWN, ids=[f"{number}-{block.partition(chr(10))[0][14:40]}" for number, block in SHOWN])
+@pytest.mark.parametrize(
+    ("number", "block"),
+    [
+        pytest.param(
+            *each, marks=[pytest.mark.slow] * (RETRIED in each[1]), id=f"{each[0]}-{each[1].partition(chr(10))[0].removeprefix('$ ')}"
+        )
+        for each in SHOWN
+    ],
+)
 def test_the_command_prints_what_the_page_shows_and_ends_as_its_section_says(number: int, block: str, desk: Path, crossing: Crossing):
     shown, printed, exit_code = _typed(number, block, desk, crossing)
     assert not shell.differs(shown, printed), shell.differs(shown, printed)

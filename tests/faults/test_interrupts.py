@@ -56,6 +56,9 @@ def test_an_interrupted_export_ends_with_130_and_leaves_nothing(number: signal.S
     gate.open.set()
     assert (done.exit, done.code) == (130, "interrupted")
     assert set(done.json["error"]) == {"code", "exit", "what", "found", "wanted", "next"}
+    goes_on = "the same command goes on" if cache else "with --cache DIR a run that was cut goes on where it stopped"
+    assert goes_on in done.json["error"]["next"]
+    assert goes_on in done.err
     assert leftovers(crossing.folder, "b") == []
     assert run(*words).exit == 0
 
@@ -227,7 +230,7 @@ def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: sig
     crossing.there.before = lambda _: None
     gate.open.set()
     assert done.exit == 130
-    assert "interrupted" in done.err
+    assert "interrupted: what was not whole yet has no name; the same command goes on where this one stopped" in done.err
     assert "Traceback" not in done.err
     if phase != "tag":
         assert "v1" not in crossing.arrived(image).tags()

@@ -5,7 +5,6 @@ does not leave it. ``scripts/fuzz`` looks for bytes for which that is not so, be
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from bundler import strictjson
 from bundler.bundle import frames, tar
 from bundler.bundle.archive import Archive
 from bundler.bundle.envelope import Envelope
-from bundler.bundle.seal import SEAL, Seal
+from bundler.bundle.payload import seal_of
+from bundler.bundle.seal import SEAL
 from bundler.content.registry import answers
 from bundler.content.registry.credentials import Place
 from bundler.content.registry.origin import MalformedError
@@ -36,6 +36,7 @@ from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.statement import Statement
 from bundler.trust.x509 import Authority, Certificate
 from tests.support import cms
+from tests.support.memory import Memory
 from tests.support.notary import WORLD, Signing
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -66,27 +67,15 @@ def text(data: bytes) -> str:
 
 def bundle(data: bytes) -> None:
     """All of a bundle, as if somebody whom the station trusts had sealed it."""
-    file = os.memfd_create("bundle")
-    try:
-        os.write(file, data)
-        archive = Archive(file, len(data), what="a bundle")
-        content = archive.sealed_by(archive.envelope.payload())
-        content.verify(jobs=1)
-        content.check_derived()
-    finally:
-        os.close(file)
+    archive = Archive(Memory(data), what="a bundle")
+    content = archive.sealed_by(archive.envelope.payload())
+    content.verify(jobs=1)
+    content.check_derived()
 
 
 def payload_of(data: bytes) -> bytes:
     """The seal of a good bundle."""
-    found: list[bytes] = []
-    file = os.memfd_create("bundle")
-    os.write(file, data)
-    try:
-        found.append(Archive(file, len(data), what="a bundle").envelope.payload())
-    finally:
-        os.close(file)
-    return found[0]
+    return Archive(Memory(data), what="a bundle").envelope.payload()
 
 
 def envelope(data: bytes) -> None:
@@ -194,7 +183,7 @@ READERS = {
     "table": Reader(table, (frames.table([(100, 1024), (9, 512)]),)),
     "bundle": Reader(bundle, GOOD),
     "envelope": of_json(envelope, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": [{"sig": "AA=="}]}),
-    "seal": Reader(Seal.parse, tuple(payload_of(data) for data in GOOD)),
+    "seal": Reader(seal_of, tuple(payload_of(data) for data in GOOD)),
     "trust": Reader(lambda data: trusttoml.parse(data, KEYS), ((VECTORS / "trust/trust.toml").read_bytes(),)),
     "head": Reader(head, (ANSWER, b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked")),
     "chunk": Reader(answers.chunk_size, (b"1a;x=y", b"0")),

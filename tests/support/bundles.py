@@ -18,10 +18,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from bundler.bundle.archive import Archive, Content, Written, opened, write
+from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Documents, compose, entry
 from bundler.bundle.seal import Found, Kind, Lookup, Member, Seal
+from bundler.bundle.writing import Written, write
+from bundler.content.files import whole
+from bundler.content.medium import FileMedium, Medium
 from bundler.errors import Code, TrustError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -95,12 +98,26 @@ class Bundle:
         keys: Sequence[ec.EllipticCurvePrivateKey] = (KEY,),
         payload: bytes | None = None,
         chunks: Callable[[Member], Iterable[bytes]] | None = None,
+        replace: bool = False,
+        **options: Any,
+    ) -> Written:
+        """The same as :meth:`put` as a file, which is there whole or not at all."""
+        with whole(path, replace=replace) as file:
+            return self.put(FileMedium(file), keys=keys, payload=payload, chunks=chunks, **options)
+
+    def put(
+        self,
+        medium: Medium,
+        *,
+        keys: Sequence[ec.EllipticCurvePrivateKey] = (KEY,),
+        payload: bytes | None = None,
+        chunks: Callable[[Member], Iterable[bytes]] | None = None,
         **options: Any,
     ) -> Written:
         """Seal it with these keys and write it, under another ``payload`` or with other ``chunks`` where a test wants to lie."""
         payload = self.seal.statement() if payload is None else payload
         envelope = sealed(payload, [sign(payload, each) for each in keys])
-        return write(path, envelope=envelope, members=self.seal.members, chunks=chunks or self.chunks, **options)
+        return write(medium, envelope=envelope, members=self.seal.members, chunks=chunks or self.chunks, **options)
 
     def sealed_as(self, **fields: Any) -> "Bundle":
         """The same files under another seal."""

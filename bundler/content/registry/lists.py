@@ -163,7 +163,7 @@ class Lists:
 
     def _list(self, value: object) -> list[object]:
         if not isinstance(value, list | None):
-            raise self._session.breach("a list that is none")
+            raise self._session.breach("something that is not a list")
         return value or []  # null is how some write an empty one
 
     def _translated(self) -> AbstractContextManager[None]:

@@ -318,4 +318,4 @@ def check_trailers(lines: Sequence[bytes]) -> None:
     """What stands after the last chunk means nothing here, but must be fields. Raises MalformedError."""
     for name, _ in Fields.parse(lines).pairs:
         if name in _NOT_IN_TRAILERS:
-            raise MalformedError(f"the field {name} stands behind the body")
+            raise MalformedError(f"the field {name} stands after the body")

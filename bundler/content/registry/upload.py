@@ -214,7 +214,7 @@ class Upload:
 
         arrived = self._session.ask("GET", self.location, need=self._need, then=held, tries=tries)
         if not arrived:
-            raise self._lost("nothing of it that can be gone on with")
+            raise self._lost("an upload that cannot go on")
         return arrived
 
     def _close(self, body: "Part | bytes") -> None:

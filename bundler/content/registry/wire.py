@@ -1,5 +1,6 @@
 """A connection on which no wait is endless, and the answers that come over it, read strictly and only as far as asked."""
 
+import re
 import select
 import socket
 import ssl
@@ -16,6 +17,7 @@ from bundler.content.stream import CHUNK
 from bundler.errors import BundlerError, Code, FormatError, TransportError
 
 MAX_INTERIM = 8  # 1xx answers before the real one; servers send one or two
+_PLACE = re.compile(r"_ssl\.c:\d+: ")  # where in Python an error of TLS comes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def spoken_with(origin: Origin) -> Iterator[None]:
             next="check the name of the registry, and the name service",
         ) from error
     except TimeoutError as error:
-        raise PassingError(f"{origin} does not answer in time", found=str(error) or "no answer") from error
+        raise PassingError(f"{origin} does not answer in time", found=_PLACE.sub("", str(error)) or "no answer") from error
     except OSError as error:
         raise PassingError(f"the connection to {origin} fails", found=error.strerror or str(error)) from error
 

@@ -29,7 +29,7 @@ class NotationSignature:
         """Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``)."""
         content = layer.carrier.content
         alone = isinstance(content, Manifest) and len(content.layers) == 1
-        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest has not one layer")
+        need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest does not have exactly one layer")
         return cls(Envelope.parse(layer.payload, layer.descriptor.media_type), layer.subject)
 
     @property

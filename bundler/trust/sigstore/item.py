@@ -56,7 +56,7 @@ class Item:
                 return cls._of_layer(offer, (), by_key=by_key)
             case Attestation():
                 return cls._of_layer(offer, (offer.raw,), payload=offer.envelope.payload, envelope=offer.raw, by_key=by_key)
-        raise TrustError("a signature that is none of Sigstore's", code=Code.BUNDLE_MATERIAL, found=offer.form)
+        raise TrustError("a signature that is not Sigstore's", code=Code.BUNDLE_MATERIAL, found=offer.form)
 
     @classmethod
     def of_bundle(cls, bundle: SigstoreBundle, message: Signed) -> "Item":

@@ -201,14 +201,14 @@ def _proto_signature(item: Item, verifier: Verifier, details: str) -> dict[str, 
 
 
 def _payload(item: Item) -> Signed:
-    need(item.payload is not None, Code.TLOG_BODY, "a log entry of an envelope, beside a signature that is in none")
+    need(item.payload is not None, Code.TLOG_BODY, "a log entry of an envelope, beside a signature that is not in an envelope")
     assert item.payload is not None
     return Signed(item.payload)
 
 
 def _only(message: Message) -> Message:
     signatures = message.messages("signatures", limit=MAX_SIGNATURES)
-    need(len(signatures) == 1, Code.TLOG_BODY, "a log entry has not one signature", found=len(signatures), wanted=1)
+    need(len(signatures) == 1, Code.TLOG_BODY, "a log entry does not have exactly one signature", found=len(signatures), wanted=1)
     return signatures[0]
 
 

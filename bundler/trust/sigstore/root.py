@@ -156,7 +156,7 @@ def _log_key(raw: bytes) -> LogKey:
         key = load_der_public_key(raw)
         accepted_key(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     if not isinstance(key, LogKey):
-        raise FormatError("a log's key is of a kind that logs have not", code=Code.ROOT_MALFORMED, found=type(key).__name__)
+        raise FormatError("a log's key is of a kind that logs do not have", code=Code.ROOT_MALFORMED, found=type(key).__name__)
     return key
 
 

@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bundler.bundle import archive as module
-from bundler.bundle import tar
-from bundler.bundle.archive import MAX_FAULTS, MAX_KEPT, Content, opened, write
+from bundler.bundle import records, tar
+from bundler.bundle.archive import MAX_FAULTS, Content, opened
 from bundler.bundle.envelope import sealed
 from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, MAX_SEAL_RATIO, Table, compress, decompress, longest, table
-from bundler.bundle.seal import Kind, Member, Seal
+from bundler.bundle.records import MAX_KEPT
+from bundler.bundle.seal import Kind, Member
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, TrustError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT
@@ -257,7 +258,7 @@ def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | 
 def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
     small.write(path, keys=(key(2),), payload=b"this is no JSON")
     parsed: list[bytes] = []
-    monkeypatch.setattr(Seal, "parse", parsed.append)
+    monkeypatch.setattr(module, "seal_of", parsed.append)
     with pytest.raises(TrustError) as refused, content_of(path, KEY):
         pass
     assert refused.value.code == Code.SEAL_SIGNATURE
@@ -381,9 +382,9 @@ def test_a_large_layer_is_written_while_it_comes(path: Path):
     assert written[0] > 4 * FRAME
 
 
-def test_a_member_that_no_header_can_hold_is_refused(path: Path):
+def test_a_member_that_no_header_can_hold_is_refused(small: Bundle, path: Path):
     with pytest.raises(FormatError) as refused:
-        write(path, envelope=b"{}", members=(), chunks=lambda _: (), mtime=-1)
+        small.write(path, mtime=-1)
     assert refused.value.code == Code.FORMAT_TAR
     assert list(path.parent.iterdir()) == []
 
@@ -529,7 +530,7 @@ def test_a_medium_that_cannot_be_read_is_told_apart_from_a_damaged_one(small: Bu
         raise OSError(5, "Input/output error")
 
     with content_of(path) as content:
-        monkeypatch.setattr(module.os, "preadv", preadv)
+        monkeypatch.setattr(os, "preadv", preadv)
         with pytest.raises(TransportError) as refused:
             content.verify()
     assert refused.value.code == Code.DISK_IO
@@ -538,7 +539,7 @@ def test_a_medium_that_cannot_be_read_is_told_apart_from_a_damaged_one(small: Bu
 def test_reads_that_come_in_parts_are_put_together(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
     made.write(path)
     preadv = os.preadv
-    monkeypatch.setattr(module.os, "preadv", lambda file, buffers, offset: preadv(file, [buffers[0][:50_000]], offset))
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, offset: preadv(file, [buffers[0][:50_000]], offset))
     with content_of(path) as content:
         assert content.verify().passed
 
@@ -556,7 +557,7 @@ def read_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(got)
         return got
 
-    monkeypatch.setattr(module.os, "preadv", counted)
+    monkeypatch.setattr(os, "preadv", counted)
     return asked
 
 
@@ -613,12 +614,12 @@ def test_a_beginning_above_its_limit_is_read_each_time(made: Bundle, path: Path,
     made.write(path)
     with opened(path) as archive:
         asked = read_of(monkeypatch)
-        archive.keep(MAX_KEPT + 1)
+        archive.frames.keep(MAX_KEPT + 1)
         assert asked == []
-        archive.keep(100)
-        assert (archive.read(50, 50), sum(asked)) == (path.read_bytes()[50:100], 100)
-        archive.keep(50)
-        assert (archive.read(51, 50), sum(asked)) == (path.read_bytes()[51:101], 150)
+        archive.frames.keep(100)
+        assert (archive.frames.read(50, 50), sum(asked)) == (path.read_bytes()[50:100], 100)
+        archive.frames.keep(50)
+        assert (archive.frames.read(51, 50), sum(asked)) == (path.read_bytes()[51:101], 150)
 
 
 # --- faults ---
@@ -742,9 +743,9 @@ def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Pat
 
 def test_a_bundle_holds_as_much_as_its_frames_can():
     most = MAX_FRAMES * FRAME - 2 * tar.BLOCK - tar.BLOCK
-    assert list(module._starts(1, [Member(Kind.BLOB, most, Digest.of(b""))])) == [0, 2 * tar.BLOCK]
+    assert list(records._starts(1, [Member(Kind.BLOB, most, Digest.of(b""))])) == [0, 2 * tar.BLOCK]
     with pytest.raises(FormatError, match="more than a bundle can hold"):
-        module._starts(1, [Member(Kind.BLOB, most + 1, Digest.of(b""))])
+        records._starts(1, [Member(Kind.BLOB, most + 1, Digest.of(b""))])
 
 
 def test_what_the_documents_contradict_is_refused(small: Bundle, path: Path):
@@ -776,9 +777,9 @@ def test_a_beginning_as_long_as_its_limit_is_read_once(small: Bundle, path: Path
     with opened(path) as archive:
         os.truncate(path, MAX_KEPT)
         asked = read_of(monkeypatch)
-        archive.keep(MAX_KEPT)
-        archive.keep(MAX_KEPT)
-        assert (archive.read(MAX_KEPT - 1, 1), sum(asked)) == (b"\0", MAX_KEPT)
+        archive.frames.keep(MAX_KEPT)
+        archive.frames.keep(MAX_KEPT)
+        assert (archive.frames.read(MAX_KEPT - 1, 1), sum(asked)) == (b"\0", MAX_KEPT)
 
 
 @pytest.mark.parametrize(("size", "kept"), [(16 << 10, True), ((16 << 10) + 1, False)])

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bundler import strictjson
+from bundler.bundle import payload as reading
 from bundler.bundle import seal as module
+from bundler.bundle.payload import seal_of
 from bundler.bundle.seal import (
     DERIVED,
     PREDICATE_TYPE,
@@ -86,12 +88,12 @@ def payload(edit: Callable[[dict[str, Any]], object] = lambda _: None, **told: A
 
 def refused(raw: bytes) -> BundlerError:
     with pytest.raises(BundlerError) as caught:
-        Seal.parse(raw)
+        seal_of(raw)
     return caught.value
 
 
 def test_a_seal_reads_what_it_wrote():
-    assert Seal.parse(SEAL.statement()) == SEAL
+    assert seal_of(SEAL.statement()) == SEAL
     assert payload() == SEAL.statement()
 
 
@@ -109,16 +111,16 @@ def test_the_predicate_has_every_field_and_null_where_there_is_nothing():
     assert set(json.loads(bare.statement())["predicate"]) == nullable | others
     for name in nullable:
         assert json.loads(bare.statement())["predicate"][name] is None
-    assert Seal.parse(bare.statement()) == bare
+    assert seal_of(bare.statement()) == bare
 
 
 def test_every_field_that_may_be_null_may_be_something():
     full = replace(SEAL, station="hall 7, \u00e4", base=digest("base"), requires_trust=3, sequence=(1 << 53) - 1)
-    assert Seal.parse(full.statement()) == full
+    assert seal_of(full.statement()) == full
     least = replace(full, station="7", requires_trust=1, sequence=0)
-    assert Seal.parse(least.statement()) == least
+    assert seal_of(least.statement()) == least
     most = replace(full, station="7" * 255, requires_trust=(1 << 53) - 1)
-    assert Seal.parse(most.statement()) == most
+    assert seal_of(most.statement()) == most
 
 
 def test_a_member_has_a_name_only_where_its_digest_does_not_give_it():
@@ -137,9 +139,9 @@ def test_lookups_are_found_by_repository_and_manifest():
 
 
 def test_a_digest_is_kept_once_whoever_names_it():  # a seal of 100,000 members is to stay small
-    read = Seal.parse(SEAL.statement())
+    read = seal_of(SEAL.statement())
     assert read.images[0].digest is read.members[3].digest is read.lookups[0].manifest
-    again = Seal.parse(payload(lambda p: p["lookups"].__setitem__(0, p["lookups"][0] | {"asked": p["lookups"][1]["asked"], "found": []})))
+    again = seal_of(payload(lambda p: p["lookups"].__setitem__(0, p["lookups"][0] | {"asked": p["lookups"][1]["asked"], "found": []})))
     assert again.lookups[0].asked is again.lookups[1].asked
     assert again.lookups[0].repository is again.lookups[1].repository
 
@@ -148,7 +150,7 @@ def test_a_seal_does_not_change():
     with pytest.raises(FrozenInstanceError):
         SEAL.stream = "other"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Seal.parse(SEAL.statement()).lookups[0].asked["sig"] = "absent"  # type: ignore[index]
+        seal_of(SEAL.statement()).lookups[0].asked["sig"] = "absent"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +422,7 @@ def test_more_images_than_a_bundle_is_made_for_are_refused(monkeypatch: pytest.M
     [one] = SEAL.images
     named = tuple(replace(one, reference=Reference.parse(f"{APP}:v{number}")) for number in range(images))
     if fits:
-        assert Seal.parse(replace(SEAL, images=named).statement()).images == named
+        assert seal_of(replace(SEAL, images=named).statement()).images == named
         return
     with pytest.raises(FormatError) as refused_by_writer:
         replace(SEAL, images=named)
@@ -439,13 +441,13 @@ def test_different_platforms_are_counted_wherever_they_stand(platforms: int, fit
         one.to_json() | {"reference": f"{APP}:two", "platforms": names[10_000:]},
     ]
     if fits:
-        assert len(Seal.parse(payload(images=images)).images[1].platforms) == 10_000
+        assert len(seal_of(payload(images=images)).images[1].platforms) == 10_000
     else:
         assert refused(payload(images=images)).code == Code.LIMIT_SEAL
 
 
 def test_what_many_entries_name_is_kept_once():
-    seal = Seal.parse(SEAL.statement())
+    seal = seal_of(SEAL.statement())
     assert seal.images[0].digest is seal.members[3].digest is seal.lookups[0].manifest
     assert seal.lookups[0].repository is seal.lookups[1].repository
     assert seal.lookups[0].found[0].digest is seal.members[5].digest
@@ -468,9 +470,11 @@ def test_a_payload_that_ends_early_or_late_is_not_the_spelling():
 
 def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch):
     raw = SEAL.statement()
-    monkeypatch.setattr(module, "MAX_SEAL", len(raw))
-    assert Seal.parse(raw).statement() == raw
-    monkeypatch.setattr(module, "MAX_SEAL", len(raw) - 1)
+    for each in (module, reading):
+        monkeypatch.setattr(each, "MAX_SEAL", len(raw))
+    assert seal_of(raw).statement() == raw
+    for each in (module, reading):
+        monkeypatch.setattr(each, "MAX_SEAL", len(raw) - 1)
     with pytest.raises(FormatError) as too_large:
         SEAL.statement()
     assert (too_large.value.code, too_large.value.next) == (Code.LIMIT_SEAL, "split the list of images over two bundles")
@@ -510,7 +514,7 @@ def test_nobody_can_make_a_seal_with_a_longer_entry_than_is_read(size: int, fits
     least = len(strictjson.dumps(image.to_json()))
     long = replace(SEAL, images=(replace(image, platforms=(image.platforms[0] + "x" * (size - least), *image.platforms[1:])),))
     if fits:
-        assert Seal.parse(long.statement()).images == long.images
+        assert seal_of(long.statement()).images == long.images
         return
     with pytest.raises(FormatError) as refused:
         long.statement()

@@ -17,7 +17,8 @@ from bundler import strictjson
 from bundler.bundle import tar
 from bundler.bundle.envelope import MAX_SEAL, sealed
 from bundler.bundle.frames import compress, runs, table
-from bundler.bundle.seal import SEAL, Kind, Seal
+from bundler.bundle.payload import seal_of
+from bundler.bundle.seal import SEAL, Kind
 from tests.support.bundles import Bundle, sign
 from tests.support.layouts import Content
 from tests.support.measured import MIB, measured
@@ -74,7 +75,7 @@ def filled(statement: dict[str, Any], where: str, item: Callable[[int], Any], *,
 
 def write(path: Path, payload: bytes) -> None:
     """A bundle as far as its seal and its seek table go."""
-    members = Seal.parse(payload).members if len(payload) <= MAX_SEAL else ()
+    members = seal_of(payload).members if len(payload) <= MAX_SEAL else ()
     envelope = sealed(payload, [sign(payload, sealer())])
     record = tar.header(SEAL, len(envelope), mtime=0) + envelope + bytes(tar.padding(len(envelope)))
     plan = runs(len(record), ((tar.record(each.size), each.kind is Kind.BLOB) for each in members), len(tar.END))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.registry.server.wire import Answer, Request
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
+from bundler.serving.wire import Answer, Request
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer
 from tests.support.layouts import Content, write_layout
 from tests.support.station import STRANGER, Crossing, Ran, run
