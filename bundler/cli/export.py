@@ -153,4 +153,4 @@ def command(
             if room := exporter.check_room(to, made):
                 out.say(f"note: {room}")
             done = exporter.write(to, made, signers=signers, order=order, jobs=reach.jobs, replace=replace, progress=out.progress)
-    return out.answer(exported.value(done, failed), exported.lines(done, failed), exit=SOME_REFUSED if failed else 0)
+    return out.answer(exported.value(done, failed), exported.lines(out, done, failed), exit=SOME_REFUSED if failed else 0)

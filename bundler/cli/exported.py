@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from bundler.cli import failures
-from bundler.cli.terminal import counted, escaped, sized
+from bundler.cli.rows import DIGITS, GAP, INDENT, Names
+from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.oci.digest import Digest
 from bundler.stations.exporter import Exported, Plan
 from bundler.stations.places import Failure
@@ -67,7 +68,7 @@ def refused(failed: Sequence[Failure], *, of: int) -> Iterator[str]:
     yield from failures.lines(failed)
 
 
-def lines(done: Exported, failed: Sequence[Failure]) -> Iterator[str]:
+def lines(out: Terminal, done: Exported, failed: Sequence[Failure]) -> Iterator[str]:
     """The whole answer: first the file, then a row an image, then the images that were left behind."""
     images = done.plan.seal.images
     count = counted(len(images), "image")
@@ -79,14 +80,27 @@ def lines(done: Exported, failed: Sequence[Failure]) -> Iterator[str]:
     else:
         who = f"{escaped(str(done.file))} would carry" if done.file else "would carry"
         yield f"{who} {count}, {sized(done.plan.size)} before compression{lost}"
-    for survey in done.plan.images:
+    yield from _rows(out, done.plan)
+    if not done.written or len(images) > 1:
+        yield "the size of an image is what it takes alone; what several share counts once"
+    yield from failures.lines(failed)
+
+
+def _rows(out: Terminal, made: Plan) -> Iterator[str]:
+    """Whether it was verified, its name, the beginning of its digest, its size and how much vouches for it; with ``-v`` all of that
+    in full."""
+    state = "verified" if made.checked else "unverified"
+    sizes = [sized(survey.size) for survey in made.images]
+    wide = max(map(len, sizes), default=0)
+    room = out.width - len(state) - DIGITS - wide - len("evidence 1000") - 4 * len(GAP)
+    names = Names(out, [survey.carried.reference for survey in made.images], room)
+    yield from names.told(out)
+    for survey, size in zip(made.images, sizes, strict=True):
         carried = survey.carried
         evidence = len({found.digest for lookup in carried.lookups for found in lookup.found} & carried.documents.keys())
-        yield f"carried  {carried.reference}  {carried.root}"
-        state = "verified" if done.plan.checked else "not verified"
-        pieces = f"{counted(evidence, 'piece')} of evidence"
-        size = "" if done.written else f"; {sized(survey.size)}"
-        yield f"         {state}; {pieces}; {', '.join(carried.platforms) or 'no platform'}{size}"
-    if not done.written:
-        yield "the size of an image is what it takes alone; what several share counts once in the first line"
-    yield from failures.lines(failed)
+        name, digest = names.cell(carried.reference), carried.root.encoded[:DIGITS]
+        yield GAP.join([state, name, digest, f"{size:>{wide}}", f"evidence {evidence}"])
+        if out.verbose:
+            yield f"{'':{INDENT}}{escaped(str(carried.reference))}"
+            yield f"{'':{INDENT}}{carried.root}"
+            yield f"{'':{INDENT}}{counted(evidence, 'piece')} of evidence; {escaped(', '.join(carried.platforms)) or 'no platform'}"

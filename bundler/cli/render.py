@@ -130,8 +130,7 @@ def _destination(out: Terminal, images: Sequence[ImageReport], moved: str) -> It
 
 def _table(out: Terminal, images: Sequence[ImageReport], moved: str) -> Iterator[str]:
     rows = Rows(out, images)
-    if rows.prefix:
-        yield from wrapped(out, "names", f"…NAME is {rows.prefix}NAME")
+    yield from rows.names.told(out)
     for image in images:
         if image.verdict.passed:
             yield rows.row(image)

@@ -7,14 +7,15 @@ from itertools import takewhile
 
 from bundler.cli.called import called, short
 from bundler.cli.terminal import Terminal, escaped
+from bundler.oci.reference import Reference
 from bundler.stations.report import ImageReport
 from bundler.trust.verdict import SignedBy
 
 INDENT = 9
 """Columns of what a line is about, where it has such a word."""
 
-_DIGITS = 12  # of a digest, as image tools show them
-_GAP = "  "
+DIGITS = 12  # of a digest, as image tools show them
+GAP = "  "
 _COPIED, _SPACE = re.compile(r"`[^`]*`"), "\x1f"  # which is in no text that was escaped
 _LEAST = 16  # columns that even a crowded row leaves to a name, and to signers
 
@@ -49,6 +50,26 @@ def wrapped(
     return [begin + style(mark) + first[len(begin + mark) :], *more]
 
 
+class Names:
+    """The names of images in a column of at most so much ``room``."""
+
+    def __init__(self, out: Terminal, references: Sequence[Reference], room: int) -> None:
+        names = [_name(reference) for reference in references]
+        longest = max(map(len, names), default=0)
+        self.prefix = _shared(names, out.width) if longest > room else ""
+        """What all names begin with, where they are too long to be shown with it; in the rows a … stands for it."""
+        self._width = min(room, longest - len(self.prefix) + 1 if self.prefix else longest)
+
+    def told(self, out: Terminal) -> Iterator[str]:
+        """What the rows leave out."""
+        if self.prefix:
+            yield from wrapped(out, "names", f"…NAME is {self.prefix}NAME")
+
+    def cell(self, reference: Reference) -> str:
+        name = _name(reference)
+        return f"{fitted(f'…{name.removeprefix(self.prefix)}' if self.prefix else name, self._width):{self._width}}"
+
+
 class Rows:
     """The rows of some images, in columns that all of them share."""
 
@@ -57,22 +78,20 @@ class Rows:
         self._word = len("refused" if any(not image.verdict.passed for image in images) else "ok")
         self._state = max((len(image.state) for image in images if image.state), default=0)
         who = max((len(_who(image)) for image in images), default=0)
-        names = [_name(image) for image in images]
-        longest = max(map(len, names), default=0)
-        fixed = [self._word, *([self._state] if self._state else []), _DIGITS]
-        room = max(out.width - sum(fixed) - len(_GAP) * (len(fixed) + (who > 0)), 2 * _LEAST)
+        longest = max((len(_name(image.verdict.reference)) for image in images), default=0)
+        fixed = [self._word, *([self._state] if self._state else []), DIGITS]
+        room = max(out.width - sum(fixed) - len(GAP) * (len(fixed) + (who > 0)), 2 * _LEAST)
         self._who = min(who, max(room - longest, _LEAST, room // 3))
-        self.prefix = _shared(names, out.width) if longest > room - self._who else ""
-        """What all names begin with, where they are too long to be shown with it; in the rows a … stands for it."""
-        self._room = min(room - self._who, longest - len(self.prefix) + 1 if self.prefix else longest)
+        self.names = Names(out, [image.verdict.reference for image in images], room - self._who)
 
     def row(self, image: ImageReport) -> str:
         """What became of it, what it changes at the destination, its name and the beginning of its digest, who has signed it."""
         word, style = ("ok", self._out.good) if image.verdict.passed else ("refused", self._out.bad)
-        name = fitted(f"…{_name(image).removeprefix(self.prefix)}" if self.prefix else _name(image), self._room)
-        state = f"{image.state or '':{self._state}}{_GAP}" if self._state else ""
-        cells = f"{'':{self._word - len(word)}}{_GAP}{state}{name:{self._room}}{_GAP}{image.verdict.digest.encoded[:_DIGITS]}"
-        return f"{style(word)}{cells}{_GAP}{fitted(_who(image), self._who)}".rstrip()
+        state = f"{image.state or '':{self._state}}{GAP}" if self._state else ""
+        padding = " " * (self._word - len(word))
+        digest = image.verdict.digest.encoded[:DIGITS]
+        cells = f"{padding}{GAP}{state}{self.names.cell(image.verdict.reference)}{GAP}{digest}{GAP}{fitted(_who(image), self._who)}"
+        return style(word) + cells.rstrip()
 
 
 def above(names: Sequence[str]) -> str:
@@ -95,8 +114,8 @@ def legend(out: Terminal, images: Sequence[ImageReport]) -> Iterator[str]:
         yield from wrapped(out, "signers", ", ".join(told))
 
 
-def _name(image: ImageReport) -> str:
-    name, _, digest = escaped(str(image.verdict.reference)).partition("@")
+def _name(reference: Reference) -> str:
+    name, _, digest = escaped(str(reference)).partition("@")
     return f"{name}@{short(digest)}" if digest else name
 
 

@@ -4,7 +4,6 @@ Whatever is wrong with it is a failed check and takes nothing from the others: a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -39,6 +38,10 @@ _SPECS = {
     "att": "cosign, specs/ATTESTATION_SPEC.md",
     "bundle": "protobuf-specs, sigstore_bundle.proto",
 }
+
+
+Whose = Callable[[Offer], PublicKey | None]
+"""By which other key a signature is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,10 @@ def effort(rule: Rule, image: Image, piece: Evidence) -> Effort:
     return Effort(len(rule.everybody), ((piece.layer.digest, piece.layer.size), *about))
 
 
-def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime, beside: Sequence[PublicKey] = ()) -> Finding:
+def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime, whose: Whose = lambda _: None) -> Finding:
     """``piece`` under ``rule``, judged as of ``at``. Nothing in it makes this raise.
 
-    ``beside`` are keys that it may be by, though they do not count.
+    ``whose`` is asked about a signature by a key that is by no signer of the rule, and gives the key where that is known.
     """
     reader = _reader(piece)
     meant = reader not in (None, Attestation.read)
@@ -106,7 +109,7 @@ def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime, beside: 
     except (TrustError, FormatError) as error:
         return _finding(piece, [_failed(piece, "evidence", error.code, str(error))], meant=meant)
     if claim is None:
-        return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant, other=_other(piece, rule, offer, errors, beside))
+        return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant, other=_other(piece, rule, offer, errors, whose))
     names = _names(claim, image.reference)
     lacks = list(_lacking(piece, rule, claim))
     return _finding(
@@ -184,9 +187,7 @@ def _is_named(rule: Rule, hint: str | None) -> bool:
     return hint is not None and any(entry.is_named_by(hint) for entry in rule.everybody)
 
 
-def _other(
-    piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, TrustError | FormatError], beside: Sequence[PublicKey]
-) -> OtherSigner | None:
+def _other(piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, TrustError | FormatError], whose: Whose) -> OtherSigner | None:
     """Whose it is; None where it says that it is by a signer of the rule, and is not."""
     found = partial(OtherSigner, form=offer.form, node=piece.subject)
     by_certificate = "notation" if offer.form == "notation" else "identity"
@@ -195,10 +196,8 @@ def _other(
             return found(by_certificate, error.who, proved=error.proved)
     if not offer.material.by_key:
         return found(by_certificate, None, proved=False)
-    for key in beside:
-        with suppress(TrustError, FormatError):
-            key.verify(offer.signature, offer.signed)
-            return found("key", key.fingerprint, proved=True)
+    if (key := whose(offer)) is not None:
+        return found("key", key.fingerprint, proved=True)
     hint = offer.material.hint
     return None if _is_named(rule, hint) else found("key", named_by(hint) if hint else None, proved=False)
 

@@ -6,16 +6,18 @@ A pure function. What it is given decides, in whatever order it is given; it rea
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
-from bundler.errors import Code
+from bundler.errors import Code, FormatError, TrustError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Effort, Fact, Finding, effort, examine
 from bundler.trust.keys import PublicKey
+from bundler.trust.offer import Offer
 from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
 from bundler.trust.proven import is_about, is_evidence
 from bundler.trust.signer import persons
@@ -43,9 +45,7 @@ def judge(policy: Policy, image: Image, evidence: Iterable[Evidence], *, at: dat
     if rule.deny is not None:
         found = _asked(image.root, "rule", Code.POLICY_DENIED, f"denied: {rule.deny}")
         return Verdict(image.reference, image.root, str(rule.scope), (), (Code.POLICY_DENIED,), (found,), frozenset())
-    counting = {str(entry) for entry in rule.everybody}
-    beside = [key for key in policy.keys if key.fingerprint not in counting]
-    return _Case(rule, image, _heard(rule, image, evidence, at, beside)).verdict(policy.names)
+    return _Case(rule, image, _heard(rule, image, evidence, at, _Beside(policy, rule))).verdict(policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ class _Heard:
     """What of the image would take more than is spent on one; nothing is judged then."""
 
 
-def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime, beside: Sequence[PublicKey]) -> _Heard:
+def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime, beside: "_Beside") -> _Heard:
     findings: list[Finding] = []
     carriers: dict[Digest, Document] = {}
     about: set[tuple[Digest, Digest]] = set()
     proven: set[Digest] = set()
     counted: Counter[Digest] = Counter()
-    spent, tried = _Spent(), 0
+    spent = _Spent()
     for piece in evidence:
         counted[piece.subject] += 1
         carriers[piece.document.digest] = piece.document
@@ -80,10 +80,9 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime,
         if counted[piece.subject] <= MAX_PIECES:
             spent.on(effort(rule, image, piece))
         if counted[piece.subject] <= MAX_PIECES and not spent.too_much:
-            tried += len(beside)
-            findings.append(examine(rule, image, piece, at=at, beside=beside if tried <= MAX_BESIDE else ()))
+            findings.append(examine(rule, image, piece, at=at, whose=beside.whose))
     crowded = {subject for subject, number in counted.items() if number > MAX_PIECES}
-    if tried > MAX_BESIDE:  # which of them were tried depends on the order
+    if beside.too_much:  # which of them were tried depends on the order
         findings = [replace(finding, other=finding.other and finding.other.unnamed()) for finding in findings]
     judged = () if spent.too_much else (finding for finding in findings if finding.subject not in crowded)
     return _Heard(
@@ -94,6 +93,31 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime,
         crowded=tuple(sorted(crowded)),
         costly=spent.too_much,
     )
+
+
+class _Beside:
+    """The keys that trust names and the rule does not: they count for nothing, but they can tell whose a signature is."""
+
+    def __init__(self, policy: Policy, rule: Rule) -> None:
+        self._policy, self._rule = policy, rule
+        self._keys: tuple[PublicKey, ...] | None = None  # found only where they are asked for
+        self._tried = 0
+
+    @property
+    def too_much(self) -> bool:
+        return self._tried > MAX_BESIDE
+
+    def whose(self, offer: Offer) -> PublicKey | None:
+        """By which of them the signature is."""
+        if self._keys is None:
+            counting = {str(entry) for entry in self._rule.everybody}
+            self._keys = tuple(key for key in self._policy.keys if key.fingerprint not in counting)
+        self._tried += len(self._keys)
+        for key in () if self.too_much else self._keys:
+            with suppress(TrustError, FormatError):
+                key.verify(offer.signature, offer.signed)
+                return key
+        return None
 
 
 class _Spent:
@@ -125,7 +149,7 @@ class _Case:
     image: Image
     heard: _Heard
 
-    def verdict(self, names: Mapping[str, str]) -> Verdict:
+    def verdict(self, policy: Policy) -> Verdict:
         standing = self._standing()
         facts = self._facts(standing)
         asked = tuple(self._asked_of(self.image.root, facts))
@@ -139,12 +163,13 @@ class _Case:
             reasons=() if passed else _reasons((*asked, *seen)),
             checks=(*asked, *seen),
             admitted=self._admitted(standing) if passed else frozenset(),
-            others=self._others(names),
+            others=self._others(policy),
         )
 
-    def _others(self, names: Mapping[str, str]) -> tuple[OtherSigner, ...]:
+    def _others(self, policy: Policy) -> tuple[OtherSigner, ...]:
         """Each once; only who is proved to be somebody is called by that one's name."""
         found = {finding.other for finding in self.heard.findings if finding.other is not None}
+        names = policy.names if any(other.proved for other in found) else {}
         told = [replace(other, name=names.get(other.id)) if other.proved and other.id else other for other in found]
         return tuple(sorted(told, key=lambda other: (not other.proved, other.kind, other.id or "", other.form, other.node)))
 

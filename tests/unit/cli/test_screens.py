@@ -304,13 +304,13 @@ def test_the_screen_of_a_real_import(crossing: Crossing):
     room = max(len(image.reference) for image in (good, known, none, strange))
     assert end == [
         "policy.threshold: not enough of the rule's signers have signed",
-        f"refused  {known.reference:{room}}  {known.root.digest.encoded[:12]}",
+        f"refused       {known.reference:{room}}  {known.root.digest.encoded[:12]}",
         rule,
         *textwrap.wrap(f"signed by plant ({PLANT.fingerprint[:19]}…), which the rule does not accept", 80, initial_indent="  "),
-        f"refused  {none.reference:{room}}  {none.root.digest.encoded[:12]}",
+        f"refused       {none.reference:{room}}  {none.root.digest.encoded[:12]}",
         rule,
         "  no signature of it was found",
-        f"refused  {strange.reference:{room}}  {strange.root.digest.encoded[:12]}",
+        f"refused       {strange.reference:{room}}  {strange.root.digest.encoded[:12]}",
         rule,
         f"  says it is signed by {STRANGER.fingerprint[:19]}…, which the rule does not accept",
         "  next: have it signed by those whom the rule names, and export it again",

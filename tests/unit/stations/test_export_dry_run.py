@@ -64,11 +64,26 @@ def test_an_image_has_the_size_that_it_takes_alone_and_what_is_shared_counts_onc
 
 def test_it_says_size_evidence_and_platforms_in_words(crossing: Crossing):
     image = crossing.push(crossing.sign(crossing.content.index()))
-    done = run("export", image.reference, "--dry-run")
+    done = run("export", image.reference, "--dry-run", "-v")
     size = dry(crossing, image.reference).json["images"][0]["size"]
     assert done.first.startswith("would carry 1 image, ")
-    assert f"; 1 piece of evidence; linux/amd64, linux/arm64; {size / 1024:.1f} KiB\n" in done.out
-    assert done.out.endswith("the size of an image is what it takes alone; what several share counts once in the first line\n")
+    assert done.out.splitlines()[1:] == [
+        f"unverified  {image.reference}  {image.root.digest.encoded[:12]}  {size / 1024:.1f} KiB  evidence 1",
+        f"         {image.reference}",
+        f"         {image.root.digest}",
+        "         1 piece of evidence; linux/amd64, linux/arm64",
+        "the size of an image is what it takes alone; what several share counts once",
+    ]
+    assert len(run("export", image.reference, "--dry-run").out.splitlines()) == 3
+
+
+def test_thirty_images_are_a_screen(crossing: Crossing):
+    names = [crossing.push(crossing.sign(crossing.content.image("words")), f"team/service-{number}:1.0").reference for number in range(30)]
+    done = run("export", *names, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], env={"COLUMNS": "80"})
+    lines = done.out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines[1:])) <= 80
+    assert sum(line.startswith("unverified  ") and line.endswith("  evidence 1") for line in lines) == 30
 
 
 def test_it_finds_what_fails_and_goes_on_where_it_may(crossing: Crossing):

@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,8 @@ from bundler.errors import Code, TrustError
 from bundler.oci import mediatype
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
-from bundler.trust.examine import Finding, examine
+from bundler.trust.examine import Finding, Whose, examine
 from bundler.trust.judge import MAX_PIECES, judge
-from bundler.trust.keys import PublicKey
 from bundler.trust.offer import Offer
 from bundler.trust.policy import Policy, Rule
 from bundler.trust.scope import Scope
@@ -877,9 +876,9 @@ def test_a_check_tells_a_person_what_was_found(image: Scene):
 def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch):
     looked: list[Evidence] = []
 
-    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime, beside: Sequence[PublicKey]) -> Finding:
+    def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime, whose: Whose) -> Finding:
         looked.append(piece)
-        return examine(rule, image, piece, at=at, beside=beside)
+        return examine(rule, image, piece, at=at, whose=whose)
 
     monkeypatch.setattr("bundler.trust.judge.examine", counted)
     bad = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, (b"{}", b"")))

@@ -568,3 +568,12 @@ def test_a_rule_cannot_be_made_that_denies_and_admits():
     for signers, threshold, attestations in (((key,), 1, ()), ((), 0, ()), ((), 1, (Wanted(SPDX, Node.REFERENCE, (key,)),))):
         with pytest.raises(UsageError, match="denies and admits"):
             Rule(scope, signers, threshold, attestations, deny="why")
+
+
+def test_a_policy_gives_its_keys_once_and_its_entries_as_they_stand():
+    own = {"type": SPDX, "signer": [{"key": "keys/b.pub"}]}
+    first, second = ({"scope": scope, "signer": [{"key": "keys/a.pub"}]} for scope in ("**", "a.test/b"))
+    rules = [first | {"attestations": [own]}, second]
+    by = trusttoml.parse(toml(*rules, seals=[NAMED_SEAL]), CALLED)
+    assert [key.fingerprint for key in by.keys] == [EXPORTER.fingerprint, P256.fingerprint, OTHER.fingerprint]
+    assert [str(entry) for entry in by.rules[0].entries] == [P256.fingerprint, OTHER.fingerprint]

@@ -716,3 +716,8 @@ def test_a_subject_may_have_escapes():
 def test_the_signers_subject_is_the_one_in_its_certificate():
     assert str(Subject.parse("CN=release")) == "CN=release"
     assert SUBJECT.rfc4514_string() == Trial(Signing()).prove(FORMS[0]).subject
+
+
+@pytest.mark.parametrize(("text", "name"), [("CN=release,O=Example", "release"), ("O=Example", None), ("*", None), (r"CN=a\,b", "a,b")])
+def test_a_subject_may_have_a_common_name(text: str, name: str | None):
+    assert Subject.parse(text).common_name == name
