@@ -12,9 +12,9 @@ from bundler.trust.verdict import Check, OtherSigner, Outcome, Verdict
 
 NEXT: dict[Code, str] = {
     Code.POLICY_NO_MATCH: "if these images are wanted, add a rule: `oci-bundler trust add DIR --image SCOPE --key FILE`",
-    Code.POLICY_DENIED: "if these images are wanted all the same, put signers in the place of `deny` in this rule",
+    Code.POLICY_DENIED: "if they are wanted all the same, put signers in the place of `deny`",
     Code.POLICY_THRESHOLD: "have it signed by those whom the rule names, and export it again",
-    Code.POLICY_ATTESTATION: "have the attestation made and signed by a signer of the rule, and export again",
+    Code.POLICY_ATTESTATION: "have a signer of the rule make the attestation, and export it again",
     Code.POLICY_NAME: 'sign it under the name that it is carried by, or drop `name = "signed"` from the rule',
     Code.SEAL_SIGNATURE: "if this exporter is to be trusted, compare its key by another way, then "
     "`oci-bundler trust add DIR --seal STREAM --scope PATTERN --key FILE`",
@@ -144,14 +144,17 @@ def _group(out: Terminal, rows: Rows, reason: Code, images: Sequence[ImageReport
     """The images that are refused for one reason: below those that share them the rule and who has signed, and what to do once."""
     yield from wrapped(out, None, f": {reason.meaning}", mark=str(reason), style=out.bad, indent=_UNDER)
     why = {image.verdict.reference: tuple(_why(image.verdict, reason, room=out.width - _UNDER)) for image in images}
-    for shared in dict.fromkeys(why.values()):
+    all_of_them = [line for line in why[images[0].verdict.reference] if all(line in other for other in why.values())]
+    for some in dict.fromkeys(why.values()):
         for image in images:
-            if why[image.verdict.reference] == shared:
+            if why[image.verdict.reference] == some:
                 yield rows.row(image)
                 yield from _details(out, image, "")
-        for line in shared:
-            yield from wrapped(out, "", line, indent=_UNDER)
-    yield from wrapped(out, "", f"next: {NEXT[reason]}", indent=_UNDER)
+        for line in some:
+            if line not in all_of_them:
+                yield from wrapped(out, "", line, indent=_UNDER)
+    for line in (*all_of_them, f"next: {NEXT[reason]}"):
+        yield from wrapped(out, "", line, indent=_UNDER)
 
 
 def _why(verdict: Verdict, reason: Code, *, room: int) -> Iterator[str]:
