@@ -97,10 +97,10 @@ def test_an_index_without_all_its_platforms_may_be_refused_and_that_is_said(cros
 
 def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing):
     image = crossing.push(crossing.sign(crossing.content.index()))
-    assert "may refuse" not in crossing.import_(crossing.export(image, to="whole"), "--dry-run").out
+    assert "may refuse" not in crossing.import_(crossing.export(image, to="whole"), "--dry-run").said
     sparse = crossing.export(image, flags=["--platform", "linux/arm64"])
     assert crossing.import_(sparse).exit == 0
-    assert "may refuse" not in crossing.import_(sparse, "--dry-run").out
+    assert "may refuse" not in crossing.import_(sparse, "--dry-run").said
 
 
 def jwt(**claims: Any) -> str:
