@@ -38,7 +38,7 @@ class Frames:
 
     def keep(self, until: int) -> None:
         """Read the beginning up to there into memory, if it is at most MAX_KEPT, so that the medium gives it once."""
-        if len(self._kept) < until <= MAX_KEPT:
+        if len(self._kept) < until <= MAX_KEPT:  # mutant-equivalent past limit 1: what is kept gives itself
             kept = bytearray(until)
             self._fill(memoryview(kept), 0)
             self._kept = kept

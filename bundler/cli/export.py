@@ -144,10 +144,8 @@ def command(
         good, failed = gather(places, listed, kept, choice, at=at, jobs=reach.jobs, say=out.detail)
         if failed and not (skip_failing and good):
             return out.answer(exported.value(None, failed), exported.refused(failed, of=len(listed)), exit=failures.lowest(failed))
-        for note in exported.left_behind(failed):
-            out.say(note)
         made = exporter.plan(good, order, keys=[signer.public for signer in signers], carry=carry, trust=trust)
-        for note in exported.notes(made, leave=leave):
+        for note in dict.fromkeys((*exported.left_behind(failed if to else ()), *exported.notes(made, leave=leave))):
             out.say(note)
         if to is None:
             done = exporter.planned(output, made)

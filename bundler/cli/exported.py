@@ -19,7 +19,9 @@ def swept(sizes: Sequence[int]) -> str:
 
 def left_behind(failed: Sequence[Failure]) -> Iterator[str]:
     """What whoever exports should know of images that cannot be carried before the others are written, which may take long."""
-    return (f"left behind: {each.image}: {each.error.code}: {each.error.what}" for each in failed)
+    for first, *others in failures.alike(failed):
+        names = ", ".join(each.image for each in (first, *others))
+        yield f"left behind: {names}: {first.error.code}: {first.error.what}"
 
 
 def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
@@ -35,7 +37,7 @@ def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
             )
         for digest in sorted(survey.carried.absent - {child.digest for child in survey.carried.left_out}):
             yield f"note: the foreign layer {digest} is not at the source, and not carried"
-    yield from _indexes(made.surveys)
+    yield from _indexes(made.images)
     everything = (carried for survey in made.surveys for carried in (survey.carried, survey.index) if carried is not None)
     left = {child.digest for carried in everything for child in carried.left_out}
     for digest in sorted(set(leave) - left):
@@ -88,12 +90,12 @@ def _rows(out: Terminal, made: Plan) -> Iterator[str]:
     """Whether it was verified, its name, the beginning of its digest, its size and how much vouches for it; with ``-v`` all of that
     in full."""
     state = "verified" if made.checked else "unverified"
-    sizes = [sized(survey.size) for survey in made.surveys]
+    sizes = [sized(survey.size) for survey in made.images]
     wide = max(map(len, sizes), default=0)
     room = out.width - len(state) - DIGITS - wide - len("evidence 1000") - 4 * len(GAP)
-    names = Names(out, [survey.carried.reference for survey in made.surveys], room)
+    names = Names(out, [survey.carried.reference for survey in made.images], room)
     yield from names.told(out)
-    for survey, size in zip(made.surveys, sizes, strict=True):
+    for survey, size in zip(made.images, sizes, strict=True):
         carried = survey.carried
         evidence = len({found.digest for lookup in carried.lookups for found in lookup.found} & carried.documents.keys())
         name, digest = names.cell(carried.reference), carried.root.encoded[:DIGITS]

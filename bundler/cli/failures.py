@@ -17,11 +17,15 @@ def value(failed: Sequence[Failure]) -> list[dict[str, Any]]:
 
 
 def lines(failed: Sequence[Failure]) -> Iterator[str]:
-    """Each with what was found, wanted and is next; where several fail for the very same reason, as a registry that does not answer,
-    that is said once."""
-    alike: dict[tuple[Any, ...], list[Failure]] = {}
-    for each in failed:
-        alike.setdefault(tuple(error_value(each.error).values()), []).append(each)
-    for first, *others in alike.values():
+    """Each with what was found, wanted and is next; what several fail for alike is said once."""
+    for first, *others in alike(failed):
         yield from error_lines(first.image, first.error)
-        yield from (f"  so too: {escaped(each.image)}" for each in others)
+        yield from (f"  also:   {escaped(each.image)}" for each in others)
+
+
+def alike(failed: Sequence[Failure]) -> Iterator[list[Failure]]:
+    """Together those that fail for the very same reason, as a registry that does not answer."""
+    reasons: dict[tuple[Any, ...], list[Failure]] = {}
+    for each in failed:
+        reasons.setdefault(tuple(error_value(each.error).values()), []).append(each)
+    yield from reasons.values()

@@ -10,7 +10,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest, UnreadableError
 from bundler.oci.platforms import in_order, is_of
 from bundler.oci.reference import Reference
-from bundler.stations.carried import Carried
+from bundler.stations.carried import Carried, left_blobs
 from bundler.stations.survey import Survey, platform_of
 
 
@@ -83,6 +83,8 @@ def _alone(whole: Survey, name: Reference, root: Digest, platforms: Sequence[Pla
     documents = {root: index.documents[root]} | {digest: d for digest, d in index.documents.items() if digest in reached}
     lookups = tuple(lookup for lookup in index.lookups if lookup.manifest in reached)
     named = {found.digest for lookup in lookups for found in lookup.found} | {c.digest for d in documents.values() for c in d.listed}
+    left_out = tuple(child for child in index.left_out if child.digest in named)
+    not_there = index.absent & {blob.digest for document in documents.values() for blob in document.carries}
     carried = Carried(
         reference=name,
         root=root,
@@ -90,8 +92,8 @@ def _alone(whole: Survey, name: Reference, root: Digest, platforms: Sequence[Pla
         own=(root,),
         lookups=lookups,
         platforms=in_order(platform_of(whole.source, documents[root]), platforms),
-        left_out=tuple(child for child in index.left_out if child.digest in named),
-        absent=index.absent & {blob.digest for document in documents.values() for blob in document.carries},
+        left_out=left_out,
+        absent=left_blobs(left_out, documents.values()) | not_there,
     )
     return Survey(carried, whole.source, remarks=(), index=index)
 

@@ -64,6 +64,12 @@ class Plan:
     """Files of kind trust."""
 
     @property
+    def images(self) -> tuple[Survey, ...]:
+        """One for each image of the bundle, however often and from wherever it was asked for."""
+        first = {survey.carried.reference: survey for survey in reversed(self.surveys)}
+        return tuple(first[image.reference] for image in self.seal.images)
+
+    @property
     def size(self) -> int:
         """Bytes of content, before compression."""
         return sum(member.size for member in self.seal.members)
@@ -84,7 +90,7 @@ class Exported:
             "sha256": self.written.digest.encoded if self.written else None,
             "size": self.written.size if self.written else self.plan.size,
             "bundle": str(self.identity) if self.identity else None,
-            "images": [_image_json(survey, checked=self.plan.checked) for survey in self.plan.surveys],
+            "images": [_image_json(survey, checked=self.plan.checked) for survey in self.plan.images],
         }
 
 

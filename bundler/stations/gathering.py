@@ -103,13 +103,14 @@ def _unsigned(survey: Survey) -> TrustError:
 def _judged(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
     report = prove_survey(survey, trust, at=at)
     if not report.verdict.passed:
+        alone = survey.index is not None and report.verdict.reasons[0] in (Code.POLICY_THRESHOLD, Code.POLICY_ATTESTATION)
         failed = "; ".join(f"{c.name}: {c.detail}" for c in report.verdict.checks if c.outcome is Outcome.FAILED)
         raise TrustError(
             f"{survey.carried.reference} does not pass this side's trust at {trust.path}",
             code=report.verdict.reasons[0],
             found=failed or "nothing that counts",
             wanted=f"what the rule {report.verdict.rule} asks for" if report.verdict.rule else "a rule that covers it",
-            next=_OF_THE_PLATFORM if survey.index else "look at it with `oci-bundler verify`, and mend its signatures or the rule",
+            next=_OF_THE_PLATFORM if alone else "look at it with `oci-bundler verify`, and mend its signatures or the rule",
         )
     return report
 

@@ -151,7 +151,7 @@ def import_admitted(
         prove, joins = proved.report.content is None, Joins()
         placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run)
         sent, fault = _sent(placer, places)
-        if dry_run:
+        if dry_run and fault is None:
             _foresee(targets, places, sent)
         proved = prove_rest(proved, jobs=jobs, progress=lambda *_: nullcontext(report))
         if not proved.admitted:

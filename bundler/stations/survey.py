@@ -1,7 +1,7 @@
 """What an image is made of, and everything that vouches for it, as its source tells.
 
 Every manifest is asked about: the root, each platform, nested indexes, and each piece of evidence itself, for that may
-be signed too. Absent is only what the source says is absent; any other answer ends the run, so that a registry in
+be signed too. Absent is only what the source says is absent; any other answer is an error, so that a registry in
 trouble never looks like "there is no signature".
 """
 

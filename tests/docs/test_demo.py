@@ -1,5 +1,6 @@
 """scripts/demo: each step fits a screen, and shows what it does by which trust."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 def test_a_step_of_the_demo_fits_a_screen(steps: list[list[str]]):
     assert len(steps) == 9
     assert not [step for step in steps if len(step) > SCREEN[0]]
+    wide = [line for step in steps for line in step if len(line) > SCREEN[1]]
+    assert not [line for line in wide if not re.search("sha256:[0-9a-f]{64}", line)]  # a digest in full has 71 of the columns
 
 
 @pytest.mark.slow

@@ -230,7 +230,8 @@ def test_the_same_import_again_changes_nothing(crossed: Crossed):
     sent, repository = crossed.sent, crossed.repository("team/app")
     before = (crossed.there.tags(repository), [crossed.there.referring(repository, node) for node in sent.nodes])
     again = sent.station.run("import", sent.bundle, f"{crossed.there.host}/{PREFIX}", "--trust", "trust")
-    assert again == crossed.imported
+    assert {image["state"] for image in crossed.imported["images"]} == {"new"}
+    assert again == crossed.imported | {"images": [image | {"state": "same"} for image in crossed.imported["images"]]}
     assert (crossed.there.tags(repository), [crossed.there.referring(repository, node) for node in sent.nodes]) == before
 
 

@@ -183,7 +183,7 @@ def test_a_number_that_is_read_differently_is_refused(number: str, predicate: bo
 
 @pytest.mark.parametrize("number", ["400.0", "4e2", "1E-2", "-0.5", "0.0"])
 def test_floats_are_for_predicates_alone(number: str):
-    assert "no 64 bit integer" in refused(f'{{"size": {number}}}')
+    assert "not a 64 bit integer" in refused(f'{{"size": {number}}}')
     assert loads(f"[{number}]".encode(), limit=100, predicate=True) == [float(number)]
 
 

@@ -398,6 +398,8 @@ def test_a_member_that_no_header_can_hold_is_refused(small: Bundle, path: Path):
         ("registry.example/app:1", "for an image at a registry: docker://registry.example/app:1"),
         ("some.folder/app.oci.tar.zst", None),
         ("Not A Reference:1", None),
+        ("app:1", None),  # whose registry is not named
+        (f"registry.example/{'a' * 5_000}:1", None),  # which no file could be called
     ],
 )
 def test_a_file_that_is_not_there_may_be_meant_as_an_image(name: str, hint: str | None):

@@ -309,6 +309,7 @@ def test_one_image_named_twice_is_carried_once(crossing: Crossing):
     done = export(crossing, image.reference, f"docker://{image.reference}")
     assert done.exit == 0, done.err
     assert len(claims(crossing.folder / "b.oci.tar.zst")["images"]) == 1  # type: ignore[arg-type]
+    assert len(done.json["images"]) == 1
 
 
 # --- platforms ---

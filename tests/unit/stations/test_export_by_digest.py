@@ -1,17 +1,20 @@
 """Platforms without their index: which manifest goes under which name, with what, and what is said of the rest."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from bundler.oci import mediatype
 from bundler.oci.descriptor import Platform
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.stations.apart import apart
 from bundler.stations.survey import survey
+from tests.support import signing
 from tests.support.layouts import write_layout
-from tests.support.station import STRANGER, Crossing, Image, Ran, run, tags_of
+from tests.support.station import RELEASE, STRANGER, Crossing, Image, Ran, run, tags_of, write_trust
 
 AMD64, ARM64 = ("--platform", "linux/amd64"), ("--platform", "linux/arm64")
 
@@ -29,6 +32,10 @@ def signed(crossing: Crossing, root: Document, name: str = "team/app:v1", *, als
     for digest in (root.digest, *(child.digest for child in root.children if also)):
         crossing.sign(crossing.content.documents[digest])
     return crossing.push(root, name)
+
+
+def listing(*entries: Mapping[str, Any]) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}).encode()
 
 
 def test_the_manifest_of_each_platform_goes_under_a_name_of_its_own_and_arrives(crossing: Crossing):
@@ -75,16 +82,21 @@ def test_a_platform_alone_is_surveyed_as_if_it_had_been_asked_for(crossing: Cros
     sbom = content.sbom(child.digest, b"SPDX")
     crossing.sign(sbom)
     crossing.attach(crossing.attach(child))
+    content.index("notes", subject=child, artifact_type="application/vnd.notes")
     image = signed(crossing, root)
     source = crossing.here.repository("team/app")
+    gone = content.artifact(b"gone", subject=child).as_referrer
+    entries = [entry.to_json() for entry in (*source.referrers(child.digest).listed, gone)]
+    crossing.here.answer_with(f"/v2/team/app/referrers/{child.digest}", listing(*entries), mediatype.OCI_INDEX)
     platforms = [Platform.parse("linux/amd64")]
-    whole = survey(Reference.parse(image.reference), root, source, platforms=platforms)
+    whole = survey(Reference.parse(image.reference), root, source, platforms=platforms, leave=[gone.digest])
     [part] = apart(whole, platforms, renamed=True)
-    alone = survey(Reference.parse(f"{image.reference}-linux-amd64"), child, source, platforms=platforms)
+    alone = survey(Reference.parse(f"{image.reference}-linux-amd64"), child, source, platforms=platforms, leave=[gone.digest])
+    assert [left.digest for left in alone.carried.left_out] == [gone.digest]
     for name in ("reference", "root", "own", "platforms", "left_out", "absent"):
         assert getattr(part.carried, name) == getattr(alone.carried, name), name
     assert part.carried.documents == alone.carried.documents
-    assert len(part.carried.documents) > 4
+    assert len(part.carried.documents) > 6
     assert {lookup.manifest: lookup for lookup in part.carried.lookups} == {lookup.manifest: lookup for lookup in alone.carried.lookups}
     assert part.size == alone.size
 
@@ -94,24 +106,30 @@ def test_evidence_of_the_platform_that_is_left_is_left_and_of_the_index_is_no_sl
     root = content.index()
     child = content.documents[root.children[0].digest]
     image = signed(crossing, root)
-    gone = {}
-    for subject in (root, child):
-        entry = content.artifact(f"gone from {subject.digest}".encode(), subject=subject).as_referrer
-        gone[subject.digest] = entry
-    listing = {
-        f"/v2/team/app/referrers/{digest}": json.dumps({"schemaVersion": 2, "manifests": [entry.to_json()]}).encode()
-        for digest, entry in gone.items()
-    }
-    crossing.here.after = lambda request, _: listing.get(request.path)
+    gone = {subject.digest: content.artifact(subject.raw, subject=subject).as_referrer for subject in (root, child)}
+    listings = {f"/v2/team/app/referrers/{digest}": listing(entry.to_json()) for digest, entry in gone.items()}
+    crossing.here.after = lambda request, _: listings.get(request.path)
     leave = [word for entry in gone.values() for word in ("--leave", entry.digest)]
     refused = export(crossing, image.reference, *AMD64)
     assert (refused.exit, refused.code) == (6, "blob.missing")
     done = export(crossing, image.reference, *AMD64, *leave)
     assert done.exit == 0, done.err
     assert "nothing of the digest" not in done.err
+    assert all(f"note: left out: {entry.digest}, found about {subject}" in done.err for subject, entry in gone.items())
     [entry] = claims(crossing)["images"]
     assert [left["digest"] for left in entry["left_out"]] == [str(gone[child.digest].digest)]
     assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
+
+
+def test_a_foreign_layer_that_is_not_at_the_source_is_not_asked_for(crossing: Crossing):
+    child = crossing.content.image("foreign", foreign=True)
+    entry = child.descriptor.to_json() | {"platform": {"os": "linux", "architecture": "amd64"}}
+    root = crossing.content.document({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [entry]})
+    done = export(crossing, signed(crossing, root).reference, *AMD64)
+    assert done.exit == 0, done.err
+    [layer] = [blob for blob in child.blobs if blob.foreign]
+    assert f"the foreign layer {layer.digest} is not at the source" in done.err
+    assert [left["digest"] for left in claims(crossing)["left_out"]] == [str(layer.digest)]
 
 
 # --- who has signed ---
@@ -138,6 +156,14 @@ def test_with_trust_a_platform_has_to_pass_by_itself(crossing: Crossing, key: An
     assert done.exit == 5
     assert f"{image.reference}-linux-amd64 does not pass" in done.json["error"]["what"]
     assert "sign --recursive" in done.json["error"]["next"]
+
+
+def test_what_no_rule_covers_is_not_helped_by_signing_it(crossing: Crossing):
+    image = signed(crossing, crossing.content.index())
+    trust = write_trust(crossing.folder / "other", rules=[signing.rule(RELEASE, scope="elsewhere.example/**")])
+    done = export(crossing, image.reference, *AMD64, "--trust", trust)
+    assert (done.exit, done.code) == (5, "policy.no-match")
+    assert "sign --recursive" not in done.json["error"]["next"]
 
 
 def test_one_platform_that_fails_leaves_its_whole_image_behind_and_no_other(crossing: Crossing):
@@ -194,7 +220,7 @@ def test_a_name_that_is_this_very_manifest_at_the_source_is_fine(crossing: Cross
 
 def test_what_nobody_can_read_has_the_name_too(crossing: Crossing):
     image = signed(crossing, crossing.content.index())
-    crossing.here.answer_with("/v2/team/app/manifests/v1-linux-amd64", b'{"schemaVersion":1}', "application/vnd.oci.image.manifest.v1+json")
+    crossing.here.answer_with("/v2/team/app/manifests/v1-linux-amd64", b'{"schemaVersion":1}', mediatype.OCI_MANIFEST)
     done = export(crossing, image.reference, *AMD64)
     assert (done.exit, done.code) == (2, "usage.reference")
 
@@ -207,7 +233,7 @@ def test_two_manifests_of_one_platform_have_no_names(crossing: Crossing):
         | {"platform": {"os": "windows", "architecture": "amd64", "os.version": v}}
         for words, v in {"old": "10.0.1", "new": "10.0.2"}.items()
     ]
-    root = content.document({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries})
+    root = content.document({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries})
     image = signed(crossing, root)
     done = export(crossing, image.reference, "--platform", "windows/amd64")
     assert (done.exit, done.code) == (2, "usage.reference")
@@ -273,3 +299,12 @@ def test_the_note_about_a_sparse_index_offers_it(crossing: Crossing):
     image = signed(crossing, crossing.content.index())
     words = ("-o", crossing.folder / "b.oci.tar.zst", "--key", crossing.keys["exporter"])
     assert "With --by-digest " in run("export", image.reference, *AMD64, *words).err
+
+
+def test_one_index_named_twice_is_told_of_once(crossing: Crossing):
+    image = signed(crossing, crossing.content.index())
+    done = export(crossing, image.reference, f"docker://{image.reference}", *AMD64)
+    assert done.exit == 0, done.err
+    assert [one["reference"] for one in done.json["images"]] == [f"{image.reference}-linux-amd64"]
+    assert done.err.count("stays behind") == 1
+    assert done.err.count("-linux-amd64") == 1

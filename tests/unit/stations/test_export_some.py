@@ -160,6 +160,21 @@ def test_two_images_of_one_name_both_fail_and_the_others_do_not(crossing: Crossi
     assert not members(crossing) & {image.root.digest.encoded for image in (one, two)}
 
 
+def test_all_are_told_in_the_order_in_which_they_were_asked_for(crossing: Crossing, listed: dict[str, str]):
+    one, two = (crossing.signed_image(f"team/{name}:v1", words=name).reference for name in ("one", "two"))
+    lines = [f"{one} x.example/x:1", listed["absent"], f"{two} x.example/x:1", listed["unsigned"]]
+    (crossing.folder / "list").write_text("\n".join(lines))
+    assert list(failed(export(crossing, "--images", crossing.folder / "list"))) == [one, listed["absent"], two, listed["unsigned"]]
+
+
+def test_a_name_for_evidence_that_a_layout_gives_fails_too(crossing: Crossing):
+    good = crossing.signed_image()
+    odd = f"registry.example/app:sha256-{'a' * 64}"
+    listed = f"oci:{write_layout(crossing.folder / 'layout', crossing.content, {odd: good.root})}:{odd}"
+    done = export(crossing, good.reference, listed, "--skip-failing")
+    assert (done.exit, failed(done)) == (9, {listed: ("usage.reference", 2)})
+
+
 def test_a_name_for_evidence_fails_without_a_question_and_the_others_do_not(crossing: Crossing):
     good, odd = crossing.signed_image(), f"{crossing.here.host}/team/odd:sha256-{'a' * 64}.sig"
     crossing.here.asked.clear()
@@ -204,7 +219,7 @@ def test_a_registry_that_does_not_answer_is_asked_for_two_images_and_said_once(c
     assert (done.exit, failed(done)) == (9, dict.fromkeys(names, ("registry.unreachable", 7)))
     assert len(asked) == 2  # one alone may be a matter of its repository
     assert told.count("registry.unreachable") == 1
-    assert sorted(name for name in names if f"  so too: {name}\n" in told or f"\n{name}: registry.unreachable: " in told) == names
+    assert sorted(name for name in names if f"  also:   {name}\n" in told or f"\n{name}: registry.unreachable: " in told) == names
 
 
 def test_one_that_goes_down_in_the_middle_is_asked_no_further_than_it_takes_to_know(crossing: Crossing, quick: None, tmp_path: Path):
@@ -230,6 +245,15 @@ def test_a_connection_that_breaks_over_one_image_alone_keeps_no_other_from_being
     crossing.here.cut("/v2/team/app0/manifests/v1")
     done = export(crossing, *(image.reference for image in images), "-j", "1", "--skip-failing")
     assert (done.exit, list(failed(done))) == (9, [images[0].reference])
+
+
+def test_a_repository_that_broke_before_its_registry_answered_counts_no_more(crossing: Crossing, quick: None, tmp_path: Path):
+    images = [crossing.signed_image(f"team/app{number}:v1", words=str(number)) for number in range(4)]
+    (tmp_path / "half").write_bytes(b"half")
+    broken = ("/v2/team/app0/", "/v2/team/app2/")
+    crossing.here.before = lambda r: Answer(200, {}, (tmp_path / "half").open("rb"), 0, 8) if r.path.startswith(broken) else None
+    done = export(crossing, *(image.reference for image in images), "-j", "1", "--skip-failing")
+    assert (done.exit, list(failed(done))) == (9, [images[0].reference, images[2].reference])
 
 
 def test_one_repository_that_does_not_answer_is_asked_for_one_image(crossing: Crossing, quick: None):
@@ -263,14 +287,15 @@ def test_the_disk_of_the_cache_ends_the_run(crossing: Crossing, listed: dict[str
     genuine = os.open
 
     def opened(path: Path | str, flags: int, *rest: object, **named: object) -> int:
-        if flags & os.O_CREAT and "cache" in str(path):
+        if flags & os.O_CREAT and "/cache/blobs/" in str(path):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return genuine(path, flags, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", opened)
     words = (listed["good"], listed["also good"], listed["unsigned"], "--trust", crossing.trust, "--skip-failing")
     done = export(crossing, *words, "--cache", crossing.folder / "cache")
-    assert (done.exit, done.code) == (7, "disk.io")
+    assert (done.exit, done.code) == (7, "disk.io"), done.out
+    assert "/blobs/sha256/" in done.json["error"]["what"]
     assert not written(crossing)
 
 

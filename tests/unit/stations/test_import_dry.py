@@ -97,10 +97,25 @@ def test_an_index_without_all_its_platforms_may_be_refused_and_that_is_said(cros
 
 def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing):
     image = crossing.push(crossing.sign(crossing.content.index()))
-    assert "may refuse" not in crossing.import_(crossing.export(image, to="whole"), "--dry-run").said
+    assert "registry.sparse-index" not in crossing.import_(crossing.export(image, to="whole"), "--dry-run").out
     sparse = crossing.export(image, flags=["--platform", "linux/arm64"])
     assert crossing.import_(sparse).exit == 0
-    assert "may refuse" not in crossing.import_(sparse, "--dry-run").said
+    assert "registry.sparse-index" not in crossing.import_(sparse, "--dry-run").out
+    crossing.attach(image.root)
+    crossing.push(image.root, "team/app:v1")
+    later = crossing.import_(crossing.export(image, to="later", flags=["--platform", "linux/arm64"]), "--dry-run")
+    assert counts(later)[0] > 0
+    assert "registry.sparse-index" not in later.out
+
+
+def test_what_cannot_be_read_at_the_registry_ends_a_dry_run_as_it_ends_an_import(crossing: Crossing):
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+    assert crossing.import_(bundle).exit == 0
+    path = crossing.arrived(image).name.partition("/")[2]
+    crossing.there.answer_with(f"/v2/{path}/manifests/{image.root.digest.tag}.sig", b"{}", "application/json")
+    ran = crossing.import_(bundle, "--dry-run", "--json")
+    assert (ran.exit, ran.code) == (3, crossing.import_(bundle, "--json").code)
 
 
 def jwt(**claims: Any) -> str:
