@@ -182,7 +182,9 @@ class _Pusher:
             "config": blobs[0] | {"mediaType": mediatype.OCI_CONFIG},
             "layers": [blobs[1] | {"mediaType": "application/vnd.oci.image.layer.v1.tar"}],
         }
-        raw = json.dumps(members | ({"subject": subject} if subject else {})).encode()
+        if subject:  # it is deleted once, so it must be pushed once, though all of its blobs may be everybody's
+            members |= {"subject": subject, "annotations": {"random": self._random.randbytes(8).hex()}}
+        raw = json.dumps(members).encode()
         digest, tag = _digest(raw), f"client-{self._number}"
         if subject:
             self._put(connection, repository, digest, raw)

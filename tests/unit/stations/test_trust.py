@@ -202,8 +202,10 @@ def test_the_first_that_exists_is_used(crossing: Crossing, monkeypatch: pytest.M
 
 
 def test_path_and_digest_of_the_trust_are_printed(crossing: Crossing):
-    words = crossing.run("verify", f"docker://{crossing.signed_image().reference}").out
-    assert f"trust       {check(crossing.trust).json['digest']} at {crossing.trust}\n" in words
+    used = check(crossing.trust).json["digest"]
+    image = f"docker://{crossing.signed_image().reference}"
+    assert f"trust {used[:19]}… at {crossing.trust}" in crossing.run("verify", image).said
+    assert f"trust {used} at {crossing.trust}" in crossing.run("verify", image, "-v").said
 
 
 @pytest.mark.parametrize("env", [{}, {"XDG_CONFIG_HOME": "."}, {"XDG_CONFIG_HOME": "config"}, {"XDG_CONFIG_HOME": "", "HOME": "."}])
