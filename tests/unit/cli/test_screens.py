@@ -258,6 +258,14 @@ def test_what_nobody_may_obey_is_escaped_in_rows_and_reasons():
     assert "\x1b" not in seen
 
 
+@pytest.mark.parametrize("unseen", ["\u3164", "\ufe0f", "\U000e0101", "\u2800", "\u034f", "\uffa0", "\u200b", "\u202e"])
+def test_what_nobody_sees_makes_no_name_look_like_another(unseen: str):
+    by = [SignedBy("key", RELEASE.fingerprint, "sig", digest(0), name=f"release{unseen}")]
+    seen = "\n".join(screen(report(passing(0, by=by))))
+    assert unseen not in seen
+    assert f"release{unseen.encode('unicode_escape').decode()} (sha256:" in seen
+
+
 def test_a_command_to_copy_is_not_broken():
     verdict = Verdict(Reference.parse("a.test/b:1"), digest(0), None, (), (Code.POLICY_NO_MATCH,), (), frozenset())
     seen = screen(report(ImageReport(verdict, "application/json")))
