@@ -27,6 +27,7 @@ Report = Callable[[int], None]
 """Told of bytes that have passed."""
 
 INTERRUPTED = 130  # 128 and SIGINT, as shells say it
+_COLUMNS = re.compile(r"0*[1-9][0-9]{0,5}", re.ASCII)
 COLUMNS = 80  # where nobody says how wide the screen is
 REDRAWN = 0.2  # seconds; more often is not seen
 LOGGED = 10.0  # seconds
@@ -61,7 +62,7 @@ class Terminal:
     def width(self) -> int:
         """Columns of the screen that results go to: what COLUMNS says, else what a terminal has, else 80."""
         told = os.environ.get("COLUMNS", "")
-        if told.isascii() and told.isdigit() and int(told) > 0:
+        if _COLUMNS.fullmatch(told):
             return int(told)
         with suppress(OSError, ValueError):
             return os.get_terminal_size(sys.stdout.fileno()).columns or COLUMNS
