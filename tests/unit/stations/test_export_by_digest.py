@@ -207,6 +207,7 @@ def test_a_name_that_is_another_image_at_the_source_is_refused(crossing: Crossin
     assert (done.exit, done.code) == (2, "usage.reference")
     assert done.json["error"]["found"] == str(taken.root.digest)
     assert done.json["error"]["wanted"] == str(image.root.children[0].digest)
+    assert export(crossing, image.reference, *AMD64, "--as", image.reference).code == "usage.reference"
     assert export(crossing, image.reference, *ARM64).exit == 0
     assert export(crossing, image.reference, *AMD64, "--as", "registry.example/app:v1", "--replace").exit == 0
 
