@@ -7,6 +7,7 @@ from bundler.cli import failures
 from bundler.cli.rows import DIGITS, GAP, INDENT, Names
 from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
 from bundler.stations.exporter import Exported, Plan
 from bundler.stations.places import Failure
 from bundler.stations.survey import Survey
@@ -47,9 +48,13 @@ def notes(made: Plan, *, leave: Collection[Digest] = ()) -> Iterator[str]:
 def _indexes(surveys: Sequence[Survey]) -> Iterator[str]:
     """What stays behind of each index of which platforms are carried by themselves: nothing that vouches is lost in silence."""
     indexes = {survey.index.reference: survey.index for survey in surveys if survey.index is not None}
+    parts: dict[Reference, list[str]] = {}
+    for survey in surveys:
+        if survey.index is not None:
+            parts.setdefault(survey.index.reference, []).append(str(survey.carried.reference))
     carried = {digest for survey in surveys for digest in survey.carried.documents}
     for index in indexes.values():
-        names = ", ".join(str(s.carried.reference) for s in surveys if s.index is not None and s.index.reference == index.reference)
+        names = ", ".join(parts[index.reference])
         evidence = sum(document.digest not in carried for document in index.evidence)
         beside = sum(digest not in carried for digest in index.own) - 1
         lists = f", and {counted(beside, 'manifest')} beside the platforms" if beside else ""

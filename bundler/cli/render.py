@@ -145,11 +145,13 @@ def _group(out: Terminal, rows: Rows, reason: Code, images: Sequence[ImageReport
     yield from wrapped(out, None, f": {reason.meaning}", mark=str(reason), style=out.bad, indent=_UNDER)
     why = {image.verdict.reference: tuple(_why(image.verdict, reason, room=out.width - _UNDER)) for image in images}
     all_of_them = [line for line in why[images[0].verdict.reference] if all(line in other for other in why.values())]
-    for some in dict.fromkeys(why.values()):
-        for image in images:
-            if why[image.verdict.reference] == some:
-                yield rows.row(image)
-                yield from _details(out, image, "")
+    alike: dict[tuple[str, ...], list[ImageReport]] = {}
+    for image in images:
+        alike.setdefault(why[image.verdict.reference], []).append(image)
+    for some, those in alike.items():
+        for image in those:
+            yield rows.row(image)
+            yield from _details(out, image, "")
         for line in some:
             if line not in all_of_them:
                 yield from wrapped(out, "", line, indent=_UNDER)

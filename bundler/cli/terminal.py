@@ -5,6 +5,7 @@ output may stop whenever he likes: the run goes on, and its exit code says how i
 """
 
 import os
+import re
 import sys
 import time
 import unicodedata
@@ -26,11 +27,15 @@ Report = Callable[[int], None]
 """Told of bytes that have passed."""
 
 INTERRUPTED = 130  # 128 and SIGINT, as shells say it
+_COLUMNS = re.compile(r"0*[1-9][0-9]{0,5}", re.ASCII)
 COLUMNS = 80  # where nobody says how wide the screen is
 REDRAWN = 0.2  # seconds; more often is not seen
 LOGGED = 10.0  # seconds
 LATELY, STILL = 10.0, 5.0  # seconds: over which speed is counted, and after which it is said that nothing moves
 _CLEARED = "\r\x1b[K"
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""What takes no ink and is not of the categories of that: fillers, selectors of variants, an empty Braille cell. With one of them
+a text looks like another one (Unicode, Default_Ignorable_Code_Point)."""
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
@@ -57,7 +62,7 @@ class Terminal:
     def width(self) -> int:
         """Columns of the screen that results go to: what COLUMNS says, else what a terminal has, else 80."""
         told = os.environ.get("COLUMNS", "")
-        if told.isascii() and told.isdigit() and int(told) > 0:
+        if _COLUMNS.fullmatch(told):
             return int(told)
         with suppress(OSError, ValueError):
             return os.get_terminal_size(sys.stdout.fileno()).columns or COLUMNS
@@ -199,7 +204,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """``text`` with nothing in it that a terminal obeys or that reorders what is read: one line, always."""
+    """``text`` with nothing in it that a terminal obeys, that nobody sees, or that reorders what is read: one line, always."""
     return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -219,7 +224,9 @@ def _is_capable(stream: TextIO) -> bool:
 
 
 def _is_harmless(character: str) -> bool:
-    return character == " " or (unicodedata.category(character)[0] not in "CZ" and character not in _BIDI)
+    if character == " " or character.isascii():
+        return character.isprintable()
+    return unicodedata.category(character)[0] not in "CZ" and character not in _BIDI and not _UNSEEN.match(character)
 
 
 def _say(text: str, *, end: str = "\n") -> None:

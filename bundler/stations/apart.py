@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
 from bundler.content.store import GoneError, Source
-from bundler.errors import Code, FormatError, UsageError, translated
+from bundler.errors import Code, FormatError, IncompleteError, UsageError, translated
 from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Document, Manifest, UnreadableError
+from bundler.oci.manifest import Document, Index, Manifest, UnreadableError
 from bundler.oci.platforms import in_order, is_of
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Carried, left_blobs
@@ -19,10 +19,13 @@ def apart(whole: Survey, platforms: Sequence[Platform], *, renamed: bool) -> tup
     (``NAME@DIGEST`` of an index without a tag). A single manifest, and an index that names no platform, are given back as they are.
 
     ``renamed`` says that the index goes under another name than at its source; else a tag that names something else there is
-    refused. Raises UsageError (``usage.reference``) for a name that is too long or taken, and what the source raises.
+    refused. Raises UsageError (``usage.reference``) for a name that is too long or taken, IncompleteError (``image.platform``) for a
+    platform that the index has no single manifest of, and what the source raises.
     """
     names: dict[Reference, Digest] = {}
-    for digest, platform in _listed(whole.carried, platforms):
+    listed = list(_listed(whole.carried, platforms, Manifest))
+    _check_whole(whole.carried, platforms, [platform for _, platform in listed])
+    for digest, platform in listed:
         name = _name(whole.carried.reference, digest, platform)
         if names.setdefault(name, digest) != digest:
             raise UsageError(
@@ -40,13 +43,25 @@ def apart(whole: Survey, platforms: Sequence[Platform], *, renamed: bool) -> tup
     return (replace(first, remarks=whole.remarks), *others)
 
 
-def _listed(carried: Carried, platforms: Sequence[Platform]) -> Iterator[tuple[Digest, Platform]]:
-    """The single manifests that any of its indexes lists for these platforms."""
+def _listed(carried: Carried, platforms: Sequence[Platform], kind: type[Manifest | Index]) -> Iterator[tuple[Digest, Platform]]:
+    """The documents of this kind that any of its indexes lists for these platforms."""
     for digest in carried.own:
         for child in carried.documents[digest].children:
             document = carried.documents.get(child.digest)
-            if is_of(child, platforms) and child.platform is not None and document and isinstance(document.content, Manifest):
+            if is_of(child, platforms) and child.platform is not None and document and isinstance(document.content, kind):
                 yield child.digest, child.platform
+
+
+def _check_whole(carried: Carried, platforms: Sequence[Platform], alone: Sequence[Platform]) -> None:
+    """A platform that was asked for must not be left with the index, for want of a manifest that says whose it is."""
+    for digest, platform in _listed(carried, platforms, Index):
+        if not any(platform.covers(one) for one in alone):
+            raise IncompleteError(
+                f"{platform} of {carried.reference} is not a single manifest",
+                code=Code.IMAGE_PLATFORM,
+                found=f"the index {digest}, which lists no manifest for {platform}",
+                next=f"carry the whole index, without --by-digest; or that one by itself, as {carried.reference.repository}@{digest}",
+            )
 
 
 def _name(reference: Reference, digest: Digest, platform: Platform) -> Reference:

@@ -54,7 +54,7 @@ def gather(
     def one(image: Wanted) -> tuple[Wanted, list[Good]]:
         refuse_name_of_evidence(image)
         found = survey_image(places, image, cache, platforms=choice.platforms, leave=choice.leave, jobs=each, say=say)
-        parts = apart(found, choice.platforms, renamed=image.name is not None) if choice.by_digest else (found,)
+        parts = apart(found, choice.platforms, renamed=image.is_renamed) if choice.by_digest else (found,)
         return image, [_checked(part, choice, at=at) for part in parts]
 
     good, failed = places.each(images, one, jobs=jobs, ends=_ends)

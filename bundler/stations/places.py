@@ -50,6 +50,11 @@ class Wanted:
         """Where it lies at a registry. Raises UsageError (``usage.reference``)."""
         return reference_of(self.text.removeprefix(REGISTRY))
 
+    @property
+    def is_renamed(self) -> bool:
+        """Whether it goes under another name than it has where it lies; what lies at no registry has none that counts before that."""
+        return self.name is not None and (self.is_local or reference_of(self.name) != self.reference)
+
     def check(self) -> None:
         """Raises UsageError (``usage.reference``) for what is neither a place nor a name."""
         if not self.is_local:

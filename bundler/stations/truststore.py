@@ -176,12 +176,14 @@ def remove(trust: Trust, what: str) -> tuple[Trust, tuple[str, ...]]:
 
     A seal or rule that no other key is left for goes with it. Gives the trust after it, and what that means, in words.
 
-    Raises UsageError (``usage.input`` where there is no such thing; ``trust.form`` where fewer keys would be left than a
-    threshold wants, or where only a person can change the file).
+    Raises UsageError (``usage.input`` where there is no such thing, or more than one; ``trust.form`` where fewer keys would be left
+    than a threshold wants, or where only a person can change the file).
     """
     policy, tables = trust.policy, tomllib.loads(trust.raw.decode())
     seals: list[_Change] = []
     rules: list[_Change] = [(number, None) for number, rule in enumerate(policy.rules) if str(rule.scope) == what]
+    if rules and what in policy.names.values():
+        raise _unclear(what, f"the rule for {what}, and the signer {_named(trust, what)}")
     if not rules:
         key = _fingerprint(trust, what)
         seals += _left("keys", tables.get("seal", []), [[pinned.fingerprint for pinned in seal.keys] for seal in policy.seals], key)
@@ -213,15 +215,20 @@ def _left(name: str, tables: Sequence[dict[str, Any]], known: Sequence[Sequence[
 
 
 def _fingerprint(trust: Trust, what: str) -> str:
-    """Of a key that counts in this trust, by its fingerprint, its name or its file."""
+    """Of a key that counts in this trust, by its fingerprint, its name or its file; these must not be of two."""
     there = [key.fingerprint for key in trust.policy.keys]
     if what in there:
         return what
-    if (called := {name: who for who, name in trust.policy.names.items() if who in there}.get(what)) is not None:
-        return called
-    if os.path.isfile(what):  # noqa: PTH113 - of what cannot be a path, pathlib raises
-        data = read_small(Path(what), limit=MAX_KEY_FILE, what="the public key")
-        found = PublicKey.parse(data, role="image").fingerprint
+    named = _named(trust, what)
+    try:
+        filed = _filed(what)
+    except UsageError:  # a file beside us need not be a key where its name is one in trust
+        if named not in there:
+            raise
+        filed = None
+    if named in there and filed in there and named != filed:
+        raise _unclear(what, f"the key that has the name, {named}, and the one in the file, {filed}")
+    for found in (named, filed):
         if found in there:
             return found
     raise UsageError(
@@ -229,6 +236,26 @@ def _fingerprint(trust: Trust, what: str) -> str:
         code=Code.USAGE_INPUT,
         found=ascii(what)[:160],
         wanted=", ".join([*(str(rule.scope) for rule in trust.policy.rules), *sorted(there)]) or "a trust folder with something in it",
+    )
+
+
+def _named(trust: Trust, what: str) -> str | None:
+    return {name: who for who, name in trust.policy.names.items()}.get(what)
+
+
+def _filed(what: str) -> str | None:
+    """The fingerprint of the public key in a file, if there is one; a name may be that of any file."""
+    if not os.path.isfile(what):  # noqa: PTH113 - of what cannot be a path, pathlib raises
+        return None
+    return PublicKey.parse(read_small(Path(what), limit=MAX_KEY_FILE, what="the public key"), role="image").fingerprint
+
+
+def _unclear(what: str, found: str) -> UsageError:
+    return UsageError(
+        f"{ascii(what)[:160]} may mean either of two",
+        code=Code.USAGE_INPUT,
+        found=found,
+        next="say which with its fingerprint, or take it out of trust.toml with an editor and raise the serial by one",
     )
 
 

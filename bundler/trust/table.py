@@ -50,7 +50,7 @@ class Table:
         """What somebody is called here."""
         value = self.members.get(name)
         if not is_name(value):
-            raise self.error(name, found=value, wanted=f"1 to {MAX_NAME} printable characters, no space around them, not as a fingerprint")
+            raise self.error(name, found=value, wanted=f"1 to {MAX_NAME} printable characters, no space around them, no fingerprint")
         return str(value)
 
     def plain(self, name: str) -> str | int | bool:
@@ -113,8 +113,8 @@ def is_text(value: object) -> bool:
 
 
 def is_name(value: object) -> bool:
-    """Whether somebody may be called so. What begins as a fingerprint does could be taken for one."""
-    return is_text(value) and len(text := str(value)) <= MAX_NAME and text == text.strip() and not alike(text).startswith("sha256:")
+    """Whether somebody may be called so. What has the beginning of a fingerprint in it could be taken for somebody else's."""
+    return is_text(value) and len(text := str(value)) <= MAX_NAME and text == text.strip() and "sha256:" not in alike(text)
 
 
 def alike(name: str) -> str:

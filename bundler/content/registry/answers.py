@@ -183,10 +183,10 @@ class Complaint:
         try:
             entries = [entry for entry in strictjson.loads(body, limit=MAX_ERROR, predicate=True)["errors"] if isinstance(entry, dict)]
         except (FormatError, KeyError, TypeError):
-            return cls(frozenset(), _without(secrets, body.decode("utf-8", "replace")))
+            return cls(frozenset(), without(secrets, body.decode("utf-8", "replace")))
         codes = frozenset(code for entry in entries if isinstance(code := entry.get("code"), str))
         said = "; ".join(_sentence(entry) for entry in entries[:3])
-        return cls(codes, _without(secrets, said))
+        return cls(codes, without(secrets, said))
 
     @property
     def lacks_content(self) -> bool:
@@ -205,7 +205,8 @@ def _sentence(entry: Mapping[str, object]) -> str:
     return ": ".join(value for name in ("code", "message") if isinstance(value := entry.get(name), str) and value)
 
 
-def _without(secrets: Iterable[str], text: str) -> str:
+def without(secrets: Iterable[str], text: str) -> str:
+    """Foreign text for a message as :class:`Complaint` has it."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return ascii(" ".join(text.split())[:300])[1:-1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from bundler import strictjson
-from bundler.content.registry.answers import MAX_ERROR, Challenge, Complaint, Head, challenges
+from bundler.content.registry.answers import MAX_ERROR, Challenge, Complaint, Head, challenges, without
 from bundler.content.registry.credentials import Login
 from bundler.content.registry.http import Access, Transport
 from bundler.content.registry.origin import MalformedError, Origin, Url, may_ask_for_tokens, shown
@@ -115,7 +115,7 @@ class Auth:
         try:
             offers = challenges(head.all("www-authenticate"))
         except MalformedError as error:
-            raise self.refused(need, found=str(error)) from error
+            raise self.refused(need, found=without(self.secrets(), str(error))) from error
         for offer in offers:
             if offer.scheme == "bearer":
                 self._service = self._token_service(home, offer)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TypeVar
 
-from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint
+from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint, without
 from bundler.content.registry.auth import PASSING, REDIRECTS, Auth, Need
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.habits import Learnt
@@ -224,7 +224,8 @@ class Session:
     def refusal(self, answer: Answer, method: str, *, need: Need, complaint: Complaint | None = None) -> TransportError:
         """What an answer of another status than asked for means."""
         said = complaint or self.complaint(answer)
-        found = f"{answer.status} {said.text or _challenge(answer)}".strip()
+        challenge = without(self._secrets(), ", ".join(answer.head.all("www-authenticate")))  # for a 401 that says nothing else
+        found = f"{answer.status} {said.text or challenge}".strip()
         auth, wants = self._whom(answer.url, need, away=answer.url.origin != self.home)
         if answer.status in {401, 403} and auth is not None:
             return auth.refused(wants, found=found)
@@ -241,8 +242,7 @@ class Session:
             body = answer.beginning(MAX_ERROR)
         except (TransportError, PassingError):
             body = b""
-        known = [secret for auth in (self._auth, *list(self._elsewhere.values())) for secret in auth.secrets()]
-        return Complaint.parse(body, secrets=known)
+        return Complaint.parse(body, secrets=self._secrets())
 
     def linked(self, answer: Answer, location: str | None, what: str) -> Url:
         """Where an answer says to go on, at its own origin. Raises TransportError (``registry.origin``)."""
@@ -270,6 +270,10 @@ class Session:
         host = error.origin.authority if isinstance(error, _ElsewhereError) else self.host
         why = error.error.found or error.error.what
         self._say(f"{host}: {why}; trying again in {round(wait, 1):g} s ({failed}/{MAX_TRIES - 1})")
+
+    def _secrets(self) -> list[str]:
+        """What must not be in a message."""
+        return [secret for auth in (self._auth, *list(self._elsewhere.values())) for secret in auth.secrets()]
 
     def _whom(self, url: Url, need: Need, *, away: bool) -> tuple[Auth | None, Need]:
         """Who knows what to show there, and what for: logins at home alone, nothing but a token that anybody gets at another
@@ -318,11 +322,6 @@ class _ElsewhereError(PassingError):
         super().__init__(error.error.what, after=error.after)
         self.error = error.error
         self.origin = origin
-
-
-def _challenge(answer: Answer) -> str:
-    """What a 401 asks for, where it says nothing else."""
-    return shown(", ".join(answer.head.all("www-authenticate")))[1:-1]
 
 
 def _leads_to(answer: Answer, kept: str) -> bool:

@@ -1,8 +1,11 @@
 """What an operator sees of thirty images at 80 columns: one screen, the answer on top of it and at its end."""
 
+import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -237,7 +240,7 @@ def test_a_wide_screen_shortens_nothing(monkeypatch: pytest.MonkeyPatch):
     name = f"registry.internal.example/{'long/' * 16}app:1"
     monkeypatch.setenv("COLUMNS", "160")
     assert f"ok  {name}  {short(0)}  release team" in screen(report(passing(0, name=name)))
-    for nonsense in ("0", "-3", "wide", "٣"):
+    for nonsense in ("0", "-3", "wide", "٣", "9" * 5000):
         monkeypatch.setenv("COLUMNS", nonsense)
         assert max(map(len, screen(report(passing(0, name=name))))) <= 80
 
@@ -256,6 +259,39 @@ def test_what_nobody_may_obey_is_escaped_in_rows_and_reasons():
     by = [SignedBy("identity", "evil\x1b[2J", "bundle", digest(0))]
     seen = "\n".join(screen(report(passing(0, by=by), refused(1, Code.POLICY_THRESHOLD, other(1, "a\x1b[31mb")))))
     assert "\x1b" not in seen
+
+
+def test_images_that_each_somebody_else_has_signed_are_not_compared_with_one_another():
+    """Foreign names of signers choose how many different reasons there are to show."""
+
+    def steps(count: int) -> int:
+        taken = 0
+
+        def step(frame: FrameType, *_: object) -> Callable[..., Any] | None:
+            nonlocal taken
+            if frame.f_code.co_filename != report_lines.__code__.co_filename:
+                return None
+            taken += 1
+            return step
+
+        images = [refused(n, Code.POLICY_THRESHOLD, other(n, f"https://signer.example/{n:03}")) for n in range(count)]
+        before = sys.gettrace()
+        sys.settrace(step)
+        try:
+            assert len(screen(report(*images))) > 2 * count
+        finally:
+            sys.settrace(before)
+        return taken
+
+    assert steps(160) < 2.5 * steps(80)
+
+
+@pytest.mark.parametrize("unseen", ["\u3164", "\ufe0f", "\U000e0101", "\u2800", "\u034f", "\uffa0", "\u200b", "\u202e"])
+def test_what_nobody_sees_makes_no_name_look_like_another(unseen: str):
+    by = [SignedBy("key", RELEASE.fingerprint, "sig", digest(0), name=f"release{unseen}")]
+    seen = "\n".join(screen(report(passing(0, by=by))))
+    assert unseen not in seen
+    assert f"release{unseen.encode('unicode_escape').decode()} (sha256:" in seen
 
 
 def test_a_command_to_copy_is_not_broken():

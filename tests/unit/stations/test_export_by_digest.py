@@ -207,6 +207,7 @@ def test_a_name_that_is_another_image_at_the_source_is_refused(crossing: Crossin
     assert (done.exit, done.code) == (2, "usage.reference")
     assert done.json["error"]["found"] == str(taken.root.digest)
     assert done.json["error"]["wanted"] == str(image.root.children[0].digest)
+    assert export(crossing, image.reference, *AMD64, "--as", image.reference).code == "usage.reference"
     assert export(crossing, image.reference, *ARM64).exit == 0
     assert export(crossing, image.reference, *AMD64, "--as", "registry.example/app:v1", "--replace").exit == 0
 
@@ -277,6 +278,24 @@ def test_a_platform_in_an_index_below_an_index_is_found(crossing: Crossing):
     done = export(crossing, image.reference, *AMD64, "--allow-unsigned")
     assert done.exit == 0, done.err
     assert [one["reference"] for one in done.json["images"]] == [f"{image.reference}-linux-amd64"]
+
+
+@pytest.mark.parametrize("beside", [(), ("linux/amd64",)], ids=["alone", "beside another platform"])
+def test_a_platform_that_is_an_index_itself_is_not_left_behind_in_silence(crossing: Crossing, beside: tuple[str, ...]):
+    """What it lists names no platform, so nothing of it has a name of its own."""
+    content = crossing.content
+    inner = content.document(
+        {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [content.image("arm", "linux/arm64").descriptor.to_json()]}
+    )
+    entries = [content.image("words", each).descriptor.to_json() | {"platform": Platform.parse(each).to_json()} for each in beside]
+    entries += [inner.descriptor.to_json() | {"platform": {"os": "linux", "architecture": "arm64"}}]
+    image = crossing.push(content.document({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}))
+    platforms = [word for each in (*beside, "linux/arm64") for word in ("--platform", each)]
+    done = export(crossing, image.reference, *platforms, "--allow-unsigned")
+    assert (done.exit, done.code) == (6, "image.platform")
+    assert done.json["error"]["what"] == f"linux/arm64 of {image.reference} is not a single manifest"
+    assert str(inner.digest) in done.json["error"]["found"]
+    assert not (crossing.folder / "b.oci.tar.zst").exists()
 
 
 def test_a_platform_of_a_layout_is_carried_too(crossing: Crossing):

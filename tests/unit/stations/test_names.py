@@ -61,6 +61,7 @@ def test_several_signers_are_named_in_their_order(folder: Path, keys: dict[str, 
         (["--seal", "a", "--scope", "**", "--key", "{exporter}", "--as", "A", "--as", "B"], "usage"),
         (["--root", "{release}", "--as", "A"], "usage"),
         (["--image", "**", "--key", "{release}", "--as", "sha256:1"], "trust.form"),
+        (["--image", "**", "--key", "{release}", "--as", "release (SHA256:64f1a2b3c4d5…)"], "trust.form"),
         (["--image", "**", "--key", "{release}", "--as", ""], "trust.form"),
         (["--image", "**", "--key", "{release}", "--as", "a\x1b[2J"], "trust.form"),
         (["--seal", "a", "--scope", "**", "--key", "{exporter}", "--as", "x" * 65], "trust.form"),
@@ -123,12 +124,41 @@ def test_a_key_is_removed_by_its_name(folder: Path, keys: dict[str, Path]):
     assert run("trust", "remove", folder, "release team", "--json").code == "usage.input"
 
 
-def test_a_name_goes_before_a_file_of_that_name(folder: Path, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_what_is_the_name_of_one_key_and_the_file_of_another_removes_neither(
+    folder: Path, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     both = ("--key", keys["release"], "--key", keys["second"], "--threshold", 1)
     added(folder, "--image", "**", *both)
+    before = (folder / "trust.toml").read_bytes()
     monkeypatch.chdir(tmp_path)
     keys["second"].rename(tmp_path / "release")
+    ran = run("trust", "remove", folder, "release", "--json")
+    assert (ran.exit, ran.code) == (2, "usage.input")
+    assert all(key.fingerprint in ran.json["error"]["found"] for key in (RELEASE, signing.THIRD))
+    assert (folder / "trust.toml").read_bytes() == before
+    assert names(run("trust", "remove", folder, RELEASE.fingerprint, "--json")) == [["second"]]
+
+
+@pytest.mark.parametrize("beside", [None, b"no key", "stranger"], ids=["a folder", "no key", "a key that trust has not"])
+def test_a_file_that_is_not_a_key_of_this_trust_does_not_hide_a_name(
+    beside: object, folder: Path, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    added(folder, "--image", "**", "--key", keys["release"], "--key", keys["second"], "--threshold", 1)
+    monkeypatch.chdir(tmp_path)
+    if beside is None:
+        (tmp_path / "release").mkdir()
+    else:
+        (tmp_path / "release").write_bytes(beside if isinstance(beside, bytes) else keys["stranger"].read_bytes())
     assert names(run("trust", "remove", folder, "release", "--json")) == [["second"]]
+
+
+def test_what_is_a_scope_and_a_name_removes_neither(folder: Path, keys: dict[str, Path]):
+    added(folder, "--image", "**", "--key", keys["release"])
+    added(folder, "--image", "a.test/app", "--key", keys["second"], "--as", "**")
+    before = (folder / "trust.toml").read_bytes()
+    ran = run("trust", "remove", folder, "**", "--json")
+    assert (ran.exit, ran.code) == (2, "usage.input")
+    assert (folder / "trust.toml").read_bytes() == before
 
 
 def test_a_verdict_has_the_name_and_an_old_trust_folder_is_good_without(crossing: Crossing):

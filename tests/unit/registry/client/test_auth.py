@@ -388,6 +388,21 @@ def test_an_error_that_echoes_a_basic_login_is_shown_without_it(server: HostileR
     assert "you said Basic ***" in str(refused(reach(server, **alice(server))))
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("said", ['Basic realm="{}"', 'Basic realm="{}'], ids=["well-formed", "not"])
+def test_a_challenge_that_echoes_a_login_is_shown_without_it(said: str, status: int, server: HostileRegistry, reach: Reach):
+    def echo(exchange: Exchange) -> bytes:
+        shown = exchange.headers.get("authorization", "")
+        again = said.format(f"{shown} t0psecret")
+        return answer(status if shown else 401, headers={"WWW-Authenticate": again if shown else "Basic"})
+
+    server.always("GET", LATEST, echo)
+    error = refused(reach(server, **alice(server)))
+    assert error.code is Code.REGISTRY_CREDENTIALS
+    assert "***" in str(error.found)
+    assert BASIC[6:] not in str(error)
+
+
 def test_docker_hub_is_asked_at_its_registry_with_the_login_for_its_name(hostile: Hostile, reach: Reach):
     proxy = hostile()
     there = "http://registry-1.docker.io/v2/library/busybox/manifests/latest"
