@@ -9,22 +9,19 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from bundler import strictjson
-from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, LeftOut, Lookup, Member, Seal, looked_up
+from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, Member, Seal
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, LeftOut, Lookup, looked_up
 from bundler.oci.manifest import MAX_DOCUMENT, Document, Index, Manifest, check_other, platform_in
-from bundler.oci.platforms import is_attestation
-from bundler.oci.reference import Reference
+from bundler.oci.platforms import USUAL, is_attestation
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_PAYLOAD = 16 << 20  # a larger attestation is not judged, so nobody waits for it before the layers
 MAX_DEPTH = 8  # indexes within indexes, evidence on evidence: real ones reach 3
-PREFERRED = "linux/amd64"  # what manifest.json shows of an image of many platforms, as docker does
-
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD_NAME = "io.containerd.image.name"
 
 _RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE, Kind.BLOB)
 
@@ -83,7 +80,7 @@ def entry(
     """
     own = _Own.below(root, left_out, document)
     has = tuple(own.platforms) if isinstance(root.content, Index) else tuple(dict.fromkeys(platforms))
-    first = next((platform for platform in (*asked, PREFERRED) if platform in has), None)
+    first = next((platform for platform in (*asked, str(USUAL)) if platform in has), None)
     made = ImageEntry(
         reference=reference.carried,
         digest=root.digest,
@@ -333,7 +330,7 @@ class _Listing:
             for found in lookup.found:
                 if found.digest not in documents:
                     continue  # it is left out
-                if found.form == "referrer":
+                if found.form is Form.REFERRER:
                     self._add_referrer(documents[found.digest])
                 else:
                     self._add_tagged(documents[found.digest].descriptor, f"{lookup.repository}:{lookup.manifest.tag}.{found.form}")

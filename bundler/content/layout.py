@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from bundler import strictjson
 from bundler.content.folder import Files, Folder
-from bundler.content.listing import CONTAINERD_NAME, KIND, REF_NAME, Put, is_for_evidence, listed_as, listing
+from bundler.content.listing import KIND, Put, is_for_evidence, listed_as, listing
 from bundler.content.store import GoneError, Over, Referrers
 from bundler.content.stream import Turns, verified
 from bundler.errors import Code, ConflictError, FormatError, IncompleteError, IntegrityError, UsageError, naming
@@ -22,7 +22,7 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, NAMES, Document, UnreadableError, is_version_2
-from bundler.oci.reference import Reference
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 
 MAX_INDEX = 32 << 20  # ten thousand images with a signature each take 8 MiB
 MAX_ENTRY = 8 << 20  # bytes: a descriptor may embed a manifest of 4 MiB (image-spec, descriptor.md, "data"), in base64

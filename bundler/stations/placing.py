@@ -16,10 +16,10 @@ from bundler.content.stream import Turns, side_by_side
 from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted, Carried
 from bundler.stations.joining import Joins, Tagged
-from bundler.trust.evidence import Form
 from bundler.trust.proven import is_about
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
@@ -339,7 +339,7 @@ def _tags(carried: Carried, evidence: Sequence[Document]) -> dict[Digest, list[t
     tags: dict[Digest, list[tuple[Digest, Form]]] = {}
     for lookup in carried.lookups:
         for found in lookup.found:
-            form, document = Form(found.form), admitted.get(found.digest)
+            form, document = found.form, admitted.get(found.digest)
             if form is not Form.REFERRER and document is not None and is_about(document, lookup.manifest, form):
                 tags.setdefault(found.digest, []).append((lookup.manifest, form))
     return tags

@@ -8,13 +8,13 @@ trouble never looks like "there is no signature".
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bundler.bundle.seal import Found, LeftOut, Lookup
 from bundler.content.store import GoneError, Source, Unsaid
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, Found, LeftOut, Lookup
 from bundler.oci.manifest import (
     MAX_DOCUMENT,
     Document,
@@ -29,7 +29,6 @@ from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried, left_blobs
 from bundler.stations.places import Places, Wanted
 from bundler.stations.unread import Missed, Unread
-from bundler.trust.evidence import Form
 from bundler.trust.proven import is_about
 
 MAX_DEPTH = 8  # indexes in indexes, evidence on evidence: real ones reach 3 (a signature of an SBOM of a platform)

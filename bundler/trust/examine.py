@@ -12,9 +12,10 @@ from bundler.errors import Code, FormatError, TrustError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.keys import PublicKey, named_by
 from bundler.trust.need import need
 from bundler.trust.notation.signature import NotationSignature

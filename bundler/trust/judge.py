@@ -13,7 +13,8 @@ from itertools import chain
 
 from bundler.errors import Code, FormatError, TrustError
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from bundler.oci.manifest import REFERENCE_DIGEST, Document, Manifest
+from bundler.oci.platforms import is_attestation
 from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Effort, Fact, Finding, effort, examine
 from bundler.trust.keys import PublicKey
@@ -287,7 +288,7 @@ class _Case:
         """BuildKit's attestations lie unsigned in the index, and are as good as its digest."""
         for document in (*filter(None, [self.image.documents.get(self.image.root)]), *self._below(self.image.root)):
             for child in document.children:
-                if child.annotations.get(REFERENCE_TYPE) == "attestation-manifest" and child.digest in self.image.documents:
+                if is_attestation(child) and child.digest in self.image.documents:
                     about = ascii(child.annotations.get(REFERENCE_DIGEST, "nothing")[:160])[1:-1]
                     detail = f"BuildKit's, in the index, about {about}: nobody signed it by itself"
                     yield Check("attestation", Outcome.UNSIGNED, Code.EVIDENCE_UNSIGNED, detail, child.digest, "buildkit, attestations")

@@ -19,8 +19,10 @@ from bundler.errors import BundlerError, FormatError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
-from bundler.trust.evidence import MAX_EVIDENCE, Form
+from bundler.oci.platforms import is_attestation
+from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.notation import cbor
 from bundler.trust.notation.envelope import MAX_ENVELOPE
 from bundler.trust.statement import TYPES, Statement
@@ -185,7 +187,7 @@ def _carried(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Doc
 def _attested(child: Descriptor, siblings: Mapping[str, Descriptor]) -> Digest | None:
     """Which sibling it says that it is an attestation of; None where its index lists it as anything else."""
     named = siblings.get(child.annotations.get(REFERENCE_DIGEST, ""))
-    if child.annotations.get(REFERENCE_TYPE) != "attestation-manifest" or child.platform != NO_PLATFORM:
+    if not is_attestation(child) or child.platform != NO_PLATFORM:
         return None
     return named.digest if named is not None and REFERENCE_TYPE not in named.annotations else None
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bundler import strictjson
-from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
+from bundler.content.layout import Layout
 from bundler.content.listing import listing
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side
@@ -25,7 +25,7 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
-from bundler.oci.reference import Reference
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 from bundler.stations.survey import survey
 from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
 from tests.support.measured import MIB, measured

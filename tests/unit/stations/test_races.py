@@ -12,12 +12,12 @@ from bundler.content.store import Over
 from bundler.errors import Code, ConflictError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.serving.repository import Repository as Served
 from bundler.serving.wire import Answer, Request
 from bundler.stations import joining
 from bundler.stations.joining import merged
-from bundler.trust.evidence import Form
 from tests.support import signing
 from tests.support.layouts import Content, push, write_layout
 from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures

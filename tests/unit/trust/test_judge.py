@@ -13,8 +13,9 @@ import pytest
 
 from bundler.errors import Code, TrustError
 from bundler.oci import mediatype
+from bundler.oci.lookup import Form
 from bundler.oci.reference import Reference
-from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.examine import Finding, Whose, examine
 from bundler.trust.judge import MAX_PIECES, judge
 from bundler.trust.offer import Offer
