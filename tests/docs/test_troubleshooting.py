@@ -1,15 +1,15 @@
 """docs/howto/troubleshooting.md: every message on it is what the program prints today, and its exit code is the section's."""
 
-import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from bundler.errors import Code
+from bundler.serving.wire import Request
 from tests.docs import shell
 from tests.docs.pages import DOCS, Page
 from tests.support import station
@@ -96,11 +96,21 @@ def _typed(number: int, block: str, desk: Path, crossing: Crossing) -> tuple[str
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if number == 130:
+    if number == 130:  # once: a person who presses twice may cut the last words, too
         for registry in (crossing.here, crossing.there):
-            registry.before = lambda _: os.kill(process.pid, signal.SIGINT)
+            registry.before = _interrupting(process, iter([signal.SIGINT]))
     printed, _ = process.communicate(timeout=60)
     return shown, printed, process.returncode
+
+
+def _interrupting(process: subprocess.Popen[str], signals: Iterator[signal.Signals]) -> Callable[[Request], None]:
+    """Sends the process each of these when it asks for something."""
+
+    def before(_: Request) -> None:
+        if (number := next(signals, None)) is not None:
+            process.send_signal(number)
+
+    return before
 
 
 @pytest.mark.parametrize(

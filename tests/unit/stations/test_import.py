@@ -512,7 +512,7 @@ def test_another_sbom_that_is_there_stays_and_is_reported(crossing: Crossing):
     there = push(crossing.arrived(image), content, content.sbom(root.digest, b"theirs"), tag=f"{root.digest.tag}.sbom")
     ran = crossing.import_(crossing.export(image))
     assert ran.exit == 0
-    assert "was left as it is" in ran.out
+    assert "was left as it is" in ran.said
     assert tags_of(crossing.arrived(image))[f"{root.digest.tag}.sbom"] == there.digest
     assert crossing.arrived(image).document(ours.digest) == ours
 

@@ -163,7 +163,7 @@ def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat:
         push(repository, content, document, tag=image.root.digest.tag if document == there else None)
     ran = flat.import_(flat.export(image))
     assert ran.exit == 0, ran.err
-    assert f"{image.root.digest.tag} holds an index of something else, {there.digest}" in ran.out
+    assert f"{image.root.digest.tag} holds an index of something else, {there.digest}" in ran.said
     assert repository.document(image.root.digest.tag) == there
     assert repository.document(ours.digest) == ours
 
@@ -282,6 +282,6 @@ def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_pa
         there = push(crossing.arrived(image), theirs, index, tag=root.digest.tag)
         ran = crossing.import_(crossing.export(image))
         assert ran.exit == 0, ran.err
-        assert f"{root.digest.tag} holds an index of something else, {there.digest}" in ran.out
+        assert f"{root.digest.tag} holds an index of something else, {there.digest}" in ran.said
         assert crossing.arrived(image).document(root.digest.tag) == there
         assert crossing.arrived(image).document(ours.digest) == ours

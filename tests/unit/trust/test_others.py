@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bundler.trust import judge as judging
-from bundler.trust.keys import named_by
+from bundler.trust.keys import PublicKey, named_by
 from bundler.trust.verdict import OtherSigner, Verdict
 from tests.support.signing import EXPORTER, OTHER, P256, SPDX, THIRD, Key, Scene, att, b64, bundle, dsse, policy, rule, seal, signed
 
@@ -67,6 +67,9 @@ def test_a_name_is_not_got_by_a_hint(image: Scene):
     verdict = image.judge(policy(rule(P256), named))
     assert others(verdict) == [("key", OTHER.fingerprint, False, "bundle")]
     assert verdict.others[0].name is None
+    image.content.sig(image.root.digest, signed(image.root, OTHER))  # and beside it one that is theirs
+    told = {other.proved: other.name for other in image.judge(policy(rule(P256), named)).others}
+    assert told == {True: "the others", False: None}
 
 
 def test_what_says_that_it_is_by_a_signer_of_the_rule_is_not_another_signers(image: Scene):
@@ -117,7 +120,11 @@ def test_where_too_much_would_be_tried_nobody_is_named(image: Scene, monkeypatch
     monkeypatch.setattr(judging, "MAX_BESIDE", 2)
     assert others(image.judge(by)) == [("key", OTHER.fingerprint, True, "sig")]
     monkeypatch.setattr(judging, "MAX_BESIDE", 1)
+    tried: list[str] = []
+    verify = PublicKey.verify
+    monkeypatch.setattr(PublicKey, "verify", lambda key, *over: (tried.append(key.fingerprint), verify(key, *over))[1])
     assert others(image.judge(by)) == [("key", None, False, "sig")]
+    assert tried == [P256.fingerprint]
 
 
 def test_who_is_not_named_has_no_name_either():
