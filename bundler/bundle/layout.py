@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bundler import strictjson
 from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, Member, Seal
 from bundler.errors import Code, FormatError, IntegrityError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form, LeftOut, Lookup, looked_up
@@ -21,7 +21,6 @@ from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_PAYLOAD = 16 << 20  # a larger attestation is not judged, so nobody waits for it before the layers
-MAX_DEPTH = 8  # indexes within indexes, evidence on evidence: real ones reach 3
 
 _RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE, Kind.BLOB)
 
@@ -116,10 +115,8 @@ def walk(image: ImageEntry, lookups: Mapping[tuple[str, Digest], Lookup], docume
             if manifest in left_out:
                 own.left_out.setdefault(manifest, LeftOut(manifest, None))
                 continue
-            if depth == MAX_DEPTH:
-                raise FormatError(
-                    f"evidence about {image.reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels"
-                )
+            if depth == graph.MAX_DEPTH:
+                raise graph.too_deep(f"evidence about {image.reference} is nested")
             below = _Own.below(document(manifest, None), left_out, document, known=found)
             found |= below.documents
             own.left_out.update({digest: left for digest, left in below.left_out.items() if digest not in own.left_out})
@@ -224,21 +221,18 @@ class _Own:
     @classmethod
     def below(cls, root: Document, left_out: Collection[Digest], document: Documents, *, known: Collection[Digest] = ()) -> "_Own":
         own = cls()
-        waiting: list[tuple[Descriptor, int]] = [(root.descriptor, 0)]
-        while waiting:
-            descriptor, depth = waiting.pop()
-            if descriptor.digest in own.documents or descriptor.digest in known:
-                continue
-            if depth > MAX_DEPTH:
-                raise FormatError(f"{root.digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
-            here = own.documents[descriptor.digest] = root if depth == 0 else _child(descriptor, document)
+
+        def children(descriptor: Descriptor) -> list[Descriptor]:
+            here = own.documents[descriptor.digest] = root if descriptor is root.descriptor else _child(descriptor, document)
             for child in here.listed:
                 platform = str(child.platform) if child.platform is not None and child.is_document else None
                 if child.digest in left_out:
                     own.left_out.setdefault(child.digest, LeftOut(child.digest, platform))
                 elif platform and not is_attestation(child):
                     own.platforms.setdefault(platform)
-            waiting += [(child, depth + 1) for child in reversed(here.children) if child.digest not in left_out]
+            return [child for child in here.children if child.digest not in left_out]
+
+        graph.walk([root.descriptor], children, known=known, at_most=graph.MAX_DEPTH)
         return own
 
 

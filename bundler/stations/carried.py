@@ -6,7 +6,7 @@ from functools import cache
 
 from bundler.content.stream import gathered, verified
 from bundler.errors import Code, TrustError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form, LeftOut, Lookup
@@ -111,13 +111,8 @@ class Carried:
 
     def among(self, admitted: Set[Digest]) -> list[Document]:
         """The ``admitted`` evidence, each piece with what is below it; in the order found."""
-        waiting = [document for document in self.evidence if document.digest in admitted]
-        kept: set[Digest] = set()
-        while waiting:
-            document = waiting.pop()
-            if document.digest not in kept:
-                kept.add(document.digest)
-                waiting += [self.documents[child.digest] for child in document.children if child.digest in self.documents]
+        pieces = [document for document in self.evidence if document.digest in admitted]
+        kept = graph.walk(pieces, graph.listed_in(self.documents))
         return [document for document in self.evidence if document.digest in kept]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from bundler import strictjson
 from bundler.errors import BundlerError, FormatError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
@@ -161,7 +161,7 @@ def attestations(documents: Mapping[Digest, Document], root: Digest, read: Calla
     ``docs/attestations/attestation-storage.md``.) ``read`` gives a layer, or None for one that is not carried.
     """
     listed: dict[Digest, set[Digest | None]] = {}
-    for parent in _carried(documents, root):
+    for parent in graph.walk(filter(None, [documents.get(root)]), graph.listed_in(documents)).values():
         siblings = {str(child.digest): child for child in parent.children}
         for child in parent.children:
             listed.setdefault(child.digest, set()).add(_attested(child, siblings))
@@ -170,18 +170,6 @@ def attestations(documents: Mapping[Digest, Document], root: Digest, read: Calla
         for digest, about in listed.items()
         if None not in about and all(_states(documents.get(digest), documents.get(each), read) for each in about if each)
     )
-
-
-def _carried(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Document]:
-    """The carried documents from ``root`` down, once each; what is not an index has no children."""
-    waiting, seen = [root], {root}
-    while waiting:
-        document = documents.get(waiting.pop())
-        if document is not None:
-            yield document
-            fresh = {child.digest for child in document.children} - seen
-            seen |= fresh
-            waiting += fresh
 
 
 def _attested(child: Descriptor, siblings: Mapping[str, Descriptor]) -> Digest | None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle.layout import MAX_DEPTH, MAX_PAYLOAD, check, compose, entry, walk
+from bundler.bundle.layout import MAX_PAYLOAD, check, compose, entry, walk
 from bundler.bundle.seal import Foreign, Kind, Seal
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.graph import MAX_DEPTH
 from bundler.oci.lookup import Form, Found, LeftOut, Lookup, looked_up
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
