@@ -37,7 +37,7 @@ def extract(
     if content is None or not proved.report.passed:
         return proved.report
     _check_carried(wanted, content.seal.images)
-    with Layout(folder, create=True) as layout, layout.listed_at_once():  # which removes what a killed run left: that is room too
+    with Layout.at(folder, create=True) as layout, layout.listed_at_once():  # which removes what a killed run left: that is room too
         _check_free(layout, proved.admitted)
         check_space(folder, _needed(layout, proved.admitted), what=f"{folder} has not enough room for what is extracted")
         total = sum(blob.size for image in proved.admitted for blob in image.carried().blobs)
