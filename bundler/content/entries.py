@@ -92,7 +92,7 @@ class Listed:
 
     @classmethod
     def _of(cls, parsed: Iterable[Descriptor]) -> Self:
-        """Of media types that are no manifest's or index's there is nothing to say (image-layout.md, "index.json file")."""
+        """Media types that are not a manifest's or an index's mean nothing here (image-layout.md, "index.json file")."""
         entries = tuple(Entry(descriptor) for descriptor in parsed if descriptor.media_type in mediatype.DOCUMENTS)
         by_name: dict[str, dict[Digest, Entry]] = {}
         by_digest: dict[Digest, Entry] = {}

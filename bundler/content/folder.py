@@ -92,7 +92,7 @@ class Folder:
     # --- writing ---
 
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
-        """A blob, whole once ``chunks`` has ended; instead of what was there, which was no such content.
+        """A blob, whole once ``chunks`` has ended; instead of what was there, which was other content.
 
         Who calls this has asked for :meth:`size`, so no link is on the way.
         """

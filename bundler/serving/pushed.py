@@ -50,7 +50,7 @@ class Pushed:
     def _unknown(cls, manifest: Manifest) -> "Pushed":
         members = strictjson.loads(manifest.raw, limit=MAX_DOCUMENT, predicate=True)
         if not isinstance(members, dict) or members.get("mediaType", manifest.media_type) != manifest.media_type:
-            raise RefusedError(400, "MANIFEST_INVALID", "the manifest is no object of the media type it was pushed as")
+            raise RefusedError(400, "MANIFEST_INVALID", "the manifest is not of the media type that it was pushed as")
         subject, kind, annotations = (members.get(name) for name in ("subject", "artifactType", "annotations"))
         descriptor: dict[str, Any] = {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.raw)}
         descriptor |= {"artifactType": kind} if isinstance(kind, str) and kind else {}

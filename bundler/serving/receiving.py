@@ -7,7 +7,7 @@ from bundler.content.registry.message import MAX_HEAD, OF_REQUESTS, BodyReader, 
 from bundler.serving.seats import Seat
 
 PIECE = 64 << 10  # bytes of a body at once; each connection has one piece in memory
-SLOWEST = 16 << 10  # bytes a second; a modem is no import station's network
+SLOWEST = 16 << 10  # bytes a second; no import station's network is a modem
 _TICK = 0.25  # seconds between two looks at whether an idle connection has waited for too long
 
 

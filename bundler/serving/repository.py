@@ -97,7 +97,7 @@ class Repository:
         return None if file is None else (media_type, file)
 
     def resolve(self, tag: str) -> Digest | None:
-        """Raises FormatError for what is no tag."""
+        """Raises FormatError for what is not a tag."""
         found = self._folder.read(self._tag(tag), limit=_SHORT)
         if found is None and self._old:
             found = self._folder.read((*self._place, "_tags", tag), limit=_SHORT)

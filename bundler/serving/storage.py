@@ -85,7 +85,7 @@ class Storage:
             self._lock = None
 
     def repository(self, name: str) -> Repository:
-        """Raises FormatError (``format.reference``) for what is no name."""
+        """Raises FormatError (``format.reference``) for what is not a name."""
         path = Reference(HOST, name).path
         return Repository(self.folder, path, self._turns.of(path), old=self.old)
 
@@ -208,7 +208,7 @@ def _parsed(marker: bytes) -> object:
 def _look_at(folder: Path) -> None:
     """Make the folder. Raises UsageError where something else is, and leaves that as it is."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is no folder", code=Code.USAGE_INPUT)
+        raise UsageError(f"{folder} is not a folder", code=Code.USAGE_INPUT)
     if os.path.lexists(folder / _MARKER):
         return
     if folder.exists() and any(each.name != "lock" and not _UNFINISHED.fullmatch(each.name) for each in folder.iterdir()):

@@ -32,7 +32,7 @@ _AT_ONCE = 8 << 20  # bytes of a file that the kernel is asked to send in one go
 
 
 class RefusedError(Exception):
-    """An answer that is no success, in the form of distribution-spec, "Error Codes"."""
+    """An answer other than success, in the form of distribution-spec, "Error Codes"."""
 
     def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, final: bool = False) -> None:
         super().__init__(message)

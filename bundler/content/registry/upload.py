@@ -171,7 +171,7 @@ class Upload:
         while held < self._blob.size:
             length = min(size, self._blob.size - held)
             arrived = self._piece(held, length, tries)
-            tries.moved(arrived - self._arrived)  # in all tries together: what was lost and sent again is no progress
+            tries.moved(arrived - self._arrived)  # in all tries together: what was lost and sent again is not progress
             self._arrived = arrived
             if arrived != held + length:
                 self._feed = Feed(self._chunks(), self._blob)

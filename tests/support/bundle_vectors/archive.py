@@ -70,7 +70,7 @@ def _() -> Parts:
     return replace(base(), records=at(0, lambda before: before[:-1] + b"x"))
 
 
-@VECTORS.refused("tar-first-member", "5", Code.FORMAT_TAR, "the first member is no seal")
+@VECTORS.refused("tar-first-member", "5", Code.FORMAT_TAR, "the first member is not a seal")
 def _() -> Parts:
     return header(lambda told: setattr(told, "name", "index.json"), number=0)
 

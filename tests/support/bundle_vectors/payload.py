@@ -36,7 +36,7 @@ def _() -> Parts:
     return replace(base(), payload=lambda payload: payload.replace(b'"stream":', b'"stream":"other","stream":'))
 
 
-@VECTORS.refused("payload-no-json", "7", Code.FORMAT_JSON, "the payload is no JSON")
+@VECTORS.refused("payload-no-json", "7", Code.FORMAT_JSON, "the payload is not JSON")
 def _() -> Parts:
     return replace(base(), payload=lambda payload: payload[:-1])
 
@@ -132,7 +132,7 @@ def _() -> Parts:
     return base().saying(sequence=True)
 
 
-@VECTORS.refused("previous-no-digest", "7", Code.FORMAT_DIGEST, "previous is no digest")
+@VECTORS.refused("previous-no-digest", "7", Code.FORMAT_DIGEST, "previous is not a digest")
 def _() -> Parts:
     return base().saying(previous="sha256:12")
 
@@ -220,7 +220,7 @@ def _() -> Parts:
     return parts.editing("images", lambda images: images[1].update(reference=APP))
 
 
-@VECTORS.refused("image-no-member", "8", Code.CONTENT_MISSING, "an image is no member", exit=4)
+@VECTORS.refused("image-no-member", "8", Code.CONTENT_MISSING, "an image is not a member", exit=4)
 def _() -> Parts:
     return image_saying(digest=str(Digest.of(b"other")))
 
@@ -353,7 +353,7 @@ def _() -> Parts:
 
 
 @VECTORS.refused(
-    "lookup-hidden-referrers", "7", Code.FORMAT_SEAL, "whether there are referrers is hidden, which is no answer to that question"
+    "lookup-hidden-referrers", "7", Code.FORMAT_SEAL, "whether there are referrers is hidden, which is not an answer to that question"
 )
 def _() -> Parts:
     return base().editing("lookups", lambda lookups: lookups[0]["asked"].update(referrers="hidden"))
@@ -379,6 +379,6 @@ def _() -> Parts:
     return base().editing("lookups", lambda lookups: lookups[0]["found"].append(lookups[0]["found"][0]))
 
 
-@VECTORS.refused("lookup-found-missing", "8", Code.CONTENT_MISSING, "evidence was found and is no member", exit=4)
+@VECTORS.refused("lookup-found-missing", "8", Code.CONTENT_MISSING, "evidence was found and is not a member", exit=4)
 def _() -> Parts:
     return base().editing("lookups", lambda lookups: lookups[0]["found"][0].update(digest=str(Digest.of(b"other"))))

@@ -99,7 +99,7 @@ def _() -> Parts:
     return world.parts({APP: world.signed(world.image("hello", docker=True))})
 
 
-@VECTORS.valid("chart", "9", "an artifact that is no image: manifest.json lists nothing")
+@VECTORS.valid("chart", "9", "an artifact that is not an image: manifest.json lists nothing")
 def _() -> Parts:
     world = World()
     metadata = world.blob(b'{"name":"chart","version":"1.0.0"}', "application/vnd.cncf.helm.config.v1+json")

@@ -54,7 +54,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path
 
 def test_a_file_is_no_registry(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         Storage(tmp_path / "file")
 
 
