@@ -16,12 +16,12 @@ from bundler.stations.joining import Joins
 from bundler.stations.places import reference_of
 from bundler.stations.placing import Place, Placer
 from bundler.stations.report import Progress, Report
-from bundler.stations.truststore import Trust
+from bundler.stations.station import Station
 from bundler.stations.verifier import prove_some
 
 
 def extract(
-    archive: Archive, references: Sequence[str], folder: Path, trust: Trust, *, at: datetime, jobs: int, progress: Progress
+    archive: Archive, references: Sequence[str], folder: Path, station: Station, *, at: datetime, jobs: int, progress: Progress
 ) -> Report:
     """Judge the seal and the images named, and if all pass write them with their evidence to the layout ``folder``.
 
@@ -32,7 +32,7 @@ def extract(
     as :func:`prove_some`.
     """
     wanted = {reference_of(text) for text in references}
-    proved = prove_some(archive, trust, lambda entry: any(_is(entry, reference) for reference in wanted), at=at)
+    proved = prove_some(archive, station, lambda entry: any(_is(entry, reference) for reference in wanted), at=at)
     content = proved.content
     if content is None or not proved.report.passed:
         return proved.report
