@@ -75,7 +75,7 @@ def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
         checked = content.verify(jobs=jobs, report=report)
     faults = checked.faults or tuple(filter(None, [proved.fault]))
     for fault in faults:
-        if fault.exit == FormatError.exit:
+        if isinstance(fault, FormatError):
             raise fault
     told = replace(proved.report, content=ContentReport(checked.members, checked.bytes, faults))
     if faults:  # what an image needs may be among what is damaged, and no other may enter

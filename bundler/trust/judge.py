@@ -243,7 +243,7 @@ class _Case:
     def _attestation(self, node: Digest, wanted: Wanted, *, there: bool) -> Check:
         by = "a signer of the rule" if wanted.signers == self.rule.signers else "its signers"
         if there:
-            return Check("attestation", Outcome.PASSED, None, f"{wanted.type} by {by}", node, _SPEC)
+            return Check("attestation", Outcome.PASSED, None, f"{wanted.type} by {by}", node, _SPEC, required=True)
         return _asked(node, "attestation", Code.POLICY_ATTESTATION, f"no {wanted} by {by}" if wanted.plain else f"no {wanted}")
 
     def _threshold(self, node: Digest, signatures: Sequence[Fact]) -> Iterator[Check]:
@@ -251,7 +251,7 @@ class _Case:
         enough = f"{wanted} of the rule's {len(self.rule.signers)} signers"
         found = _largest_matching([fact for fact in signatures if self._counts(fact)])
         if found >= wanted:
-            yield Check("threshold", Outcome.PASSED, None, f"signed by {found}, wanted {enough}", node, _SPEC)
+            yield Check("threshold", Outcome.PASSED, None, f"signed by {found}, wanted {enough}", node, _SPEC, required=True)
         elif _largest_matching(signatures) >= wanted:
             yield _asked(
                 node, "name", Code.POLICY_NAME, f"too few signatures name {self.image.reference.repository}: found {found}, wanted {enough}"

@@ -90,6 +90,15 @@ def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
     ]
 
 
+def test_what_a_rule_asks_for_is_told_from_what_else_was_seen(image: Scene):
+    image.content.sig(image.root.digest, signed(image.root))
+    image.content.att(image.root.digest, att(image.root), att(image.root, predicate_type=SLSA))
+    verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
+    assert [check.name for check in verdict.checks if check.required] == ["threshold", "attestation"]
+    seen = [(check.name, check.signer, check.under) for check in verdict.checks if check.signer is not None]
+    assert sorted(seen) == [(name, P256.fingerprint, None) for name in ("attestation", "attestation", "signature")]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sigstore_bundle_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
     image.add(bundle(dsse(image.root, Key.of(kind)), Key.of(kind)))
