@@ -117,10 +117,11 @@ def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
     if len(words) > 2:
         raise UsageError("one thing is removed at a time", found=ascii(" ".join(words))[1:-1], wanted="[DIR] KEY|SCOPE")
     *folder, what = words
-    trust, notes = truststore.remove(truststore.load(Path(folder[0]) if folder else None, os.environ), what)
+    with truststore.changing(Path(folder[0]) if folder else None, os.environ) as trust:
+        after, notes = truststore.remove(trust, what)
     for note in notes:
         out.say(f"note: {note}")
-    return out.answer(trusted.value(trust), trusted.lines(trust))
+    return out.answer(trusted.value(after), trusted.lines(after))
 
 
 @command.command("add", cls=Command)
@@ -178,16 +179,16 @@ def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
     from bundler.stations import truststore
 
     wish = Wish(**asked)
-    trust = truststore.load(folder, os.environ)
-    if wish.notation is not None:
-        after, notes = wish.add_notation(trust)
-        for note in notes:
-            out.say(f"note: {note}")
-    elif wish.seal is not None:
-        after = wish.add_seal(trust)
-    else:
-        root, store, rule = wish.parts()
-        after = truststore.add(trust, root=root, store=store, rule=rule)
+    with truststore.changing(folder, os.environ) as trust:
+        if wish.notation is not None:
+            after, notes = wish.add_notation(trust)
+            for note in notes:
+                out.say(f"note: {note}")
+        elif wish.seal is not None:
+            after = wish.add_seal(trust)
+        else:
+            root, store, rule = wish.parts()
+            after = truststore.add(trust, root=root, store=store, rule=rule)
     if wish.named == "signed":
         out.say("note: only the .sig form names a repository, so images signed by cosign 3 alone will be refused")
     return out.answer(trusted.value(after), trusted.lines(after))

@@ -61,10 +61,26 @@ def together(main: Path, *beside: Path, replace: bool = False, modes: Sequence[i
         yield tuple(file for _, file in made)
         for _, file in made:
             settle(file)
-        with _alone(main.parent) as locked, _undisturbed():
+        with alone(main.parent) as locked, _undisturbed():
             for path in paths:
                 check_not_taken(path, replace=replace)  # once more: others may have come between
             _Naming.of(paths, made).done(main.parent, journal=locked)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """No other run names files in ``folder`` meanwhile; False where its file system cannot see to that."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            locked = False
+        else:
+            locked = True
+        yield locked
+    finally:
+        os.close(descriptor)
 
 
 def tidy(folder: Path) -> list[int]:
@@ -73,7 +89,7 @@ def tidy(folder: Path) -> list[int]:
     Gives how large each of these was, in bytes. What cannot be told to be of a killed run is left alone. Raises TransportError
     (``disk.io``) for a folder that cannot be looked through.
     """
-    with disk(f"{folder} cannot be looked through"), _alone(folder) as locked:
+    with disk(f"{folder} cannot be looked through"), alone(folder) as locked:
         removed = []
         if locked and _recovered(folder):
             removed = sweep(folder, _OLD)
@@ -286,22 +302,6 @@ def _told(value: Any) -> _Told | None:
 
 def _pair(told: _Told | None) -> list[int] | None:
     return [told.size, told.changed] if told else None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """No other run names files in ``folder`` meanwhile; False where its file system cannot see to that."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            locked = False
-        else:
-            locked = True
-        yield locked
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

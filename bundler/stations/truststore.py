@@ -7,11 +7,13 @@ import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bundler.content.files import disk, read_small, sync_folder, write_whole
+from bundler.content.together import alone
 from bundler.errors import Code, ConflictError, FormatError, UsageError, translated
 from bundler.oci.digest import Digest
 from bundler.stations.names import Names
@@ -131,6 +133,17 @@ def load(given: Path | None, environ: Mapping[str, str]) -> Trust:
             next="make one with `oci-bundler trust init DIR` and `oci-bundler trust add DIR`",
         )
     return read(path)
+
+
+@contextmanager
+def changing(given: Path | None, environ: Mapping[str, str]) -> Iterator[Trust]:
+    """What :func:`load` gives, while the block changes it: who comes second waits, and builds on what the first has made.
+
+    Where the file system has no locks, nobody waits. Raises as :func:`load`.
+    """
+    path = load(given, environ).path
+    with alone(path):
+        yield read(path)
 
 
 def read(path: Path) -> Trust:
