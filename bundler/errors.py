@@ -282,6 +282,20 @@ class TransportError(BundlerError):
     exit = 7
     default = Code.REGISTRY_PROTOCOL
 
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: Code | None = None,
+        found: object = None,
+        wanted: object = None,
+        next: str | None = None,  # noqa: A002 - as in BundlerError
+        status: int | None = None,
+    ) -> None:
+        """``status`` is that of HTTP, where a registry refused a request with it."""
+        super().__init__(what, code=code, found=found, wanted=wanted, next=next)
+        self.status = status
+
 
 class ConflictError(BundlerError):
     """The destination or the output already holds something else under that name."""

@@ -28,12 +28,13 @@ from bundler.bundle.frames import (
 from bundler.bundle.parts import joining
 from bundler.bundle.payload import seal_of
 from bundler.bundle.records import Frames, Records, Report, inside
-from bundler.bundle.seal import SEAL, ImageEntry, Kind, Lookup, Member, Seal, looked_up, time
+from bundler.bundle.seal import SEAL, ImageEntry, Kind, Member, Seal, time
 from bundler.content.files import disk
 from bundler.content.medium import FileMedium, Medium
 from bundler.content.stream import CHUNK, side_by_side, verified
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError, UsageError
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Lookup, looked_up
 from bundler.oci.manifest import MAX_DOCUMENT, Document
 from bundler.oci.reference import Reference
 

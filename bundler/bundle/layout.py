@@ -9,22 +9,18 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from bundler import strictjson
-from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, LeftOut, Lookup, Member, Seal, looked_up
+from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, Member, Seal
 from bundler.errors import Code, FormatError, IntegrityError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, LeftOut, Lookup, looked_up
 from bundler.oci.manifest import MAX_DOCUMENT, Document, Index, Manifest, check_other, platform_in
-from bundler.oci.platforms import is_attestation
-from bundler.oci.reference import Reference
+from bundler.oci.platforms import USUAL, is_attestation
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_PAYLOAD = 16 << 20  # a larger attestation is not judged, so nobody waits for it before the layers
-MAX_DEPTH = 8  # indexes within indexes, evidence on evidence: real ones reach 3
-PREFERRED = "linux/amd64"  # what manifest.json shows of an image of many platforms, as docker does
-
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD_NAME = "io.containerd.image.name"
 
 _RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE, Kind.BLOB)
 
@@ -83,7 +79,7 @@ def entry(
     """
     own = _Own.below(root, left_out, document)
     has = tuple(own.platforms) if isinstance(root.content, Index) else tuple(dict.fromkeys(platforms))
-    first = next((platform for platform in (*asked, PREFERRED) if platform in has), None)
+    first = next((platform for platform in (*asked, str(USUAL)) if platform in has), None)
     made = ImageEntry(
         reference=reference.carried,
         digest=root.digest,
@@ -119,10 +115,8 @@ def walk(image: ImageEntry, lookups: Mapping[tuple[str, Digest], Lookup], docume
             if manifest in left_out:
                 own.left_out.setdefault(manifest, LeftOut(manifest, None))
                 continue
-            if depth == MAX_DEPTH:
-                raise FormatError(
-                    f"evidence about {image.reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels"
-                )
+            if depth == graph.MAX_DEPTH:
+                raise graph.too_deep(f"evidence about {image.reference} is nested")
             below = _Own.below(document(manifest, None), left_out, document, known=found)
             found |= below.documents
             own.left_out.update({digest: left for digest, left in below.left_out.items() if digest not in own.left_out})
@@ -227,21 +221,18 @@ class _Own:
     @classmethod
     def below(cls, root: Document, left_out: Collection[Digest], document: Documents, *, known: Collection[Digest] = ()) -> "_Own":
         own = cls()
-        waiting: list[tuple[Descriptor, int]] = [(root.descriptor, 0)]
-        while waiting:
-            descriptor, depth = waiting.pop()
-            if descriptor.digest in own.documents or descriptor.digest in known:
-                continue
-            if depth > MAX_DEPTH:
-                raise FormatError(f"{root.digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
-            here = own.documents[descriptor.digest] = root if depth == 0 else _child(descriptor, document)
+
+        def children(descriptor: Descriptor) -> list[Descriptor]:
+            here = own.documents[descriptor.digest] = root if descriptor is root.descriptor else _child(descriptor, document)
             for child in here.listed:
                 platform = str(child.platform) if child.platform is not None and child.is_document else None
                 if child.digest in left_out:
                     own.left_out.setdefault(child.digest, LeftOut(child.digest, platform))
                 elif platform and not is_attestation(child):
                     own.platforms.setdefault(platform)
-            waiting += [(child, depth + 1) for child in reversed(here.children) if child.digest not in left_out]
+            return [child for child in here.children if child.digest not in left_out]
+
+        graph.walk([root.descriptor], children, known=known, at_most=graph.MAX_DEPTH)
         return own
 
 
@@ -333,7 +324,7 @@ class _Listing:
             for found in lookup.found:
                 if found.digest not in documents:
                     continue  # it is left out
-                if found.form == "referrer":
+                if found.form is Form.REFERRER:
                     self._add_referrer(documents[found.digest])
                 else:
                     self._add_tagged(documents[found.digest].descriptor, f"{lookup.repository}:{lookup.manifest.tag}.{found.form}")

@@ -9,17 +9,13 @@ from typing import Any, TypeVar
 from bundler import strictjson
 from bundler.bundle.envelope import MAX_SEAL
 from bundler.bundle.seal import (
-    ASKED,
     FORMAT,
     MAX_ENTRY,
     MAX_PLATFORMS,
     PREDICATE_TYPE,
     Foreign,
-    Found,
     ImageEntry,
     Kind,
-    LeftOut,
-    Lookup,
     Member,
     Seal,
     refuse,
@@ -28,6 +24,7 @@ from bundler.bundle.seal import (
 from bundler.errors import Code, FormatError, naming
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import ASKED, Form, Found, LeftOut, Lookup
 from bundler.oci.reference import Reference
 
 _PREDICATE_TYPES = re.compile(r"urn:oci-bundler:bundle:v[0-9]{1,9}", re.ASCII)
@@ -187,7 +184,7 @@ class _Items:
 
     def _found(self, item: Any) -> Found:
         got = _Object(item, "found")
-        found = Found(self.digest(got.text("digest")), self._once(got.text("form")))
+        found = Found(self.digest(got.text("digest")), _form(got.text("form")))
         got.end()
         return found
 
@@ -213,6 +210,13 @@ def _kind(text: str) -> Kind:
         return Kind(text)
     except ValueError:
         raise refuse("members has a kind that is not known", found=ascii(text)[:80], wanted=", ".join(Kind)) from None
+
+
+def _form(text: str) -> Form:
+    try:
+        return Form(text)
+    except ValueError:
+        raise refuse("a lookup found something in a form that is not known", found=ascii(text)[:80], wanted=", ".join(Form)) from None
 
 
 def _time(text: str, what: str) -> datetime:

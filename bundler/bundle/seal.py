@@ -18,6 +18,7 @@ from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import MAX_SIZE, Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import ASKED, WAYS, LeftOut, Lookup
 from bundler.oci.reference import Reference
 
 FORMAT = 1
@@ -27,22 +28,9 @@ BLOBS = "blobs/sha256/"
 TRUST = "oci-bundler/evidence/"
 STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
-ASKED = MappingProxyType(
-    {
-        "sig": frozenset({"found", "absent", "hidden", "not-asked"}),
-        "att": frozenset({"found", "absent", "hidden", "not-asked"}),
-        "sbom": frozenset({"found", "absent", "hidden", "not-asked"}),
-        "referrers": frozenset({"found", "absent", "no-api", "not-asked"}),
-        "fallback": frozenset({"found", "absent", "foreign", "hidden", "not-asked"}),
-    }
-)
-"""The ways by which evidence can be found, and how each can be answered."""
 MAX_IMAGES = 50_000  # names, five times as many as a bundle is made for: 110,000 of one image took 300 MiB of memory
 MAX_ENTRY = 4 << 20  # bytes of an image or a lookup: it follows from one manifest or index, and registries take no longer ones
 MAX_PLATFORMS = 20_000  # different ones: an index has no more children (section 12), and real ones have some twenty platforms
-
-FORMS = MappingProxyType({"sig": ("sig",), "att": ("att",), "sbom": ("sbom",), "referrer": ("referrers", "fallback")})
-"""The forms of evidence, and by which ways each is found."""
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _BY_DIGEST = re.compile(r"(?:blobs/sha256|oci-bundler/evidence)/([0-9a-f]{64})(?:\.[a-z]+)?", re.ASCII)
@@ -96,17 +84,6 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A manifest that an index of the image lists and that is not carried, and the platform that the index gives it."""
-
-    digest: Digest
-    platform: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {"digest": str(self.digest), "platform": self.platform}
-
-
-@dataclass(frozen=True, slots=True)
 class ImageEntry:
     """An image: its name, the descriptor of its root, and what is carried of it."""
 
@@ -127,36 +104,6 @@ class ImageEntry:
             "size": self.size,
             "platforms": list(self.platforms),
             "left_out": [child.to_json() for child in self.left_out],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A manifest that was found about another one, and whether as ``sig``, ``att``, ``sbom`` or ``referrer``."""
-
-    digest: Digest
-    form: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {"digest": str(self.digest), "form": self.form}
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """What was asked about one manifest in one repository, what was answered, and what was found."""
-
-    repository: str
-    manifest: Digest
-    asked: Mapping[str, str] = field(hash=False)
-    """A value of :data:`ASKED` for each of its names."""
-    found: tuple[Found, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "repository": self.repository,
-            "manifest": str(self.manifest),
-            "asked": dict(self.asked),
-            "found": [found.to_json() for found in self.found],
         }
 
 
@@ -262,11 +209,6 @@ def statement(predicate: Mapping[str, Any], index: Digest) -> dict[str, Any]:
         "predicateType": PREDICATE_TYPE,
         "subject": [{"digest": {index.algorithm: index.encoded}, "name": DERIVED[Kind.INDEX]}],
     }
-
-
-def looked_up(lookups: Iterable[Lookup]) -> dict[tuple[str, Digest], Lookup]:
-    """Lookups by repository and manifest."""
-    return {(lookup.repository, lookup.manifest): lookup for lookup in lookups}
 
 
 def time(at: datetime) -> str:
@@ -385,7 +327,7 @@ def _check_lookups(lookups: Sequence[Lookup], repositories: set[str]) -> None:
             raise refuse("a lookup has answers that are not known", found=ascii(dict(lookup.asked))[:200])
         _no_twice(lookup.found, "found")
         for found in lookup.found:
-            if not any(lookup.asked[way] == "found" for way in FORMS.get(found.form, ())):
+            if not any(lookup.asked[way] == "found" for way in WAYS[found.form]):
                 raise refuse("a lookup found something in a form of which it says that there is none", found=ascii(found.form)[:80])
 
 

@@ -31,12 +31,13 @@ def command(*, out: Terminal, file: Path, references: tuple[str, ...], target: s
     """
     from bundler.bundle.archive import opened
     from bundler.stations import extractor, truststore
+    from bundler.stations.station import Station
 
     if not target.startswith("oci:") or target == "oci:":
         raise UsageError("--to is not well-formed", found=ascii(target), wanted="oci:DIR")
-    trust = truststore.load(trust_folder, os.environ)
+    station = Station(truststore.load(trust_folder, os.environ))
     with opened(file) as archive:
         folder = Path(target.removeprefix("oci:"))
-        report = extractor.extract(archive, references, folder, trust, at=now(), jobs=jobs, progress=out.progress)
+        report = extractor.extract(archive, references, folder, station, at=now(), jobs=jobs, progress=out.progress)
     done = report_lines(out, report, done=f"verified and extracted to {escaped(target)}")
     return out.answer(report.to_json(), done, exit=report.exit)

@@ -61,12 +61,13 @@ def command(
     from bundler.bundle.archive import opened
     from bundler.stations import importer, truststore, verifier
     from bundler.stations.places import Places
+    from bundler.stations.station import Station
 
     where = importer.Destination.parse(destination, maps)
-    trust = truststore.load(trust_folder, os.environ)
+    station = Station(truststore.load(trust_folder, os.environ))
     with opened(file) as archive, Places(reach, hosts=[where.registry], say=out.say) as places:
         places.greet(where.registry, where.prefix)  # before the long work; nothing of the bundle decides what is asked
-        proved = verifier.prove_documents(archive, trust, at=now(), jobs=reach.jobs)
+        proved = verifier.prove_documents(archive, station, at=now(), jobs=reach.jobs)
         report = proved.report
         if verify_first or not proved.admitted or not (report.passed or admit_passing):
             proved = verifier.prove_rest(proved, jobs=reach.jobs, progress=out.progress)

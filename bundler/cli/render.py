@@ -253,13 +253,12 @@ def _details(out: Terminal, image: ImageReport, moved: str) -> Iterator[str]:
 
 def _proofs(checks: Iterable[Check], who: str) -> list[str]:
     """When and under which root or store the signatures of ``who`` are proved, where they are by more than a key."""
-    said = (check.detail for check in checks if check.outcome is Outcome.PASSED and ", under the " in check.detail)
-    return list(dict.fromkeys(detail.rpartition(f"{who}, ")[2] for detail in said if f"{who}, " in detail))
+    return list(dict.fromkeys(check.under for check in checks if check.signer == who and check.under is not None))
 
 
 def _is_met(check: Check) -> bool:
     """Whether it is about an attestation that the rule asks for, and that is there."""
-    return check.name == "attestation" and check.outcome is Outcome.PASSED and check.spec == "trust.toml"
+    return check.required and check.name == "attestation"
 
 
 def _check(out: Terminal, check: Check) -> str:

@@ -48,6 +48,7 @@ def command(
     from bundler.stations import truststore, verifier
     from bundler.stations.places import Places, Wanted
     from bundler.stations.report import Report, TrustUsed
+    from bundler.stations.station import Station
 
     at = options.time_of(at_text) if at_text else now()
     bundles = [text for text in what if not text.startswith(PLACES)]
@@ -60,15 +61,15 @@ def command(
         )
     if as_name and len(what) > 1:
         raise UsageError("--as names one image", found=f"{len(what)} images")
-    trust = truststore.load(trust_folder, os.environ)
+    station = Station(truststore.load(trust_folder, os.environ))
     if bundles:
         with opened(Path(bundles[0])) as archive:
-            report = verifier.prove(archive, trust, at=at, jobs=reach.jobs, progress=out.progress).report
+            report = verifier.prove(archive, station, at=at, jobs=reach.jobs, progress=out.progress).report
     else:
         listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
         for want in listed:
             want.check()
         with Places.of(reach, listed, say=out.say) as places:
-            images = verifier.prove_where_they_lie(places, listed, trust, at=at, jobs=reach.jobs, say=out.detail)
-        report = Report(trust=TrustUsed(trust.path, trust.policy.digest), images=images)
+            images = verifier.prove_where_they_lie(places, listed, station, at=at, jobs=reach.jobs, say=out.detail)
+        report = Report(trust=TrustUsed(station.trust.path, station.trust.policy.digest), images=images)
     return out.answer(report.to_json(), report_lines(out, report, done="may enter"), exit=report.exit)

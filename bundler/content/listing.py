@@ -6,10 +6,8 @@ from typing import Any
 
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import Document
-from bundler.oci.reference import names_evidence
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, names_evidence
 
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD_NAME = "io.containerd.image.name"
 KIND = "kind"  # cosign save tells with it what it wrote, instead of names
 
 Put = tuple[Document, str | None]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE
 
+USUAL = Platform("linux", "amd64")  # what docker load takes of an image of many platforms, where nobody asked for another
+
 
 def is_attestation(child: Descriptor) -> bool:
     """Whether BuildKit has put it into the index to say something of a platform beside it."""
@@ -37,5 +39,5 @@ def parted(children: Sequence[Descriptor], wanted: Sequence[Platform]) -> tuple[
 
 def in_order(has: Sequence[Platform], wanted: Sequence[Platform]) -> tuple[str, ...]:
     """First the one that ``docker load`` shall take: the first asked for, else the most usual."""
-    first = wanted[0] if wanted else Platform("linux", "amd64")
+    first = wanted[0] if wanted else USUAL
     return tuple(dict.fromkeys(str(platform) for platform in sorted(has, key=lambda platform: not first.covers(platform))))

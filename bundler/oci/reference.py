@@ -17,6 +17,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 _EVIDENCE_TAG = re.compile(r"(?:sha256-[0-9a-f]{64}|sha(?:384|512)-[0-9a-f]{64,})(?:\..*)?", re.ASCII | re.IGNORECASE)
 DOCKER = "docker.io"  # where a name without a host is looked for
 
+REF_NAME = "org.opencontainers.image.ref.name"  # annotations by which index.json names what it lists (image-spec, annotations.md),
+CONTAINERD_NAME = "io.containerd.image.name"  # the second in full, as containerd and docker write it
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bundler.content.store import GoneError, Source
 from bundler.errors import Code, FormatError, IncompleteError, UsageError, translated
+from bundler.oci import graph
 from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Index, Manifest, UnreadableError
@@ -133,11 +134,9 @@ def _alone(whole: Survey, name: Reference, root: Digest, platforms: tuple[str, .
 def _reached(index: Carried, root: Digest) -> Set[Digest]:
     """The documents that are ``root``, about it, below or about these."""
     found = {lookup.manifest: [each.digest for each in lookup.found] for lookup in index.lookups}
-    reached: set[Digest] = set()
-    waiting = [root]
-    while waiting:
-        digest = waiting.pop()
-        if digest in index.documents and digest not in reached:
-            reached.add(digest)
-            waiting += [*found.get(digest, ()), *(child.digest for child in index.documents[digest].children)]
-    return reached
+
+    def after(document: Document) -> list[Document]:
+        named = (*found.get(document.digest, ()), *(child.digest for child in document.children))
+        return [index.documents[digest] for digest in named if digest in index.documents]
+
+    return graph.walk([index.documents[root]], after).keys()

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 
-from bundler.bundle.seal import LeftOut, Lookup
 from bundler.content.stream import gathered, verified
 from bundler.errors import Code, TrustError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, LeftOut, Lookup
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
-from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.proven import attestations, borrows, is_proven, named_layers
 from bundler.trust.verdict import Verdict
 
@@ -92,7 +92,7 @@ class Carried:
             once: dict[Digest, Form] = {}
             for found in lookup.found:
                 if found.digest in self.documents:  # else it was left out
-                    once.setdefault(found.digest, Form(found.form))
+                    once.setdefault(found.digest, found.form)
             for digest, form in once.items():
                 yield lookup.manifest, form, self.documents[digest]
 
@@ -111,13 +111,8 @@ class Carried:
 
     def among(self, admitted: Set[Digest]) -> list[Document]:
         """The ``admitted`` evidence, each piece with what is below it; in the order found."""
-        waiting = [document for document in self.evidence if document.digest in admitted]
-        kept: set[Digest] = set()
-        while waiting:
-            document = waiting.pop()
-            if document.digest not in kept:
-                kept.add(document.digest)
-                waiting += [self.documents[child.digest] for child in document.children if child.digest in self.documents]
+        pieces = [document for document in self.evidence if document.digest in admitted]
+        kept = graph.walk(pieces, graph.listed_in(self.documents))
         return [document for document in self.evidence if document.digest in kept]
 
 

@@ -11,7 +11,7 @@ from bundler import strictjson
 from bundler.bundle import archive, writing
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Layout, compose, entry
-from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Lookup, Member, Seal, looked_up
+from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Member, Seal
 from bundler.content.files import check_names, check_not_taken, check_space, read_small
 from bundler.content.medium import FileMedium
 from bundler.content.store import Source
@@ -19,6 +19,7 @@ from bundler.content.together import tidy, together
 from bundler.errors import Code, FormatError, UsageError, translated
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Lookup, looked_up
 from bundler.oci.manifest import Document
 from bundler.oci.mediatype import compresses
 from bundler.oci.reference import Reference

@@ -16,12 +16,12 @@ from bundler.stations.joining import Joins
 from bundler.stations.places import reference_of
 from bundler.stations.placing import Place, Placer
 from bundler.stations.report import Progress, Report
-from bundler.stations.truststore import Trust
+from bundler.stations.station import Station
 from bundler.stations.verifier import prove_some
 
 
 def extract(
-    archive: Archive, references: Sequence[str], folder: Path, trust: Trust, *, at: datetime, jobs: int, progress: Progress
+    archive: Archive, references: Sequence[str], folder: Path, station: Station, *, at: datetime, jobs: int, progress: Progress
 ) -> Report:
     """Judge the seal and the images named, and if all pass write them with their evidence to the layout ``folder``.
 
@@ -32,12 +32,12 @@ def extract(
     as :func:`prove_some`.
     """
     wanted = {reference_of(text) for text in references}
-    proved = prove_some(archive, trust, lambda entry: any(_is(entry, reference) for reference in wanted), at=at)
+    proved = prove_some(archive, station, lambda entry: any(_is(entry, reference) for reference in wanted), at=at)
     content = proved.content
     if content is None or not proved.report.passed:
         return proved.report
     _check_carried(wanted, content.seal.images)
-    with Layout(folder, create=True) as layout, layout.listed_at_once():  # which removes what a killed run left: that is room too
+    with Layout.at(folder, create=True) as layout, layout.listed_at_once():  # which removes what a killed run left: that is room too
         _check_free(layout, proved.admitted)
         check_space(folder, _needed(layout, proved.admitted), what=f"{folder} has not enough room for what is extracted")
         total = sum(blob.size for image in proved.admitted for blob in image.carried().blobs)

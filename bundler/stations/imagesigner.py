@@ -15,6 +15,7 @@ from bundler.errors import UsageError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.stations.joining import Joins, Tagged, signature_config
@@ -22,7 +23,6 @@ from bundler.stations.places import Located
 from bundler.stations.signer import KeySigner
 from bundler.stations.survey import below
 from bundler.trust import simplesigning
-from bundler.trust.evidence import Form
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE, build_signature_bundle
 
 AUTO, SIG, BUNDLE = "auto", "sig", "bundle"

@@ -18,8 +18,8 @@ from bundler.errors import Code, ConflictError, FormatError, IncompleteError, Tr
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document, Index, Manifest
-from bundler.trust.evidence import Form
 from bundler.trust.proven import NO_PLATFORM, borrows, kind_of, named_layers
 
 RACES = 32  # how often a name is written because another writer comes between: of so many writers at once, the last one wins then

@@ -347,7 +347,7 @@ class Places:
 
     def _layout(self, kind: str, path: str) -> Layout:
         if (kind, path) not in self._layouts:
-            layout = Layout(Path(path)) if kind == "oci" else open_archive(Path(path))
+            layout = Layout.at(Path(path)) if kind == "oci" else open_archive(Path(path))
             self._layouts[kind, path] = self._closing.enter_context(layout)
         return self._layouts[kind, path]
 

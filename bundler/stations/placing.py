@@ -16,17 +16,17 @@ from bundler.content.stream import Turns, side_by_side
 from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted, Carried
 from bundler.stations.joining import Joins, Tagged
-from bundler.trust.evidence import Form
 from bundler.trust.proven import is_about
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
 Report = Callable[[int], None]
 T = TypeVar("T")
 
-_REFUSALS = ("400 ", "404 ", "405 ", "412 ", "422 ")  # registries do not agree on how to refuse a manifest without what it names
+_REFUSALS = (400, 404, 405, 412, 422)  # registries do not agree on how to refuse a manifest without what it names
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Placer:
             if sparse:
                 raise _sparse(document, error) from error
         except TransportError as error:
-            if sparse and _is_refusal(error):
+            if sparse and error.status in _REFUSALS:
                 raise _sparse(document, error) from error
             raise
         else:
@@ -256,7 +256,7 @@ class Placer:
             return put()
         except TransportError as error:
             waits = whole.root_waits and document.subject is not None and document.subject.digest == whole.carried.root
-            if not waits or not _is_refusal(error):
+            if not waits or error.status not in _REFUSALS:
                 raise
             self._wants_subjects = True
         self._put(whole.carried.documents[whole.carried.root], whole.carried, whole.place.sink)
@@ -339,7 +339,7 @@ def _tags(carried: Carried, evidence: Sequence[Document]) -> dict[Digest, list[t
     tags: dict[Digest, list[tuple[Digest, Form]]] = {}
     for lookup in carried.lookups:
         for found in lookup.found:
-            form, document = Form(found.form), admitted.get(found.digest)
+            form, document = found.form, admitted.get(found.digest)
             if form is not Form.REFERRER and document is not None and is_about(document, lookup.manifest, form):
                 tags.setdefault(found.digest, []).append((lookup.manifest, form))
     return tags
@@ -392,10 +392,6 @@ def _is_sparse(carried: Carried) -> bool:
 def _lacks(document: Document, carried: Carried) -> bool:
     left = any(other.digest in carried.absent for other in document.others)
     return left or any(child.digest not in carried.documents for child in document.children)
-
-
-def _is_refusal(error: TransportError) -> bool:
-    return error.code is Code.REGISTRY_STATUS and (error.found or "").startswith(_REFUSALS)
 
 
 def _sparse(document: Document, error: IncompleteError | TransportError) -> TransportError:

@@ -7,9 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bundler.bundle.seal import LeftOut
 from bundler.errors import BundlerError, Code, IncompleteError, TrustError
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import LeftOut
 from bundler.oci.reference import Reference
 from bundler.trust.verdict import Verdict
 

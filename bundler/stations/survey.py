@@ -8,13 +8,13 @@ trouble never looks like "there is no signature".
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bundler.bundle.seal import Found, LeftOut, Lookup
 from bundler.content.store import GoneError, Source, Unsaid
 from bundler.content.stream import gathered, side_by_side
 from bundler.errors import Code, FormatError, IncompleteError, IntegrityError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, Found, LeftOut, Lookup
 from bundler.oci.manifest import (
     MAX_DOCUMENT,
     Document,
@@ -29,10 +29,7 @@ from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried, left_blobs
 from bundler.stations.places import Places, Wanted
 from bundler.stations.unread import Missed, Unread
-from bundler.trust.evidence import Form
 from bundler.trust.proven import is_about
-
-MAX_DEPTH = 8  # indexes in indexes, evidence on evidence: real ones reach 3 (a signature of an SBOM of a platform)
 
 TAGGED_FORMS = (Form.SIG, Form.ATT, Form.SBOM)
 
@@ -79,7 +76,7 @@ def survey(
     lookups: list[Lookup] = []
     remarks: list[str] = []
     wave = list(documents.values())
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(graph.MAX_DEPTH + 1):
         if not wave:
             break
         after: dict[Digest, Document] = {}
@@ -92,7 +89,7 @@ def survey(
         wave = [document for digest, document in documents.items() if digest not in asked]
     else:
         if wave:
-            raise FormatError(f"evidence about {reference} is nested too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
+            raise graph.too_deep(f"evidence about {reference} is nested")
     unread.check(reference)
     has = walked.kept or platform_of(source, root)
     left_out = (*walked.left_out, *unread.left)
@@ -177,7 +174,7 @@ class _Walk:
             left.update({child.digest: child for child in unwanted})
             return wanted
 
-        own = _depth_first([root], _fetched_below([root], self._source, carried, self._unread, jobs=self._jobs))
+        own = _walked([root], self._source, carried, self._unread, jobs=self._jobs)
         listed = [child for document in own.values() for child in document.children]
         return _Walked(
             own=tuple(own.values()),
@@ -186,23 +183,19 @@ class _Walk:
         )
 
 
-Below = Mapping[Digest, tuple[Document, ...]]
-"""For each document that was walked, the documents right below it."""
-
-
-def _fetched_below(
+def _walked(
     roots: Sequence[Document], source: Source, children: Callable[[Document], Sequence[Descriptor]], unread: Unread, *, jobs: int
-) -> dict[Digest, tuple[Document, ...]]:
-    """All that is below ``roots``, level by level, each level's documents asked for side by side and each once.
+) -> dict[Digest, Document]:
+    """``roots`` and all that is below them, depth first; asked for level by level, each level's documents side by side.
 
     Raises as :func:`fetched`, and FormatError (``limit.depth``).
     """
     known = {root.digest: root for root in roots}
     below: dict[Digest, tuple[Document, ...]] = {}
     level = list(known.values())
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(graph.MAX_DEPTH + 1):
         if not level:
-            return below
+            break
         listed = {document.digest: children(document) for document in level}
         new = {child.digest: (digest, child) for digest, below_one in listed.items() for child in below_one if child.digest not in known}
         level = []
@@ -216,8 +209,8 @@ def _fetched_below(
             digest: tuple(_as_listed(known[child.digest], child) for child in listed[digest] if child.digest in known) for digest in listed
         }
     if level:
-        raise FormatError(f"{roots[0].digest} nests indexes too deep", code=Code.LIMIT_DEPTH, wanted=f"at most {MAX_DEPTH} levels")
-    return below
+        raise graph.too_deep(f"{roots[0].digest} nests indexes")
+    return graph.walk(roots, lambda document: below.get(document.digest, ()))
 
 
 Attempt = tuple[tuple[Digest, Descriptor], Document | FormatError | IntegrityError | IncompleteError]
@@ -233,18 +226,6 @@ def _all_of(wanted: Iterable[tuple[Digest, Descriptor]], source: Source, *, jobs
             return each, error
 
     return iter(side_by_side(attempted, wanted, jobs=jobs))
-
-
-def _depth_first(roots: Sequence[Document], below: Below) -> dict[Digest, Document]:
-    """``roots`` and all below them, each once, a document before what it lists."""
-    order: dict[Digest, Document] = {}
-    waiting = list(reversed(roots))
-    while waiting:
-        document = waiting.pop()
-        if document.digest not in order:
-            order[document.digest] = document
-            waiting += reversed(below.get(document.digest, ()))
-    return order
 
 
 def fetched(source: Source, child: Descriptor) -> Document:
@@ -394,7 +375,7 @@ def _with_children(
         unread.note_others(document, source, jobs=jobs)
         return document.children
 
-    walked = _depth_first(roots, _fetched_below(roots, source, children, unread, jobs=jobs))
+    walked = _walked(roots, source, children, unread, jobs=jobs)
     return {digest: document for digest, document in walked.items() if digest not in known}
 
 

@@ -5,17 +5,17 @@ Nothing in a bundle changes it, and it is never looked for in the working direct
 
 import os
 import shlex
-import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from bundler.content.files import disk, read_small, sync_folder, write_whole
 from bundler.errors import Code, ConflictError, FormatError, UsageError, translated
 from bundler.oci.digest import Digest
 from bundler.stations.names import Names
+from bundler.stations.trustfolder import TrustFolder
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_denial, render_root, render_rule, render_seal, render_store, with_next_serial
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
@@ -24,16 +24,15 @@ from bundler.trust.notation.revocation import MAX_CRL
 from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import StoreType
 from bundler.trust.policy import Policy
-from bundler.trust.removal import without
+from bundler.trust.removal import without_key, without_rule
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.root import MAX_ROOT
 from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
-from bundler.trust.table import FILE, MAX_FILE
+from bundler.trust.table import FILE
 
 EMPTY = """version = 1
 serial = 1
 """
-MAX_NAMED = MAX_CRL  # bytes: of the files that trust.toml may name, lists of revoked certificates are the largest
 MAX_CERTIFICATE_FILE = 1 << 20
 MAX_STORE_FILES = 1000  # as certificates in a store
 
@@ -136,7 +135,7 @@ def load(given: Path | None, environ: Mapping[str, str]) -> Trust:
 
 def read(path: Path) -> Trust:
     """The folder at ``path``, read once; what is judged is what was read. Raises as :func:`load`."""
-    folder = _Folder(path)
+    folder = TrustFolder(path)
     raw = folder.read(FILE)
     files = {name: folder.read(name) for name in sorted(trusttoml.named_files(raw) | folder.keys(raw))}
     return Trust(path=path, policy=trusttoml.parse(raw, files), raw=raw, files=files)
@@ -179,39 +178,20 @@ def remove(trust: Trust, what: str) -> tuple[Trust, tuple[str, ...]]:
     Raises UsageError (``usage.input`` where there is no such thing, or more than one; ``trust.form`` where fewer keys would be left
     than a threshold wants, or where only a person can change the file).
     """
-    policy, tables = trust.policy, tomllib.loads(trust.raw.decode())
-    seals: list[_Change] = []
-    rules: list[_Change] = [(number, None) for number, rule in enumerate(policy.rules) if str(rule.scope) == what]
-    if rules and what in policy.names.values():
-        raise _unclear(what, f"the rule for {what}, and the signer {_named(trust, what)}")
-    if not rules:
-        key = _fingerprint(trust, what)
-        seals += _left("keys", tables.get("seal", []), [[pinned.fingerprint for pinned in seal.keys] for seal in policy.seals], key)
-        rules += _left("signer", tables.get("rule", []), [[_known_by(signer) for signer in rule.signers] for rule in policy.rules], key)
-        _refuse_attesting(policy, key)
-    text = with_next_serial(trust.raw.decode())
-    for kind, changes in (("seal", seals), ("rule", rules)):
-        for number, left in reversed(changes):
-            text = without(text, kind, number, left=left)
+    text = trust.raw.decode()
+    gone: tuple[str, ...] = (what,)
+    if what in {str(rule.scope) for rule in trust.policy.rules}:
+        if what in trust.policy.names.values():
+            raise _unclear(what, f"the rule for {what}, and the signer {_named(trust, what)}")
+        text = without_rule(text, trust.policy, what)
+    else:
+        text, gone = without_key(text, trust.policy, _fingerprint(trust, what))
     try:
         after = _written(trust, text, {})
     except UsageError as error:
         then = "add the key that takes its place first, or change that part of trust.toml with an editor"
         raise UsageError(error.what, code=error.code, found=error.found, wanted=error.wanted, next=then) from error
-    return after, tuple(_without_rule(after, str(policy.rules[number].scope)) for number, left in rules if left is None)
-
-
-_Change = tuple[int, dict[str, Any] | None]
-"""The number of a table, and what is left of it."""
-
-
-def _left(name: str, tables: Sequence[dict[str, Any]], known: Sequence[Sequence[str | None]], fingerprint: str) -> Iterator[_Change]:
-    """What is left of each table whose list ``name`` holds the key, the keys of which are ``known`` in the same order."""
-    for number, (table, each) in enumerate(zip(tables, known, strict=True)):
-        if fingerprint in each:
-            rest = [item for item, other in zip(table[name], each, strict=True) if other != fingerprint]
-            names = {key: called for key, called in table.get("names", {}).items() if key in rest}
-            yield number, {**table, name: rest} | ({"names": names} if "names" in table else {}) if rest else None
+    return after, tuple(_judged_after(after, scope) for scope in gone)
 
 
 def _fingerprint(trust: Trust, what: str) -> str:
@@ -259,24 +239,7 @@ def _unclear(what: str, found: str) -> UsageError:
     )
 
 
-def _refuse_attesting(policy: Policy, key: str) -> None:
-    """A key that a rule names for one attestation alone stands in a table inside of the rule's."""
-    for rule in policy.rules:
-        for wanted in rule.attestations:
-            if not wanted.plain and key in map(_known_by, wanted.signers):
-                raise UsageError(
-                    "the key counts for an attestation, and there only a person can take it out",
-                    code=Code.TRUST_FORM,
-                    found=f"{wanted.type} of the rule for {rule.scope}",
-                    next="take it out of trust.toml with an editor, and raise the serial by one",
-                )
-
-
-def _known_by(signer: SignerEntry) -> str | None:
-    return signer.key.fingerprint if isinstance(signer, PinnedKey | LoggedKey) else None
-
-
-def _without_rule(trust: Trust, scope: str) -> str:
+def _judged_after(trust: Trust, scope: str) -> str:
     """What becomes of the images that a rule was for."""
     other = trust.policy.rule_for(scope.replace("**", "x").replace("*", "x"))
     if other is None:
@@ -448,7 +411,7 @@ def _put(folder: Path, name: str, data: bytes) -> None:
             sync_folder((folder / parent).parent)
     if not os.path.lexists(path):
         write_whole(path, data, mode=0o600)
-    elif _Folder(folder).read(name) != data:
+    elif TrustFolder(folder).read(name) != data:
         raise ConflictError(f"{path} exists, and is another", code=Code.OUTPUT_EXISTS, next="remove it, or choose another name")
 
 
@@ -466,78 +429,3 @@ def _key_files(paths: Sequence[Path], *, role: Role) -> dict[str, bytes]:
 
 def _key_signers(keys: Iterable[str], names: Mapping[str, str], beside: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     return [{"key": key} | dict(beside or {}) | ({"name": names[key]} if key in names else {}) for key in keys]
-
-
-class _Folder:
-    """Reads files of a folder that only root and the caller may write, through no symlink."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            seen = os.lstat(path)
-        except OSError as error:
-            raise UsageError(
-                f"there is no trust at {path}",
-                code=Code.TRUST_MISSING,
-                found=error.strerror,
-                next=f"make it with `oci-bundler trust init {path}`",
-            ) from error
-        self._check(path, seen, folder=True)
-
-    def read(self, name: str) -> bytes:
-        """The file ``name``, a relative path that the policy has checked to stay inside."""
-        inside = PurePosixPath(name)
-        limit = MAX_FILE if name == FILE else MAX_NAMED
-        for folder in reversed(inside.parents[:-1]):
-            self._check(self._path / folder, self._lstat(folder), folder=True)
-        path = self._path / inside
-        self._check(path, self._lstat(inside), folder=False)
-        try:
-            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                self._check(path, os.fstat(file.fileno()), folder=False)  # what is read is what was checked
-                data = file.read(limit + 1)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read", code=Code.TRUST_PERMISSIONS, found=error.strerror) from error
-        if len(data) > limit:
-            raise UsageError(f"{path} is too large", code=Code.TRUST_FORM, wanted=f"at most {limit} bytes")
-        return data
-
-    def keys(self, raw: bytes) -> frozenset[str]:
-        """The files under ``keys/``, where ``trust.toml`` names a key by its fingerprint; which it is, the policy finds out."""
-        folder = self._path / "keys"
-        if b"sha256:" not in raw or not folder.is_dir():
-            return frozenset()
-        with disk(f"{folder} cannot be read"):
-            return frozenset(f"keys/{path.name}" for path in folder.iterdir() if path.suffix == ".pub")
-
-    def _lstat(self, name: PurePosixPath) -> os.stat_result:
-        path = self._path / name
-        try:
-            return os.lstat(path)
-        except OSError as error:
-            missing = Code.TRUST_MISSING if str(name) == FILE else Code.TRUST_KEY
-            raise UsageError(f"{path} is named by trust and not there", code=missing, found=error.strerror) from error
-
-    def _check(self, path: Path, seen: os.stat_result, *, folder: bool) -> None:
-        kind = "a folder" if folder else "a regular file"
-        if not (stat.S_ISDIR if folder else stat.S_ISREG)(seen.st_mode):
-            raise UsageError(f"{path} is not {kind}", code=Code.TRUST_PERMISSIONS, found=_kind(seen), wanted=kind)
-        if seen.st_uid not in (0, os.geteuid()):
-            raise UsageError(
-                f"{path} belongs to somebody else",
-                code=Code.TRUST_PERMISSIONS,
-                found=f"uid {seen.st_uid}",
-                wanted=f"root or uid {os.geteuid()}",
-            )
-        if seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise UsageError(
-                f"others may write {path}",
-                code=Code.TRUST_PERMISSIONS,
-                found=f"mode {stat.S_IMODE(seen.st_mode):04o}",
-                wanted="not writable by group or others",
-                next=f"look at what is in it, then: chmod go-w {path}",
-            )
-
-
-def _kind(seen: os.stat_result) -> str:
-    return "a symlink" if stat.S_ISLNK(seen.st_mode) else "something else"

@@ -15,6 +15,7 @@ from bundler.stations.cache import Cache
 from bundler.stations.carried import Admitted, Carried, left_blobs
 from bundler.stations.places import Places, Wanted
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
+from bundler.stations.station import Station
 from bundler.stations.survey import Survey, survey_image
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
@@ -39,17 +40,17 @@ class Proved:
     """What was found wrong before everything was read."""
 
 
-def prove(archive: Archive, trust: Trust, *, at: datetime, jobs: int, progress: Progress) -> Proved:
+def prove(archive: Archive, station: Station, *, at: datetime, jobs: int, progress: Progress) -> Proved:
     """Judge the seal, then every image, then prove every byte. Raises as :func:`prove_documents` and :func:`prove_rest`."""
-    return prove_rest(prove_documents(archive, trust, at=at, jobs=jobs), jobs=jobs, progress=progress)
+    return prove_rest(prove_documents(archive, station, at=at, jobs=jobs), jobs=jobs, progress=progress)
 
 
-def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) -> Proved:
+def prove_documents(archive: Archive, station: Station, *, at: datetime, jobs: int) -> Proved:
     """Judge the seal and, from what lies before the layers, every image; what is admitted may enter once the rest is proven.
 
     Raises FormatError for what the format does not allow, and TransportError (``disk.io``). Damage is a finding.
     """
-    report, content = _opened(archive, trust, at=at)
+    report, content = _opened(archive, station, at=at)
     if content is None:
         return Proved(report)
     contradiction = _contradiction(content)
@@ -57,7 +58,7 @@ def prove_documents(archive: Archive, trust: Trust, *, at: datetime, jobs: int) 
     if fault is not None:
         return Proved(report, content=content, fault=fault)
     try:
-        return _judged_all(report, content, content.seal.images, trust, at=at)
+        return _judged_all(report, content, content.seal.images, station.trust, at=at)
     except (FormatError, IntegrityError) as error:  # evidence that is too large to be judged lies among the layers
         return Proved(report, content=content, fault=error)
 
@@ -74,7 +75,7 @@ def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
         checked = content.verify(jobs=jobs, report=report)
     faults = checked.faults or tuple(filter(None, [proved.fault]))
     for fault in faults:
-        if fault.exit == FormatError.exit:
+        if isinstance(fault, FormatError):
             raise fault
     told = replace(proved.report, content=ContentReport(checked.members, checked.bytes, faults))
     if faults:  # what an image needs may be among what is damaged, and no other may enter
@@ -82,12 +83,12 @@ def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
     return replace(proved, report=told)
 
 
-def prove_some(archive: Archive, trust: Trust, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:
+def prove_some(archive: Archive, station: Station, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:
     """Judge the seal and the ``wanted`` images, and read nothing else. Raises as :func:`prove`, and IntegrityError for damage."""
-    report, content = _opened(archive, trust, at=at)
+    report, content = _opened(archive, station, at=at)
     if content is None:
         return Proved(report)
-    return _judged_all(report, content, [entry for entry in content.seal.images if wanted(entry)], trust, at=at)
+    return _judged_all(report, content, [entry for entry in content.seal.images if wanted(entry)], station.trust, at=at)
 
 
 def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
@@ -96,25 +97,25 @@ def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
 
 
 def prove_where_they_lie(
-    places: Places, images: Sequence[Wanted], trust: Trust, *, at: datetime, jobs: int, say: Callable[[str], None]
+    places: Places, images: Sequence[Wanted], station: Station, *, at: datetime, jobs: int, say: Callable[[str], None]
 ) -> tuple[ImageReport, ...]:
     """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_image`."""
     each = max(1, jobs // max(1, len(images)))
 
     def one(image: Wanted) -> ImageReport:
-        return prove_survey(survey_image(places, image, Cache(None), leave=None, jobs=each, say=say), trust, at=at)
+        return prove_survey(survey_image(places, image, Cache(None), leave=None, jobs=each, say=say), station.trust, at=at)
 
     return tuple(side_by_side(one, images, jobs=jobs))
 
 
-def _opened(archive: Archive, trust: Trust, *, at: datetime) -> tuple[Report, Content | None]:
+def _opened(archive: Archive, station: Station, *, at: datetime) -> tuple[Report, Content | None]:
     """What the seal is worth; the content only where it passed."""
-    used = TrustUsed(path=trust.path, digest=trust.policy.digest)
-    opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
+    used = TrustUsed(path=station.trust.path, digest=station.trust.policy.digest)
+    opened = open_seal(station.trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
         return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)), None
     content = archive.sealed_by(archive.envelope.payload())
-    seal = _judged_seal(opened, content.seal, at=at)
+    seal = _judged_seal(opened, content.seal, station, at=at)
     if not seal.passed:
         return Report(trust=used, seal=seal), None
     return Report(trust=used, bundle=_facts(content), seal=seal), content
@@ -129,15 +130,10 @@ def _contradiction(content: Content) -> IntegrityError | None:
     return None
 
 
-def _judged_seal(opened: OpenedSeal, seal: Seal, *, at: datetime) -> SealReport:
+def _judged_seal(opened: OpenedSeal, seal: Seal, station: Station, *, at: datetime) -> SealReport:
     """Whether those who sealed the bundle may send this one here, now."""
     refused = dict(may_seal(opened, seal.stream, {image.reference.repository for image in seal.images}))
-    if seal.station is not None:
-        refused[Code.SEAL_STATION] = f"for the station {seal.station}; this one has no name yet"
-    if seal.base is not None:
-        refused[Code.BASE_MISSING] = f"it builds on {seal.base}; bases are not kept yet"
-    if seal.requires_trust is not None:
-        refused[Code.TRUST_SERIAL] = f"it asks for trust of serial {seal.requires_trust} or later, which is not compared yet"
+    refused |= station.lacks(seal)
     if seal.expires is not None and seal.expires <= at:
         refused[Code.TIME_EXPIRED] = f"good until {time(seal.expires)}, judged as of {time(at)}"
     if seal.created - at > CLOCKS_APART:  # the difference of two times is never too large, as a sum can be

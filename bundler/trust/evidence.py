@@ -1,23 +1,14 @@
 """What is judged: an image's documents, and one at a time whatever was found about them."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 
 MAX_EVIDENCE = 16 << 20  # the largest SBOM attestations in the wild are near 10 MiB; larger ones are carried, not judged
-
-
-class Form(StrEnum):
-    """How a manifest was found: by cosign's tags, or by its subject."""
-
-    SIG = "sig"
-    ATT = "att"
-    SBOM = "sbom"
-    REFERRER = "referrer"
 
 
 @dataclass(frozen=True, slots=True)

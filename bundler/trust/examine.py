@@ -4,7 +4,7 @@ Whatever is wrong with it is a failed check and takes nothing from the others: a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -12,9 +12,10 @@ from bundler.errors import Code, FormatError, TrustError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.keys import PublicKey, named_by
 from bundler.trust.need import need
 from bundler.trust.notation.signature import NotationSignature
@@ -206,7 +207,8 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
     what = "signature" if claim.predicate_type is None else "attestation"
     of = "" if claim.predicate_type is None else f"{ascii(claim.predicate_type[:160])[1:-1]}, "
     for proof in proofs:
-        yield _check(piece, what, Outcome.PASSED, proof.met.remark, f"{of}{proof.met.how}", spec=_SPECS.get(offer.form))
+        found = _check(piece, what, Outcome.PASSED, proof.met.remark, f"{of}{proof.met.how}", spec=_SPECS.get(offer.form))
+        yield replace(found, signer=proof.met.id, under=proof.met.under)
         if offer.material.wrapped:
             yield _check(
                 piece, "encoding", Outcome.PASSED, Code.SIGNATURE_WRAPPED, "there are line ends in its base64, which are passed over"

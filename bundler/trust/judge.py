@@ -13,7 +13,8 @@ from itertools import chain
 
 from bundler.errors import Code, FormatError, TrustError
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from bundler.oci.manifest import REFERENCE_DIGEST, Document, Manifest
+from bundler.oci.platforms import is_attestation
 from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Effort, Fact, Finding, effort, examine
 from bundler.trust.keys import PublicKey
@@ -242,7 +243,7 @@ class _Case:
     def _attestation(self, node: Digest, wanted: Wanted, *, there: bool) -> Check:
         by = "a signer of the rule" if wanted.signers == self.rule.signers else "its signers"
         if there:
-            return Check("attestation", Outcome.PASSED, None, f"{wanted.type} by {by}", node, _SPEC)
+            return Check("attestation", Outcome.PASSED, None, f"{wanted.type} by {by}", node, _SPEC, required=True)
         return _asked(node, "attestation", Code.POLICY_ATTESTATION, f"no {wanted} by {by}" if wanted.plain else f"no {wanted}")
 
     def _threshold(self, node: Digest, signatures: Sequence[Fact]) -> Iterator[Check]:
@@ -250,7 +251,7 @@ class _Case:
         enough = f"{wanted} of the rule's {len(self.rule.signers)} signers"
         found = _largest_matching([fact for fact in signatures if self._counts(fact)])
         if found >= wanted:
-            yield Check("threshold", Outcome.PASSED, None, f"signed by {found}, wanted {enough}", node, _SPEC)
+            yield Check("threshold", Outcome.PASSED, None, f"signed by {found}, wanted {enough}", node, _SPEC, required=True)
         elif _largest_matching(signatures) >= wanted:
             yield _asked(
                 node, "name", Code.POLICY_NAME, f"too few signatures name {self.image.reference.repository}: found {found}, wanted {enough}"
@@ -287,7 +288,7 @@ class _Case:
         """BuildKit's attestations lie unsigned in the index, and are as good as its digest."""
         for document in (*filter(None, [self.image.documents.get(self.image.root)]), *self._below(self.image.root)):
             for child in document.children:
-                if child.annotations.get(REFERENCE_TYPE) == "attestation-manifest" and child.digest in self.image.documents:
+                if is_attestation(child) and child.digest in self.image.documents:
                     about = ascii(child.annotations.get(REFERENCE_DIGEST, "nothing")[:160])[1:-1]
                     detail = f"BuildKit's, in the index, about {about}: nobody signed it by itself"
                     yield Check("attestation", Outcome.UNSIGNED, Code.EVIDENCE_UNSIGNED, detail, child.digest, "buildkit, attestations")

@@ -16,11 +16,13 @@ from typing import Any
 
 from bundler import strictjson
 from bundler.errors import BundlerError, FormatError
-from bundler.oci import mediatype
+from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
-from bundler.trust.evidence import MAX_EVIDENCE, Form
+from bundler.oci.platforms import is_attestation
+from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.notation import cbor
 from bundler.trust.notation.envelope import MAX_ENVELOPE
 from bundler.trust.statement import TYPES, Statement
@@ -159,7 +161,7 @@ def attestations(documents: Mapping[Digest, Document], root: Digest, read: Calla
     ``docs/attestations/attestation-storage.md``.) ``read`` gives a layer, or None for one that is not carried.
     """
     listed: dict[Digest, set[Digest | None]] = {}
-    for parent in _carried(documents, root):
+    for parent in graph.walk(filter(None, [documents.get(root)]), graph.listed_in(documents)).values():
         siblings = {str(child.digest): child for child in parent.children}
         for child in parent.children:
             listed.setdefault(child.digest, set()).add(_attested(child, siblings))
@@ -170,22 +172,10 @@ def attestations(documents: Mapping[Digest, Document], root: Digest, read: Calla
     )
 
 
-def _carried(documents: Mapping[Digest, Document], root: Digest) -> Iterator[Document]:
-    """The carried documents from ``root`` down, once each; what is not an index has no children."""
-    waiting, seen = [root], {root}
-    while waiting:
-        document = documents.get(waiting.pop())
-        if document is not None:
-            yield document
-            fresh = {child.digest for child in document.children} - seen
-            seen |= fresh
-            waiting += fresh
-
-
 def _attested(child: Descriptor, siblings: Mapping[str, Descriptor]) -> Digest | None:
     """Which sibling it says that it is an attestation of; None where its index lists it as anything else."""
     named = siblings.get(child.annotations.get(REFERENCE_DIGEST, ""))
-    if child.annotations.get(REFERENCE_TYPE) != "attestation-manifest" or child.platform != NO_PLATFORM:
+    if not is_attestation(child) or child.platform != NO_PLATFORM:
         return None
     return named.digest if named is not None and REFERENCE_TYPE not in named.annotations else None
 

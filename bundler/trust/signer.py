@@ -17,13 +17,20 @@ class Met:
 
     id: str
     """Of the key or the identity: one that meets several entries of a rule still fills only one."""
-    how: str
-    """For people."""
+    by: str
+    """With which algorithm, and by whom; for people."""
     remark: Code | None = None
     not_checked: tuple[tuple[Code, str], ...] = ()
     also: frozenset[str] = frozenset()
     """What else the same person is known by, as the fingerprint of the key in a certificate: whoever shares one, by whatever
     entry, fills only one."""
+    under: str | None = None
+    """When, and under which root or store, it is proved; for people. None where the key alone proves it."""
+
+    @property
+    def how(self) -> str:
+        """How it was verified, for people."""
+        return self.by if self.under is None else f"{self.by}, {self.under}"
 
 
 class AnotherSignerError(TrustError):

@@ -33,6 +33,12 @@ class Check:
     """The manifest of the evidence that was looked at, or the node where the check is about the node."""
     spec: str | None = None
     """The rule that asks for it, by its specification and section."""
+    required: bool = False
+    """Whether the station's rule asks for it, and it is there."""
+    signer: str | None = None
+    """For a signature that is proved, :attr:`SignedBy.id` of whose it is."""
+    under: str | None = None
+    """For such a one, when and under which root or store; for a person. None where a key alone proves it."""
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -188,7 +188,7 @@ def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_complete
         assert ended.exit in ends(fault, ended), (fault, ended)
         verify = ("verify", f"oci:{folder}:{place.image.reference}", "--trust", place.crossing.trust)
         if (folder / "oci-layout").exists() and (folder / "index.json").exists():  # else nobody takes it for a layout
-            with Layout(folder) as layout:
+            with Layout.at(folder) as layout:
                 assert lacking(layout) == [], fault
                 assert set(layout.names()) <= {place.image.reference, mine}, fault
                 assert not there or mine in layout.names(), fault
@@ -197,7 +197,7 @@ def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_complete
         if ended.exit:
             place.again(*words)
         place.again(*verify)
-        with Layout(folder) as layout:
+        with Layout.at(folder) as layout:
             assert lacking(layout) == [], fault
             assert set(layout.names()) == {place.image.reference} | ({mine} if there else set()), fault
         assert not list(folder.rglob(".oci-bundler-*")), fault

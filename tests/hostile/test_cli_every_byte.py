@@ -21,6 +21,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.stations import truststore
 from bundler.stations.importer import Destination, import_admitted
+from bundler.stations.station import Station
 from bundler.stations.verifier import prove
 from tests.support.station import Crossing, run
 
@@ -76,7 +77,7 @@ def silent(_label: str, _total: int) -> Iterator[Callable[[int], None]]:
 
 
 @dataclass(frozen=True)
-class Station:
+class Arrival:
     """A bundle in a file that is in memory, the trust that it passes under, and what it brings."""
 
     data: bytes
@@ -88,7 +89,7 @@ class Station:
         notes = Notes()
         try:
             with opened(Path(f"/proc/self/fd/{self.file}")) as archive:
-                proved = prove(archive, self.trust, at=AT, jobs=1, progress=silent)
+                proved = prove(archive, Station(self.trust), at=AT, jobs=1, progress=silent)
                 if not proved.report.passed:
                     assert proved.admitted == ()
                     return proved.report.exit, None, notes.given
@@ -100,7 +101,7 @@ class Station:
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arrival]:
     folder = tmp_path_factory.mktemp("bytes")
     with Crossing(folder) as crossing:
         root = crossing.sign(crossing.content.image())
@@ -111,11 +112,11 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
         data = (folder / "b").read_bytes()
         file = os.memfd_create("bundle")
         os.write(file, data)
-        yield Station(data, truststore.read(crossing.trust), file)
+        yield Arrival(data, truststore.read(crossing.trust), file)
         os.close(file)
 
 
-def test_the_bundle_itself_enters(station: Station):
+def test_the_bundle_itself_enters(station: Arrival):
     code, _, given = station.end()
     assert code == 0
     assert {"manifest v1", "blob"} <= {name if name == "manifest v1" else name.partition(" ")[0] for name in given}
@@ -124,7 +125,7 @@ def test_the_bundle_itself_enters(station: Station):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_bundle_of_which_one_bit_is_another_is_refused_or_the_very_same(part: int, station: Station):
+def test_a_bundle_of_which_one_bit_is_another_is_refused_or_the_very_same(part: int, station: Arrival):
     _, _, whole = station.end()
     for at, bit in ((at, (at * 5 + more) % 8) for at in range(part, len(station.data), PARTS) for more in (0, 3)):
         os.pwrite(station.file, bytes([station.data[at] ^ 1 << bit]), at)
@@ -139,7 +140,7 @@ def test_a_bundle_of_which_one_bit_is_another_is_refused_or_the_very_same(part: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_bundle_that_is_cut_anywhere_is_refused(part: int, station: Station):
+def test_a_bundle_that_is_cut_anywhere_is_refused(part: int, station: Arrival):
     try:
         for size in range(part, len(station.data), PARTS):
             os.ftruncate(station.file, size)
@@ -154,7 +155,7 @@ def test_a_bundle_that_is_cut_anywhere_is_refused(part: int, station: Station):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("byte", [b"\0", b"\xff"])
-def test_a_bundle_with_a_stretch_that_is_lost_is_refused(byte: bytes, station: Station):
+def test_a_bundle_with_a_stretch_that_is_lost_is_refused(byte: bytes, station: Arrival):
     """F-031: sectors of 512 bytes, at each place that they can begin at; and what a byte more or less makes of it."""
     for at in range(0, len(station.data), 64):
         lost = station.data[:at] + byte * min(512, len(station.data) - at) + station.data[at + 512 :]

@@ -59,7 +59,7 @@ def whole(layout: Layout, digest: Digest) -> int:
 def test_what_skopeo_writes(peers: real.Peers, signed: str, tmp_path: Path, archive: bool):
     place = f"{'oci-archive' if archive else 'oci'}:{tmp_path}/theirs:{APP}"
     peers.skopeo("copy", "--all", "--src-tls-verify=false", f"docker://{signed}", place)
-    with open_archive(tmp_path / "theirs") if archive else Layout(tmp_path / "theirs") as layout:
+    with open_archive(tmp_path / "theirs") if archive else Layout.at(tmp_path / "theirs") as layout:
         entry = layout.image(str(APP))
         assert (entry.reference, layout.image(None)) == (APP, entry)
         assert str(entry.descriptor.digest) == real.digest_of(peers, signed)
@@ -68,7 +68,7 @@ def test_what_skopeo_writes(peers: real.Peers, signed: str, tmp_path: Path, arch
 
 def test_what_crane_writes(peers: real.Peers, signed: str, tmp_path: Path):
     peers.crane("pull", "--format", "oci", signed, tmp_path / "theirs")
-    layout = Layout(tmp_path / "theirs")
+    layout = Layout.at(tmp_path / "theirs")
     assert str(layout.image(None).descriptor.digest) == real.digest_of(peers, signed)
     assert whole(layout, layout.image(None).descriptor.digest) == 3
 
@@ -79,7 +79,7 @@ def test_what_regctl_writes(peers: real.Peers, signed: str, tmp_path: Path, arch
         peers.regctl("image", "export", signed, tmp_path / "theirs")
     else:
         peers.regctl("image", "copy", "--referrers", "--digest-tags", signed, f"ocidir://{tmp_path}/theirs:v1")
-    with open_archive(tmp_path / "theirs") if archive else Layout(tmp_path / "theirs") as layout:
+    with open_archive(tmp_path / "theirs") if archive else Layout.at(tmp_path / "theirs") as layout:
         digest = Digest.parse(real.digest_of(peers, signed))
         assert layout.image(None).descriptor.digest == digest
         assert whole(layout, digest) == 3
@@ -93,7 +93,7 @@ def test_what_regctl_writes(peers: real.Peers, signed: str, tmp_path: Path, arch
 
 def test_what_oras_writes(peers: real.Peers, signed: str, tmp_path: Path):
     peers.oras("cp", "--recursive", "--from-plain-http", signed, "--to-oci-layout", f"{tmp_path}/theirs:v1")
-    layout = Layout(tmp_path / "theirs")
+    layout = Layout.at(tmp_path / "theirs")
     digest = Digest.parse(real.digest_of(peers, signed))
     assert layout.image("v1").descriptor.digest == digest
     assert len(layout.repository(None).referrers(digest).listed) == 1
@@ -110,7 +110,7 @@ def test_what_oras_backs_up(peers: real.Peers, signed: str, tmp_path: Path):
 
 def test_what_cosign_saves(peers: real.Peers, signed: str, tmp_path: Path):
     peers.cosign("save", "--allow-http-registry", "--dir", tmp_path / "theirs", signed)
-    layout = Layout(tmp_path / "theirs")
+    layout = Layout.at(tmp_path / "theirs")
     digest = Digest.parse(real.digest_of(peers, signed))
     assert layout.image(None).descriptor.digest == digest
     repository = layout.repository(None)
@@ -124,28 +124,28 @@ def test_what_cosign_saves(peers: real.Peers, signed: str, tmp_path: Path):
 def ours(content: Content, image: Document, tmp_path: Path) -> Path:
     """A layout that we wrote, with the image under its full name, and what refers to it."""
     content.artifact(b"sbom", subject=image)
-    push_with_evidence(Layout(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
+    push_with_evidence(Layout.at(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
     return tmp_path / "ours"
 
 
 def test_skopeo_reads_ours(peers: real.Peers, ours: Path, tmp_path: Path):
     peers.skopeo("copy", "--all", f"oci:{ours}:{APP}", f"oci:{tmp_path}/back:v1")
-    assert Layout(tmp_path / "back").image("v1").descriptor.digest == Layout(ours).image(str(APP)).descriptor.digest
+    assert Layout.at(tmp_path / "back").image("v1").descriptor.digest == Layout.at(ours).image(str(APP)).descriptor.digest
 
 
 def test_crane_pushes_ours(peers: real.Peers, there: str, content: Content, image: Document, tmp_path: Path):
-    push_with_evidence(Layout(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
+    push_with_evidence(Layout.at(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
     peers.crane("push", tmp_path / "ours", there)
     assert real.digest_of(peers, there) == str(image.digest)
 
 
 def test_oras_finds_what_refers_in_ours(peers: real.Peers, ours: Path):
-    told = peers.oras("discover", "--format", "json", "--oci-layout", f"{ours}@{Layout(ours).image(str(APP)).descriptor.digest}")
+    told = peers.oras("discover", "--format", "json", "--oci-layout", f"{ours}@{Layout.at(ours).image(str(APP)).descriptor.digest}")
     assert len(json.loads(told.stdout)["referrers"]) == 1
 
 
 def test_regctl_reads_ours_by_digest(peers: real.Peers, ours: Path):
-    digest = Layout(ours).image(str(APP)).descriptor.digest
+    digest = Layout.at(ours).image(str(APP)).descriptor.digest
     assert peers.regctl("manifest", "head", f"ocidir://{ours}@{digest}").stdout.strip() == str(digest)
 
 

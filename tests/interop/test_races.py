@@ -16,6 +16,7 @@ from bundler.content.registry.client import Registry
 from bundler.content.registry.http import Access
 from bundler.errors import Code, ConflictError
 from bundler.stations import importer, truststore, verifier
+from bundler.stations.station import Station
 from tests.interop import peers as real
 from tests.support import signing
 from tests.support.layouts import Content, push
@@ -90,7 +91,7 @@ def test_a_tag_that_comes_up_while_an_import_runs_is_moved_by_replace_alone(
             push(there, content, theirs, tag="v1")
             yield lambda _: None
 
-        proved = verifier.prove_documents(bundle, truststore.load(twins.trust, {}), at=datetime.now(UTC), jobs=1)
+        proved = verifier.prove_documents(bundle, Station(truststore.load(twins.trust, {})), at=datetime.now(UTC), jobs=1)
 
         def imported() -> importer.Imported:
             return importer.import_admitted(proved, where, lambda _: there, jobs=1, overwrite=replace, dry_run=False, progress=meanwhile)

@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.envelope import preauthentication, sealed
 from bundler.bundle.layout import Documents, compose, entry
-from bundler.bundle.seal import Found, Kind, Lookup, Member, Seal
+from bundler.bundle.seal import Kind, Member, Seal
 from bundler.bundle.writing import Written, write
 from bundler.content.files import whole
 from bundler.content.medium import FileMedium, Medium
 from bundler.errors import Code, TrustError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, Found, Lookup
 from bundler.oci.manifest import Document, Manifest, platform_in
 from bundler.oci.reference import Reference
 from tests.support import layouts
@@ -146,10 +147,10 @@ def lookups_in(content: layouts.Content, repository: str) -> Iterator[Lookup]:
     for digest in content.documents:
         tagged = {form: content.tags.get(f"{digest.tag}.{form}") for form in ("sig", "att", "sbom")}
         referring = [d.digest for d in content.documents.values() if d.subject is not None and d.subject.digest == digest]
-        found = [Found(document.digest, form) for form, document in tagged.items() if document is not None]
+        found = [Found(document.digest, Form(form)) for form, document in tagged.items() if document is not None]
         asked = {form: "absent" if document is None else "found" for form, document in tagged.items()}
         asked |= {"referrers": "found" if referring else "absent", "fallback": "absent"}
-        yield Lookup(repository, digest, asked, (*found, *(Found(each, "referrer") for each in referring)))
+        yield Lookup(repository, digest, asked, (*found, *(Found(each, Form.REFERRER) for each in referring)))
 
 
 def checked(archive: Archive, *keys: ec.EllipticCurvePublicKey) -> Content:

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from bundler import strictjson
 from bundler.bundle import frames, layout, seal, tar
 from bundler.bundle.envelope import preauthentication, sealed
-from bundler.bundle.seal import SEAL, Found, ImageEntry, Kind, Lookup, Member
+from bundler.bundle.seal import SEAL, ImageEntry, Kind, Member
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, Found, Lookup, looked_up
 from bundler.oci.manifest import Document, Manifest, platform_in
 from bundler.oci.reference import Reference
 
@@ -144,8 +145,8 @@ class World:
             referring = [d.digest for d in self.documents.values() if d.subject is not None and d.subject.digest == digest]
             asked = {form: "absent" if at is None else "found" for form, at in tagged.items()}
             asked |= {"referrers": "found" if referring else "absent", "fallback": "absent"}
-            found = [Found(at, form) for form, at in tagged.items() if at is not None]
-            yield Lookup(repository, digest, asked, (*found, *(Found(each, "referrer") for each in referring)))
+            found = [Found(at, Form(form)) for form, at in tagged.items() if at is not None]
+            yield Lookup(repository, digest, asked, (*found, *(Found(each, Form.REFERRER) for each in referring)))
 
     def platforms(self, root: Document) -> list[str]:
         """What the config of a single manifest says."""
@@ -177,7 +178,7 @@ class World:
                 self.lookup,
                 left_out=gone,
                 platforms=self.platforms(root) if platforms is None else platforms,
-                lookups=seal.looked_up(lookups),
+                lookups=looked_up(lookups),
             )
             for reference, root in references.items()
         ]

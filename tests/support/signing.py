@@ -22,11 +22,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
 from bundler.trust import ed25519 as points
 from bundler.trust import trusttoml
-from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey, Role
 from bundler.trust.policy import Policy

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bundler import strictjson
-from bundler.content.layout import CONTAINERD_NAME, REF_NAME, Layout
+from bundler.content.layout import Layout
 from bundler.content.listing import listing
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side
@@ -25,7 +25,7 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, Document
-from bundler.oci.reference import Reference
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 from bundler.stations.survey import survey
 from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
 from tests.support.measured import MIB, measured
@@ -69,7 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_an_image_is_found_by_its_name(folder: Path, content: Content):
     one, two = content.image("one"), content.index("two")
-    layout = Layout(write_layout(folder, content, {"v1": one, str(APP): two}))
+    layout = Layout.at(write_layout(folder, content, {"v1": one, str(APP): two}))
     assert layout.names() == ["v1", str(APP)]
     assert layout.image("v1").descriptor.digest == one.digest
     assert layout.image(str(APP)).descriptor.digest == two.digest
@@ -78,14 +78,14 @@ def test_an_image_is_found_by_its_name(folder: Path, content: Content):
 
 @pytest.mark.parametrize("name", ["v1", "latest", "team/app", "registry.example/team/app", "registry.example/team/app@sha256:1"])
 def test_only_a_full_reference_is_one(folder: Path, content: Content, name: str):
-    [entry] = Layout(write_layout(folder, content, {name: content.image()})).entries
+    [entry] = Layout.at(write_layout(folder, content, {name: content.image()})).entries
     assert (entry.name, entry.reference) == (name, None)
 
 
 def test_the_name_that_containerd_reads_is_a_name_too(folder: Path, content: Content):
     write_layout(folder, content, {"v1": content.image("one")})
     relist(folder, lambda index: index["manifests"][0]["annotations"].update({CONTAINERD_NAME: str(APP)}))
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     assert layout.names() == [str(APP)]
     assert layout.image(str(APP)) == layout.image("v1")
     assert layout.repository(APP).document("v1") is not None
@@ -100,25 +100,25 @@ def test_without_a_name_it_is_the_only_image(folder: Path, content: Content):
         {str(APP): image, "v1": image, **{f"{APP.repository}:{tag}": document for tag, document in content.tags.items()}},
         unnamed=[content.artifact(subject=image), content.artifact(b"of it", subject=content.artifact(subject=image))],
     )
-    assert Layout(folder).image(None).descriptor.digest == image.digest
-    assert Layout(folder).image(None).name == str(APP)
+    assert Layout.at(folder).image(None).descriptor.digest == image.digest
+    assert Layout.at(folder).image(None).name == str(APP)
 
 
 def test_the_only_image_needs_no_name(folder: Path, content: Content):
     image = content.image()
-    entry = Layout(write_layout(folder, content, unnamed=[image])).image(None)
+    entry = Layout.at(write_layout(folder, content, unnamed=[image])).image(None)
     assert (entry.descriptor.digest, entry.name, entry.reference) == (image.digest, None, None)
 
 
 def test_a_platform_that_is_listed_beside_its_index_is_no_further_image(folder: Path, content: Content):
     image = content.index("words")
     children = [content.documents[child.digest] for child in image.children]
-    layout = Layout(write_layout(folder, content, unnamed=[*children, image]))
+    layout = Layout.at(write_layout(folder, content, unnamed=[*children, image]))
     assert layout.image(None).descriptor.digest == image.digest
 
 
 def test_of_several_images_one_must_be_named(folder: Path, content: Content):
-    layout = Layout(write_layout(folder, content, {f"v{n}": content.image(str(n)) for n in range(30)}))
+    layout = Layout.at(write_layout(folder, content, {f"v{n}": content.image(str(n)) for n in range(30)}))
     with pytest.raises(UsageError, match="does not hold one image alone") as caught:
         layout.image(None)
     assert (caught.value.code, caught.value.exit) == (Code.USAGE_REFERENCE, 2)
@@ -129,12 +129,12 @@ def test_of_several_images_one_must_be_named(folder: Path, content: Content):
 
 def test_an_empty_layout_has_no_image(folder: Path):
     with pytest.raises(UsageError, match="does not hold one image alone"):
-        Layout(folder, create=True).image(None)
+        Layout.at(folder, create=True).image(None)
 
 
 def test_an_image_is_found_by_number_and_by_digest(folder: Path, content: Content):
     one, two = content.image("one"), content.index("two")
-    layout = Layout(write_layout(folder, content, {"one": one}, unnamed=[two]))
+    layout = Layout.at(write_layout(folder, content, {"one": one}, unnamed=[two]))
     assert [layout.image(f"@{n}").descriptor.digest for n in range(2)] == [one.digest, two.digest]
     assert layout.image(f"@{two.digest}").descriptor.digest == two.digest
     child = two.children[0].digest
@@ -144,7 +144,7 @@ def test_an_image_is_found_by_number_and_by_digest(folder: Path, content: Conten
 
 @pytest.mark.parametrize("asked", ["absent", "", "@2", "@999999999", f"@{Digest.of(b'absent')}", "V1", "v1 ", "one/two"])
 def test_what_is_not_there_is_missing(folder: Path, content: Content, asked: str):
-    layout = Layout(write_layout(folder, content, {"v1": content.image()}, unnamed=[content.image("two")]))
+    layout = Layout.at(write_layout(folder, content, {"v1": content.image()}, unnamed=[content.image("two")]))
     with pytest.raises(IncompleteError) as caught:
         layout.image(asked)
     assert (caught.value.code, caught.value.exit) == (Code.IMAGE_MISSING, 6)
@@ -152,16 +152,16 @@ def test_what_is_not_there_is_missing(folder: Path, content: Content, asked: str
 
 @pytest.mark.parametrize("asked", ["@sha256:bad", "@x", "v1@md5:00"])
 def test_what_is_no_digest_is_a_mistake_of_the_person(folder: Path, content: Content, asked: str):
-    layout = Layout(write_layout(folder, content, {"v1": content.image()}))
+    layout = Layout.at(write_layout(folder, content, {"v1": content.image()}))
     with pytest.raises(UsageError) as caught:
         layout.image(asked)
     assert caught.value.code == Code.USAGE_REFERENCE
 
 
 def test_a_name_that_means_two_things_is_refused(folder: Path, content: Content):
-    layout = Layout(write_layout(folder, content, {"v1": content.image("one"), "other": content.image("two")}))
+    layout = Layout.at(write_layout(folder, content, {"v1": content.image("one"), "other": content.image("two")}))
     relist(folder, lambda index: index["manifests"][1]["annotations"].update({REF_NAME: "v1"}))
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     for ask in (lambda: layout.image("v1"), lambda: layout.repository(None).document("v1")):
         with pytest.raises(FormatError, match="twice") as caught:
             ask()
@@ -172,7 +172,7 @@ def test_a_name_that_means_one_thing_twice_is_no_question(folder: Path, content:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     relist(folder, lambda index: index["manifests"].append(index["manifests"][0]))
-    assert Layout(folder).image("v1").descriptor.digest == image.digest
+    assert Layout.at(folder).image("v1").descriptor.digest == image.digest
 
 
 def test_other_media_types_in_the_index_are_ignored(folder: Path, content: Content):
@@ -180,8 +180,8 @@ def test_other_media_types_in_the_index_are_ignored(folder: Path, content: Conte
     write_layout(folder, content, {"v1": image})
     other = {"mediaType": "application/xml", "digest": str(Digest.of(b"<x/>")), "size": 4, "annotations": {REF_NAME: "v1"}}
     relist(folder, lambda index: index["manifests"].insert(0, other))
-    assert Layout(folder).image("v1").descriptor.digest == image.digest
-    assert Layout(folder).image("@0").descriptor.digest == image.digest
+    assert Layout.at(folder).image("v1").descriptor.digest == image.digest
+    assert Layout.at(folder).image("@0").descriptor.digest == image.digest
 
 
 # --- evidence ---
@@ -194,7 +194,7 @@ def test_signatures_are_found_by_tags_in_full_and_bare(folder: Path, content: Co
     attested = content.att(image.digest, b"{}")
     prefix = f"{APP.repository}:" if full else ""
     write_layout(folder, content, {str(APP) if full else "v1": image, **{prefix + tag: d for tag, d in content.tags.items()}})
-    repository = Layout(folder).repository(APP)
+    repository = Layout.at(folder).repository(APP)
     assert repository.document(f"{image.digest.tag}.sig") == signed
     assert repository.document(f"{image.digest.tag}.att") == attested
     assert repository.document(f"{image.digest.tag}.sbom") is None
@@ -205,13 +205,13 @@ def test_a_signature_of_another_repository_is_not_found(folder: Path, content: C
     image = content.image()
     content.sig(image.digest, (b"{}", b"signature"))
     write_layout(folder, content, {str(APP): image, **{f"registry.example/other:{tag}": d for tag, d in content.tags.items()}})
-    repository = Layout(folder).repository(APP)
+    repository = Layout.at(folder).repository(APP)
     assert repository.document(f"{image.digest.tag}.sig") is None
     assert repository.tags() == ["v1"]
 
 
 def test_a_tag_in_full_goes_before_a_bare_one(folder: Path, content: Content):
-    layout = Layout(write_layout(folder, content, {"v1": content.image("bare"), str(APP): (ours := content.image("ours"))}))
+    layout = Layout.at(write_layout(folder, content, {"v1": content.image("bare"), str(APP): (ours := content.image("ours"))}))
     assert layout.repository(APP).document("v1") == ours
 
 
@@ -225,7 +225,7 @@ def test_what_cosign_saved_is_found_by_its_kinds(folder: Path, content: Content)
             entry["annotations"] = {"kind": f"dev.cosignproject.cosign/{kind}"}
 
     relist(folder, as_cosign)
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     assert layout.image(None).descriptor.digest == image.digest
     repository = layout.repository(None)
     assert repository.document(f"{image.digest.tag}.sig") == signed
@@ -248,7 +248,7 @@ def test_what_hauler_saved_is_found_under_the_name_of_its_image(folder: Path, co
             entry["annotations"] = {"kind": f"{vendor}/{kind}", REF_NAME: f"library/busybox:{tag}", CONTAINERD_NAME: f"{old}:{tag}"}
 
     relist(folder, as_hauler)
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     assert layout.names() == [f"{old}:1.36", f"{old}:1.37"]
     found = layout.image(f"{old}:1.36")
     assert (found.descriptor.digest, str(found.reference)) == (image.digest, f"{name}:1.36")
@@ -270,7 +270,7 @@ def test_signatures_that_hauler_saved_twice_are_not_chosen_from(folder: Path, co
             entry["annotations"] = {"kind": f"dev.hauler/{kind}", REF_NAME: str(APP)}
 
     relist(folder, as_hauler)
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     assert layout.image(None).descriptor.digest == layout.image(str(APP)).descriptor.digest == image.digest
     assert refused(lambda: layout.repository(APP).document(f"{image.digest.tag}.sig")) == (3, Code.FORMAT_LAYOUT)
 
@@ -282,7 +282,7 @@ def test_referrers_are_found_listed_or_not(folder: Path, content: Content):
     hidden = content.bundle(image, b"{}")
     of_child, of_listed = content.notation(child, b"jws"), content.bundle(listed, b"{}")
     content.blob(json.dumps({"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": str(image.digest)}]}).encode())
-    repository = Layout(write_layout(folder, content, {"v1": image}, unnamed=[listed])).repository(None)
+    repository = Layout.at(write_layout(folder, content, {"v1": image}, unnamed=[listed])).repository(None)
     assert {r.digest for r in repository.referrers(image.digest).listed} == {listed.digest, hidden.digest}
     assert set(repository.referrers(image.digest).listed) == {listed.as_referrer, hidden.as_referrer}
     assert [r.digest for r in repository.referrers(child.digest).listed] == [of_child.digest]
@@ -295,7 +295,7 @@ def test_the_order_of_referrers_does_not_depend_on_the_index(tmp_path: Path, con
     image = content.image()
     referrers = [content.artifact(bytes([n]), subject=image) for n in range(5)]
     told = [
-        Layout(write_layout(tmp_path / str(n), content, unnamed=[*order, image])).referrers(image.digest)
+        Layout.at(write_layout(tmp_path / str(n), content, unnamed=[*order, image])).referrers(image.digest)
         for n, order in enumerate((referrers, referrers[::-1], []))
     ]
     assert told[0] == told[1] == told[2]
@@ -307,7 +307,7 @@ def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(f
     write_layout(folder, content, {"v1": image})
     with blob_path(folder, Digest.of(b"large")).open("wb") as file:
         file.truncate(64 << 30)  # a hole: reading it would take minutes
-    assert len(Layout(folder).referrers(image.digest)) == 1
+    assert len(Layout.at(folder).referrers(image.digest)) == 1
 
 
 def test_threads_look_through_a_layout_once_together(content: Content):
@@ -493,7 +493,7 @@ def test_an_index_with_one_very_long_text_takes_little_memory_and_few_words(fold
 def test_documents_and_blobs_come_as_they_are(folder: Path, content: Content):
     image = content.index("words", algorithm="sha512")
     write_layout(folder, content, {"v1": image})
-    repository: Sink = Layout(folder).repository(None)
+    repository: Sink = Layout.at(folder).repository(None)
     assert repository.document("v1") == image
     assert repository.document(image.digest) == image
     child = repository.document(image.children[0].digest)
@@ -505,11 +505,11 @@ def test_documents_and_blobs_come_as_they_are(folder: Path, content: Content):
 
 def test_docker_manifests_are_read(folder: Path, content: Content):
     image = content.index(docker=True)
-    assert Layout(write_layout(folder, content, {"v1": image})).repository(None).document("v1") == image
+    assert Layout.at(write_layout(folder, content, {"v1": image})).repository(None).document("v1") == image
 
 
 def test_what_is_absent_is_none(folder: Path, content: Content):
-    repository = Layout(write_layout(folder, content, {"v1": content.image()})).repository(None)
+    repository = Layout.at(write_layout(folder, content, {"v1": content.image()})).repository(None)
     absent = Descriptor.of(b"absent", "text/plain")
     assert repository.document("absent") is None
     assert repository.document(absent.digest) is None
@@ -524,7 +524,7 @@ def test_what_is_listed_and_not_there_is_missing(folder: Path, content: Content)
     write_layout(folder, content, {"v1": image})
     blob_path(folder, image.digest).unlink()
     with pytest.raises(IncompleteError) as caught:
-        Layout(folder).repository(None).document("v1")
+        Layout.at(folder).repository(None).document("v1")
     assert caught.value.code == Code.BLOB_MISSING
 
 
@@ -567,23 +567,23 @@ def test_what_is_no_layout_is_malformed(folder: Path, content: Content, name: st
         (folder / name).unlink()
     else:
         (folder / name).write_bytes(data)
-    assert refused(lambda: Layout(folder)) == (3, code)
+    assert refused(lambda: Layout.at(folder)) == (3, code)
 
 
 def test_json_that_cannot_be_read_is_named(folder: Path, content: Content):
     write_layout(folder, content, {"v1": content.image()})
     (folder / "index.json").write_bytes(b"{")
     with pytest.raises(FormatError, match=r"index\.json: JSON is not well-formed"):
-        Layout(folder)
+        Layout.at(folder)
     (folder / "oci-layout").write_bytes(b"{")
     with pytest.raises(FormatError, match="oci-layout: JSON is not well-formed"):
-        Layout(folder)
+        Layout.at(folder)
 
 
 def test_annotations_in_index_json_are_compared_exactly(folder: Path, content: Content):
     write_layout(folder, content, {"v1": content.image()})
     relist(folder, lambda index: index["manifests"][0]["annotations"].update({"Maintainer": "a", "maintainer": "b\x1b"}))
-    found = Layout(folder).image("v1").descriptor.annotations
+    found = Layout.at(folder).image("v1").descriptor.annotations
     assert (found["Maintainer"], found["maintainer"]) == ("a", "b\x1b")
 
 
@@ -593,7 +593,7 @@ def test_annotations_in_index_json_are_compared_exactly(folder: Path, content: C
 def test_an_entry_without_a_digest_that_counts_is_malformed(folder: Path, content: Content, digest: str):
     write_layout(folder, content, {"v1": content.image()})
     relist(folder, lambda index: index["manifests"][0].update({"digest": digest}))
-    assert refused(lambda: Layout(folder)) == (3, Code.FORMAT_DIGEST)  # LAY-019 to LAY-024
+    assert refused(lambda: Layout.at(folder)) == (3, Code.FORMAT_DIGEST)  # LAY-019 to LAY-024
 
 
 def damage(path: Path, how: str) -> None:
@@ -615,7 +615,7 @@ def test_a_document_of_other_bytes_is_corrupt(folder: Path, content: Content, ho
     image = content.image()
     write_layout(folder, content, {"v1": image})
     damage(blob_path(folder, image.digest), how)  # LAY-012
-    assert refused(lambda: Layout(folder).repository(None).document(tag or image.digest)) == (4, Code.CONTENT_DIGEST)
+    assert refused(lambda: Layout.at(folder).repository(None).document(tag or image.digest)) == (4, Code.CONTENT_DIGEST)
 
 
 @pytest.mark.parametrize("how", ["flipped", "truncated", "longer", "empty"])
@@ -624,7 +624,7 @@ def test_a_blob_of_other_bytes_is_not_had(folder: Path, content: Content, how: s
     write_layout(folder, content, {"v1": image})
     layer = image.blobs[1]
     damage(blob_path(folder, layer.digest), how)  # LAY-010, LAY-013 to LAY-015
-    assert not Layout(folder).has(layer)
+    assert not Layout.at(folder).has(layer)
 
 
 def test_a_damaged_referrer_is_corrupt_and_never_absent(folder: Path, content: Content):
@@ -632,16 +632,16 @@ def test_a_damaged_referrer_is_corrupt_and_never_absent(folder: Path, content: C
     hidden = content.bundle(image, b"{}")
     write_layout(folder, content, {"v1": image})
     blob_path(folder, hidden.digest).write_bytes(hidden.raw.replace(b"2026", b"2027"))
-    assert refused(lambda: Layout(folder).referrers(image.digest)) == (4, Code.CONTENT_DIGEST)
+    assert refused(lambda: Layout.at(folder).referrers(image.digest)) == (4, Code.CONTENT_DIGEST)
 
 
 def test_an_entry_of_another_size_or_media_type_is_refused(folder: Path, content: Content):
     image = content.image()
     write_layout(folder, content, {"v1": image})
     relist(folder, lambda index: index["manifests"][0].update({"size": 1}))
-    assert refused(lambda: Layout(folder).document(image.digest)) == (4, Code.CONTENT_SIZE)
+    assert refused(lambda: Layout.at(folder).document(image.digest)) == (4, Code.CONTENT_SIZE)
     relist(folder, lambda index: index["manifests"][0].update({"mediaType": mediatype.OCI_INDEX}))
-    assert refused(lambda: Layout(folder).document(image.digest)) == (3, Code.FORMAT_MEDIA_TYPE)
+    assert refused(lambda: Layout.at(folder).document(image.digest)) == (3, Code.FORMAT_MEDIA_TYPE)
 
 
 def test_a_document_above_its_limit_is_not_read(folder: Path, content: Content):
@@ -649,7 +649,7 @@ def test_a_document_above_its_limit_is_not_read(folder: Path, content: Content):
     write_layout(folder, content, {"v1": image})
     with blob_path(folder, image.digest).open("wb") as file:
         file.truncate(1 << 40)
-    assert refused(lambda: Layout(folder).document(image.digest)) == (3, Code.LIMIT_DOCUMENT)
+    assert refused(lambda: Layout.at(folder).document(image.digest)) == (3, Code.LIMIT_DOCUMENT)
 
 
 def outside(tmp_path: Path, path: Path, what: str) -> None:
@@ -685,12 +685,12 @@ def test_nothing_but_regular_files_is_read(tmp_path: Path, folder: Path, content
     digest = {"document": image.digest, "blob": image.blobs[1].digest}.get(name)
     outside(tmp_path, blob_path(folder, digest) if digest else folder / name, what)
     if digest is None:
-        assert refused(lambda: Layout(folder)) == (3, Code.FORMAT_LAYOUT)
+        assert refused(lambda: Layout.at(folder)) == (3, Code.FORMAT_LAYOUT)
     elif name == "document":
-        assert refused(lambda: Layout(folder).document(image.digest)) == (3, Code.FORMAT_LAYOUT)
+        assert refused(lambda: Layout.at(folder).document(image.digest)) == (3, Code.FORMAT_LAYOUT)
     else:
-        assert refused(lambda: list(Layout(folder).chunks(image.blobs[1]))) == (3, Code.FORMAT_LAYOUT)
-        assert refused(lambda: Layout(folder).has(image.blobs[1])) == (3, Code.FORMAT_LAYOUT)
+        assert refused(lambda: list(Layout.at(folder).chunks(image.blobs[1]))) == (3, Code.FORMAT_LAYOUT)
+        assert refused(lambda: Layout.at(folder).has(image.blobs[1])) == (3, Code.FORMAT_LAYOUT)
 
 
 @pytest.mark.parametrize("below", ["blobs", "blobs/sha256"])
@@ -698,7 +698,7 @@ def test_no_linked_folder_is_followed(tmp_path: Path, folder: Path, content: Con
     """R-28: a link in the middle of a path is none either, to read or to write."""
     image = content.image()
     write_layout(folder, content, {"v1": image})
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     (folder / below).rename(tmp_path / "outside")
     (folder / below).symlink_to(tmp_path / "outside")
     assert refused(lambda: layout.document(image.digest)) == (3, Code.FORMAT_LAYOUT)
@@ -712,13 +712,13 @@ def test_no_linked_folder_is_followed(tmp_path: Path, folder: Path, content: Con
 def test_a_person_may_name_a_layout_by_a_link(tmp_path: Path, folder: Path, content: Content):
     write_layout(folder, content, {"v1": content.image()})
     (tmp_path / "current").symlink_to(folder)
-    assert Layout(tmp_path / "current").names() == ["v1"]
+    assert Layout.at(tmp_path / "current").names() == ["v1"]
 
 
 def test_a_folder_that_is_not_there_is_a_mistake_of_the_person(tmp_path: Path):
-    assert refused(lambda: Layout(tmp_path / "absent")) == (2, Code.USAGE_INPUT)
+    assert refused(lambda: Layout.at(tmp_path / "absent")) == (2, Code.USAGE_INPUT)
     (tmp_path / "file").write_text("x")
-    assert refused(lambda: Layout(tmp_path / "file")) == (2, Code.USAGE_INPUT)
+    assert refused(lambda: Layout.at(tmp_path / "file")) == (2, Code.USAGE_INPUT)
 
 
 # --- writing ---
@@ -728,10 +728,10 @@ def test_what_is_put_in_comes_out(folder: Path, content: Content):
     image = content.index("words")
     content.sig(image.digest, (b"{}", b"signature"))
     content.bundle(image, b"{}")
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
     push_with_evidence(layout.repository(APP), content, image, tag="v1")
     assert {name: data for name, data in files(folder).items() if name.startswith("blobs/")} == content.files()
-    for again in (layout, Layout(folder)):
+    for again in (layout, Layout.at(folder)):
         repository = again.repository(APP)
         assert repository.document("v1") == image
         assert repository.document(f"{image.digest.tag}.sig") == content.tags[f"{image.digest.tag}.sig"]
@@ -744,7 +744,7 @@ def test_what_is_listed_follows_the_rules_of_other_tools(folder: Path, content: 
     image = content.nested()
     signed = content.sig(image.digest, (b"{}", b"signature"))
     referrer = content.artifact(b"sbom", SBOM, subject=image)
-    push_with_evidence(Layout(folder, create=True).repository(APP), content, image, tag="v1")
+    push_with_evidence(Layout.at(folder, create=True).repository(APP), content, image, tag="v1")
     assert (folder / "oci-layout").read_bytes() == OCI_LAYOUT
     listed = {entry["digest"]: entry for entry in index_of(folder)}
     assert set(listed) == {str(image.digest), str(signed.digest), str(referrer.digest)}
@@ -755,18 +755,18 @@ def test_what_is_listed_follows_the_rules_of_other_tools(folder: Path, content: 
 
 def test_an_image_without_a_tag_is_listed_without_a_name(folder: Path, content: Content):
     image = content.index("words")
-    push(Layout(folder, create=True).repository(APP), content, image)
+    push(Layout.at(folder, create=True).repository(APP), content, image)
     [entry] = index_of(folder)
     assert (entry["digest"], "annotations" in entry) == (str(image.digest), False)
-    assert Layout(folder).image(None).descriptor.digest == image.digest
-    push(Layout(folder).repository(APP), content, image, tag="v1")
+    assert Layout.at(folder).image(None).descriptor.digest == image.digest
+    push(Layout.at(folder).repository(APP), content, image, tag="v1")
     assert [entry["annotations"][REF_NAME] for entry in index_of(folder)] == [str(APP)]
-    push(Layout(folder).repository(APP), content, image)
+    push(Layout.at(folder).repository(APP), content, image)
     assert len(index_of(folder)) == 1
 
 
 def test_two_tags_of_one_image_are_two_entries_and_a_tag_moves(folder: Path, content: Content):
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
     one, two = content.image("one"), content.image("two")
     for image, tag in ((one, "v1"), (one, "latest"), (two, "latest")):
         push(layout.repository(None), content, image, tag=tag)
@@ -784,7 +784,7 @@ def test_what_others_wrote_into_the_index_stays(folder: Path, content: Content):
     strange = {"mediaType": "application/xml", "digest": str(Digest.of(b"x")), "size": 1, "annotations": {"a": "b"}, "x-more": [1]}
     relist(folder, lambda index: index.update({"annotations": {"c": "d"}, "x-own": {}, "manifests": [strange, *index["manifests"]]}))
     before = json.loads((folder / "index.json").read_text())
-    push(Layout(folder).repository(None), content, ours, tag="ours")
+    push(Layout.at(folder).repository(None), content, ours, tag="ours")
     after = json.loads((folder / "index.json").read_text())
     assert after.pop("manifests")[:2] == before.pop("manifests")
     assert after == before
@@ -792,7 +792,7 @@ def test_what_others_wrote_into_the_index_stays(folder: Path, content: Content):
 
 def test_a_manifest_whose_blobs_are_not_there_is_not_listed(folder: Path, content: Content):
     image = content.image()
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
     before = files(folder)
     with pytest.raises(IncompleteError) as caught:
         layout.repository(None).put_document(image, tag="v1")
@@ -802,19 +802,19 @@ def test_a_manifest_whose_blobs_are_not_there_is_not_listed(folder: Path, conten
 
 def test_a_foreign_layer_need_not_be_there(folder: Path, content: Content):
     image = content.image(foreign=True)
-    push(Layout(folder, create=True).repository(None), content, image, tag="v1")
-    assert Layout(folder).repository(None).document("v1") == image
+    push(Layout.at(folder, create=True).repository(None), content, image, tag="v1")
+    assert Layout.at(folder).repository(None).document("v1") == image
 
 
 def test_a_sparse_index_is_kept(folder: Path, content: Content):
     index = content.index(children=[Content().image("elsewhere")])
-    assert Layout(folder, create=True).repository(None).put_document(index, tag="v1") is False
-    assert Layout(folder).repository(None).document("v1") == index
+    assert Layout.at(folder, create=True).repository(None).put_document(index, tag="v1") is False
+    assert Layout.at(folder).repository(None).document("v1") == index
 
 
 def test_a_referrer_is_said_to_be_listed_and_is(folder: Path, content: Content):
     image = content.image()
-    repository = Layout(folder, create=True).repository(None)
+    repository = Layout.at(folder, create=True).repository(None)
     push(repository, content, image, tag="v1")
     assert repository.referrers(image.digest).listed == ()
     for n in range(3):
@@ -823,7 +823,7 @@ def test_a_referrer_is_said_to_be_listed_and_is(folder: Path, content: Content):
             repository.put(blob, _giving(content.blobs[blob.digest]))
         assert repository.put_document(referrer) is True
         assert referrer.as_referrer in repository.referrers(image.digest).listed
-    assert repository.referrers(image.digest).listed == Layout(folder).referrers(image.digest)
+    assert repository.referrers(image.digest).listed == Layout.at(folder).referrers(image.digest)
 
 
 def _giving(data: bytes) -> Callable[[], Iterator[bytes]]:
@@ -832,7 +832,7 @@ def _giving(data: bytes) -> Callable[[], Iterator[bytes]]:
 
 def test_a_blob_that_is_there_and_sound_is_not_written_again(folder: Path, content: Content):
     layer = content.layer("words")
-    layout = Layout(write_layout(folder, content))
+    layout = Layout.at(write_layout(folder, content))
     before = blob_path(folder, layer.digest).stat()
     layout.put(layer, lambda: pytest.fail("its bytes are there"))
     assert layout.has(layer)
@@ -845,7 +845,7 @@ def test_a_blob_that_is_there_and_damaged_is_written_again(folder: Path, content
     layer = content.layer("words")
     write_layout(folder, content)
     damage(blob_path(folder, layer.digest), "flipped")
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     assert not layout.has(layer)
     layout.put(layer, _giving(content.blobs[layer.digest]))
     assert layout.has(layer)
@@ -853,7 +853,7 @@ def test_a_blob_that_is_there_and_damaged_is_written_again(folder: Path, content
 
 def test_a_blob_whose_bytes_end_in_an_error_is_never_there(folder: Path):
     blob = Descriptor.of(b"hello world", "text/plain")
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
 
     def cut() -> Iterator[bytes]:
         yield b"hello "
@@ -867,7 +867,7 @@ def test_a_blob_whose_bytes_end_in_an_error_is_never_there(folder: Path):
 
 def test_an_empty_blob_is_a_file(folder: Path):
     empty = Descriptor.of(b"", "text/plain")
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
     layout.put(empty, lambda: iter([]))
     assert layout.has(empty)
     assert b"".join(layout.chunks(empty)) == b""
@@ -877,31 +877,31 @@ def test_a_folder_of_something_else_is_not_made_a_layout(folder: Path):
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(ConflictError) as caught:
-        Layout(folder, create=True)
+        Layout.at(folder, create=True)
     assert (caught.value.code, caught.value.exit) == (Code.OUTPUT_EXISTS, 8)
     assert files(folder) == {"thesis.txt": b"years of work"}
     with pytest.raises(ConflictError):
-        Layout(folder / "thesis.txt", create=True)
+        Layout.at(folder / "thesis.txt", create=True)
 
 
 def test_a_layout_that_was_only_begun_is_finished(folder: Path):
     folder.mkdir()
     (folder / "oci-layout").write_bytes(OCI_LAYOUT)
     (folder / ".index.json.0123456789ab.tmp").write_bytes(b"{")
-    assert Layout(folder, create=True).names() == []
+    assert Layout.at(folder, create=True).names() == []
 
 
 def test_two_that_write_at_once_lose_nothing(folder: Path):
-    Layout(folder, create=True)
+    Layout.at(folder, create=True)
     program = (
         "import sys; from pathlib import Path; from bundler.content.layout import Layout\n"
         "from tests.support.layouts import Content, push\n"
-        "content = Content(); repository = Layout(Path(sys.argv[1])).repository(None)\n"
+        "content = Content(); repository = Layout.at(Path(sys.argv[1])).repository(None)\n"
         "for n in range(10): push(repository, content, content.image(f'{sys.argv[2]} {n}'), tag=f'{sys.argv[2]}-{n}')"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, str(folder), name]) for name in ("one", "two")]
     content = Content()
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     threads = [
         threading.Thread(target=push, args=(layout.repository(None), content, content.image(f"three {n}")), kwargs={"tag": f"three-{n}"})
         for n in range(4)
@@ -911,7 +911,7 @@ def test_two_that_write_at_once_lose_nothing(folder: Path):
     for thread in threads:
         thread.join()
     assert [writer.wait() for writer in writers] == [0, 0]
-    assert Layout(folder).repository(None).tags() == sorted(
+    assert Layout.at(folder).repository(None).tags() == sorted(
         [f"{name}-{n}" for name in ("one", "two") for n in range(10)] + [f"three-{n}" for n in range(4)]
     )
 
@@ -938,11 +938,11 @@ def test_cut_at_any_step_the_index_lists_only_what_is_whole(tmp_path: Path, cont
             for name in ("fsync", "replace", "open", "mkdir"):
                 patch.setattr(os, name, step(getattr(os, name)))
             try:
-                push_with_evidence(Layout(folder, create=True).repository(APP), content, image, tag="v1")
+                push_with_evidence(Layout.at(folder, create=True).repository(APP), content, image, tag="v1")
             except KeyboardInterrupt:
                 cut = True
         _whole(folder)
-        push_with_evidence(Layout(folder, create=True).repository(APP), content, image, tag="v1")
+        push_with_evidence(Layout.at(folder, create=True).repository(APP), content, image, tag="v1")
         assert len(index_of(folder)) == 3
         if not cut:
             break
@@ -956,7 +956,7 @@ def _whole(folder: Path) -> None:
         assert Digest(path.parent.name, path.name).same_kind_of(path.read_bytes()).encoded == path.name
     if not (folder / "index.json").exists():
         return
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     waiting = [entry.descriptor.digest for entry in layout.entries]
     while waiting:
         document = layout.document(waiting.pop())
@@ -969,7 +969,7 @@ def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, c
     image, other = content.index("words"), content.image("other")
     sig = content.sig(image.digest, (b"{}", b"signature"))
     referrer = content.bundle(image, b"{}")
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
     repository = layout.repository(APP)
     before = files(folder)
     replaced: list[str] = []
@@ -986,9 +986,9 @@ def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, c
         assert repository.referrers(image.digest).listed == (referrer.as_referrer,)
         assert files(folder)["index.json"] == before["index.json"]
     assert replaced.count("index.json") == 1
-    assert Layout(folder).repository(APP).document("v1") == other
-    assert Layout(folder).repository(APP).document(f"{image.digest.tag}.sig") == sig
-    assert Layout(folder).repository(APP).tags() == sorted(["v1", "v2", f"{image.digest.tag}.sig"])
+    assert Layout.at(folder).repository(APP).document("v1") == other
+    assert Layout.at(folder).repository(APP).document(f"{image.digest.tag}.sig") == sig
+    assert Layout.at(folder).repository(APP).tags() == sorted(["v1", "v2", f"{image.digest.tag}.sig"])
 
 
 def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Content):
@@ -996,7 +996,7 @@ def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Con
     content.sig(index.digest, (b"{}", b"signature"))
     content.bundle(index, b"{}")
     for folder, at_once in ((tmp_path / "one", False), (tmp_path / "two", True)):
-        layout = Layout(folder, create=True)
+        layout = Layout.at(folder, create=True)
         push(layout.repository(None), content, content.image("there before"), tag="there")
         with layout.listed_at_once() if at_once else nullcontext():
             for tag in ("v1", "v2", None, "there"):
@@ -1010,9 +1010,9 @@ def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Con
 
 @pytest.mark.parametrize("error", [TransportError("gone"), KeyboardInterrupt()])
 def test_an_error_before_all_is_there_lists_nothing(folder: Path, content: Content, error: BaseException):
-    Layout(write_layout(folder, content))
+    Layout.at(write_layout(folder, content))
     before = files(folder)["index.json"]
-    layout = Layout(folder)
+    layout = Layout.at(folder)
 
     def broken() -> None:
         with layout.listed_at_once():
@@ -1024,15 +1024,15 @@ def test_an_error_before_all_is_there_lists_nothing(folder: Path, content: Conte
     assert files(folder)["index.json"] == before
     assert layout.repository(APP).document("v1") is None
     push(layout.repository(APP), content, content.image("words"), tag="v1")
-    assert Layout(folder).repository(APP).tags() == ["v1"]
+    assert Layout.at(folder).repository(APP).tags() == ["v1"]
 
 
 def test_what_others_list_meanwhile_stays(folder: Path, content: Content):
-    layout = Layout(folder, create=True)
+    layout = Layout.at(folder, create=True)
     with layout.listed_at_once():
         push(layout.repository(None), content, content.image("ours"), tag="ours")
-        push(Layout(folder).repository(None), content, content.image("theirs"), tag="theirs")
-    assert Layout(folder).repository(None).tags() == ["ours", "theirs"]
+        push(Layout.at(folder).repository(None), content, content.image("theirs"), tag="theirs")
+    assert Layout.at(folder).repository(None).tags() == ["ours", "theirs"]
 
 
 def test_ten_thousand_documents_are_listed_in_one_go(content: Content):
@@ -1045,10 +1045,10 @@ def test_ten_thousand_documents_are_listed_in_one_go(content: Content):
 
 
 def test_what_a_killed_run_left_among_the_blobs_is_removed(folder: Path, content: Content):
-    push(Layout(folder, create=True).repository(None), content, content.image("words"))
+    push(Layout.at(folder, create=True).repository(None), content, content.image("words"))
     left = folder / "blobs/sha256/.oci-bundler-0011223344556677.tmp"
     left.write_bytes(b"half")
-    layout = Layout(folder)
+    layout = Layout.at(folder)
     with layout.listed_at_once():
         pass
     assert not left.exists()
@@ -1057,7 +1057,7 @@ def test_what_a_killed_run_left_among_the_blobs_is_removed(folder: Path, content
 def test_the_index_is_written_in_one_spelling(tmp_path: Path, content: Content):
     image = content.index("words")
     for name in ("one", "two"):
-        push(Layout(tmp_path / name, create=True).repository(APP), content, image, tag="v1")
+        push(Layout.at(tmp_path / name, create=True).repository(APP), content, image, tag="v1")
     assert files(tmp_path / "one") == files(tmp_path / "two")
     raw = (tmp_path / "one/index.json").read_bytes()
     assert strictjson.dumps(json.loads(raw)) == raw

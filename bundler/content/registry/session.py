@@ -234,6 +234,7 @@ class Session:
             code=Code.REGISTRY_STATUS,
             found=found,
             next="leave --plain-http out" if answer.status == 400 and "HTTPS server" in said.text else None,
+            status=answer.status,
         )
 
     def complaint(self, answer: Answer) -> Complaint:

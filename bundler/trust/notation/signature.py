@@ -78,11 +78,12 @@ class PinnedSubject:
             else f"claimed {spelled(envelope.signing_time)}, which nobody vouches for"
         )
         beside = ((Code.TIMESTAMP_NOT_CHECKED, "timestamp that the signer entry asks no authority for"),)
-        how = f"{envelope.algorithm.name} by {proof.subject}, {when}, under the store {self.store.name} ({proof.anchor})"
+        by = f"{envelope.algorithm.name} by {proof.subject}"
+        under = f"{when}, under the store {self.store.name} ({proof.anchor})"
         not_checked = beside if envelope.timestamp and self.tsa is None else ()
         # A name is one only under whoever gave it: two stores may know two people by one.
         who = frozenset({f"{proof.subject} under {proof.anchor_key}", envelope.chain[0].fingerprint})
-        return Met(f"{proof.subject} (store {self.store.name})", how, None, not_checked, who)
+        return Met(f"{proof.subject} (store {self.store.name})", by, None, not_checked, who, under)
 
     def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
         return False

@@ -50,7 +50,8 @@ class PinnedIdentity:
         except TrustError as error:
             raise AnotherSignerError(error, str(proof.identity), proved=True) from error
         also = frozenset({certificate_of(item).fingerprint})
-        return Met(str(proof.identity), _how(proof, str(proof.identity), self.root), proof.match.remark, _beside(proof), also)
+        by = f"{proof.match.algorithm} by {proof.identity}"
+        return Met(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root))
 
     def _check(self, identity: Identity) -> None:
         need(identity.issuer == self.issuer, Code.IDENTITY_ISSUER, "a certificate by another issuer", found=identity, wanted=self)
@@ -92,7 +93,8 @@ class LoggedKey:
         beside = ((Code.CERTIFICATE_NOT_CHECKED, "certificate beside a signature by a pinned key"),) if certificates else ()
         not_checked = (*_beside(proof), *beside)
         also = frozenset({self.key.fingerprint})
-        return Met(self.key.fingerprint, _how(proof, str(self.key), self.root), proof.match.remark, not_checked, also)
+        by = f"{proof.match.algorithm} by {self.key}"
+        return Met(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root))
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)
@@ -101,11 +103,11 @@ class LoggedKey:
         return self.key.fingerprint
 
 
-def _how(proof: Proof, who: str, root: Root) -> str:
+def _under(proof: Proof, root: Root) -> str:
     times = " and ".join(map(str, proof.times))
-    seen = f", proved {times}" if times else ""
-    logged = f", logged in {' and '.join(proof.logs)}" if proof.logs else ""
-    return f"{proof.match.algorithm} by {who}{seen}{logged}, under the root {root.name}"
+    seen = f"proved {times}, " if times else ""
+    logged = f"logged in {' and '.join(proof.logs)}, " if proof.logs else ""
+    return f"{seen}{logged}under the root {root.name}"
 
 
 def _beside(proof: Proof) -> tuple[tuple[Code, str], ...]:

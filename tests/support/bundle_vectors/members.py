@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bundler import strictjson
-from bundler.bundle import layout, seal
+from bundler.bundle import seal
 from bundler.bundle.seal import Kind, Member
 from bundler.errors import Code
+from bundler.oci import graph
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support.bundle_vectors.vector import Vectors
@@ -252,12 +253,12 @@ def deep(wrap: Callable[[World, Document], Document], *, frames_deep: int) -> Pa
 
 def _composed_deeper(world: World, root: Document) -> Parts:
     """The same as :meth:`World.parts`, for what this version of the format refuses to compose."""
-    limit = layout.MAX_DEPTH
-    layout.MAX_DEPTH = limit + 1
+    limit = graph.MAX_DEPTH
+    graph.MAX_DEPTH = limit + 1
     try:
         return world.parts({APP: root}, platforms=())
     finally:
-        layout.MAX_DEPTH = limit
+        graph.MAX_DEPTH = limit
 
 
 # --- section 9: derived documents ---

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle.layout import MAX_DEPTH, MAX_PAYLOAD, check, compose, entry, walk
-from bundler.bundle.seal import Foreign, Found, Kind, LeftOut, Lookup, Seal, looked_up
+from bundler.bundle.layout import MAX_PAYLOAD, check, compose, entry, walk
+from bundler.bundle.seal import Foreign, Kind, Seal
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.graph import MAX_DEPTH
+from bundler.oci.lookup import Form, Found, LeftOut, Lookup, looked_up
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from tests.support.bundles import Bundle, configs_of, documents_of, lookups_in
@@ -251,7 +253,7 @@ def test_evidence_that_refers_to_itself_in_a_circle_ends():
     image = content.image()
     one, two = content.artifact(b"one", subject=image), content.artifact(b"two", subject=image)
     lookups = [
-        replace(lookup, found=(Found({one.digest: two, two.digest: one}[lookup.manifest].digest, "referrer"),))
+        replace(lookup, found=(Found({one.digest: two, two.digest: one}[lookup.manifest].digest, Form.REFERRER),))
         if lookup.manifest in (one.digest, two.digest)
         else lookup
         for lookup in lookups_in(content, REPOSITORY)
@@ -266,7 +268,7 @@ def test_what_is_there_already_can_be_found_at_the_last_level():
     image = deep_evidence(content, MAX_DEPTH)
     last = list(content.documents)[-1]
     lookups = [
-        replace(lookup, found=(Found(image.digest, "referrer"),)) if lookup.manifest == last else lookup
+        replace(lookup, found=(Found(image.digest, Form.REFERRER),)) if lookup.manifest == last else lookup
         for lookup in lookups_in(content, REPOSITORY)
     ]
     known = documents_of(content)
@@ -400,7 +402,7 @@ def test_nothing_is_listed_twice():  # R5
     image = content.image()
     sig = content.sig(image.digest, (b"p", b"s"))
     both = [
-        replace(each, found=(*each.found, Found(sig.digest, "referrer"))) if each.found else each
+        replace(each, found=(*each.found, Found(sig.digest, Form.REFERRER))) if each.found else each
         for each in lookups_in(content, REPOSITORY)
     ]
     both = [replace(each, asked={**each.asked, "referrers": "found"}) for each in both]
@@ -415,7 +417,8 @@ def test_one_name_for_two_manifests_is_refused():
     image, other = content.image(), content.image("other")
     content.sig(image.digest, (b"p", b"s"))
     two = [
-        replace(each, found=(*each.found, Found(other.digest, "sig"))) if each.found else each for each in lookups_in(content, REPOSITORY)
+        replace(each, found=(*each.found, Found(other.digest, Form.SIG))) if each.found else each
+        for each in lookups_in(content, REPOSITORY)
     ]
     known = documents_of(content)
     with pytest.raises(FormatError, match="to two manifests") as refused:

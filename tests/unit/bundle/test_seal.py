@@ -12,24 +12,11 @@ from bundler import strictjson
 from bundler.bundle import payload as reading
 from bundler.bundle import seal as module
 from bundler.bundle.payload import seal_of
-from bundler.bundle.seal import (
-    DERIVED,
-    PREDICATE_TYPE,
-    Foreign,
-    Found,
-    ImageEntry,
-    Kind,
-    LeftOut,
-    Lookup,
-    Member,
-    Seal,
-    looked_up,
-    statement,
-    time,
-)
+from bundler.bundle.seal import DERIVED, PREDICATE_TYPE, Foreign, ImageEntry, Kind, Member, Seal, statement, time
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form, Found, LeftOut, Lookup, looked_up
 from bundler.oci.reference import Reference
 
 
@@ -72,7 +59,7 @@ SEAL = Seal(
             APP,
             digest("image"),
             ABSENT | {"sig": "found", "fallback": "found"},
-            (Found(digest("sig"), "sig"), Found(digest("sig"), "referrer")),
+            (Found(digest("sig"), Form.SIG), Found(digest("sig"), Form.REFERRER)),
         ),
         Lookup(APP, digest("sig"), ABSENT | {"referrers": "no-api", "fallback": "foreign", "att": "not-asked"}),
     ),

@@ -269,6 +269,20 @@ def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(cross
     assert rows[row + 1] == f"           proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
 
 
+def test_verify_says_which_store_vouches_for_a_signature_and_for_when(crossing: Crossing, desk: Desk):
+    root = crossing.content.image("words")
+    payload = canonical({"targetArtifact": root.descriptor.to_json()})
+    crossing.content.notation(root, notary.Signing(payload=payload).jws())
+    image = crossing.push(root)
+    words = ("--store", "release", "--store-type", "ca", "--certificate", desk.ca, "--subject", "CN=release,O=world.example")
+    assert desk.add("--image", "**", *words).exit == 0
+    said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust, "--at", "2026-03-01T12:00:00Z", "-v")
+    assert said.exit == 0, said.err
+    rows = said.out.splitlines()
+    [row] = [number for number, text in enumerate(rows) if " notation CN=release,ST=BY,C=DE,O=world.example (store release)" in text]
+    assert rows[row + 1].startswith(f"{'':11}claimed 2026-03-01T12:00:00Z, which nobody vouches for, under the store release (")
+
+
 def test_verify_says_which_required_attestations_are_there(crossing: Crossing, desk: Desk):
     root = crossing.content.image("words")
     crossing.content.att(root.digest, signing.att(root))

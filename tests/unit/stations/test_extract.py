@@ -37,7 +37,7 @@ def test_an_image_is_extracted_with_its_evidence_under_its_name(crossing: Crossi
     assert ran.exit == 0
     assert [image["reference"] for image in ran.json["images"]] == [one.reference]
     assert ran.json["content"] is None
-    with Layout(crossing.folder / "out") as layout:
+    with Layout.at(crossing.folder / "out") as layout:
         entry = layout.find(one.reference)
         assert entry is not None
         assert entry.descriptor.digest == one.root.digest
@@ -74,7 +74,7 @@ def test_damage_elsewhere_is_no_matter_and_damage_here_is(crossing: Crossing):
     assert extract(crossing, bundle, one.reference).exit == 0
     damaged = extract(crossing, bundle, other.reference, to="other")
     assert damaged.exit == 4
-    with Layout(crossing.folder / "other") as layout:
+    with Layout.at(crossing.folder / "other") as layout:
         assert layout.find(other.reference) is None
 
 
@@ -104,7 +104,7 @@ def test_a_second_extraction_adds_to_the_layout(crossing: Crossing):
     assert extract(crossing, bundle, one.reference).exit == 0
     assert extract(crossing, bundle, other.reference).exit == 0
     assert extract(crossing, bundle, one.reference).exit == 0
-    with Layout(crossing.folder / "out") as layout:
+    with Layout.at(crossing.folder / "out") as layout:
         assert {one.reference, other.reference} <= set(layout.names())
 
 

@@ -13,7 +13,7 @@ from bundler.content.store import SMALL
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
-from bundler.serving.wire import Request
+from bundler.serving.wire import Answer, Request
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, write_layout
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of, write_trust
@@ -687,6 +687,15 @@ def test_a_registry_that_refuses_a_sparse_index_is_said_to(refusal: str, crossin
     assert (ran.exit, ran.code) == (7, "registry.sparse-index")
     assert "without --platform" in ran.json["error"]["next"]
     assert "v1" not in crossing.arrived(image).tags()
+
+
+def test_a_registry_that_refuses_a_sparse_index_without_a_word_is_said_to(crossing: Crossing):
+    image = crossing.push(crossing.sign(crossing.content.index()))
+    bundle = crossing.export(image, flags=["--platform", "linux/amd64"])
+    root = f"/manifests/{image.root.digest}"
+    crossing.there.before = lambda request: Answer(400) if request.method == "PUT" and request.path.endswith(root) else None
+    ran = crossing.import_(bundle, "--json")
+    assert (ran.exit, ran.code, ran.json["error"]["found"]) == (7, "registry.sparse-index", "400")
 
 
 def test_a_sparse_index_enters_where_it_may(crossing: Crossing):

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle.seal import LeftOut
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import LeftOut
 from bundler.oci.manifest import Document
 from bundler.stations.carried import left_blobs
 from tests.support import signing

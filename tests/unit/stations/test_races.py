@@ -12,12 +12,12 @@ from bundler.content.store import Over
 from bundler.errors import Code, ConflictError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.serving.repository import Repository as Served
 from bundler.serving.wire import Answer, Request
 from bundler.stations import joining
 from bundler.stations.joining import merged
-from bundler.trust.evidence import Form
 from tests.support import signing
 from tests.support.layouts import Content, push, write_layout
 from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures
@@ -108,7 +108,7 @@ def test_two_that_sign_one_image_of_a_layout_at_once_both_stand_at_the_end(tmp_p
             write_layout(folder, content, {name: image})
             ended = racers.run(*(("sign", f"oci:{folder}:{name}", "--form", "sig", "--key", key) for key in keys))
             assert [one.exit for one in ended] == [0, 0], ended
-            with Layout(folder) as layout:
+            with Layout.at(folder) as layout:
                 found = layout.repository(layout.image(name).reference).document(f"{image.digest.tag}.sig")
             assert found is not None
             assert len(found.blobs) == 3, f"round {number}"  # a config and two signatures
@@ -395,7 +395,7 @@ def test_a_layout_puts_a_name_only_over_what_was_read(tmp_path: Path):
     content = Content()
     one, other = content.image("one"), content.image("other")
     write_layout(tmp_path / "layout", content, {"v1": one})
-    with Layout(tmp_path / "layout") as layout:
+    with Layout.at(tmp_path / "layout") as layout:
         repository = layout.repository(None)
         push(repository, content, other)
         for over in (Over(None), Over(other.digest)):
@@ -414,11 +414,11 @@ def test_a_layout_that_another_run_makes_meanwhile_is_not_emptied(tmp_path: Path
 
     def meanwhile(file: int) -> None:
         monkeypatch.setattr(os, "fsync", fsync)
-        with Layout(tmp_path / "layout", create=True) as theirs:
+        with Layout.at(tmp_path / "layout", create=True) as theirs:
             push(theirs.repository(None), content, image, tag="v1")
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", meanwhile)  # the first is of the first file that is made
-    with Layout(tmp_path / "layout", create=True) as layout:
+    with Layout.at(tmp_path / "layout", create=True) as layout:
         assert layout.names() == ["v1"]
     assert sorted(path.name for path in (tmp_path / "layout").iterdir()) == ["blobs", "index.json", "oci-layout"]

@@ -9,10 +9,11 @@ from bundler.errors import FormatError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Carried
 from bundler.trust.dsse import Envelope
-from bundler.trust.evidence import Evidence, Form
+from bundler.trust.evidence import Evidence
 from bundler.trust.judge import MAX_PIECES, MAX_REPEATED, MAX_VERIFICATIONS
 from bundler.trust.once import once
 from bundler.trust.policy import Policy

@@ -8,10 +8,11 @@ import pytest
 
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.trust import trusttoml
-from bundler.trust.evidence import Evidence, Form, Image
+from bundler.trust.evidence import Evidence, Image
 from bundler.trust.judge import judge
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import Content

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
-from bundler.trust.evidence import Evidence, Form
+from bundler.oci.lookup import Form
+from bundler.trust.evidence import Evidence
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import Content
 from tests.support.signing import OTHER, P256, SPDX, V01, Scene, att, b64, bundle, dsse, envelope, message, policy, rule, signed, statement

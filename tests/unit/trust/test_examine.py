@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from bundler.oci import mediatype
+from bundler.oci.lookup import Form
 from bundler.trust import trusttoml
-from bundler.trust.evidence import Evidence, Form
+from bundler.trust.evidence import Evidence
 from bundler.trust.examine import Effort, effort
 from tests.support.signing import (
     OTHER,

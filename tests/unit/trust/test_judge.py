@@ -13,8 +13,9 @@ import pytest
 
 from bundler.errors import Code, TrustError
 from bundler.oci import mediatype
+from bundler.oci.lookup import Form
 from bundler.oci.reference import Reference
-from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Form, Image
+from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.examine import Finding, Whose, examine
 from bundler.trust.judge import MAX_PIECES, judge
 from bundler.trust.offer import Offer
@@ -87,6 +88,15 @@ def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
     assert [signer.to_json() for signer in verdict.signers] == [
         {"kind": "key", "id": Key.of(kind).fingerprint, "name": None, "form": "sig", "node": str(image.root.digest)}
     ]
+
+
+def test_what_a_rule_asks_for_is_told_from_what_else_was_seen(image: Scene):
+    image.content.sig(image.root.digest, signed(image.root))
+    image.content.att(image.root.digest, att(image.root), att(image.root, predicate_type=SLSA))
+    verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
+    assert [check.name for check in verdict.checks if check.required] == ["threshold", "attestation"]
+    seen = [(check.name, check.signer, check.under) for check in verdict.checks if check.signer is not None]
+    assert sorted(seen) == [(name, P256.fingerprint, None) for name in ("attestation", "attestation", "signature")]
 
 
 @pytest.mark.parametrize("kind", KINDS)

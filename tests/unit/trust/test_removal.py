@@ -1,11 +1,16 @@
 """Which lines of a trust.toml go with a table, and which stay."""
 
 import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from bundler.errors import Code, UsageError
-from bundler.trust.removal import without
+from bundler.trust import trusttoml
+from bundler.trust.policy import Policy
+from bundler.trust.removal import without, without_key, without_rule
+from tests.support.signing import EXPORTER, FILES, OTHER, P256, SPDX, THIRD, rule, seal, toml
 
 TEXT = """# ours
 version = 1
@@ -73,3 +78,55 @@ def test_what_lines_do_not_show_is_left_to_a_person(text: str):
         without(text, "rule", 0)
     assert refused.value.code is Code.TRUST_FORM
     assert refused.value.next == "take it out with an editor, and raise the serial by one"
+
+
+# --- a rule, a key ---
+
+
+def removed(key: str, *rules: Mapping[str, Any], seals: Sequence[Mapping[str, Any]] = ()) -> tuple[Policy, tuple[str, ...]]:
+    raw = toml(*rules, seals=seals)
+    text, gone = without_key(raw.decode(), trusttoml.parse(raw, FILES), key)
+    return trusttoml.parse(text.encode(), FILES), gone
+
+
+def test_the_rule_of_a_scope_goes_and_the_serial_grows():
+    raw = toml(rule(P256, scope="a.example/**"), rule(P256, scope="b.example/**"))
+    after = trusttoml.parse(without_rule(raw.decode(), trusttoml.parse(raw, FILES), "a.example/**").encode(), FILES)
+    assert ([str(each.scope) for each in after.rules], after.serial) == (["b.example/**"], 2)
+
+
+def test_a_key_goes_from_every_seal_and_rule_and_those_go_that_have_no_other():
+    rules = (rule(P256, scope="a.example/**"), rule(OTHER, P256, scope="b.example/**", threshold=1), rule(OTHER, scope="c.example/**"))
+    after, gone = removed(P256.fingerprint, *rules, seals=[seal(EXPORTER)])
+    assert gone == ("a.example/**",)
+    assert {str(each.scope): [str(signer) for signer in each.signers] for each in after.rules} == {
+        scope: [OTHER.fingerprint] for scope in ("b.example/**", "c.example/**")
+    }
+    assert (len(after.seals), after.serial) == (1, 2)
+
+
+def test_a_seal_keeps_its_other_keys_with_what_they_are_called():
+    two = seal(EXPORTER, THIRD, threshold=1)
+    named = two | {"names": dict(zip(two["keys"], ["ours", "theirs"], strict=True))}
+    after, gone = removed(THIRD.fingerprint, rule(P256), seals=[named])
+    assert ([key.fingerprint for key in after.seals[0].keys], after.names) == ([EXPORTER.fingerprint], {EXPORTER.fingerprint: "ours"})
+    assert gone == ()
+
+
+def test_a_seal_without_another_key_goes():
+    after, gone = removed(THIRD.fingerprint, rule(P256), seals=[seal(EXPORTER), seal(THIRD, stream="other")])
+    assert ([each.stream for each in after.seals], len(after.rules), gone) == (["default"], 1, ())
+
+
+def test_a_rule_that_denies_names_no_key_and_stays():
+    after, gone = removed(P256.fingerprint, rule(P256, scope="a.example/**"), {"scope": "b.example/**", "deny": "not ours"})
+    assert ([str(each.scope) for each in after.rules], gone) == (["b.example/**"], ("a.example/**",))
+
+
+def test_a_key_of_an_attestation_alone_is_left_to_a_person():
+    attested = rule(P256, attestations=[{"type": SPDX, "signer": rule(OTHER)["signer"]}])
+    with pytest.raises(UsageError, match="the key counts for an attestation") as refused:
+        removed(OTHER.fingerprint, attested)
+    assert (refused.value.code, refused.value.found) == (Code.TRUST_FORM, f"{SPDX} of the rule for registry.example/**")
+    assert removed(THIRD.fingerprint, attested)[1] == ()
+    assert removed(OTHER.fingerprint, rule(P256, OTHER, threshold=1, attestations=[SPDX]))[1] == ()

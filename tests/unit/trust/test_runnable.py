@@ -7,8 +7,9 @@ import pytest
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
-from bundler.trust.evidence import MAX_EVIDENCE, Form
+from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.proven import attestations
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import LAYER, Content

@@ -241,9 +241,11 @@ def test_an_identity_signs_in_every_form(image: Scene, sign: Callable[[Scene], N
     verdict = judged(image, trust(SIGNER))
     assert verdict.passed
     assert [(signer.kind, signer.id) for signer in verdict.signers] == [("identity", f"{IDENTITY} (issuer {ISSUER})")]
-    how = next(check.detail for check in verdict.checks if check.name == "signature")
-    assert "proved 2026-03-01T12:00:00Z by rekor.world.example" in how
-    assert "under the root world" in how
+    [found] = [check for check in verdict.checks if check.name == "signature"]
+    log = "rekor.world.example"
+    assert found.signer == verdict.signers[0].id
+    assert found.under == f"proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root world"
+    assert found.detail.endswith(f" by {found.signer}, {found.under}")
 
 
 def test_the_clock_has_no_part_in_it(image: Scene):
@@ -720,8 +722,11 @@ def test_a_store_vouches_for_a_signature(image: Scene, cose: bool):
     assert [(signer.kind, signer.id, signer.form) for signer in verdict.signers] == [
         ("notation", "CN=release,ST=BY,C=DE,O=world.example (store release)", "notation")
     ]
-    how = next(check.detail for check in verdict.checks if check.name == "signature")
-    assert "claimed 2026-03-01T12:00:00Z, which nobody vouches for" in how
+    [found] = [check for check in verdict.checks if check.name == "signature"]
+    assert found.signer == verdict.signers[0].id
+    assert found.under is not None
+    assert found.under.startswith("claimed 2026-03-01T12:00:00Z, which nobody vouches for, under the store release (")
+    assert found.detail.endswith(f", {found.under}")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import pytest
 
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.trust import trusttoml
 from bundler.trust.dsse import Envelope
 from bundler.trust.encodings import from_pem
-from bundler.trust.evidence import Evidence, Form, Image
+from bundler.trust.evidence import Evidence, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import Signed
 from bundler.trust.sigstore.bundle import SigstoreBundle
