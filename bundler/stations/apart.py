@@ -21,9 +21,10 @@ def apart(whole: Survey, platforms: Sequence[Platform], *, renamed: bool) -> tup
 
     ``renamed`` says that the index goes under another name than at its source; else a tag that names something else there is
     refused. Raises UsageError (``usage.reference``) for a name that is too long or taken, IncompleteError (``image.platform``) for a
-    platform that the index has no single manifest of, and what the source raises.
+    platform that the index has no single manifest of, or one whose config says another platform, and what the source raises.
     """
     names: dict[Reference, Digest] = {}
+    says: dict[Digest, tuple[Platform, ...]] = {}
     listed = list(_listed(whole.carried, platforms, Manifest))
     _check_whole(whole.carried, platforms, [platform for _, platform in listed])
     for digest, platform in listed:
@@ -35,12 +36,15 @@ def apart(whole: Survey, platforms: Sequence[Platform], *, renamed: bool) -> tup
                 found=f"{names[name]} and {digest}",
                 next=f"name the one that you need by its digest, as {whole.carried.reference.repository}@{digest}",
             )
+        if digest not in says:
+            says[digest] = platform_of(whole.source, whole.carried.documents[digest])
+        _check_said(name, platform, says[digest])
     if not names:
         return (whole,)
     for name, digest in names.items():
         if name.tag is not None and not renamed:
             _check_free(whole.source, name, name.tag, digest)
-    first, *others = (_alone(whole, name, digest, platforms) for name, digest in names.items())
+    first, *others = (_alone(whole, name, digest, in_order(says[digest], platforms)) for name, digest in names.items())
     return (replace(first, remarks=whole.remarks), *others)
 
 
@@ -75,6 +79,19 @@ def _name(reference: Reference, digest: Digest, platform: Platform) -> Reference
         return reference.tagged(tag)
 
 
+def _check_said(name: Reference, listed: Platform, says: Sequence[Platform]) -> None:
+    """The index stays behind, and nobody asks who has signed it: what it calls the platform must be what its config says, which is
+    signed with the manifest. Of variants configs say less than indexes do."""
+    if says and not any((one.os, one.architecture) == (listed.os, listed.architecture) for one in says):
+        raise IncompleteError(
+            f"{name} would not be for {listed}",
+            code=Code.IMAGE_PLATFORM,
+            found=f"a config that says {', '.join(map(str, says))}, where the index says {listed}",
+            wanted=listed,
+            next="carry the whole index, without --by-digest",
+        )
+
+
 def _check_free(source: Source, name: Reference, tag: str, digest: Digest) -> None:
     """Whoever reads the name on the far side must not find what it does not mean on this one."""
     try:
@@ -92,7 +109,7 @@ def _check_free(source: Source, name: Reference, tag: str, digest: Digest) -> No
         )
 
 
-def _alone(whole: Survey, name: Reference, root: Digest, platforms: Sequence[Platform]) -> Survey:
+def _alone(whole: Survey, name: Reference, root: Digest, platforms: tuple[str, ...]) -> Survey:
     """One manifest of an index, with what was found about it and about that, as if it had been asked for."""
     index = whole.carried
     reached = _reached(index, root)
@@ -107,7 +124,7 @@ def _alone(whole: Survey, name: Reference, root: Digest, platforms: Sequence[Pla
         documents=documents,
         own=(root,),
         lookups=lookups,
-        platforms=in_order(platform_of(whole.source, documents[root]), platforms),
+        platforms=platforms,
         left_out=left_out,
         absent=left_blobs(left_out, documents.values()) | not_there,
     )

@@ -11,7 +11,7 @@ from bundler import strictjson
 from bundler.content.registry.answers import MAX_ERROR, Challenge, Complaint, Head, challenges, without
 from bundler.content.registry.credentials import Login
 from bundler.content.registry.http import Access, Transport
-from bundler.content.registry.origin import MalformedError, Origin, Url, may_ask_for_tokens, shown
+from bundler.content.registry.origin import MalformedError, Origin, Url, may_ask_for_tokens, place_of
 from bundler.content.registry.wire import Answer, PassingError
 from bundler.errors import Code, FormatError, TransportError
 
@@ -235,7 +235,7 @@ class Auth:
         service = answer.url.origin
         if answer.status in REDIRECTS:
             raise TransportError(
-                f"{service} redirects a request for a token", code=Code.REGISTRY_ORIGIN, found=shown(answer.head.one("location") or "")
+                f"{service} redirects a request for a token", code=Code.REGISTRY_ORIGIN, found=place_of(answer.head.one("location") or "")
             )
         if answer.status != 200:
             complaint = Complaint.parse(answer.beginning(MAX_ERROR), secrets=self.secrets())

@@ -28,6 +28,7 @@ _VISIBLE = re.compile(r"[!-~]*", re.ASCII)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _PLACE = re.compile(r"[!-~]*?/v2/([!-~]+)/((?:blobs|manifests|referrers)/[!-.0-~]+)", re.ASCII)
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_USER, _BEHIND = re.compile(r"//[^/]*@"), re.compile(r"[?#]")
 _SHARED = frozenset(["ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"])
 """Second-level names that registries of countries give out below: co.uk, com.au, or.jp."""
 
@@ -80,13 +81,13 @@ class Url:
             parts = urlsplit(text)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise MalformedError(f"the URL {shown(text)} is not well-formed") from error
+            raise MalformedError(f"the URL {place_of(text)} is not well-formed") from error
         if parts.scheme not in PORTS:
-            raise MalformedError(f"the URL {shown(text)} is neither http nor https")
+            raise MalformedError(f"the URL {place_of(text)} is neither http nor https")
         if "@" in parts.netloc or "#" in text:
-            raise MalformedError(f"the URL {shown(text)} holds a user or a fragment")
+            raise MalformedError(f"the URL {place_of(text)} holds a user or a fragment")
         if not (_NAME.fullmatch(host) or _is_ipv6(host)) or port == 0:
-            raise MalformedError(f"the URL {shown(text)} names no host")
+            raise MalformedError(f"the URL {place_of(text)} names no host")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(Origin(parts.scheme, host, port or PORTS[parts.scheme]), target)
 
@@ -100,7 +101,7 @@ class Url:
         except MalformedError:
             raise
         except ValueError as error:
-            raise MalformedError(f"the location {shown(location)} is not well-formed") from error
+            raise MalformedError(f"the location {place_of(location)} is not well-formed") from error
 
     def with_query(self, name: str, value: str) -> "Url":
         """With one more parameter, the others as they are."""
@@ -151,6 +152,11 @@ def shown(text: str) -> str:
     return ascii(text[:200])
 
 
+def place_of(url: str) -> str:
+    """A foreign URL for a message: without user, query and fragment, which may hold what is not for messages."""
+    return shown(_USER.sub("//", _BEHIND.split(url, maxsplit=1)[0]))
+
+
 def _same_site(registry: str, realm: str) -> bool:
     if address_of(registry) or address_of(realm):
         return False
@@ -165,7 +171,7 @@ def _check_characters(text: str) -> None:
     if len(text) > MAX_URL:
         raise MalformedError(f"a URL has {len(text)} characters, above {MAX_URL}")
     if not _VISIBLE.fullmatch(text) or "\\" in text:
-        raise MalformedError(f"the URL {shown(text)} holds characters that no URL holds")
+        raise MalformedError(f"the URL {place_of(text)} holds characters that no URL holds")
 
 
 def _is_ipv6(host: str) -> bool:

@@ -178,6 +178,19 @@ def test_one_platform_that_fails_leaves_its_whole_image_behind_and_no_other(cros
     assert not {member["sha256"] for member in claims(crossing)["members"]} & {child.digest.encoded for child in root.children}
 
 
+@pytest.mark.parametrize("tagged", [True, False], ids=["by tag", "by digest"])
+def test_a_platform_that_the_index_alone_says_is_not_taken_for_it(crossing: Crossing, *, tagged: bool):
+    """The index is not judged where it stays behind, so anyone may have written it about manifests that are signed."""
+    arm64 = crossing.sign(crossing.content.image("words", "linux/arm64"))
+    entry = arm64.descriptor.to_json() | {"platform": {"os": "linux", "architecture": "amd64"}}
+    image = crossing.push(crossing.content.document({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [entry]}))
+    wanted = image.reference if tagged else f"{image.reference.rpartition(':')[0]}@{image.root.digest}"
+    done = export(crossing, wanted, *AMD64, "--trust", crossing.trust)
+    assert (done.exit, done.code) == (6, "image.platform")
+    assert "linux/arm64" in done.json["error"]["found"]
+    assert done.json["error"]["wanted"] == "linux/amd64"
+
+
 # --- names ---
 
 

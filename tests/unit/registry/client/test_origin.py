@@ -168,3 +168,24 @@ def test_what_this_machine_says_in_the_open_stays_on_it_whoever_is_listed():
 )
 def test_a_name_says_whether_it_is_this_machine(host: str, loopback: bool):
     assert Origin.of("http", f"{host}:5000").loopback is loopback
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://alice:t0psecret@storage.test/blob",
+        "https://alice:t0p@t0psecret@storage.test/blob",
+        "https://storage.test/blob?X-Amz-Signature=t0psecret#part",
+        "https://storage.test/blob#t0psecret",
+        "s3://storage.test/blob?token=t0psecret",
+        "https://-x/blob?token=t0psecret",
+        "https://storage.test:x/blob?token=t0psecret",
+        "https://storage.test/blo\\b?token=t0psecret",
+    ],
+)
+def test_what_is_said_of_a_url_that_cannot_be_has_neither_user_nor_query(text: str):
+    for parse in (Url.parse, Url.parse("https://registry.test/v2/").join):
+        with pytest.raises(MalformedError) as caught:
+            parse(text)
+        assert "t0psecret" not in str(caught.value)
+        assert "/blo" in str(caught.value)
