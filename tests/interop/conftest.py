@@ -90,7 +90,7 @@ def repository(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     """An empty OCI image layout."""
-    return Layout.at(tmp_path / "layout")
+    return Layout(tmp_path / "layout")
 
 
 @pytest.fixture

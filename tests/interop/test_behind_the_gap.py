@@ -92,7 +92,7 @@ class Node:
 def station(embedded: real.Registry, tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Of the repository, 1.0 was signed by the release team and imported. Somebody on the inside put 0.9 there, which nobody signed."""
     station = Station(tmp_path_factory.mktemp("station"))
-    layout = Layout.at(station.folder / "layout")
+    layout = Layout(station.folder / "layout")
     layout.named("app", layout.image("behind the gap"))
     layout.named("unsigned", layout.image("signed by nobody"))
     release, exporter = station.keygen("release"), station.keygen("exporter")

@@ -91,7 +91,7 @@ def crossed(request: pytest.FixtureRequest, senders: Any) -> Crossed:
 
 
 def _send(registry: real.Registry, peers: real.Peers, keys: real.Keys, folder: Path) -> Sent:
-    layout = Layout.at(folder / "layout")
+    layout = Layout(folder / "layout")
     app, docker, chart = (registry.reference(f"team/{name}") for name in ("app", "docker", "chart"))
     layout.named("v1", layout.index("a crossing"))
     index = real.push(peers, layout.folder, "v1", f"{app}:v1")

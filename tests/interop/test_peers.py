@@ -63,7 +63,7 @@ def test_a_chart_arrives_with_the_digest_it_had(registry: real.Registry, peers: 
 
 
 def test_the_same_words_give_the_same_digests(tmp_path: Path):
-    first, second = (Layout.at(tmp_path / name) for name in ("first", "second"))
+    first, second = (Layout(tmp_path / name) for name in ("first", "second"))
     assert first.index("words") == second.index("words")
     assert first.chart("words") == second.chart("words")
     assert first.index("words") != first.index("others")

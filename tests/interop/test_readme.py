@@ -33,7 +33,7 @@ SERVE, MAKE = _blocks("With nothing at hand")
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     """An image for two platforms, named 1.0."""
-    layout = Layout.at(tmp_path / "layout")
+    layout = Layout(tmp_path / "layout")
     layout.named("1.0", layout.index("the readme"))
     return layout
 

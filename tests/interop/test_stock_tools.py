@@ -74,7 +74,7 @@ def desk(
 
 def _fill(peers: real.Peers, keys: real.Keys, source: real.Registry, folder: Path) -> str:
     """An index, an image and a chart at the source, all signed in both forms; the index attested, with an SBOM attached; its digest."""
-    layout = Layout.at(folder / "source")
+    layout = Layout(folder / "source")
     layout.named("app", layout.index("stock tools"))
     layout.named("tool", layout.image("one alone"))
     layout.named("chart", layout.chart("words"))
