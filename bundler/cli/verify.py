@@ -14,6 +14,8 @@ from bundler.errors import UsageError
 from bundler.stations.reach import Reach
 
 PLACES = ("docker://", "oci:", "oci-archive:")
+SEALED = "sealed"
+"""As a time: when those who sealed a bundle say that they made it."""
 
 
 @click.command("verify", cls=Command)
@@ -27,7 +29,12 @@ PLACES = ("docker://", "oci:", "oci-archive:")
     help="A bundle; or images: docker://NAME, oci:DIR[:REF], oci-archive:FILE[:REF].",
 )
 @options.trust
-@click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (2026-11-22T12:00:00Z); else now.")
+@click.option(
+    "--at",
+    "at_text",
+    metavar="TIME|sealed",
+    help="Judge as of this time (2026-11-22T12:00:00Z), or as of when the bundle was sealed; else now.",
+)
 @click.option("--as", "as_name", metavar="NAME", help="The reference that the one IMAGE is judged as.")
 @options.network
 @options.terminal
@@ -50,7 +57,6 @@ def command(
     from bundler.stations.report import Report, TrustUsed
     from bundler.stations.station import Station
 
-    at = options.time_of(at_text) if at_text else now()
     bundles = [text for text in what if not text.startswith(PLACES)]
     if bundles and (len(what) > 1 or as_name):
         raise UsageError(
@@ -61,11 +67,17 @@ def command(
         )
     if as_name and len(what) > 1:
         raise UsageError("--as names one image", found=f"{len(what)} images")
+    if at_text == SEALED and not bundles:
+        raise UsageError("only a bundle says when it was sealed", found=f"--at {SEALED}", wanted="a time, as 2026-11-22T12:00:00Z")
+    at = None if at_text == SEALED else options.time_of(at_text) if at_text else now()
     station = Station(truststore.load(trust_folder, os.environ))
     if bundles:
         with opened(Path(bundles[0])) as archive:
             report = verifier.prove(archive, station, at=at, jobs=reach.jobs, progress=out.progress).report
+        if at is None and report.bundle:
+            out.say(f"judged as of {report.bundle.created}, when those who sealed it say that they made it")
     else:
+        assert at is not None
         listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
         for want in listed:
             want.check()

@@ -40,13 +40,15 @@ class Proved:
     """What was found wrong before everything was read."""
 
 
-def prove(archive: Archive, station: Station, *, at: datetime, jobs: int, progress: Progress) -> Proved:
+def prove(archive: Archive, station: Station, *, at: datetime | None, jobs: int, progress: Progress) -> Proved:
     """Judge the seal, then every image, then prove every byte. Raises as :func:`prove_documents` and :func:`prove_rest`."""
     return prove_rest(prove_documents(archive, station, at=at, jobs=jobs), jobs=jobs, progress=progress)
 
 
-def prove_documents(archive: Archive, station: Station, *, at: datetime, jobs: int) -> Proved:
+def prove_documents(archive: Archive, station: Station, *, at: datetime | None, jobs: int) -> Proved:
     """Judge the seal and, from what lies before the layers, every image; what is admitted may enter once the rest is proven.
+
+    Judged as of ``at``; where that is None, as of the time at which those who sealed the bundle say that they made it.
 
     Raises FormatError for what the format does not allow, and TransportError (``disk.io``). Damage is a finding.
     """
@@ -58,7 +60,7 @@ def prove_documents(archive: Archive, station: Station, *, at: datetime, jobs: i
     if fault is not None:
         return Proved(report, content=content, fault=fault)
     try:
-        return _judged_all(report, content, content.seal.images, station.trust, at=at)
+        return _judged_all(report, content, content.seal.images, station.trust, at=at or content.seal.created)
     except (FormatError, IntegrityError) as error:  # evidence that is too large to be judged lies among the layers
         return Proved(report, content=content, fault=error)
 
@@ -108,14 +110,14 @@ def prove_where_they_lie(
     return tuple(side_by_side(one, images, jobs=jobs))
 
 
-def _opened(archive: Archive, station: Station, *, at: datetime) -> tuple[Report, Content | None]:
+def _opened(archive: Archive, station: Station, *, at: datetime | None) -> tuple[Report, Content | None]:
     """What the seal is worth; the content only where it passed."""
     used = TrustUsed(path=station.trust.path, digest=station.trust.policy.digest)
     opened = open_seal(station.trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
         return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)), None
     content = archive.sealed_by(archive.envelope.payload())
-    seal = _judged_seal(opened, content.seal, station, at=at)
+    seal = _judged_seal(opened, content.seal, station, at=at or content.seal.created)
     if not seal.passed:
         return Report(trust=used, seal=seal), None
     return Report(trust=used, bundle=_facts(content), seal=seal), content

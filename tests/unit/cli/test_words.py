@@ -277,6 +277,30 @@ def test_a_bundle_is_judged_as_of_the_time_that_is_given(at: str, reason: str | 
     assert crossing.run("verify", crossing.folder / "b", "--at", at).first == told
 
 
+def test_a_bundle_is_judged_as_of_when_it_was_sealed(crossing: Crossing):
+    """Made on 2026-01-01, good for 90 days, which are over."""
+    bundle, image = crossing.folder / "b", crossing.signed_image()
+    words = ["export", image.reference, "-o", bundle, "--key", crossing.keys["exporter"], "--expires", "90d"]
+    assert run(*words, env={"SOURCE_DATE_EPOCH": "1767225600"}).exit == 0
+    assert crossing.run("verify", bundle, "--json").json["seal"]["reasons"] == ["time.expired"]
+    sealed = crossing.run("verify", bundle, "--at", "sealed")
+    assert (sealed.exit, sealed.first) == (0, "PASSED: 1 image may enter")
+    assert "judged as of 2026-01-01T00:00:00Z, when those who sealed it say that they made it" in sealed.err
+
+
+def test_what_nobody_trusted_has_sealed_does_not_say_as_of_when_it_is_judged(crossing: Crossing):
+    bundle = crossing.folder / "b"
+    assert run("export", crossing.signed_image().reference, "-o", bundle, "--key", crossing.keys["stranger"]).exit == 0
+    sealed = crossing.run("verify", bundle, "--at", "sealed", "--json")
+    assert (sealed.exit, sealed.json["seal"]["reasons"]) == (5, ["seal.signature"])
+    assert "judged as of" not in sealed.err
+
+
+def test_an_image_where_it_lies_has_no_time_of_sealing(crossing: Crossing):
+    ran = crossing.run("verify", f"docker://{crossing.signed_image().reference}", "--at", "sealed", "--json")
+    assert (ran.exit, ran.json["error"]["what"]) == (2, "only a bundle says when it was sealed")
+
+
 @pytest.mark.parametrize("at", ["", "now", "2026-02-30", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-23:59"])
 def test_a_time_that_is_none_is_refused(at: str, crossing: Crossing):
     assert crossing.run("verify", "/nowhere", "--at", at, "--json").exit == 2
