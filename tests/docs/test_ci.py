@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,6 @@ def _filled(text: str, given: Mapping[str, str]) -> str:
 
 def _login(folder: Path) -> str:
     return (folder / "login.json").read_text()
-
-
-@pytest.fixture
-def crossing(tmp_path: Path) -> Iterator[Crossing]:
-    with Crossing(tmp_path / "crossing") as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The pages of docs/howto do what they say: every ``sh`` block is run, beside what the page takes for granted."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from tests.interop.peers import program
 from tests.support import station
 from tests.support.signing import rule, seal
 from tests.support.station import EXPORTER, RELEASE, Crossing, write_key, write_trust
-
-
-@pytest.fixture
-def crossing(tmp_path: Path) -> Iterator[Crossing]:
-    with Crossing(tmp_path / "crossing") as running:
-        yield running
 
 
 @pytest.fixture

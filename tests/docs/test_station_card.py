@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ PAGE = Page.read(DOCS / "station-card.md")
 LINES = CARD.splitlines()
 COMMANDS = {line.split()[0]: line.rpartition("    ")[2].strip() for line in LINES if "    " in line}
 NAME = "release.oci.tar.zst"
-
-
-@pytest.fixture
-def crossing(tmp_path: Path) -> Iterator[Crossing]:
-    with Crossing(tmp_path / "crossing") as running:
-        yield running
 
 
 @pytest.fixture
