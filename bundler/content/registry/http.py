@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -68,6 +69,7 @@ class Transport:
         self._contexts: dict[Origin, ssl.SSLContext] = {}
         self._local = False
         """Whether the registry itself was found on this machine: then answers may lead there too."""
+        self._closed = False
 
     def send(
         self,
@@ -100,10 +102,12 @@ class Transport:
             raise
 
     def close(self) -> None:
-        """End the connections that are kept."""
-        for wires in self._idle.values():
-            while wires:
-                wires.pop().close()
+        """End the connections that are kept. One that a thread still has, for an interrupt waits for none, ends when it is done with."""
+        self._closed = True
+        for wires in list(self._idle.values()):
+            with suppress(IndexError):  # another thread may end some of them
+                while True:
+                    wires.pop().close()
 
     def speaks_http(self, origin: Origin) -> int | None:
         """The status by which someone there answers plain http as a registry does, asked without credentials; None if nobody does.
@@ -165,6 +169,8 @@ class Transport:
             wires.append(wire)
         else:
             wire.close()
+        if self._closed:
+            self.close()
 
     def _connect(self, origin: Origin) -> Wire:
         proxy = self._access.proxies.reach(origin)

@@ -1,8 +1,10 @@
 """HTTP as nobody should speak it, and answers that never end."""
 
+import gc
 import socket
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from itertools import repeat
@@ -302,6 +304,20 @@ def test_a_request_cannot_be_made_to_hold_another(server: HostileRegistry, name:
     with closing(Transport(Access(plain_http=True), host="127.0.0.1")) as transport, pytest.raises(BundlerError):
         transport.send("GET", Url.parse(f"{server.url}/"), headers={name: value})
     assert not server.asked
+
+
+def test_a_connection_that_is_in_use_when_all_are_ended_ends_with_its_answer(server: HostileRegistry):
+    """As after Ctrl-C, which waits for no thread."""
+    server.on("GET", LATEST, answer(200, b"{}"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ResourceWarning)
+        transport = Transport(Access(plain_http=True), host="127.0.0.1")
+        got = transport.send("GET", Url.parse(f"{server.url}{LATEST}"), headers={})
+        transport.close()
+        assert got.whole(2, what="it") == b"{}"
+        del got, transport
+        gc.collect()
+    assert [str(each.message) for each in said] == []
 
 
 def test_an_error_whose_text_was_compressed_is_still_an_error(server: HostileRegistry, reach: Reach):
