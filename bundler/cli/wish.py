@@ -95,7 +95,9 @@ class Wish:
             if root is None and store is None:
                 raise UsageError("trust add wants something to add", wanted="--seal, --image, --preset, --root, --store or --notation")
             return root, store, None
-        return self._root(), store, self._preset() if self.preset else self._rule()
+        root, rule = self._root(), self._preset() if self.preset else self._rule()
+        self._check_called(len(rule.keys) + len(rule.signers))
+        return root, store, rule
 
     def _refuse_others(self, names: Iterable[str], what: str) -> None:
         others = [_spelled(name) for name, value in vars(self).items() if name not in names and value not in (None, ())]
@@ -130,7 +132,6 @@ class Wish:
         if not self.keys and not signers:
             raise UsageError("a rule wants signers", wanted="--key FILE, --issuer URL with --identity NAME, or --store NAME with --subject")
         self._check_threshold(len(self.keys) + len(signers))
-        self._check_called(len(self.keys) + len(signers))
         logged = self.root is not None or self.root_name is not None
         own_log = {"log": self.log} if self.root is None and self.log is not None else {}
         assert self.image is not None
@@ -193,12 +194,10 @@ class Wish:
             raise UsageError("--owner and --repository belong to --preset github", wanted="--uidp ID for images of your organization")
         if not self.uidps:
             signer = {"issuer": GITHUB, "identity": CHAINGUARD_IMAGES, "root": root}
-            self._check_called(1)
             return NewRule(self.image or "cgr.dev/chainguard/**", signers=[signer], node=self.node, called=self.called)
         if self.image is None:
             raise UsageError("images of an organization lie in its own repositories", wanted="--image 'cgr.dev/ORGANIZATION/**'")
         signers = [{"issuer": CHAINGUARD, "identity": f"{CHAINGUARD}/{uidp}", "root": root} for uidp in self.uidps]
-        self._check_called(len(signers))
         return NewRule(self.image, signers=signers, threshold=1, node=self.node, called=self.called)
 
     def _github(self, root: str) -> NewRule:
@@ -218,7 +217,6 @@ class Wish:
             "root": root,
             "claims": {claim: f"https://github.com/{whose}"},
         }
-        self._check_called(1)
         return NewRule(self.image, signers=[signer], threshold=0, attestations=[PROVENANCE], node=self.node, called=self.called)
 
 
