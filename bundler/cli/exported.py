@@ -94,13 +94,13 @@ def lines(out: Terminal, done: Exported, failed: Sequence[Failure]) -> Iterator[
 def _rows(out: Terminal, made: Plan) -> Iterator[str]:
     """Whether it was verified, its name, the beginning of its digest, its size and how much vouches for it; with ``-v`` all of that
     in full."""
-    state = "verified" if made.checked else "unverified"
-    sizes = [sized(survey.size) for survey in made.images]
+    state, images = "verified" if made.checked else "unverified", made.images
+    sizes = [sized(survey.size) for survey in images]
     wide = max(map(len, sizes), default=0)
     room = out.width - len(state) - DIGITS - wide - len("evidence 1000") - 4 * len(GAP)
-    names = Names(out, [survey.carried.reference for survey in made.images], room)
+    names = Names(out, [survey.carried.reference for survey in images], room)
     yield from names.told(out)
-    for survey, size in zip(made.images, sizes, strict=True):
+    for survey, size in zip(images, sizes, strict=True):
         carried = survey.carried
         evidence = len({found.digest for lookup in carried.lookups for found in lookup.found} & carried.documents.keys())
         name, digest = names.cell(carried.reference), carried.root.encoded[:DIGITS]

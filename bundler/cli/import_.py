@@ -73,8 +73,8 @@ def command(
             proved = verifier.prove_rest(proved, jobs=reach.jobs, progress=out.progress)
             report = proved.report
         if not proved.admitted or not (report.passed or admit_passing):
-            if passing := sum(image.verdict.passed for image in report.images) if proved.admitted else 0:
-                out.say(f"note: nothing was imported; --admit-passing imports the {counted(passing, 'image')} that may enter")
+            if proved.admitted:
+                out.say(f"note: nothing was imported; --admit-passing imports the {counted(len(proved.admitted), 'image')} that may enter")
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
         for rule in where.unused([image.verdict.reference for image in report.images]):
             out.say(f"note: --map {rule}=… fits no image of this bundle")

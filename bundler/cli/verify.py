@@ -67,21 +67,21 @@ def command(
         )
     if as_name and len(what) > 1:
         raise UsageError("--as names one image", found=f"{len(what)} images")
-    if at_text == SEALED and not bundles:
+    as_sealed = at_text == SEALED
+    if as_sealed and not bundles:
         raise UsageError("only a bundle says when it was sealed", found=f"--at {SEALED}", wanted="a time, as 2026-11-22T12:00:00Z")
-    at = None if at_text == SEALED else options.time_of(at_text) if at_text else now()
+    at = options.time_of(at_text) if at_text and not as_sealed else now()
     station = Station(truststore.load(trust_folder, os.environ))
     if bundles:
         with opened(Path(bundles[0])) as archive:
-            report = verifier.prove(archive, station, at=at, jobs=reach.jobs, progress=out.progress).report
-        if at is None and report.bundle:
+            report = verifier.prove(archive, station, at=None if as_sealed else at, jobs=reach.jobs, progress=out.progress).report
+        if as_sealed and report.bundle:
             out.say(f"judged as of {report.bundle.created}, when those who sealed it say that they made it")
     else:
-        assert at is not None
         listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
         for want in listed:
             want.check()
         with Places.of(reach, listed, say=out.say) as places:
             images = verifier.prove_where_they_lie(places, listed, station, at=at, jobs=reach.jobs, say=out.detail)
-        report = Report(trust=TrustUsed(station.trust.path, station.trust.policy.digest), images=images)
+        report = Report(trust=TrustUsed.of(station.trust), images=images)
     return out.answer(report.to_json(), report_lines(out, report, done="may enter"), exit=report.exit)

@@ -353,7 +353,6 @@ class Places:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries.setdefault(
-                host, self._closing.enter_context(Registry(host, self._access, say=self._say))
-            )  # atomic, so threads agree
+            registry = self._closing.enter_context(Registry(host, self._access, say=self._say))
+            self._registries.setdefault(host, registry)  # atomic, so threads agree
         return self._registries[host]

@@ -128,7 +128,8 @@ class Placer:
         """Count a blob that is there, and ``read`` it where that alone proves it."""
         if not read:
             self._report(blob.size)
-        for _ in self._counted(blob) if read else ():
+            return
+        for _ in self._counted(blob):
             pass
 
     def _is_had(self, blob: Descriptor, place: Place, home: str | None) -> bool:

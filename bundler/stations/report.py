@@ -11,6 +11,7 @@ from bundler.errors import BundlerError, Code, IncompleteError, TrustError
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import LeftOut
 from bundler.oci.reference import Reference
+from bundler.stations.truststore import Trust
 from bundler.trust.verdict import Verdict
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -23,6 +24,10 @@ class TrustUsed:
 
     path: Path
     digest: Digest
+
+    @classmethod
+    def of(cls, trust: Trust) -> "TrustUsed":
+        return cls(trust.path, trust.policy.digest)
 
     def to_json(self) -> dict[str, Any]:
         return {"path": str(self.path), "digest": str(self.digest)}

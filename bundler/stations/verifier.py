@@ -112,7 +112,7 @@ def prove_where_they_lie(
 
 def _opened(archive: Archive, station: Station, *, at: datetime | None) -> tuple[Report, Content | None]:
     """What the seal is worth; the content only where it passed."""
-    used = TrustUsed(path=station.trust.path, digest=station.trust.policy.digest)
+    used = TrustUsed.of(station.trust)
     opened = open_seal(station.trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
         return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)), None
