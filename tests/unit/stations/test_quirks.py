@@ -37,11 +37,11 @@ def of_referrers(request: Request) -> bool:
 @pytest.mark.parametrize(
     ("before", "told"),
     [
-        (instead(303, of_referrers, Location="https://page.example/x"), "303 to https://page.example/x"),
-        (instead(200, of_referrers, b"<html>", Content_Type="text/html"), "200 with text/html"),
-        (instead(401, of_referrers), "401"),
-        (instead(403, of_referrers), "403"),
-        (instead(406, of_referrers), "406"),
+        (instead(303, of_referrers, Location="https://page.example/x"), "it answers 303 to https://page.example/x"),
+        (instead(200, of_referrers, b"<html>", Content_Type="text/html"), "it answers 200 with text/html"),
+        (instead(401, of_referrers), "it answers 401"),
+        (instead(403, of_referrers), "it answers 403"),
+        (instead(406, of_referrers), "it answers 406"),
     ],
 )
 def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(tmp_path: Path, before: Callable[[Request], Answer | None], told: str):
