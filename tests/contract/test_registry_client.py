@@ -68,7 +68,7 @@ def index(*children: Document) -> Document:
 
 
 @pytest.mark.parametrize("chunk_size", [None, 100_000])
-def test_blobs_come_back_as_they_went(reach: Reach, chunk_size: int | None):
+def test_blobs_come_back_as_they_went(reach: Reach, chunk_size: int | None) -> None:
     repository = reach(chunk_size=chunk_size)
     for data in BLOBS:
         if len(data) > 1:  # pieces of a small size would only take long
@@ -78,19 +78,19 @@ def test_blobs_come_back_as_they_went(reach: Reach, chunk_size: int | None):
         assert gathered(described, repository.chunks(described)) == data
 
 
-def test_many_threads_share_a_repository(reach: Reach):
+def test_many_threads_share_a_repository(reach: Reach) -> None:
     repository = reach()
     data = [os.urandom(50_000) for _ in range(24)]
     described = list(side_by_side(lambda one: put(repository, one), data, jobs=6))
     assert list(side_by_side(lambda one: gathered(one, repository.chunks(one)), described, jobs=6)) == data
 
 
-def test_a_blob_that_nobody_put_is_not_there(reach: Reach):
+def test_a_blob_that_nobody_put_is_not_there(reach: Reach) -> None:
     with pytest.raises(IncompleteError):
         list(reach().chunks(blob(b"absent")))
 
 
-def test_bytes_that_are_not_the_described_ones_are_not_kept(reach: Reach):
+def test_bytes_that_are_not_the_described_ones_are_not_kept(reach: Reach) -> None:
     repository, described = reach(), blob(b"right")
     with pytest.raises(BundlerError) as caught:
         repository.put(described, lambda: verified(described, iter([b"wrong"])))
@@ -98,7 +98,7 @@ def test_bytes_that_are_not_the_described_ones_are_not_kept(reach: Reach):
     assert not repository.has(described)
 
 
-def test_documents_come_back_as_they_went_by_digest_and_by_tag(reach: Reach):
+def test_documents_come_back_as_they_went_by_digest_and_by_tag(reach: Reach) -> None:
     repository = reach()
     put(repository, b"{}")
     one, other = document(), document(annotations={"a": "b"})
@@ -113,7 +113,7 @@ def test_documents_come_back_as_they_went_by_digest_and_by_tag(reach: Reach):
     assert repository.document("v1") == one
 
 
-def test_a_document_without_its_parts_is_told_apart(reach: Reach):
+def test_a_document_without_its_parts_is_told_apart(reach: Reach) -> None:
     repository = reach()
     with pytest.raises(IncompleteError) as caught:
         repository.put_document(document(), tag="v1")
@@ -121,12 +121,12 @@ def test_a_document_without_its_parts_is_told_apart(reach: Reach):
     assert repository.document("v1") is None
 
 
-def test_a_repository_that_is_not_there_is_empty(reach: Reach):
+def test_a_repository_that_is_not_there_is_empty(reach: Reach) -> None:
     repository = reach("no/such/repository")
     assert (repository.tags(), repository.document("latest"), repository.has(blob(b"x"))) == ([], None, False)
 
 
-def test_referrers_are_listed_by_the_registry(reach: Reach):
+def test_referrers_are_listed_by_the_registry(reach: Reach) -> None:
     repository = reach()
     put(repository, b"{}")
     subject = document()
@@ -138,7 +138,7 @@ def test_referrers_are_listed_by_the_registry(reach: Reach):
     assert sorted(listed, key=str) == sorted((referrer.as_referrer for referrer in referrers), key=str)
 
 
-def test_tags_come_whole_however_many_pages_they_take(reach: Reach, monkeypatch: pytest.MonkeyPatch):
+def test_tags_come_whole_however_many_pages_they_take(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "PAGE", 4)
     repository = reach()
     put(repository, b"{}")
@@ -148,7 +148,7 @@ def test_tags_come_whole_however_many_pages_they_take(reach: Reach, monkeypatch:
     assert repository.tags() == names
 
 
-def test_a_blob_is_taken_from_a_sibling(reach: Reach):
+def test_a_blob_is_taken_from_a_sibling(reach: Reach) -> None:
     described = put(reach("base"), BLOBS[3])
     repository = reach("app")
     assert not repository.has(described)
@@ -156,7 +156,7 @@ def test_a_blob_is_taken_from_a_sibling(reach: Reach):
     assert gathered(described, repository.chunks(described)) == BLOBS[3]
 
 
-def test_a_blob_that_the_sibling_lacks_is_put_where_the_mount_began(reach: Reach):
+def test_a_blob_that_the_sibling_lacks_is_put_where_the_mount_began(reach: Reach) -> None:
     repository, described = reach("app"), blob(BLOBS[3])
     assert not repository.mount(described, "base")
     put(repository, BLOBS[3])
@@ -169,7 +169,7 @@ def cable(server: Server, *lengths: int) -> Cable:
 
 
 @pytest.mark.parametrize("lengths", [[1_000_000], [300_000, 1_000_000, 5], [1, 2, 3, 4_000_000]])
-def test_a_blob_arrives_over_a_cable_that_is_cut(server: Server, reach: Reach, lengths: list[int]):
+def test_a_blob_arrives_over_a_cable_that_is_cut(server: Server, reach: Reach, lengths: list[int]) -> None:
     described = put(reach(), BLOBS[4])
     with cable(server, *lengths) as cut:
         repository = reach(host=cut.host, plain_http=True)
@@ -179,14 +179,14 @@ def test_a_blob_arrives_over_a_cable_that_is_cut(server: Server, reach: Reach, l
 
 @pytest.mark.parametrize("chunk_size", [None, 400_000])
 @pytest.mark.parametrize("lengths", [[-1_000_000], [-300_000, -2_000_000, -5], [1], [-1, -4_000_000, 300]])
-def test_a_blob_is_put_over_a_cable_that_is_cut(server: Server, reach: Reach, lengths: list[int], chunk_size: int | None):
+def test_a_blob_is_put_over_a_cable_that_is_cut(server: Server, reach: Reach, lengths: list[int], chunk_size: int | None) -> None:
     with cable(server, *lengths) as cut:
         described = put(reach(host=cut.host, plain_http=True, chunk_size=chunk_size), BLOBS[4])
         assert cut.cuts == len(lengths)
     assert gathered(described, reach().chunks(described)) == BLOBS[4]
 
 
-def test_a_document_is_put_over_a_cable_that_is_cut(server: Server, reach: Reach):
+def test_a_document_is_put_over_a_cable_that_is_cut(server: Server, reach: Reach) -> None:
     put(reach(), b"{}")
     with cable(server, -50, 1, 400) as cut:
         reach(host=cut.host, plain_http=True).put_document(document(), tag="v1")

@@ -89,7 +89,7 @@ def _trust(folder: Path, world: World) -> None:
         assert done.exit == 0, done.err
 
 
-def test_every_form_is_checked_by_hand_and_by_the_command(desk: Path):
+def test_every_form_is_checked_by_hand_and_by_the_command(desk: Path) -> None:
     printed = shell.run([step.commands for step in STEPS], desk)
     wrong = [shell.differs(step.shown, out) for step, out in zip(STEPS, printed, strict=True) if step.shown]
     assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))
@@ -113,7 +113,7 @@ NOTHING = {
 
 
 @pytest.mark.parametrize(("word", "spoil"), NOTHING.values(), ids=NOTHING)
-def test_what_proves_nothing_does_not_look_as_on_the_page(desk: Path, word: str, spoil: str):
+def test_what_proves_nothing_does_not_look_as_on_the_page(desk: Path, word: str, spoil: str) -> None:
     [place] = [number for number, step in enumerate(STEPS) if word in step.commands]
     shown = STEPS[place].shown
     assert shown
@@ -123,7 +123,7 @@ def test_what_proves_nothing_does_not_look_as_on_the_page(desk: Path, word: str,
     assert shell.differs(shown, printed)
 
 
-def test_an_attestation_is_not_taken_for_a_signature(desk: Path):
+def test_an_attestation_is_not_taken_for_a_signature(desk: Path) -> None:
     [place] = [number for number, step in enumerate(STEPS) if "dsse release.pub" in step.commands]
     attested = STEPS[place].commands.replace(
         'signs "$digest"', 'sed -i s#sigstore.dev/cosign/sign/v1#spdx.dev/Document# payload && signs "$digest"'

@@ -95,7 +95,7 @@ def desk(tmp_path: Path, crossing: Crossing) -> Path:
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_a_release_is_exported_with_the_key_and_verified(desk: Path, runner: str):
+def test_a_release_is_exported_with_the_key_and_verified(desk: Path, runner: str) -> None:
     pipeline = RUNNERS[runner](desk)
     *_, printed = shell.run(list(pipeline.commands), desk, env=pipeline.env)
     assert "PASSED: 1 image may enter" in printed
@@ -108,7 +108,7 @@ def test_a_release_is_exported_with_the_key_and_verified(desk: Path, runner: str
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_only_its_owner_reads_the_key_and_it_is_gone_at_the_end(desk: Path, runner: str):
+def test_only_its_owner_reads_the_key_and_it_is_gone_at_the_end(desk: Path, runner: str) -> None:
     pipeline = RUNNERS[runner](desk)
     shell.run(list(pipeline.commands), desk, env=pipeline.env)
     key = desk / "tmp/exporter.key"
@@ -119,7 +119,7 @@ def test_only_its_owner_reads_the_key_and_it_is_gone_at_the_end(desk: Path, runn
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_an_image_that_nobody_signed_ends_the_pipeline_without_a_bundle(desk: Path, crossing: Crossing, runner: str):
+def test_an_image_that_nobody_signed_ends_the_pipeline_without_a_bundle(desk: Path, crossing: Crossing, runner: str) -> None:
     unsigned = crossing.push(crossing.content.image("unsigned"), "team/tool:1.0")
     with (desk / "release/images.txt").open("a") as images:
         images.write(f"{unsigned.reference} registry.example/team/tool:1.0\n")
@@ -130,7 +130,7 @@ def test_an_image_that_nobody_signed_ends_the_pipeline_without_a_bundle(desk: Pa
 
 
 @pytest.mark.parametrize("whole", [GITLAB, GITHUB], ids=RUNNERS)
-def test_no_secret_is_in_a_command_and_each_secret_of_the_page_is_used(whole: Any):
+def test_no_secret_is_in_a_command_and_each_secret_of_the_page_is_used(whole: Any) -> None:
     [_, secrets] = PAGE.tables
     assert [row["name"].strip("`") for row in secrets.rows] == list(SECRETS)
     text = json.dumps(whole)
@@ -138,7 +138,7 @@ def test_no_secret_is_in_a_command_and_each_secret_of_the_page_is_used(whole: An
     assert "password" not in " ".join(re.findall(r"oci-bundler [^\"]*", text))
 
 
-def test_actions_are_pinned_by_commit_and_say_which_version_that_is():
+def test_actions_are_pinned_by_commit_and_say_which_version_that_is() -> None:
     [_, github] = PAGE.blocks("yaml")
     used = re.findall(r"uses: (.*)", github)
     assert len(used) == 3
@@ -146,7 +146,7 @@ def test_actions_are_pinned_by_commit_and_say_which_version_that_is():
     assert GITHUB["permissions"] == {"contents": "read"}
 
 
-def test_the_program_is_installed_from_the_repository_alone():
+def test_the_program_is_installed_from_the_repository_alone() -> None:
     lines = GITLAB["bundle"]["before_script"]
     steps = [line for step in GITHUB["jobs"]["bundle"]["steps"] if step.get("name") == "Install" for line in step["run"].splitlines()]
     for commands in (lines, steps):

@@ -66,12 +66,12 @@ def _options(name: str) -> dict[frozenset[str], click.Option]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_page_has_every_option_and_no_other(name: str):
+def test_the_page_has_every_option_and_no_other(name: str) -> None:
     assert _documented(name).keys() == _options(name).keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_page_gives_the_defaults_that_count(name: str):
+def test_the_page_gives_the_defaults_that_count(name: str) -> None:
     told = _documented(name)
     for spellings, option in _options(name).items():
         cell = told[spellings]["default"]
@@ -84,7 +84,7 @@ def test_the_page_gives_the_defaults_that_count(name: str):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_options_that_take_a_value_are_shown_with_one(name: str):
+def test_options_that_take_a_value_are_shown_with_one(name: str) -> None:
     told = _documented(name)
     for spellings, option in _options(name).items():
         takes = not option.is_flag and not option.count
@@ -92,7 +92,7 @@ def test_options_that_take_a_value_are_shown_with_one(name: str):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_choices_are_all_named(name: str):
+def test_choices_are_all_named(name: str) -> None:
     told = _documented(name)
     for spellings, option in _options(name).items():
         if isinstance(option.type, click.Choice):
@@ -101,7 +101,7 @@ def test_choices_are_all_named(name: str):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_shows_what_it_takes_and_an_example(name: str):
+def test_each_command_shows_what_it_takes_and_an_example(name: str) -> None:
     text = _section(name)
     usage = re.findall(r"^    oci-bundler (.+)$", text, re.MULTILINE)
     assert usage
@@ -113,7 +113,7 @@ def test_each_command_shows_what_it_takes_and_an_example(name: str):
     assert f"\noci-bundler {name} " in text.partition("```sh")[2]
 
 
-def test_the_list_at_the_top_has_every_command():
+def test_the_list_at_the_top_has_every_command() -> None:
     linked = re.findall(r"\[([a-z ]+)\]\(#([a-z-]+)\)", PAGE.text.partition("\n## ")[0])
     assert {name for name, _ in linked} == COMMANDS.keys()
     assert all(anchor == name.replace(" ", "-") for name, anchor in linked)
@@ -134,7 +134,7 @@ ALL_LINES = [(path.relative_to(ROOT), line) for path in PAGES for line in _lines
 
 
 @pytest.mark.parametrize(("page", "line"), ALL_LINES, ids=lambda value: str(value)[:70])
-def test_every_command_line_of_the_pages_is_one_that_the_command_takes(page: str, line: str):
+def test_every_command_line_of_the_pages_is_one_that_the_command_takes(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)
     words = words[: next((i for i, word in enumerate(words) if word in {"||", "&&", "|", ">", "&", "2>&1", ";"}), len(words))]
     if words[0].startswith("-"):
@@ -145,5 +145,5 @@ def test_every_command_line_of_the_pages_is_one_that_the_command_takes(page: str
     assert context.command is command
 
 
-def test_the_pages_have_command_lines():
+def test_the_pages_have_command_lines() -> None:
     assert len(ALL_LINES) > 40

@@ -25,7 +25,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_a_step_of_the_demo_fits_a_screen(steps: list[list[str]]):
+def test_a_step_of_the_demo_fits_a_screen(steps: list[list[str]]) -> None:
     assert len(steps) == 9
     assert not [step for step in steps if len(step) > SCREEN[0]]
     wide = [line for step in steps for line in step if len(line) > SCREEN[1]]
@@ -33,7 +33,7 @@ def test_a_step_of_the_demo_fits_a_screen(steps: list[list[str]]):
 
 
 @pytest.mark.slow
-def test_each_command_of_the_demo_that_lets_in_names_the_trust_that_it_judges_by(steps: list[list[str]]):
+def test_each_command_of_the_demo_that_lets_in_names_the_trust_that_it_judges_by(steps: list[list[str]]) -> None:
     whole = "\n".join(line for step in steps for line in step).replace(" \\\n   ", "")
     judging = [line for line in whole.splitlines() if line.startswith(ENTERS)]
     assert len(judging) == 4
@@ -41,7 +41,7 @@ def test_each_command_of_the_demo_that_lets_in_names_the_trust_that_it_judges_by
 
 
 @pytest.mark.slow
-def test_the_demo_refuses_twice_and_lets_in_once(steps: list[list[str]]):
+def test_the_demo_refuses_twice_and_lets_in_once(steps: list[list[str]]) -> None:
     text = "\n".join(line for step in steps for line in step)
     assert text.count("(exit code ") == 2
     assert "(exit code 5)" in text

@@ -33,7 +33,7 @@ def _follow(name: str, folder: Path, **env: str) -> None:
     assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))
 
 
-def test_keys_are_made_told_and_changed_as_the_page_says(tmp_path: Path):
+def test_keys_are_made_told_and_changed_as_the_page_says(tmp_path: Path) -> None:
     program("openssl")
     folder = tmp_path / "desk"
     folder.mkdir()
@@ -41,5 +41,5 @@ def test_keys_are_made_told_and_changed_as_the_page_says(tmp_path: Path):
     assert station.run("trust", "check", folder / "trust").exit == 0
 
 
-def test_a_pipeline_asks_and_exports_as_the_page_says(desk: Path, crossing: Crossing):
+def test_a_pipeline_asks_and_exports_as_the_page_says(desk: Path, crossing: Crossing) -> None:
     _follow("pipeline.md", desk, REGISTRY=crossing.here.host)

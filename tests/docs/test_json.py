@@ -153,20 +153,20 @@ def _seen(runs: list[Any], told: dict[str, str]) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("heading", RUNS)
-def test_the_page_has_every_name_that_is_printed_and_no_other(heading: str, printed: dict[str, list[Any]]):
+def test_the_page_has_every_name_that_is_printed_and_no_other(heading: str, printed: dict[str, list[Any]]) -> None:
     told = TABLES[heading]
     assert _seen(printed[heading], told).keys() == {name for name in told if not name.endswith("*")}
 
 
 @pytest.mark.parametrize("heading", RUNS)
-def test_the_page_gives_the_type_of_every_value(heading: str, printed: dict[str, list[Any]]):
+def test_the_page_gives_the_type_of_every_value(heading: str, printed: dict[str, list[Any]]) -> None:
     told = TABLES[heading]
     for name, kinds in _seen(printed[heading], told).items():
         assert kinds <= set(told[name].split(" or ")), name
 
 
 @pytest.mark.parametrize("heading", RUNS)
-def test_no_value_is_called_nullable_that_never_was_null(heading: str, printed: dict[str, list[Any]]):
+def test_no_value_is_called_nullable_that_never_was_null(heading: str, printed: dict[str, list[Any]]) -> None:
     told = TABLES[heading]
     never = {name for name, kinds in _seen(printed[heading], told).items() if "or null" in told[name] and "null" not in kinds}
     assert never <= {
@@ -175,11 +175,11 @@ def test_no_value_is_called_nullable_that_never_was_null(heading: str, printed: 
     }
 
 
-def test_every_shape_on_the_page_was_printed():
+def test_every_shape_on_the_page_was_printed() -> None:
     assert TABLES.keys() == RUNS.keys()
 
 
-def test_the_verdicts_among_the_runs_are_of_every_kind(printed: dict[str, list[Any]]):
+def test_the_verdicts_among_the_runs_are_of_every_kind(printed: dict[str, list[Any]]) -> None:
     verdicts = printed["verify, import, extract"]
     assert {verdict["passed"] for verdict in verdicts} == {True, False}
     reasons = {reason for verdict in verdicts for part in ("seal", "content") if verdict[part] for reason in verdict[part]["reasons"]}

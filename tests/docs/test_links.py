@@ -22,7 +22,7 @@ def _links(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_to_a_file_and_a_heading_that_are_there(path: Path):
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> None:
     for link in _links(path):
         name, _, anchor = link.partition("#")
         target = (path.parent / name).resolve() if name else path
@@ -30,7 +30,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(path: Path):
         assert not anchor or anchor in _anchors(target), link
 
 
-def test_every_page_can_be_reached_from_the_index():
+def test_every_page_can_be_reached_from_the_index() -> None:
     reached, waiting = set(), [DOCS / "index.md"]
     while waiting:
         page = waiting.pop()

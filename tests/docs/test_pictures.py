@@ -23,7 +23,7 @@ def _lines(picture: str) -> list[str]:
     return list(rows.values())
 
 
-def test_the_terminal_shows_what_the_commands_print(tmp_path: Path):
+def test_the_terminal_shows_what_the_commands_print(tmp_path: Path) -> None:
     script = [sys.executable, ROOT / "scripts/picture", "--into", tmp_path / "terminal.svg"]
     subprocess.run(script, check=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
     drawn = (tmp_path / "terminal.svg").read_text()
@@ -31,7 +31,7 @@ def test_the_terminal_shows_what_the_commands_print(tmp_path: Path):
     assert TERMINAL.read_text() == drawn
 
 
-def test_the_terminal_shows_a_refusal_and_a_pass():
+def test_the_terminal_shows_a_refusal_and_a_pass() -> None:
     lines = _lines(TERMINAL.read_text())
     assert [line.partition(" ")[2].partition(" --")[0].split()[:2] for line in lines if line.startswith("$")] == [
         ["oci-bundler", "import"]
@@ -41,7 +41,7 @@ def test_the_terminal_shows_a_refusal_and_a_pass():
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
-def test_a_picture_needs_nothing_from_elsewhere(path: Path):
+def test_a_picture_needs_nothing_from_elsewhere(path: Path) -> None:
     text = path.read_text()
     assert ET.fromstring(text).find("{http://www.w3.org/2000/svg}title") is not None  # noqa: S314 - our own
     assert not re.findall(r"<script|<image|<foreignObject|@import|@font-face|\bhref|url\(", text)

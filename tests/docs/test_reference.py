@@ -29,12 +29,12 @@ def documented() -> dict[str, str]:
 # Exit codes
 
 
-def test_each_exit_code_is_documented_once():
+def test_each_exit_code_is_documented_once() -> None:
     [table] = EXITS.tables
     assert [row["exit"] for row in table.rows] == ["0", *(str(c.exit) for c in CLASSES.values()), "9", "130"]
 
 
-def test_the_words_are_those_of_the_classes():
+def test_the_words_are_those_of_the_classes() -> None:
     said = {row["exit"]: row for row in EXITS.tables[0].rows}
     drawn = re.findall(r"(\w+Error) +(\d)  (.+)", errors.__doc__ or "")
     assert [(name, int(number)) for name, number, _ in drawn] == [(name, c.exit) for name, c in CLASSES.items()]
@@ -43,7 +43,7 @@ def test_the_words_are_those_of_the_classes():
         assert words.partition(";")[0].partition(",")[0] in said[number]["what it is"]
 
 
-def test_the_error_that_is_shown_is_one_that_is_printed():
+def test_the_error_that_is_shown_is_one_that_is_printed() -> None:
     [shown] = EXITS.blocks("json")
     error = json.loads(shown)["error"]
     assert list(error) == ["code", "exit", "what", "found", "wanted", "next"]
@@ -53,23 +53,23 @@ def test_the_error_that_is_shown_is_one_that_is_printed():
 # Reason codes
 
 
-def test_the_page_lists_each_reason_code_with_its_meaning():
+def test_the_page_lists_each_reason_code_with_its_meaning() -> None:
     here = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, SCRIPT, "--check"], env=here, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
 
 
-def test_each_reason_code_stands_once_under_its_family():
+def test_each_reason_code_stands_once_under_its_family() -> None:
     listed = [(table.heading, code(row["code"])) for table in REASONS.tables for row in table.rows]
     assert sorted(listed) == sorted((reason.partition(".")[0], str(reason)) for reason in Code)
 
 
 @pytest.mark.parametrize("error", CLASSES.values())
-def test_the_reason_code_of_a_class_ends_a_run_as_the_class_does(error: type[BundlerError]):
+def test_the_reason_code_of_a_class_ends_a_run_as_the_class_does(error: type[BundlerError]) -> None:
     assert documented()[error.default] == str(error.exit)
 
 
-def test_an_error_ends_a_run_as_the_page_says_of_its_reason_code():
+def test_an_error_ends_a_run_as_the_page_says_of_its_reason_code() -> None:
     """Outside ``trust/``, whose errors become checks or a matter of the trust folder before anyone sees them."""
     wrong = [
         f"{where}: {CLASSES[name].exit} with {reason}, of which the page says {documented()[reason]}"

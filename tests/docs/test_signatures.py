@@ -49,12 +49,12 @@ def desk(tmp_path: Path) -> Path:
     return folder
 
 
-def test_there_is_a_page_for_each_world():
+def test_there_is_a_page_for_each_world() -> None:
     assert PAGES == ["chainguard.md", "github.md", "index.md", "notation.md", "plain-keys.md", "your-own-sigstore.md"]
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_commands_of_the_page_do_what_it_says(name: str, desk: Path):
+def test_the_commands_of_the_page_do_what_it_says(name: str, desk: Path) -> None:
     program("openssl")
     blocks = Page.read(FOLDER / name).blocks("sh")
     shell.run(blocks, desk)
@@ -64,7 +64,7 @@ def test_the_commands_of_the_page_do_what_it_says(name: str, desk: Path):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_rules_that_a_page_shows_load(name: str, desk: Path):
+def test_rules_that_a_page_shows_load(name: str, desk: Path) -> None:
     for block in Page.read(FOLDER / name).blocks("toml"):
         trust = desk / "shown"
         assert station.run("trust", "init", trust).exit == 0
@@ -82,13 +82,13 @@ def _put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def test_the_preset_and_its_words_by_hand_are_one_rule(desk: Path):
+def test_the_preset_and_its_words_by_hand_are_one_rule(desk: Path) -> None:
     """chainguard.md shows what the preset writes."""
     shell.run(Page.read(FOLDER / "chainguard.md").blocks("sh"), desk)
     rules = [station.run("trust", "list", desk / trust, "--json").json["rules"][0] for trust in ("trust", "by-hand")]
     assert rules[0] == rules[1]
 
 
-def test_what_was_not_taken_over_of_notation_is_said(desk: Path):
+def test_what_was_not_taken_over_of_notation_is_said(desk: Path) -> None:
     printed = shell.run(Page.read(FOLDER / "notation.md").blocks("sh")[:1], desk)
     assert "scratch is not taken over, so registry.example/scratch is denied: level skip verifies nothing" in printed[0]

@@ -53,13 +53,13 @@ def _typed(desk: Path, crossing: Crossing, *numbers: str) -> list[str]:
     return shell.run(commands, desk, env={"B": NAME, "XDG_CONFIG_HOME": str(desk / "config")})
 
 
-def test_there_are_ten_lines_and_six_are_commands():
+def test_there_are_ten_lines_and_six_are_commands() -> None:
     assert [line.split()[0] for line in LINES] == [str(number) for number in range(1, 11)]
     assert list(COMMANDS) == ["2", "3", "4", "5", "6", "8"]
     assert max(map(len, LINES)) < 140  # a printed page, across
 
 
-def test_the_lines_say_yes_to_a_good_bundle_and_the_last_may_be_typed_twice(desk: Path, crossing: Crossing):
+def test_the_lines_say_yes_to_a_good_bundle_and_the_last_may_be_typed_twice(desk: Path, crossing: Crossing) -> None:
     two, three, four, _, six, eight, again = _typed(desk, crossing, "2", "3", "4", "5", "6", "8", "8")
     assert f"sha256:{two.split()[0]}" in station.run("trust", "list", desk / "config/oci-bundler/trust").out
     assert three == "Verified OK\n"
@@ -70,12 +70,12 @@ def test_the_lines_say_yes_to_a_good_bundle_and_the_last_may_be_typed_twice(desk
     assert "now at" in eight
 
 
-def test_good_output_looks_as_beside_the_card(desk: Path, crossing: Crossing):
+def test_good_output_looks_as_beside_the_card(desk: Path, crossing: Crossing) -> None:
     printed = _typed(desk, crossing, *COMMANDS)
     assert [wrong for shown, out in zip(GOOD, printed, strict=True) if (wrong := shell.differs(shown, out))] == []
 
 
-def test_bad_output_looks_as_beside_the_card(desk: Path, crossing: Crossing):
+def test_bad_output_looks_as_beside_the_card(desk: Path, crossing: Crossing) -> None:
     verify = COMMANDS["6"] + " || true"
     good = (desk / NAME).read_bytes()
     (desk / NAME).write_bytes(good[:-150] + bytes([good[-150] ^ 1]) + good[-149:])
@@ -90,7 +90,7 @@ def test_bad_output_looks_as_beside_the_card(desk: Path, crossing: Crossing):
 
 
 @pytest.mark.parametrize("number", ["4", "5", "6", "8"])
-def test_the_lines_say_no_to_a_damaged_one(desk: Path, crossing: Crossing, number: str):
+def test_the_lines_say_no_to_a_damaged_one(desk: Path, crossing: Crossing, number: str) -> None:
     data = bytearray((desk / NAME).read_bytes())
     data[-150] ^= 1
     (desk / NAME).write_bytes(data)
@@ -99,19 +99,19 @@ def test_the_lines_say_no_to_a_damaged_one(desk: Path, crossing: Crossing, numbe
     assert not crossing.there.named
 
 
-def test_line_three_says_no_to_another_list_and_to_another_key(desk: Path, crossing: Crossing):
+def test_line_three_says_no_to_another_list_and_to_another_key(desk: Path, crossing: Crossing) -> None:
     (desk / f"{NAME}.sha256").write_text(f"{'0' * 64}  {NAME}\n")
     with pytest.raises(AssertionError, match="Verification failure"):
         _typed(desk, crossing, "3")
 
 
-def test_the_exit_codes_of_the_card_are_those_of_the_reference():
+def test_the_exit_codes_of_the_card_are_those_of_the_reference() -> None:
     told = re.findall(r"(\d+) [a-z]", LINES[-1].partition(":")[2])
     reference = {row[next(iter(row))].strip("`") for table in Page.read(DOCS / "reference/exit-codes.md").tables for row in table.rows}
     assert set(told) <= reference
 
 
-def test_the_card_needs_no_more_than_it_says():
+def test_the_card_needs_no_more_than_it_says() -> None:
     tools = {word for command in COMMANDS.values() for word in re.findall(r"(?:^|\| )(\S+)", command)}
     assert tools == {"openssl", "sha256sum", "zstd", "oci-bundler"}
     assert subprocess.run(["bash", "-n", "-c", "\n".join(COMMANDS.values())], check=False).returncode == 0

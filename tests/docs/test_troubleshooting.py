@@ -122,19 +122,21 @@ def _interrupting(process: subprocess.Popen[str], signals: Iterator[signal.Signa
         for each in SHOWN
     ],
 )
-def test_the_command_prints_what_the_page_shows_and_ends_as_its_section_says(number: int, block: str, desk: Path, crossing: Crossing):
+def test_the_command_prints_what_the_page_shows_and_ends_as_its_section_says(
+    number: int, block: str, desk: Path, crossing: Crossing
+) -> None:
     shown, printed, exit_code = _typed(number, block, desk, crossing)
     assert not shell.differs(shown, printed), shell.differs(shown, printed)
     assert exit_code == number, printed
 
 
-def test_every_exit_code_but_that_of_success_has_two_messages():
+def test_every_exit_code_but_that_of_success_has_two_messages() -> None:
     [table] = Page.read(DOCS / "reference/exit-codes.md").tables
     assert [str(number) for number in SECTIONS] == [row["exit"] for row in table.rows if row["exit"] != "0"]
     assert all(len(section.blocks("console")) >= 2 for section in SECTIONS.values())
 
 
-def test_the_reason_of_each_message_is_linked_in_its_section():
+def test_the_reason_of_each_message_is_linked_in_its_section() -> None:
     for number, block in SHOWN:
         for code in {word for word in re.findall(r"[a-z]+(?:[.-][a-z-]+)*", block) if word in set(Code)} - {"usage"}:
             link = f"[`{code}`](../reference/reason-codes.md#{code.partition('.')[0]})"

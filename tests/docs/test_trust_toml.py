@@ -60,18 +60,18 @@ def _named(heading: str) -> set[str]:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[0])
-def test_every_example_loads(example: str):
+def test_every_example_loads(example: str) -> None:
     policy = _parse(example)
     assert policy.rules
 
 
-def test_the_page_has_examples_of_every_kind_of_signer():
+def test_the_page_has_examples_of_every_kind_of_signer() -> None:
     kinds = {signer.kind for example in EXAMPLES for rule in _parse(example).rules for signer in rule.everybody}
     assert kinds == {"key", "identity", "notation"}
 
 
 @pytest.mark.parametrize("heading", SHORTEST)
-def test_the_page_has_every_name_that_a_table_may_have_and_no_other(heading: str):
+def test_the_page_has_every_name_that_a_table_may_have_and_no_other(heading: str) -> None:
     _parse(SHORTEST[heading])
     with pytest.raises(UsageError) as refused:
         _parse(SHORTEST[heading] + "nonsense = 1\n")
@@ -79,12 +79,12 @@ def test_the_page_has_every_name_that_a_table_may_have_and_no_other(heading: str
     assert set(refused.value.wanted.split(" or ")) == _named(heading)
 
 
-def test_every_table_of_names_on_the_page_is_compared():
+def test_every_table_of_names_on_the_page_is_compared() -> None:
     assert {table.heading for table in PAGE.tables if "name" in table.columns} == SHORTEST.keys()
 
 
 @pytest.mark.parametrize("heading", SHORTEST)
-def test_what_the_page_calls_needed_is_needed_and_the_rest_is_not(heading: str):
+def test_what_the_page_calls_needed_is_needed_and_the_rest_is_not(heading: str) -> None:
     lines = SHORTEST[heading].splitlines()
     table = lines[max((number for number, line in enumerate(lines) if line.startswith("[[")), default=0) :]
     given = {line.partition(" = ")[0] for line in table if " = " in line}
@@ -98,7 +98,7 @@ def test_what_the_page_calls_needed_is_needed_and_the_rest_is_not(heading: str):
                 _parse(without, head="" if heading == "At the top" else HEAD)
 
 
-def test_the_defaults_are_those_of_the_page():
+def test_the_defaults_are_those_of_the_page() -> None:
     policy = _parse('[[seal]]\nstream = "a"\nscopes = ["**"]\nkeys = ["keys/e.pub"]\n' + ROOT_TABLE + RULE)
     [rule], [seal], [root] = policy.rules, policy.seals, policy.roots
     told = {code(row["name"]): row["value"] for row in TABLES["rule"]}
@@ -111,20 +111,20 @@ def test_the_defaults_are_those_of_the_page():
         assert told[name].endswith(f"; {value}")
 
 
-def test_a_threshold_is_needed_beside_several():
+def test_a_threshold_is_needed_beside_several() -> None:
     two = '[[rule]]\nscope = "**"\nsigner = [{ key = "keys/a.pub" }, { key = "keys/b.pub" }]\n'
     with pytest.raises(UsageError, match="threshold"):
         _parse(two)
     assert _parse(two + "threshold = 2\n").rules[0].threshold == 2
 
 
-def test_one_key_in_both_roles_is_refused():
+def test_one_key_in_both_roles_is_refused() -> None:
     with pytest.raises(UsageError, match="one key both seals bundles and signs images"):
         _parse(f'[[seal]]\nstream = "a"\nscopes = ["**"]\nkeys = ["keys/k.pub"]\n{RULE}')
 
 
 @pytest.mark.parametrize("row", TABLES["Scopes"], ids=lambda row: row["pattern"])
-def test_patterns_cover_what_the_page_says(row: dict[str, Any]):
+def test_patterns_cover_what_the_page_says(row: dict[str, Any]) -> None:
     scope = Scope.parse(code(row["pattern"]))
     for column, expected in (("covers", True), ("does not cover", False)):
         for repository in re.findall(r"`([^`]+)`", row[column]):
@@ -132,7 +132,7 @@ def test_patterns_cover_what_the_page_says(row: dict[str, Any]):
             assert scope.covers(repository) is expected, repository
 
 
-def test_the_most_specific_rule_is_the_one_that_the_page_lists_first():
+def test_the_most_specific_rule_is_the_one_that_the_page_lists_first() -> None:
     patterns = PAGE.blocks("text")[0].split()
     assert len(patterns) > 5
     for number in range(len(patterns)):

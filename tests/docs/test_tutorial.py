@@ -8,12 +8,12 @@ from tests.docs.pages import DOCS, Page
 STEPS = shell.steps(Page.read(DOCS / "tutorial.md"))
 
 
-def test_only_the_installation_is_not_run_here():
+def test_only_the_installation_is_not_run_here() -> None:
     assert "make install" in STEPS[0].commands
     assert not any("make " in step.commands for step in STEPS[1:])
 
 
-def test_every_command_does_and_prints_what_the_tutorial_says(tmp_path: Path):
+def test_every_command_does_and_prints_what_the_tutorial_says(tmp_path: Path) -> None:
     steps = STEPS[1:]
     printed = shell.run([step.commands for step in steps], tmp_path, env={"ISOLATED": f"127.0.0.1:{shell.free_port()}"})
     wrong = [shell.differs(step.shown, out) for step, out in zip(steps, printed, strict=True) if step.shown]
@@ -21,7 +21,7 @@ def test_every_command_does_and_prints_what_the_tutorial_says(tmp_path: Path):
     assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))
 
 
-def test_the_comparison_would_notice():
+def test_the_comparison_would_notice() -> None:
     assert shell.differs("PASSED: 1 image\n…\nend", "PASSED: 1 image\na\nb\nend\n") is None
     assert shell.differs("sha256:… ok", "sha256:12 ok\n") is None
     assert shell.differs("PASSED: 1 image", "REFUSED: 1 image\n")

@@ -77,7 +77,7 @@ def signed_everywhere(crossing: Crossing, *, index: bool) -> Image:
 
 @pytest.mark.parametrize("half", [False, True], ids=["before the request", "in its body"])
 @pytest.mark.parametrize("api", [True, False], ids=["with an API for referrers", "without"])
-def test_whenever_it_is_killed_nothing_half_done_has_a_name_and_the_next_run_completes(api: bool, half: bool, tmp_path: Path):
+def test_whenever_it_is_killed_nothing_half_done_has_a_name_and_the_next_run_completes(api: bool, half: bool, tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_there=api) as crossing, Nursery.opened() as nursery:
         image = signed_everywhere(crossing, index=not half)
         bundle = crossing.export(image)
@@ -98,7 +98,7 @@ def test_whenever_it_is_killed_nothing_half_done_has_a_name_and_the_next_run_com
         assert killer.seen >= (9 if half else 27)  # what such an image takes at least
 
 
-def test_a_registry_that_dies_at_any_request_ends_the_run_with_7_and_the_next_one_completes(tmp_path: Path):
+def test_a_registry_that_dies_at_any_request_ends_the_run_with_7_and_the_next_one_completes(tmp_path: Path) -> None:
     """The same from the other side: every answer from the k-th on is an error."""
     with Crossing(tmp_path) as crossing, Nursery.opened() as nursery:
         image = signed_everywhere(crossing, index=False)

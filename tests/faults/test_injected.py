@@ -88,7 +88,7 @@ def left(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("flag", ["--replace", "--cache"] if ALL else ["--cache"])
 @pytest.mark.parametrize(("kind", "how"), EVERY)
-def test_an_export_that_fails_anywhere_leaves_a_whole_bundle_or_none(place: Place, kind: str, how: str, flag: str):
+def test_an_export_that_fails_anywhere_leaves_a_whole_bundle_or_none(place: Place, kind: str, how: str, flag: str) -> None:
     for fault in place.until_it_does_not_come(kind, how):
         folder = place.crossing.folder / f"out-{next(place.numbers)}"
         folder.mkdir()
@@ -117,7 +117,7 @@ def is_of(bundle: bytes, found: dict[str, bytes]) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "how"), [(kind, how) for kind, how in EVERY if kind in ("write", "sync", "rename")])
-def test_an_export_over_another_that_fails_anywhere_never_stands_beside_the_others_checksum(place: Place, kind: str, how: str):
+def test_an_export_over_another_that_fails_anywhere_never_stands_beside_the_others_checksum(place: Place, kind: str, how: str) -> None:
     """The bundle that is replaced is of another stream, so that all three files differ."""
     words = ("export", place.image.reference, "--key", place.crossing.keys["exporter"])
     before = place.crossing.folder / f"before-{next(place.numbers)}"
@@ -149,7 +149,7 @@ def test_an_export_over_another_that_fails_anywhere_never_stands_beside_the_othe
 
 
 @pytest.mark.parametrize(("kind", "how"), EVERY)
-def test_an_import_that_fails_anywhere_leaves_nothing_half_visible_and_the_next_completes(place: Place, kind: str, how: str):
+def test_an_import_that_fails_anywhere_leaves_nothing_half_visible_and_the_next_completes(place: Place, kind: str, how: str) -> None:
     for fault in place.until_it_does_not_come(kind, how):
         prefix = f"in-{next(place.numbers)}"
         words = ("import", place.bundle, f"{place.crossing.there.host}/{prefix}", "--trust", place.crossing.trust, "-j", "2")
@@ -177,7 +177,7 @@ def lacking(layout: Layout) -> list[str]:
 
 @pytest.mark.parametrize("there", [False, True], ids=["to a new folder", "to a layout"])
 @pytest.mark.parametrize(("kind", "how"), [(kind, how) for kind, how in EVERY if kind in ("write", "sync", "rename", "read")])
-def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_completes(place: Place, kind: str, how: str, there: bool):
+def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_completes(place: Place, kind: str, how: str, there: bool) -> None:
     content, mine = Content(), "registry.example/mine:v1"
     for fault in place.until_it_does_not_come(kind, how):
         folder = place.crossing.folder / f"extracted-{next(place.numbers)}"
@@ -204,7 +204,7 @@ def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_complete
 
 
 @pytest.mark.parametrize("how", KINDS["read"])
-def test_a_verdict_on_a_medium_that_cannot_be_read_is_none(place: Place, how: str):
+def test_a_verdict_on_a_medium_that_cannot_be_read_is_none(place: Place, how: str) -> None:
     before = place.bundle.read_bytes()
     for fault in place.until_it_does_not_come("read", how):
         words = ("verify", place.bundle, "--trust", place.crossing.trust)

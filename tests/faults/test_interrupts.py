@@ -44,7 +44,7 @@ def leftovers(folder: Path, name: str) -> list[str]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("cache", [False, True], ids=["plain", "with a cache"])
-def test_an_interrupted_export_ends_with_130_and_leaves_nothing(number: signal.Signals, cache: bool, crossing: Crossing):
+def test_an_interrupted_export_ends_with_130_and_leaves_nothing(number: signal.Signals, cache: bool, crossing: Crossing) -> None:
     image = crossing.signed_image()
     words = ["export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json"]
     words += ["--cache", crossing.folder / "cache"] if cache else []
@@ -63,7 +63,7 @@ def test_an_interrupted_export_ends_with_130_and_leaves_nothing(number: signal.S
     assert run(*words).exit == 0
 
 
-def test_what_a_killed_export_left_is_removed_by_the_next_and_what_runs_is_left_alone(crossing: Crossing):
+def test_what_a_killed_export_left_is_removed_by_the_next_and_what_runs_is_left_alone(crossing: Crossing) -> None:
     image = crossing.signed_image()
     words = ["export", image.reference, "--key", crossing.keys["exporter"]]
     gate = Gate(crossing.here, is_layer_of(image))
@@ -90,7 +90,7 @@ def test_what_a_killed_export_left_is_removed_by_the_next_and_what_runs_is_left_
 
 
 @pytest.mark.parametrize("replace", [[], ["--replace"]])
-def test_of_two_exports_to_one_name_one_is_whole(replace: list[str], crossing: Crossing):
+def test_of_two_exports_to_one_name_one_is_whole(replace: list[str], crossing: Crossing) -> None:
     """The one that ends last is refused, or replaces all of the other's."""
     image = crossing.signed_image()
     words = ["export", image.reference, "--key", crossing.keys["exporter"], "-o", crossing.folder / "b", *replace]
@@ -128,7 +128,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("instead", [False, True], ids=["and nothing comes", "and another comes instead"])
-def test_an_export_whose_folder_is_moved_away_leaves_all_as_it_was(instead: bool, crossing: Crossing):
+def test_an_export_whose_folder_is_moved_away_leaves_all_as_it_was(instead: bool, crossing: Crossing) -> None:
     image = crossing.signed_image()
     folder, moved = crossing.folder / "out", crossing.folder / "moved"
     folder.mkdir()
@@ -153,7 +153,7 @@ def test_an_export_whose_folder_is_moved_away_leaves_all_as_it_was(instead: bool
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was(replace: bool, crossing: Crossing):
+def test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was(replace: bool, crossing: Crossing) -> None:
     image, folder = crossing.signed_image(), crossing.folder / "out"
     folder.mkdir()
     words = ["export", image.reference, "--key", crossing.keys["exporter"], "-o", folder / "b", "--json"]
@@ -181,7 +181,7 @@ def test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was(replace: 
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all_new(replace: bool, crossing: Crossing):
+def test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all_new(replace: bool, crossing: Crossing) -> None:
     image, page = crossing.signed_image(), os.sysconf("SC_PAGE_SIZE")
     words = ["export", image.reference, "--key", crossing.keys["exporter"], "--json"]
     assert run(*words, "-o", crossing.folder / "new").exit == 0
@@ -213,7 +213,7 @@ def test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("phase", ["asking", "blobs", "manifests", "tag"])
-def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: signal.Signals, crossing: Crossing):
+def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: signal.Signals, crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     phases: dict[str, Callable[[Request], bool]] = {
@@ -238,7 +238,7 @@ def test_an_interrupted_import_ends_with_130_and_goes_on(phase: str, number: sig
     assert tags_of(crossing.arrived(image))["v1"] == image.root.digest
 
 
-def test_a_signal_that_is_ignored_stays_ignored(crossing: Crossing):
+def test_a_signal_that_is_ignored_stays_ignored(crossing: Crossing) -> None:
     """As under nohup."""
     image = crossing.signed_image()
     words = ["export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"]]
@@ -252,7 +252,7 @@ def test_a_signal_that_is_ignored_stays_ignored(crossing: Crossing):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_an_export_killed_at_every_request_never_leaves_half_a_bundle_and_gives_the_same_bytes_in_the_end(tmp_path: Path):
+def test_an_export_killed_at_every_request_never_leaves_half_a_bundle_and_gives_the_same_bytes_in_the_end(tmp_path: Path) -> None:
     with Crossing(tmp_path) as crossing, Nursery.opened(SOURCE_DATE_EPOCH="1767225600") as nursery:
         root = crossing.sign(crossing.content.index("words", ["linux/amd64"]))
         crossing.attach(root)
@@ -285,7 +285,7 @@ def test_an_export_killed_at_every_request_never_leaves_half_a_bundle_and_gives_
         assert len(seen) > 20
 
 
-def test_two_imports_at_once_both_end_well(crossing: Crossing):
+def test_two_imports_at_once_both_end_well(crossing: Crossing) -> None:
     """F-056: the same images, and others of the same repository, at the same time."""
     root = crossing.sign(crossing.content.index())
     crossing.attach(root)
@@ -298,7 +298,7 @@ def test_two_imports_at_once_both_end_well(crossing: Crossing):
     assert (named["v1"], named["v2"]) == (root.digest, root.digest)
 
 
-def test_two_extracts_to_one_layout_at_once_list_what_both_brought(crossing: Crossing):
+def test_two_extracts_to_one_layout_at_once_list_what_both_brought(crossing: Crossing) -> None:
     images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two")]
     bundle, target = crossing.export(*images), f"oci:{crossing.folder / 'out'}"
     words = [("extract", bundle, image.reference, "--to", target, "--trust", crossing.trust) for image in images]

@@ -39,20 +39,20 @@ def walk(seed: bytes, steps: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader_reads_its_first_seed(name: str):
+def test_a_reader_reads_its_first_seed(name: str) -> None:
     if name not in ("json", "checkpoint", "envelope", "table"):  # of which the seeds are only near enough to begin with
         READERS[name].read(READERS[name].seeds[0])
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader_reads_or_refuses(name: str):
+def test_a_reader_reads_or_refuses(name: str) -> None:
     reader = READERS[name]
     for seed in reader.seeds:
         for data in walk(seed, STEPS // (10 if len(seed) > LONG else 1)):
             tried(name, reader, data)
 
 
-def test_what_was_found_is_refused():
+def test_what_was_found_is_refused() -> None:
     for path in FOUND.glob("*/*"):
         tried(path.parent.name, READERS[path.parent.name], path.read_bytes())
 
@@ -64,7 +64,7 @@ def tried(name: str, reader: Reader, data: bytes) -> None:
         raise AssertionError(f"{name} lets {error!r} escape for {data[:2000]!r}") from error
 
 
-def test_a_reader_that_lets_something_escape_is_noticed():
+def test_a_reader_that_lets_something_escape_is_noticed() -> None:
     def careless(data: bytes) -> None:
         if data[:1] == b"x":
             raise BundlerError("foreseen")

@@ -33,12 +33,12 @@ def station(tmp_path: Path, there: Watched, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("case", [each for each in ALL if each.is_bundle], ids=lambda case: case.name)
-def test_a_hostile_bundle_ends_in_its_class(station: Station, case: Case):
+def test_a_hostile_bundle_ends_in_its_class(station: Station, case: Case) -> None:
     station.refuses(case)
 
 
 @pytest.mark.parametrize("case", [each for each in ALL if each.layout], ids=lambda case: case.name)
-def test_a_hostile_layout_is_not_exported(station: Station, case: Case):
+def test_a_hostile_layout_is_not_exported(station: Station, case: Case) -> None:
     station.refuses_to_export(case)
 
 
@@ -59,18 +59,18 @@ NUMBERS = {
 }
 
 
-def test_each_number_of_the_catalogue_has_a_case():
+def test_each_number_of_the_catalogue_has_a_case() -> None:
     assert {case.id for case in ALL} == {f"{family}-{number:03}" for family, numbers in NUMBERS.items() for number in numbers}
 
 
-def test_the_page_lists_the_cases():
+def test_the_page_lists_the_cases() -> None:
     here = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, ROOT / "scripts/hostile-cases", "--check"], env=here, check=False)
     assert done.returncode == 0, "run scripts/hostile-cases"
 
 
 @pytest.mark.parametrize("case", [each for each in ALL if each.where.startswith("tests/")], ids=lambda case: case.name)
-def test_what_is_tested_elsewhere_is(case: Case):
+def test_what_is_tested_elsewhere_is(case: Case) -> None:
     path, _, name = case.where.partition("::")
     place = ROOT / path
     assert place.exists() or place.with_suffix(".json").exists()

@@ -116,7 +116,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arrival]:
         os.close(file)
 
 
-def test_the_bundle_itself_enters(station: Arrival):
+def test_the_bundle_itself_enters(station: Arrival) -> None:
     code, _, given = station.end()
     assert code == 0
     assert {"manifest v1", "blob"} <= {name if name == "manifest v1" else name.partition(" ")[0] for name in given}
@@ -125,7 +125,7 @@ def test_the_bundle_itself_enters(station: Arrival):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_bundle_of_which_one_bit_is_another_is_refused_or_the_very_same(part: int, station: Arrival):
+def test_a_bundle_of_which_one_bit_is_another_is_refused_or_the_very_same(part: int, station: Arrival) -> None:
     _, _, whole = station.end()
     for at, bit in ((at, (at * 5 + more) % 8) for at in range(part, len(station.data), PARTS) for more in (0, 3)):
         os.pwrite(station.file, bytes([station.data[at] ^ 1 << bit]), at)
@@ -140,7 +140,7 @@ def test_a_bundle_of_which_one_bit_is_another_is_refused_or_the_very_same(part: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_bundle_that_is_cut_anywhere_is_refused(part: int, station: Arrival):
+def test_a_bundle_that_is_cut_anywhere_is_refused(part: int, station: Arrival) -> None:
     try:
         for size in range(part, len(station.data), PARTS):
             os.ftruncate(station.file, size)
@@ -155,7 +155,7 @@ def test_a_bundle_that_is_cut_anywhere_is_refused(part: int, station: Arrival):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("byte", [b"\0", b"\xff"])
-def test_a_bundle_with_a_stretch_that_is_lost_is_refused(byte: bytes, station: Arrival):
+def test_a_bundle_with_a_stretch_that_is_lost_is_refused(byte: bytes, station: Arrival) -> None:
     """F-031: sectors of 512 bytes, at each place that they can begin at; and what a byte more or less makes of it."""
     for at in range(0, len(station.data), 64):
         lost = station.data[:at] + byte * min(512, len(station.data) - at) + station.data[at + 512 :]

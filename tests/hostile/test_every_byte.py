@@ -67,7 +67,7 @@ def zeroed(raw: bytes, at: int) -> bytes:
 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("spoil", [flipped, inverted, lost, doubled, cut, zeroed])
-def test_every_byte_counts(bundle: Bundle, raw: bytes, tmp_path: Path, spoil: Callable[[bytes, int], bytes], part: int):
+def test_every_byte_counts(bundle: Bundle, raw: bytes, tmp_path: Path, spoil: Callable[[bytes, int], bytes], part: int) -> None:
     path = tmp_path / "spoilt.oci.tar.zst"
     ends = []
     for at in range(part, len(raw), PARTS):
@@ -80,7 +80,7 @@ def test_every_byte_counts(bundle: Bundle, raw: bytes, tmp_path: Path, spoil: Ca
     assert len(ends) > len(raw) // PARTS * 0.95  # the rest are bits of a frame that mean nothing
 
 
-def test_an_untouched_bundle_is_taken(bundle: Bundle, raw: bytes, tmp_path: Path):
+def test_an_untouched_bundle_is_taken(bundle: Bundle, raw: bytes, tmp_path: Path) -> None:
     path = tmp_path / "good.oci.tar.zst"
     path.write_bytes(raw)
     assert judged(path)[0] == bundle.seal

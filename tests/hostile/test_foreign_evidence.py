@@ -39,7 +39,7 @@ FORMS: dict[str, Callable[[Crossing, Document, x509.UnrecognizedExtension], Docu
 
 @pytest.mark.parametrize("what", ODD)
 @pytest.mark.parametrize("form", FORMS)
-def test_a_certificate_that_cannot_be_read_ends_no_run_and_travels(tmp_path: Path, form: str, what: str):
+def test_a_certificate_that_cannot_be_read_ends_no_run_and_travels(tmp_path: Path, form: str, what: str) -> None:
     """Under a rule that pins a key nobody asks for certificates, so that nothing of them is even read."""
     with Crossing(tmp_path) as crossing:
         root = crossing.sign(crossing.content.image("words"))
@@ -55,7 +55,7 @@ def test_a_certificate_that_cannot_be_read_ends_no_run_and_travels(tmp_path: Pat
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_a_certificate_that_cannot_be_read_is_refused_where_one_is_asked_for(tmp_path: Path, what: str):
+def test_a_certificate_that_cannot_be_read_is_refused_where_one_is_asked_for(tmp_path: Path, what: str) -> None:
     """The one failed check that it is, beside the signature that counts."""
     with Crossing(tmp_path) as crossing:
         root = crossing.sign(crossing.content.image("words"))
@@ -87,7 +87,7 @@ def _trust(crossing: Crossing, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("what", [what for what, odd in ODD.items() if odd.oid.dotted_string in ("2.5.29.18", "2.5.29.35")])
-def test_a_revocation_list_that_cannot_be_read_is_refused_with_trust(tmp_path: Path, what: str):
+def test_a_revocation_list_that_cannot_be_read_is_refused_with_trust(tmp_path: Path, what: str) -> None:
     with Crossing(tmp_path) as crossing:
         (tmp_path / "ca.crt").write_bytes(notary.ROOT.pem)
         (tmp_path / "a.crl").write_bytes(notary.crl_of(notary.ROOT, extensions=[(ODD[what], False)]))

@@ -74,11 +74,11 @@ def blob(bundle: Bundle, kind: str, number: int = 0) -> str:
     return [member.path for member in bundle.seal.members if member.kind == kind][number]
 
 
-def test_an_honest_folder_gives_the_honest_bundle_again(folder: Path):
+def test_an_honest_folder_gives_the_honest_bundle_again(folder: Path) -> None:
     assert sealed(folder).read_bytes() == (folder.parent / "honest").read_bytes()
 
 
-def test_a_folder_without_a_seal_and_a_key_with_a_password(folder: Path, bundle: Bundle):
+def test_a_folder_without_a_seal_and_a_key_with_a_password(folder: Path, bundle: Bundle) -> None:
     (folder / "oci-bundler/seal.json").unlink()
     with content_of(sealed(folder, "--stream", "other", password=PASSWORD)) as content:
         assert content.verify().passed
@@ -88,7 +88,7 @@ def test_a_folder_without_a_seal_and_a_key_with_a_password(folder: Path, bundle:
         assert content.seal.lookups == bundle.seal.lookups
 
 
-def test_derived_documents_can_be_made_anew(folder: Path):
+def test_derived_documents_can_be_made_anew(folder: Path) -> None:
     for name in ("oci-layout", "manifest.json"):
         (folder / name).write_bytes(b"anything")
     index = json.loads((folder / "index.json").read_text())
@@ -160,7 +160,7 @@ def test_a_folder_that_is_not_as_it_should_be_is_refused_although_it_is_sealed(
     spoil: Spoil,
     exit: int,  # noqa: A002
     code: Code,
-):
+) -> None:
     spoil(folder, bundle)
     assert refusal(sealed(folder)) == (exit, code)
 
@@ -177,17 +177,17 @@ def test_a_folder_that_is_not_as_it_should_be_is_refused_although_it_is_sealed(
         (("--set", "members=[]"), 3, Code.FORMAT_SEAL),
     ],
 )
-def test_a_seal_can_say_anything(folder: Path, options: tuple[str, ...], exit: int, code: Code):  # noqa: A002
+def test_a_seal_can_say_anything(folder: Path, options: tuple[str, ...], exit: int, code: Code) -> None:  # noqa: A002
     assert refusal(sealed(folder, *options)) == (exit, code)
 
 
-def test_members_can_lie_in_any_order(folder: Path, bundle: Bundle):
+def test_members_can_lie_in_any_order(folder: Path, bundle: Bundle) -> None:
     names = [member.path for member in bundle.seal.members]
     (folder.parent / "order").write_text("\n".join([*names[:3], *reversed(names[3:])]))
     assert refusal(sealed(folder, "--order", str(folder.parent / "order"))) == (3, Code.FORMAT_SEAL)
 
 
-def test_several_keys_can_seal(folder: Path):
+def test_several_keys_can_seal(folder: Path) -> None:
     other = folder.parent / "other.key"
     form = serialization.PrivateFormat.PKCS8
     other.write_bytes(key(2).private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))

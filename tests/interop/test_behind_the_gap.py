@@ -129,7 +129,7 @@ def _unsigned(name: str) -> str:
 
 
 @pytest.mark.parametrize("command", ["skopeo inspect --raw docker://{}", "podman pull {}"])
-def test_the_name_leads_to_what_was_imported(node: Node, scenario: str, command: str):
+def test_the_name_leads_to_what_was_imported(node: Node, scenario: str, command: str) -> None:
     name, section = NAMES[scenario]
     assert f"podman pull {name}\n" in section.blocks("sh")
     tool, *words = command.format(node.here(name)).split()
@@ -137,7 +137,7 @@ def test_the_name_leads_to_what_was_imported(node: Node, scenario: str, command:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_containerd_finds_what_was_imported(node: Node, scenario: str, embedded: real.Registry, containerd: Path, tmp_path: Path):
+def test_containerd_finds_what_was_imported(node: Node, scenario: str, embedded: real.Registry, containerd: Path, tmp_path: Path) -> None:
     name, section = NAMES[scenario]
     hosts = tmp_path / "certs.d/registry.example"
     hosts.mkdir(parents=True)
@@ -150,7 +150,7 @@ def test_containerd_finds_what_was_imported(node: Node, scenario: str, embedded:
     assert config in node.run("ctr", "--address", containerd, "content", "ls", "-q").stdout
 
 
-def test_what_was_not_imported_is_looked_for_nowhere_else(node: Node):
+def test_what_was_not_imported_is_looked_for_nowhere_else(node: Node) -> None:
     ran = node.run("skopeo", "inspect", f"docker://{node.here(OLD).replace(':1.0', ':2.0')}")
     assert ran.returncode != 0
     assert node.host in ran.stderr
@@ -164,7 +164,7 @@ def _pulled(node: Node, name: str) -> subprocess.CompletedProcess[str]:
     return node.run("containers-image", node.here(name), str(node.home / "pulled"))
 
 
-def test_the_policy_of_the_page_takes_a_signed_image_and_refuses_an_unsigned_one_at_the_same_place(node: Node, scenario: str):
+def test_the_policy_of_the_page_takes_a_signed_image_and_refuses_an_unsigned_one_at_the_same_place(node: Node, scenario: str) -> None:
     name, section = NAMES[scenario]
     node.judges(section)
     signed, unsigned = _pulled(node, name), _pulled(node, _unsigned(name))
@@ -173,7 +173,7 @@ def test_the_policy_of_the_page_takes_a_signed_image_and_refuses_an_unsigned_one
     assert "A signature was required, but no signature exists" in unsigned.stderr
 
 
-def test_the_policy_of_the_page_refuses_the_key_of_somebody_else(node: Node, station: Station, scenario: str):
+def test_the_policy_of_the_page_refuses_the_key_of_somebody_else(node: Node, station: Station, scenario: str) -> None:
     name, section = NAMES[scenario]
     node.judges(section)
     (node.home / "release.pub").write_bytes((station.folder / "exporter.pub").read_bytes())
@@ -182,7 +182,7 @@ def test_the_policy_of_the_page_refuses_the_key_of_somebody_else(node: Node, sta
     assert "cryptographic signature verification failed" in refused.stderr
 
 
-def test_the_policy_for_one_name_refuses_images_under_the_other(node: Node, scenario: str):
+def test_the_policy_for_one_name_refuses_images_under_the_other(node: Node, scenario: str) -> None:
     _, section = NAMES[scenario]
     node.judges(section)
     [other] = [name for key, (name, _) in NAMES.items() if key != scenario]
@@ -191,12 +191,12 @@ def test_the_policy_for_one_name_refuses_images_under_the_other(node: Node, scen
     assert "is rejected by policy" in refused.stderr
 
 
-def test_without_a_policy_the_unsigned_image_would_be_pulled(node: Node, scenario: str):
+def test_without_a_policy_the_unsigned_image_would_be_pulled(node: Node, scenario: str) -> None:
     ran = _pulled(node, _unsigned(NAMES[scenario][0]))
     assert ran.returncode == 0, ran.stderr
 
 
-def test_podman_of_debian_refuses_every_image_under_such_a_policy(node: Node, scenario: str):
+def test_podman_of_debian_refuses_every_image_under_such_a_policy(node: Node, scenario: str) -> None:
     name, section = NAMES[scenario]
     node.judges(section)
     ran = node.run("podman", "pull", node.here(name))
@@ -221,13 +221,13 @@ def _typed(node: Node, station: Station, tool: str, change: Callable[[str], str]
 
 
 @pytest.mark.parametrize("tool", ["oci-bundler", "cosign"])
-def test_by_hand_a_signed_image_is_verified_and_an_unsigned_one_is_not(node: Node, station: Station, tool: str):
+def test_by_hand_a_signed_image_is_verified_and_an_unsigned_one_is_not(node: Node, station: Station, tool: str) -> None:
     _typed(node, station, tool)
     with pytest.raises(AssertionError, match=r"(?s)the shell ended with (1|5|10).*(no signatures found|signature.missing)"):
         _typed(node, station, tool, lambda command: _unsigned(command).replace("--as", "-vv --as"))
 
 
-def test_what_sign_makes_by_default_is_the_form_that_every_program_of_the_page_reads(node: Node, embedded: real.Registry):
+def test_what_sign_makes_by_default_is_the_form_that_every_program_of_the_page_reads(node: Node, embedded: real.Registry) -> None:
     path = f"mirror/{REPOSITORY}"
     digest = json.loads(node.run("skopeo", "inspect", f"docker://{node.here(NEW)}").stdout)["Digest"]
     assert f"{digest.replace(':', '-')}.sig" in embedded.tags(path)
@@ -248,11 +248,11 @@ def _of_kind(section: Page, kind: str) -> dict[str, Any]:
     return spec
 
 
-def test_every_yaml_of_the_page_is_read():
+def test_every_yaml_of_the_page_is_read() -> None:
     assert len(list(_documents(PAGE))) == len(PAGE.blocks("yaml")) == 9
 
 
-def test_kyverno_sees_every_image_and_lets_pass_those_of_the_scenario(scenario: str):
+def test_kyverno_sees_every_image_and_lets_pass_those_of_the_scenario(scenario: str) -> None:
     """No image escapes the glob, which would admit it unchecked, and the rule about names is about the name that pods have."""
     name, section = NAMES[scenario]
     spec = _of_kind(section, "ImageValidatingPolicy")
@@ -269,7 +269,7 @@ def test_kyverno_sees_every_image_and_lets_pass_those_of_the_scenario(scenario: 
     assert attestor["cosign"]["ctlog"]["insecureIgnoreTlog"]  # else it asks a network that is not there
 
 
-def test_policy_controller_matches_the_images_of_the_scenario_alone(scenario: str):
+def test_policy_controller_matches_the_images_of_the_scenario_alone(scenario: str) -> None:
     """Its ``**`` stands for any characters and ``*`` for any but a slash."""
     name, section = NAMES[scenario]
     globs = [image["glob"] for image in _of_kind(section, "ClusterImagePolicy")["images"]]
@@ -280,7 +280,7 @@ def _policy_controllers(glob: str) -> str:
     return "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*)", glob))
 
 
-def test_k3s_looks_where_the_image_was_imported():
+def test_k3s_looks_where_the_image_was_imported() -> None:
     [mirrors] = [document["mirrors"] for document in _documents(NAMES["old"][1]) if "mirrors" in document]
     host, _, repository = REPOSITORY.partition("/")
     [endpoint] = mirrors[host]["endpoint"]
@@ -289,18 +289,18 @@ def test_k3s_looks_where_the_image_was_imported():
     assert f"{endpoint.removeprefix('https://')}/{rewritten}:1.0" == NEW
 
 
-def test_kustomize_makes_the_new_name_of_the_old_one():
+def test_kustomize_makes_the_new_name_of_the_old_one() -> None:
     [[image]] = [document["images"] for document in _documents(NAMES["new"][1]) if isinstance(document.get("images"), list)]
     assert OLD.replace(image["name"], image["newName"]) == NEW
 
 
-def test_the_import_for_a_cluster_under_old_names_has_the_paths_of_outside(node: Node, station: Station, embedded: real.Registry):
+def test_the_import_for_a_cluster_under_old_names_has_the_paths_of_outside(node: Node, station: Station, embedded: real.Registry) -> None:
     [command] = re.findall(r"^    (oci-bundler import .* --map .*)$", NAMES["old"][1].text, re.MULTILINE)
     station.run(*node.here(command).split()[1:], "--trust", "trust")
     assert "1.0" in embedded.tags(REPOSITORY.partition("/")[2])
 
 
-def test_the_registries_that_take_a_sparse_index_are_those_of_the_page():
+def test_the_registries_that_take_a_sparse_index_are_those_of_the_page() -> None:
     [table] = _section("Not all platforms").tables
     taken = {row["registry"]: row["an index without all its images"] for row in table.rows}
     assert list(taken.values()) == ["refused", taken["distribution 3"], "refused", "taken"]

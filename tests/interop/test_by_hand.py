@@ -44,7 +44,7 @@ def _tools(desk: Path) -> Path:
     return folder
 
 
-def test_every_line_of_the_section_says_yes_to_a_good_bundle(desk: Path):
+def test_every_line_of_the_section_says_yes_to_a_good_bundle(desk: Path) -> None:
     by_tools, by_openssl = _typed(desk)
     blobs = list((desk / "app/blobs/sha256").iterdir())
     assert by_tools.count(": OK\n") == len(blobs) > 5
@@ -54,7 +54,7 @@ def test_every_line_of_the_section_says_yes_to_a_good_bundle(desk: Path):
     assert f"sha256:{identity.split()[0]}" == Station(desk).run("inspect", "app.oci.tar.zst")["claims"]["identity"]
 
 
-def test_the_section_says_no_to_a_seal_by_another_key(desk: Path):
+def test_the_section_says_no_to_a_seal_by_another_key(desk: Path) -> None:
     (desk / "K.pub").write_bytes((desk / "release.pub").read_bytes())
     with pytest.raises(AssertionError, match="the shell ended with"):
         _typed(desk)

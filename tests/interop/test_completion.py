@@ -57,7 +57,7 @@ def at(shell: str, folder: Path) -> Iterator[Typed]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_completes_commands_options_values_and_files(shell: str, tmp_path: Path):
+def test_a_shell_completes_commands_options_values_and_files(shell: str, tmp_path: Path) -> None:
     with at(shell, tmp_path / "home") as typed:
         (tmp_path / "home" / "release.oci.tar.zst").write_bytes(b"")
         assert typed("oci-bundler imp\t") == "oci-bundler import"

@@ -16,7 +16,7 @@ from bundler.serving.server import Server
 
 
 @pytest.mark.parametrize("version", ["1.1", "dev"])  # the released specification, and what its next one will ask for
-def test_every_group_passes(version: str, tmp_path: Path):
+def test_every_group_passes(version: str, tmp_path: Path) -> None:
     program = os.environ.get("OCI_CONFORMANCE")
     if not program:
         pytest.skip("$OCI_CONFORMANCE does not name the program")

@@ -143,7 +143,7 @@ def _manifest(registry: real.Registry, repository: str, digest: str) -> bytes:
 # --- what was found ---
 
 
-def test_export_finds_all_that_the_tools_have_put_there(sent: Sent):
+def test_export_finds_all_that_the_tools_have_put_there(sent: Sent) -> None:
     app, docker, chart = sent.exported["images"]
     forms = [(found["kind"], found["subject"]) for found in app["found"]]
     for node in sent.nodes:
@@ -163,7 +163,7 @@ def test_export_finds_all_that_the_tools_have_put_there(sent: Sent):
 # --- what arrived ---
 
 
-def test_every_digest_is_there(crossed: Crossed, peers: real.Peers):
+def test_every_digest_is_there(crossed: Crossed, peers: real.Peers) -> None:
     sent = crossed.sent
     tags = {"app:v1": sent.index, "docker:v1": sent.docker, "chart:0.1.0": sent.chart}
     for name, digest in tags.items():
@@ -175,7 +175,7 @@ def test_every_digest_is_there(crossed: Crossed, peers: real.Peers):
             assert _manifest(crossed.there, crossed.repository(path), digest) == _manifest(sent.registry, path, digest)
 
 
-def test_cosign_verifies_every_node_in_both_forms(crossed: Crossed, peers: real.Peers):
+def test_cosign_verifies_every_node_in_both_forms(crossed: Crossed, peers: real.Peers) -> None:
     public = crossed.sent.keys.public
     for node in crossed.sent.nodes:
         image = crossed.at("team/app", node)
@@ -189,14 +189,14 @@ def test_cosign_verifies_every_node_in_both_forms(crossed: Crossed, peers: real.
     real.verify_new(peers, crossed.at("team/chart", "0.1.0"), public)
 
 
-def test_cosign_verifies_there_by_no_other_key(crossed: Crossed, peers: real.Peers, tmp_path: Path):
+def test_cosign_verifies_there_by_no_other_key(crossed: Crossed, peers: real.Peers, tmp_path: Path) -> None:
     other = real.generate_keys(peers, tmp_path, "other").public
     image = crossed.at("team/app", crossed.sent.index)
     assert real.verify_old(peers, image, other, check=False).returncode == 12
     assert real.verify_new(peers, image, other, check=False).returncode != 0
 
 
-def test_oras_discovers_what_was_attached(crossed: Crossed, peers: real.Peers):
+def test_oras_discovers_what_was_attached(crossed: Crossed, peers: real.Peers) -> None:
     child = crossed.at("team/app", crossed.sent.children[0])
     tree = json.loads(peers.oras("discover", "--plain-http", "--format", "json", child).stdout)
     found = {referrer["digest"]: referrer for referrer in tree["referrers"]}
@@ -206,18 +206,18 @@ def test_oras_discovers_what_was_attached(crossed: Crossed, peers: real.Peers):
     assert signature["artifactType"] == BUNDLE
 
 
-def test_cosign_downloads_the_sbom_that_it_attached(crossed: Crossed, peers: real.Peers):
+def test_cosign_downloads_the_sbom_that_it_attached(crossed: Crossed, peers: real.Peers) -> None:
     there = peers.cosign("download", "sbom", crossed.at("team/app", crossed.sent.children[1])).stdout
     assert there == (crossed.sent.station.folder / "sbom.spdx.json").read_text()
 
 
-def test_notation_verifies(crossed: Crossed, notation: real.Peers):
+def test_notation_verifies(crossed: Crossed, notation: real.Peers) -> None:
     real.notation_verify(notation, crossed.at("team/app", crossed.sent.index))
     real.notation_verify(notation, crossed.at("team/app", crossed.sent.children[1]))
     assert real.notation_verify(notation, crossed.at("team/app", crossed.sent.children[0]), check=False).returncode != 0
 
 
-def test_we_verify_there_what_was_verified_here(crossed: Crossed):
+def test_we_verify_there_what_was_verified_here(crossed: Crossed) -> None:
     sent = crossed.sent
     source = sent.registry.reference("team/app", "v1")
     image = f"docker://{crossed.at('team/app', 'v1')}"
@@ -226,7 +226,7 @@ def test_we_verify_there_what_was_verified_here(crossed: Crossed):
     assert {signer["form"] for signer in verdict["signers"]} >= {"sig", "bundle"}
 
 
-def test_the_same_import_again_changes_nothing(crossed: Crossed):
+def test_the_same_import_again_changes_nothing(crossed: Crossed) -> None:
     sent, repository = crossed.sent, crossed.repository("team/app")
     before = (crossed.there.tags(repository), [crossed.there.referring(repository, node) for node in sent.nodes])
     again = sent.station.run("import", sent.bundle, f"{crossed.there.host}/{PREFIX}", "--trust", "trust")
@@ -235,7 +235,7 @@ def test_the_same_import_again_changes_nothing(crossed: Crossed):
     assert (crossed.there.tags(repository), [crossed.there.referring(repository, node) for node in sent.nodes]) == before
 
 
-def test_what_is_exported_from_there_is_as_much(crossed: Crossed):
+def test_what_is_exported_from_there_is_as_much(crossed: Crossed) -> None:
     """Nothing got lost: whoever carries it on from the isolated registry finds the very same evidence."""
     sent = crossed.sent
     source, there = sent.registry.reference("team/app", "v1"), crossed.at("team/app", "v1")
@@ -251,7 +251,7 @@ def test_what_is_exported_from_there_is_as_much(crossed: Crossed):
 # --- the bundle, by the hands of others (design 3.2, 3.8) ---
 
 
-def test_the_bundle_is_checked_by_sha256sum_zstd_and_openssl(sent: Sent, peers: real.Peers, tmp_path: Path):
+def test_the_bundle_is_checked_by_sha256sum_zstd_and_openssl(sent: Sent, peers: real.Peers, tmp_path: Path) -> None:
     name, folder = sent.bundle.name, sent.station.folder
     assert peers.run("sha256sum", "-c", f"{name}.sha256", cwd=folder).stdout == f"{name}: OK\n"
     peers.run("zstd", "-t", name, cwd=folder)
@@ -263,7 +263,7 @@ def test_the_bundle_is_checked_by_sha256sum_zstd_and_openssl(sent: Sent, peers: 
     assert peers.run("openssl", *openssl, altered, cwd=folder, check=False).returncode == 1
 
 
-def test_tar_lists_the_seal_and_then_what_it_names(sent: Sent, peers: real.Peers):
+def test_tar_lists_the_seal_and_then_what_it_names(sent: Sent, peers: real.Peers) -> None:
     listed = peers.run("tar", "--zstd", "-tvf", sent.bundle, env={"TZ": "UTC"}).stdout.splitlines()
     claims = sent.station.run("inspect", sent.bundle)["claims"]
     names = [member.get("name", f"blobs/sha256/{member['sha256']}") for member in claims["members"]]
@@ -272,7 +272,7 @@ def test_tar_lists_the_seal_and_then_what_it_names(sent: Sent, peers: real.Peers
     assert [int(line.split()[2]) for line in listed][1:] == [member["size"] for member in claims["members"]]
 
 
-def test_skopeo_inspects_and_copies_an_image_out_of_it(sent: Sent, peers: real.Peers, layout: Layout):
+def test_skopeo_inspects_and_copies_an_image_out_of_it(sent: Sent, peers: real.Peers, layout: Layout) -> None:
     image = f"oci-archive:{sent.bundle}:{sent.registry.reference('team/app', 'v1')}"
     shown = peers.skopeo("inspect", "--raw", image).stdout.encode()
     assert shown == _manifest(sent.registry, "team/app", sent.index)
@@ -288,7 +288,7 @@ def lifted(sent: Sent, peers: real.Peers, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_cosign_verifies_the_seal_over_the_index(sent: Sent, peers: real.Peers, lifted: Path):
+def test_cosign_verifies_the_seal_over_the_index(sent: Sent, peers: real.Peers, lifted: Path) -> None:
     def verified(public: Path) -> int:
         seal = ("--signature", lifted / "oci-bundler/seal.json", "--type", "urn:oci-bundler:bundle:v1")
         return peers.cosign("verify-blob-attestation", "--key", public, *seal, real.UNLOGGED, lifted / "index.json", check=False).returncode
@@ -316,7 +316,7 @@ def image(peers: real.Peers, layout: Layout, repository: str, olareg: real.Regis
     return olareg.reference(repository, "v1")
 
 
-def test_a_seal_put_beside_an_image_counts_for_nothing(sent: Sent, peers: real.Peers, lifted: Path, image: str):
+def test_a_seal_put_beside_an_image_counts_for_nothing(sent: Sent, peers: real.Peers, lifted: Path, image: str) -> None:
     """In every place where an attestation or a signature could lie, and where the exporter's key is one that images are signed by."""
     seal = (lifted / "oci-bundler/seal.json").read_bytes()
     (lifted / "seal.json").write_bytes(seal)

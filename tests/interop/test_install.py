@@ -42,14 +42,14 @@ def _typed(blocks: list[str], folder: Path, **env: str) -> list[str]:
     return shell.run(blocks, folder, env=homes | {"PATH": f"{apps}:{sys.base_prefix}/bin:/usr/bin:/bin"} | env)
 
 
-def test_the_command_comes_from_a_checkout(checkout: Path):
+def test_the_command_comes_from_a_checkout(checkout: Path) -> None:
     by_pipx, by_pip = _typed([PIPX, PIP], checkout)
     assert by_pipx.endswith(VERSION)
     assert by_pip.endswith(VERSION)
     assert (checkout / "apps/oci-bundler").exists()
 
 
-def test_the_command_comes_from_the_folder_of_wheels_where_nothing_else_can_be_reached(checkout: Path, tmp_path: Path):
+def test_the_command_comes_from_the_folder_of_wheels_where_nothing_else_can_be_reached(checkout: Path, tmp_path: Path) -> None:
     shell.run([MAKE, SUMS], checkout)
     there = tmp_path / "station"
     (there / "dist").mkdir(parents=True)
@@ -60,7 +60,7 @@ def test_the_command_comes_from_the_folder_of_wheels_where_nothing_else_can_be_r
     assert subprocess.run([there / "apps/oci-bundler", "--version"], capture_output=True, text=True, check=True).stdout == VERSION
 
 
-def test_the_folder_holds_wheels_for_other_machines(checkout: Path):
+def test_the_folder_holds_wheels_for_other_machines(checkout: Path) -> None:
     shell.run([OTHERS], checkout)
     compiled = {path.name for path in (checkout / "dist/wheels").iterdir() if not path.name.endswith("-none-any.whl")}
     assert all("manylinux2014_aarch64" in name for name in compiled)
@@ -69,7 +69,7 @@ def test_the_folder_holds_wheels_for_other_machines(checkout: Path):
     }  # fmt: skip
 
 
-def test_the_folder_refuses_a_wheel_of_another_hash(checkout: Path):
+def test_the_folder_refuses_a_wheel_of_another_hash(checkout: Path) -> None:
     pins = checkout / "requirements/run.txt"
     made = pins.stat().st_mtime_ns
     pins.write_text(re.sub(r"(?m)(^click==.*\n)(?: +--hash.*\n)+", rf"\1    --hash=sha256:{'0' * 64}\n", pins.read_text()))

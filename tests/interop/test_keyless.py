@@ -86,7 +86,7 @@ def _identity(private: Sigstore, *more: str | Path, identity: str = IDENTITY) ->
 # --- what passes ---
 
 
-def test_bundles_cross_and_cosign_verifies_them_there(private: Sigstore, desk: Desk, there: real.Registry, predicate: Path):
+def test_bundles_cross_and_cosign_verifies_them_there(private: Sigstore, desk: Desk, there: real.Registry, predicate: Path) -> None:
     """Certificate with SCT, Rekor v2 entry, RFC 3161 timestamp; signature and attestation."""
     private.sign(desk.image)
     private.attest(desk.image, predicate)
@@ -100,7 +100,7 @@ def test_bundles_cross_and_cosign_verifies_them_there(private: Sigstore, desk: D
     assert private.verify(image, identity="other@held.test", check=False).returncode != 0
 
 
-def test_the_old_form_crosses_and_cosign_verifies_it_there(private: Sigstore, desk: Desk, there: real.Registry):
+def test_the_old_form_crosses_and_cosign_verifies_it_there(private: Sigstore, desk: Desk, there: real.Registry) -> None:
     """``.sig`` with a certificate and a timestamp, where the station's owner asks for no log."""
     private.sign_old(desk.image)
     desk.trusts(*_identity(private, "--log", "0", "--timestamp", "1"))
@@ -108,14 +108,14 @@ def test_the_old_form_crosses_and_cosign_verifies_it_there(private: Sigstore, de
     private.verify_old(desk.crosses(there))
 
 
-def test_a_key_whose_signature_is_logged(private: Sigstore, desk: Desk, keys: real.Keys):
+def test_a_key_whose_signature_is_logged(private: Sigstore, desk: Desk, keys: real.Keys) -> None:
     private.sign_with_key(desk.image, keys)
     desk.trusts("--key", keys.public, "--root", private.root, "--log", "1")
     [check] = [check for check in desk.verifies()["checks"] if "logged in" in check["detail"]]
     assert check["outcome"] == "passed"
 
 
-def test_the_root_travels_as_evidence_and_the_seal_says_which_trust_judged(private: Sigstore, desk: Desk, embedded: real.Registry):
+def test_the_root_travels_as_evidence_and_the_seal_says_which_trust_judged(private: Sigstore, desk: Desk, embedded: real.Registry) -> None:
     private.sign(desk.image)
     desk.trusts(*_identity(private))
     desk.crosses(embedded)
@@ -130,20 +130,20 @@ def test_the_root_travels_as_evidence_and_the_seal_says_which_trust_judged(priva
 # --- what is refused, and why ---
 
 
-def test_another_identity_is_refused(private: Sigstore, desk: Desk):
+def test_another_identity_is_refused(private: Sigstore, desk: Desk) -> None:
     private.sign(desk.image, identity="other@held.test")
     desk.trusts(*_identity(private))
     verdict = desk.verifies(exit=5)
     assert verdict["reasons"] == ["policy.threshold", "identity.san"]
 
 
-def test_an_expression_matches_the_whole_name(private: Sigstore, desk: Desk):
+def test_an_expression_matches_the_whole_name(private: Sigstore, desk: Desk) -> None:
     private.sign(desk.image, identity="release@held.test.evil.example")
     desk.trusts("--issuer", private.issuer, "--identity-regexp", r"release@held\.test", "--root", private.root)
     assert "identity.san" in desk.verifies(exit=5)["reasons"]
 
 
-def test_another_root_is_refused(private: Sigstore, desk: Desk):
+def test_another_root_is_refused(private: Sigstore, desk: Desk) -> None:
     other = desk.station.folder / "other.json"
     other.write_bytes(canonical(World().root_json()))
     private.sign(desk.image)
@@ -151,13 +151,13 @@ def test_another_root_is_refused(private: Sigstore, desk: Desk):
     assert "time.threshold" in desk.verifies(exit=5)["reasons"]  # nobody whom that root knows has seen it
 
 
-def test_an_unlogged_signature_is_refused_where_the_root_asks_for_a_log(private: Sigstore, desk: Desk):
+def test_an_unlogged_signature_is_refused_where_the_root_asks_for_a_log(private: Sigstore, desk: Desk) -> None:
     private.sign_old(desk.image)
     desk.trusts(*_identity(private))
     assert "tlog.threshold" in desk.verifies(exit=5)["reasons"]
 
 
-def test_a_root_that_lost_its_certificate_log_admits_nothing_unless_none_is_asked_for(private: Sigstore, desk: Desk):
+def test_a_root_that_lost_its_certificate_log_admits_nothing_unless_none_is_asked_for(private: Sigstore, desk: Desk) -> None:
     root = json.loads(private.root.read_text())
     del root["ctlogs"]
     bare = desk.station.folder / "bare.json"

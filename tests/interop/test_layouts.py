@@ -56,7 +56,7 @@ def whole(layout: Layout, digest: Digest) -> int:
 
 
 @pytest.mark.parametrize("archive", [False, True])
-def test_what_skopeo_writes(peers: real.Peers, signed: str, tmp_path: Path, archive: bool):
+def test_what_skopeo_writes(peers: real.Peers, signed: str, tmp_path: Path, archive: bool) -> None:
     place = f"{'oci-archive' if archive else 'oci'}:{tmp_path}/theirs:{APP}"
     peers.skopeo("copy", "--all", "--src-tls-verify=false", f"docker://{signed}", place)
     with open_archive(tmp_path / "theirs") if archive else Layout.at(tmp_path / "theirs") as layout:
@@ -66,7 +66,7 @@ def test_what_skopeo_writes(peers: real.Peers, signed: str, tmp_path: Path, arch
         assert whole(layout, entry.descriptor.digest) == 3
 
 
-def test_what_crane_writes(peers: real.Peers, signed: str, tmp_path: Path):
+def test_what_crane_writes(peers: real.Peers, signed: str, tmp_path: Path) -> None:
     peers.crane("pull", "--format", "oci", signed, tmp_path / "theirs")
     layout = Layout.at(tmp_path / "theirs")
     assert str(layout.image(None).descriptor.digest) == real.digest_of(peers, signed)
@@ -74,7 +74,7 @@ def test_what_crane_writes(peers: real.Peers, signed: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("archive", [False, True])
-def test_what_regctl_writes(peers: real.Peers, signed: str, tmp_path: Path, archive: bool):
+def test_what_regctl_writes(peers: real.Peers, signed: str, tmp_path: Path, archive: bool) -> None:
     if archive:
         peers.regctl("image", "export", signed, tmp_path / "theirs")
     else:
@@ -91,7 +91,7 @@ def test_what_regctl_writes(peers: real.Peers, signed: str, tmp_path: Path, arch
             ]
 
 
-def test_what_oras_writes(peers: real.Peers, signed: str, tmp_path: Path):
+def test_what_oras_writes(peers: real.Peers, signed: str, tmp_path: Path) -> None:
     peers.oras("cp", "--recursive", "--from-plain-http", signed, "--to-oci-layout", f"{tmp_path}/theirs:v1")
     layout = Layout.at(tmp_path / "theirs")
     digest = Digest.parse(real.digest_of(peers, signed))
@@ -100,7 +100,7 @@ def test_what_oras_writes(peers: real.Peers, signed: str, tmp_path: Path):
     assert whole(layout, digest) == 3
 
 
-def test_what_oras_backs_up(peers: real.Peers, signed: str, tmp_path: Path):
+def test_what_oras_backs_up(peers: real.Peers, signed: str, tmp_path: Path) -> None:
     peers.oras("backup", "--plain-http", "--include-referrers", "--output", tmp_path / "theirs.tar", signed)
     with open_archive(tmp_path / "theirs.tar") as layout:
         digest = Digest.parse(real.digest_of(peers, signed))
@@ -108,7 +108,7 @@ def test_what_oras_backs_up(peers: real.Peers, signed: str, tmp_path: Path):
         assert len(layout.repository(None).referrers(digest).listed) == 1
 
 
-def test_what_cosign_saves(peers: real.Peers, signed: str, tmp_path: Path):
+def test_what_cosign_saves(peers: real.Peers, signed: str, tmp_path: Path) -> None:
     peers.cosign("save", "--allow-http-registry", "--dir", tmp_path / "theirs", signed)
     layout = Layout.at(tmp_path / "theirs")
     digest = Digest.parse(real.digest_of(peers, signed))
@@ -128,26 +128,26 @@ def ours(content: Content, image: Document, tmp_path: Path) -> Path:
     return tmp_path / "ours"
 
 
-def test_skopeo_reads_ours(peers: real.Peers, ours: Path, tmp_path: Path):
+def test_skopeo_reads_ours(peers: real.Peers, ours: Path, tmp_path: Path) -> None:
     peers.skopeo("copy", "--all", f"oci:{ours}:{APP}", f"oci:{tmp_path}/back:v1")
     assert Layout.at(tmp_path / "back").image("v1").descriptor.digest == Layout.at(ours).image(str(APP)).descriptor.digest
 
 
-def test_crane_pushes_ours(peers: real.Peers, there: str, content: Content, image: Document, tmp_path: Path):
+def test_crane_pushes_ours(peers: real.Peers, there: str, content: Content, image: Document, tmp_path: Path) -> None:
     push_with_evidence(Layout.at(tmp_path / "ours", create=True).repository(APP), content, image, tag="v1")
     peers.crane("push", tmp_path / "ours", there)
     assert real.digest_of(peers, there) == str(image.digest)
 
 
-def test_oras_finds_what_refers_in_ours(peers: real.Peers, ours: Path):
+def test_oras_finds_what_refers_in_ours(peers: real.Peers, ours: Path) -> None:
     told = peers.oras("discover", "--format", "json", "--oci-layout", f"{ours}@{Layout.at(ours).image(str(APP)).descriptor.digest}")
     assert len(json.loads(told.stdout)["referrers"]) == 1
 
 
-def test_regctl_reads_ours_by_digest(peers: real.Peers, ours: Path):
+def test_regctl_reads_ours_by_digest(peers: real.Peers, ours: Path) -> None:
     digest = Layout.at(ours).image(str(APP)).descriptor.digest
     assert peers.regctl("manifest", "head", f"ocidir://{ours}@{digest}").stdout.strip() == str(digest)
 
 
-def test_umoci_lists_ours(peers: real.Peers, ours: Path):
+def test_umoci_lists_ours(peers: real.Peers, ours: Path) -> None:
     assert peers.run("umoci", "ls", "--layout", ours).stdout.split() == [str(APP)]

@@ -108,7 +108,7 @@ def there(request: pytest.FixtureRequest) -> real.Registry:
 
 
 @pytest.mark.parametrize("form", ["jws", "cose"])
-def test_notations_own_policy_is_taken_over_and_judges_alike(desk: Desk, form: Form, there: real.Registry):
+def test_notations_own_policy_is_taken_over_and_judges_alike(desk: Desk, form: Form, there: real.Registry) -> None:
     """``trust add --notation`` on the folder that real notation made."""
     desk.sign(form)
     desk.trusts("--notation", desk.configuration)
@@ -118,7 +118,7 @@ def test_notations_own_policy_is_taken_over_and_judges_alike(desk: Desk, form: F
 
 
 @pytest.mark.parametrize("form", ["jws", "cose"])
-def test_timestamps_of_a_store_cross(desk: Desk, form: Form, embedded: real.Registry, stamps: tuple[str, Path]):
+def test_timestamps_of_a_store_cross(desk: Desk, form: Form, embedded: real.Registry, stamps: tuple[str, Path]) -> None:
     url, root = stamps
     time.sleep(1.1)  # a stamp is exact to a second, and all of that has to lie in the new certificate's validity
     desk.sign(form, f"--timestamp-url={url}", f"--timestamp-root-cert={root}")
@@ -131,7 +131,7 @@ def test_timestamps_of_a_store_cross(desk: Desk, form: Form, embedded: real.Regi
     real.notation_verify(desk.peers, desk.crosses(embedded))
 
 
-def test_a_signature_without_the_timestamp_that_the_rule_asks_for_is_refused(desk: Desk, stamps: tuple[str, Path]):
+def test_a_signature_without_the_timestamp_that_the_rule_asks_for_is_refused(desk: Desk, stamps: tuple[str, Path]) -> None:
     desk.sign("jws")
     desk.trusts("--store", "stamps", "--store-type", "tsa", "--certificate", stamps[1])
     store = ("--store", "release", "--store-type", "ca", "--certificate", desk.certificate)
@@ -139,14 +139,14 @@ def test_a_signature_without_the_timestamp_that_the_rule_asks_for_is_refused(des
     assert desk.verifies(exit=5)["reasons"][0] == "policy.threshold"
 
 
-def test_another_subject_is_refused(desk: Desk):
+def test_another_subject_is_refused(desk: Desk) -> None:
     desk.sign("cose")
     store = ("--store", "release", "--store-type", "ca", "--certificate", desk.certificate)
     desk.trusts("--image", "**", *store, "--subject", "CN=somebody else,O=Notary")
     assert desk.verifies(exit=5)["reasons"] == ["policy.threshold", "identity.subject"]
 
 
-def test_another_authority_is_refused(desk: Desk, tmp_path: Path):
+def test_another_authority_is_refused(desk: Desk, tmp_path: Path) -> None:
     desk.sign("jws")
     (tmp_path / "other.pem").write_bytes(notary.ROOT.pem)
     store = ("--store", "release", "--store-type", "ca", "--certificate", tmp_path / "other.pem")
@@ -154,14 +154,14 @@ def test_another_authority_is_refused(desk: Desk, tmp_path: Path):
     assert desk.verifies(exit=5)["reasons"][0] == "policy.threshold"
 
 
-def test_a_rule_for_a_key_is_not_met_by_a_certificate(desk: Desk, tmp_path: Path):
+def test_a_rule_for_a_key_is_not_met_by_a_certificate(desk: Desk, tmp_path: Path) -> None:
     desk.sign("jws")
     (tmp_path / "release.pub").write_bytes(P256.pem)
     desk.trusts("--image", "**", "--key", tmp_path / "release.pub")
     assert desk.verifies(exit=5)["reasons"][0] == "policy.threshold"
 
 
-def test_a_policy_below_strict_is_left_out_and_said(desk: Desk):
+def test_a_policy_below_strict_is_left_out_and_said(desk: Desk) -> None:
     desk.notation_trusts(signatureVerification={"level": "audit"})
     told = desk.station.run("trust", "add", "trust", "--notation", desk.configuration, exit=2)["error"]
     assert (told["code"], "below strict" in told["found"]) == ("trust.form", True)

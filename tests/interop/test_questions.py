@@ -77,7 +77,7 @@ def counted() -> Count:
 )
 def test_a_small_signed_image_takes_few_questions(
     registry: real.Registry, repository: str, counted: Count, tmp_path: Path, most: tuple[int, int, int]
-):
+) -> None:
     with Crossing(tmp_path) as crossing, counted(registry.host) as (host, asked):
         image = crossing.sign(crossing.content.image())
         with Registry(registry.host, Access(plain_http=True)) as source:

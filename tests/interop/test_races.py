@@ -51,7 +51,7 @@ def wrong(pairs: Sequence[Racers], race: Callable[[Racers, str], tuple[list[Ran]
 @pytest.mark.parametrize("form", ["sig", "bundle"])
 def test_two_that_sign_one_image_at_once_both_stand_at_the_end(
     form: str, registry: real.Registry, repository: str, pairs: list[Racers], tmp_path: Path
-):
+) -> None:
     with Registry(registry.host, Access(plain_http=True)) as client:
         there = client.repository(repository, push=True)
 
@@ -65,7 +65,7 @@ def test_two_that_sign_one_image_at_once_both_stand_at_the_end(
 @pytest.mark.parametrize("form", ["sig", "att", "bundle"])
 def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(
     form: str, registry: real.Registry, repository: str, pairs: list[Racers], tmp_path: Path
-):
+) -> None:
     twins = Twins.made(tmp_path, form)
     with Registry(registry.host, Access(plain_http=True)) as client:
 
@@ -79,7 +79,7 @@ def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(
 @pytest.mark.parametrize("replace", [False, True])
 def test_a_tag_that_comes_up_while_an_import_runs_is_moved_by_replace_alone(
     replace: bool, registry: real.Registry, repository: str, tmp_path: Path
-):
+) -> None:
     """It comes up after all tags were asked about, and before anything is sent."""
     twins, content = Twins.made(tmp_path, "sig"), Content()
     where = importer.Destination.parse(f"{registry.host}/{repository}", [f"{signing.REPOSITORY}=app"])

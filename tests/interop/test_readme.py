@@ -66,7 +66,7 @@ def _crossed(blocks: list[str], folder: Path, env: Mapping[str, str], layout: La
     assert looked.endswith((layout.folder / "blobs/sha256" / digest.removeprefix("sha256:")).read_text())
 
 
-def test_with_nothing_at_hand_the_crossing_ends_with_a_verified_image(env: dict[str, str], layout: Layout, tmp_path: Path):
+def test_with_nothing_at_hand_the_crossing_ends_with_a_verified_image(env: dict[str, str], layout: Layout, tmp_path: Path) -> None:
     assert ANYBODYS in MAKE
     with _served(tmp_path) as hosts:
         make = MAKE.replace(ANYBODYS, f"oci:{layout.folder}:1.0")
@@ -94,14 +94,14 @@ def _served(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def test_between_other_registries_the_crossing_ends_with_a_verified_image(
     env: dict[str, str], layout: Layout, peers: real.Peers, docker_registry: real.Registry, olareg: real.Registry
-):
+) -> None:
     digest = real.push(peers, layout.folder, "1.0", docker_registry.reference("team/app", "1.0"))
     signed = "".join(line for line in MAKE.splitlines(keepends=True) if line.startswith("oci-bundler "))
     _crossed([signed], layout.folder.parent / "desk", env | {"SOURCE": docker_registry.host, "ISOLATED": olareg.host}, layout)
     assert real.digest_of(peers, olareg.reference("apps/app", "1.0")) == digest
 
 
-def test_the_crossing_is_five_commands_and_its_names_are_set_first():
+def test_the_crossing_is_five_commands_and_its_names_are_set_first() -> None:
     lines = [line for block in CROSSING for line in block.splitlines()]
     assert len(lines) == 5
     assert all(line.startswith("oci-bundler ") for line in lines)

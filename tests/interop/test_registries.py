@@ -32,7 +32,7 @@ def image(peers: real.Peers, registry: real.Registry, repository: str, layout: L
 
 
 @pytest.mark.parametrize("kind", ["p256", "p384", "rsa3072", "ed25519"])
-def test_cosign_verifies_what_we_sign(image: str, peers: real.Peers, station: Station, kind: str):
+def test_cosign_verifies_what_we_sign(image: str, peers: real.Peers, station: Station, kind: str) -> None:
     """Both forms, on the index and its children; ed25519 too, which cosign verifies and cannot make in this way."""
     key = station.keygen("release", kind=kind)
     signed = station.run("sign", image, "--key", key, "--recursive", "--annotation", "stage=release")["signed"]
@@ -47,7 +47,7 @@ def test_cosign_verifies_what_we_sign(image: str, peers: real.Peers, station: St
         assert real.verify_new(peers, node, stranger, check=False).returncode != 0
 
 
-def test_our_signature_stands_beside_those_of_cosign(image: str, peers: real.Peers, keys: real.Keys, station: Station):
+def test_our_signature_stands_beside_those_of_cosign(image: str, peers: real.Peers, keys: real.Keys, station: Station) -> None:
     digest = f"{image.rpartition(':')[0]}@{real.digest_of(peers, image)}"
     real.sign_old(peers, digest, keys)
     real.sign_new(peers, digest, keys)
@@ -97,7 +97,9 @@ def sparse(peers: real.Peers, repository: str, layout: Layout, station: Station)
 
 
 @pytest.mark.parametrize("registry", ["docker_registry", "distribution", "olareg"], indirect=True)
-def test_a_registry_that_refuses_a_sparse_index_is_quoted_and_nothing_is_named(sparse: Sparse, registry: real.Registry, repository: str):
+def test_a_registry_that_refuses_a_sparse_index_is_quoted_and_nothing_is_named(
+    sparse: Sparse, registry: real.Registry, repository: str
+) -> None:
     error = sparse.into(registry, repository, sparse.sparse, exit=7)["error"]
     assert isinstance(error, dict)
     assert error["code"] == "registry.sparse-index"
@@ -106,7 +108,9 @@ def test_a_registry_that_refuses_a_sparse_index_is_quoted_and_nothing_is_named(s
     assert registry.tags(f"{repository}/app") == []
 
 
-def test_serve_takes_a_sparse_index_and_cosign_verifies_it(sparse: Sparse, embedded: real.Registry, peers: real.Peers, repository: str):
+def test_serve_takes_a_sparse_index_and_cosign_verifies_it(
+    sparse: Sparse, embedded: real.Registry, peers: real.Peers, repository: str
+) -> None:
     sparse.into(embedded, repository, sparse.sparse)
     image, public = embedded.reference(f"{repository}/app", "v1"), sparse.station.folder / "release.pub"
     assert real.digest_of(peers, image) == sparse.index
@@ -116,7 +120,7 @@ def test_serve_takes_a_sparse_index_and_cosign_verifies_it(sparse: Sparse, embed
     assert peers.crane("pull", "--platform", PLATFORMS[1], image, sparse.station.folder / "absent.tar", check=False).returncode != 0
 
 
-def test_distribution_takes_a_sparse_index_when_it_is_told_to(sparse: Sparse, peers: real.Peers, repository: str, tmp_path: Path):
+def test_distribution_takes_a_sparse_index_when_it_is_told_to(sparse: Sparse, peers: real.Peers, repository: str, tmp_path: Path) -> None:
     """The setting that the refusal names."""
     with real.distribution(tmp_path / "sparse", SPARSE_ALLOWED) as registry:
         sparse.into(registry, repository, sparse.sparse)
@@ -127,7 +131,7 @@ def test_distribution_takes_a_sparse_index_when_it_is_told_to(sparse: Sparse, pe
 
 def test_a_registry_that_has_the_other_platforms_takes_the_index(
     sparse: Sparse, registry: real.Registry, peers: real.Peers, repository: str
-):
+) -> None:
     sparse.into(registry, repository, sparse.whole)
     sparse.into(registry, repository, sparse.sparse)
     assert real.digest_of(peers, registry.reference(f"{repository}/app", "v1")) == sparse.index
@@ -135,7 +139,7 @@ def test_a_registry_that_has_the_other_platforms_takes_the_index(
 
 def test_one_platform_by_its_own_digest_goes_anywhere(
     sparse: Sparse, registry: real.Registry, peers: real.Peers, repository: str, layout: Layout
-):
+) -> None:
     station = sparse.station
     real.push(peers, layout.folder, "v1", registry.reference(f"{repository}/source", "v1"))
     source = registry.reference(f"{repository}/source", sparse.child)
@@ -151,7 +155,7 @@ def test_one_platform_by_its_own_digest_goes_anywhere(
 
 def test_by_digest_a_platform_goes_where_its_index_is_refused(
     sparse: Sparse, registry: real.Registry, peers: real.Peers, repository: str, layout: Layout
-):
+) -> None:
     station = sparse.station
     image, name = f"oci:{layout.folder}:v1", ("--as", "registry.example/app:v1")
     chosen = ("--platform", PLATFORMS[0], "--by-digest")
@@ -210,7 +214,7 @@ PULLS: dict[str, Move] = {"skopeo": _skopeo_pull, "crane": _crane_pull, "oras": 
 @pytest.mark.parametrize("tools", list(itertools.product(PUSHES, PULLS)), ids="-to-".join)
 def test_what_one_tool_pushes_to_serve_another_pulls(
     tools: tuple[str, str], peers: real.Peers, embedded: real.Registry, layout: Layout, repository: str
-):
+) -> None:
     pushing, pulling = tools
     index, pulled = layout.named("v1", layout.index(repository)), layout.folder.parent / "pulled"
     image = embedded.reference(repository, "v1")
@@ -232,7 +236,7 @@ def ways(request: pytest.FixtureRequest, olareg: real.Registry, embedded: real.R
 
 def test_regctl_and_oras_copy_signatures_with_the_image(
     ways: tuple[real.Registry, real.Registry], peers: real.Peers, keys: real.Keys, layout: Layout, repository: str
-):
+) -> None:
     source, target = ways
     layout.named("v1", layout.index(repository))
     image = source.reference(repository, "v1")

@@ -205,7 +205,7 @@ def smuggled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Smu
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_of_it_arrives(smuggled: dict[str, Smuggling], kind: str):
+def test_nothing_of_it_arrives(smuggled: dict[str, Smuggling], kind: str) -> None:
     smuggling = smuggled[kind]
     arrived = smuggling.arrived
     code = {document.digest: f"{disguise} as {place}" for place, found in smuggling.code.items() for disguise, document in found.items()}
@@ -214,7 +214,7 @@ def test_nothing_of_it_arrives(smuggled: dict[str, Smuggling], kind: str):
 
 
 @pytest.mark.parametrize("kind", ["beside", "listed", "merged"])
-def test_it_is_said_to_stay_outside_and_refuses_nothing(smuggled: dict[str, Smuggling], kind: str):
+def test_it_is_said_to_stay_outside_and_refuses_nothing(smuggled: dict[str, Smuggling], kind: str) -> None:
     smuggling = smuggled[kind]
     assert all(image["passed"] for image in smuggling.said)
     for place, found in smuggling.code.items():
@@ -222,14 +222,14 @@ def test_it_is_said_to_stay_outside_and_refuses_nothing(smuggled: dict[str, Smug
         assert unsaid == [], place
 
 
-def test_below_an_index_of_which_each_platform_must_be_signed_it_refuses_the_whole(smuggled: dict[str, Smuggling]):
+def test_below_an_index_of_which_each_platform_must_be_signed_it_refuses_the_whole(smuggled: dict[str, Smuggling]) -> None:
     smuggling = smuggled["below"]
     assert len(smuggling.said) == len(DISGUISES)
     assert {tuple(image["reasons"]) for image in smuggling.said} == {("policy.threshold", "signature.missing")}
     assert smuggling.arrived == {}
 
 
-def test_code_that_lies_behind_the_gap_is_not_joined_with_what_comes(smuggled: dict[str, Smuggling]):
+def test_code_that_lies_behind_the_gap_is_not_joined_with_what_comes(smuggled: dict[str, Smuggling]) -> None:
     smuggling = smuggled["joined"]
     named = {}
     for key in smuggling.planted:
@@ -251,7 +251,7 @@ def short() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_what_it_runs_was_not_admitted(smuggled: dict[str, Smuggling], name: str, short: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_it_runs_was_not_admitted(smuggled: dict[str, Smuggling], name: str, short: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And it does run most of it, so that it is a judge."""
     code = [(place, d, document) for each in smuggled.values() for place, found in each.code.items() for d, document in found.items()]
     here = smuggled["beside"].crossing.here
@@ -331,7 +331,7 @@ def _referring(content: Content, subject: Document, words: str) -> Document:
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_no_runtime_takes_an_image_from_the_list_that_it_stands_in(listing: Listing, name: str, short: Path):
+def test_no_runtime_takes_an_image_from_the_list_that_it_stands_in(listing: Listing, name: str, short: Path) -> None:
     with RUNTIMES[name](short) as runtime:
         assert [runtime.take(image) for image in listing.images] == [Taken.RAN, Taken.RAN]
         assert runtime.take(listing.plain) is (Taken.REFUSED if name == "docker" else Taken.RAN)
@@ -385,7 +385,7 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("words", [*PAPERS, *EMPTY])
-def test_what_people_attach_enters_as_it_was(papers: Attached, words: str):
+def test_what_people_attach_enters_as_it_was(papers: Attached, words: str) -> None:
     document, held = papers.there(words)
     assert document is not None
     assert document.raw == papers.papers[words][1].raw
@@ -393,14 +393,14 @@ def test_what_people_attach_enters_as_it_was(papers: Attached, words: str):
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_no_runtime_takes_what_people_attach(papers: Attached, name: str, short: Path):
+def test_no_runtime_takes_what_people_attach(papers: Attached, name: str, short: Path) -> None:
     with RUNTIMES[name](short) as runtime:
         for words, (image, document, _) in papers.papers.items():
             assert runtime.take(f"{papers.crossing.arrived(image).name}@{document.digest}") is Taken.REFUSED, words
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_the_same_with_code_in_it_stays_outside(twin: str, tmp_path: Path):
+def test_the_same_with_code_in_it_stays_outside(twin: str, tmp_path: Path) -> None:
     changed = {
         words: (paper.attach, lambda root, data=paper.data: TWINS[twin](data(root)))  # type: ignore[misc]  # bound as it is made
         for words, paper in PAPERS.items()
@@ -414,7 +414,7 @@ def test_the_same_with_code_in_it_stays_outside(twin: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("node", ["reference", "platforms"])
-def test_what_buildkit_attests_enters_with_the_index(node: str, tmp_path: Path):
+def test_what_buildkit_attests_enters_with_the_index(node: str, tmp_path: Path) -> None:
     with Crossing(tmp_path) as crossing:
         write_trust(crossing.trust, rules=[signing.rule(RELEASE, scope="**", node=node)], seals=[signing.seal(EXPORTER)])
         root = crossing.content.with_buildkit()
@@ -460,7 +460,7 @@ def by_cosign(peers: real.Peers, keys: real.Keys, tmp_path_factory: pytest.TempP
         }
 
 
-def test_what_cosign_writes_in_dockers_media_types_enters_as_it_was(by_cosign: dict[str, Entered]):
+def test_what_cosign_writes_in_dockers_media_types_enters_as_it_was(by_cosign: dict[str, Entered]) -> None:
     assert {form: each.made.descriptor.media_type for form, each in by_cosign.items()} == dict.fromkeys(
         ("sig", "att"), mediatype.DOCKER_MANIFEST
     )
@@ -468,6 +468,6 @@ def test_what_cosign_writes_in_dockers_media_types_enters_as_it_was(by_cosign: d
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_no_runtime_takes_what_cosign_writes_in_dockers_media_types(by_cosign: dict[str, Entered], name: str, short: Path):
+def test_no_runtime_takes_what_cosign_writes_in_dockers_media_types(by_cosign: dict[str, Entered], name: str, short: Path) -> None:
     with RUNTIMES[name](short) as runtime:
         assert {form: runtime.take(each.reference) for form, each in by_cosign.items()} == dict.fromkeys(("sig", "att"), Taken.REFUSED)

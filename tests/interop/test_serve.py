@@ -22,7 +22,7 @@ def registry(embedded: real.Registry) -> real.Registry:
 
 def test_skopeo_copies_there_and_back_byte_for_byte(
     peers: real.Peers, registry: real.Registry, repository: str, layout: Layout, tmp_path: Path
-):
+) -> None:
     image = layout.named("v1", layout.index("words"))
     there = registry.reference(repository, "v1")
     assert real.push(peers, layout.folder, "v1", there) == image["digest"]
@@ -36,7 +36,7 @@ def test_skopeo_copies_there_and_back_byte_for_byte(
 @pytest.mark.parametrize("docker", [False, True])
 def test_skopeo_converts_an_image_to_docker_and_oci(
     peers: real.Peers, registry: real.Registry, repository: str, layout: Layout, docker: bool
-):
+) -> None:
     layout.named("v1", layout.image("words"))
     form, kind = ("v2s2", "docker.distribution.manifest.v2") if docker else ("oci", "oci.image.manifest.v1")
     there = registry.reference(repository, form)
@@ -44,7 +44,7 @@ def test_skopeo_converts_an_image_to_docker_and_oci(
     assert registry.manifest(repository, form)["mediaType"] == f"application/vnd.{kind}+json"
 
 
-def test_skopeo_lists_inspects_and_deletes(peers: real.Peers, registry: real.Registry, repository: str, layout: Layout):
+def test_skopeo_lists_inspects_and_deletes(peers: real.Peers, registry: real.Registry, repository: str, layout: Layout) -> None:
     layout.named("v1", layout.image("words"))
     there = registry.reference(repository, "v1")
     digest = real.push(peers, layout.folder, "v1", there)
@@ -57,7 +57,7 @@ def test_skopeo_lists_inspects_and_deletes(peers: real.Peers, registry: real.Reg
 
 def test_crane_pushes_copies_tags_lists_and_pulls(
     peers: real.Peers, registry: real.Registry, repository: str, tmp_path: Path, content: Content
-):
+) -> None:
     image = content.index("words")
     folder = write_layout(tmp_path / "layout", content, unnamed=[image])
     one, two = registry.reference(repository, "v1"), registry.reference(f"{repository}/copy", "v1")
@@ -75,7 +75,9 @@ def test_crane_pushes_copies_tags_lists_and_pulls(
         assert (tmp_path / "back" / name).read_bytes() == data
 
 
-def test_oras_attaches_discovers_and_deletes(peers: real.Peers, registry: real.Registry, repository: str, layout: Layout, tmp_path: Path):
+def test_oras_attaches_discovers_and_deletes(
+    peers: real.Peers, registry: real.Registry, repository: str, layout: Layout, tmp_path: Path
+) -> None:
     layout.named("v1", layout.image("words"))
     there = registry.reference(repository, "v1")
     real.push(peers, layout.folder, "v1", there)
@@ -96,7 +98,7 @@ def test_oras_attaches_discovers_and_deletes(peers: real.Peers, registry: real.R
 
 def test_oras_copies_an_image_with_what_refers_to_it(
     peers: real.Peers, registry: real.Registry, repository: str, content: Content, tmp_path: Path
-):
+) -> None:
     image = content.index("words")
     referrers = [content.artifact(b"sbom", subject=image), content.bundle(content.documents[image.children[0].digest], b"{}")]
     folder = write_layout(tmp_path / "layout", content, {"v1": image}, unnamed=referrers)
@@ -108,7 +110,7 @@ def test_oras_copies_an_image_with_what_refers_to_it(
 
 def test_regctl_copies_everything_that_vouches_between_repositories(
     peers: real.Peers, registry: real.Registry, repository: str, layout: Layout, keys: real.Keys
-):
+) -> None:
     layout.named("v1", layout.index("words"))
     one, two = registry.reference(repository, "v1"), registry.reference(f"{repository}/copy", "v1")
     digest = real.push(peers, layout.folder, "v1", one)
@@ -124,7 +126,7 @@ def test_regctl_copies_everything_that_vouches_between_repositories(
     assert peers.regctl("manifest", "head", copied).stdout.strip() == digest
 
 
-def test_regctl_pushes_a_blob_in_chunks(peers: real.Peers, registry: real.Registry, repository: str, tmp_path: Path):
+def test_regctl_pushes_a_blob_in_chunks(peers: real.Peers, registry: real.Registry, repository: str, tmp_path: Path) -> None:
     data = os.urandom(5 << 20)
     (tmp_path / "blob").write_bytes(data)
     limits = f"reg={registry.host},tls=disabled,blobChunk=1000000,blobMax=1000000"
@@ -134,7 +136,7 @@ def test_regctl_pushes_a_blob_in_chunks(peers: real.Peers, registry: real.Regist
     assert registry.get(f"/v2/{repository}/blobs/{Digest.of(data)}") == (200, data)
 
 
-def test_a_read_only_registry_is_read_by_peers_and_refuses_them(peers: real.Peers, layout: Layout, tmp_path: Path):
+def test_a_read_only_registry_is_read_by_peers_and_refuses_them(peers: real.Peers, layout: Layout, tmp_path: Path) -> None:
     layout.named("v1", layout.index("words"))
     with Server(tmp_path / "registry") as server:
         host = server.url.removeprefix("http://")

@@ -97,7 +97,7 @@ def stage(peers: real.Peers, olareg: real.Registry, pairs: dict[str, real.Keys],
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_signing_adds_a_signature_and_hides_none(state: Callable[[Stage], None], stage: Stage, tmp_path: Path):
+def test_signing_adds_a_signature_and_hides_none(state: Callable[[Stage], None], stage: Stage, tmp_path: Path) -> None:
     by_release, by_site, reason = STATES[state]
     state(stage)
     before = (stage.accepts(stage.release.public), stage.accepts(stage.site.public))

@@ -139,7 +139,7 @@ def _name(row: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=_name)
-def test_each_command_works_as_written(row: dict[str, str], desk: Desk, request: pytest.FixtureRequest):
+def test_each_command_works_as_written(row: dict[str, str], desk: Desk, request: pytest.FixtureRequest) -> None:
     ready = _ready(desk, request, row["tool"])
     command = pages.code(row["command"])
     before = set(ready.folder.iterdir())
@@ -232,19 +232,19 @@ _CHECKS = {
 
 
 @pytest.mark.parametrize("row", FAILING, ids=_name)
-def test_what_does_not_work_says_what_the_page_says(row: dict[str, str], desk: Desk, request: pytest.FixtureRequest):
+def test_what_does_not_work_says_what_the_page_says(row: dict[str, str], desk: Desk, request: pytest.FixtureRequest) -> None:
     ran = _ready(desk, request, row["tool"]).run(pages.code(row["command"]))
     assert ran.returncode != 0
     assert row["it says"] in ran.stdout + ran.stderr
 
 
-def test_every_tool_of_the_matrix_has_its_line():
+def test_every_tool_of_the_matrix_has_its_line() -> None:
     assert {row["tool"] for row in WORKING} == {
         *("zstd", "tar", "skopeo", "podman", "docker", "ctr", "umoci", "oras", "regctl", "crane", "openssl"),
     }
 
 
-def test_the_page_names_the_versions_that_are_pinned():
+def test_the_page_names_the_versions_that_are_pinned() -> None:
     text = " ".join(PAGE.text.split())
     for peer in ("oras", "regctl", "crane", "cosign"):
         pin = (pins.TOOLS / peer / "go.mod").read_text()

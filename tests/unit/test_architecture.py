@@ -136,7 +136,7 @@ def _reads_the_clock(node: ast.AST) -> bool:
     return False
 
 
-def test_the_package_keeps_its_layers_and_its_doors():
+def test_the_package_keeps_its_layers_and_its_doors() -> None:
     modules = sorted(PACKAGE.rglob("*.py"))
     assert modules
     found = [offence for module in modules for offence in offences(module.relative_to(PACKAGE).as_posix(), module.read_text())]
@@ -173,7 +173,7 @@ def test_the_package_keeps_its_layers_and_its_doors():
         ("helpers/text.py", "", "helpers is no layer"),
     ],
 )
-def test_an_offence_is_seen(path: str, source: str, offence: str):
+def test_an_offence_is_seen(path: str, source: str, offence: str) -> None:
     assert any(offence in found for found in offences(path, source))
 
 
@@ -188,12 +188,12 @@ def test_an_offence_is_seen(path: str, source: str, offence: str):
         ("cli/clock.py", "from datetime import UTC, datetime\ndatetime.now(UTC)"),
     ],
 )
-def test_what_the_tables_allow_is_no_offence(path: str, source: str):
+def test_what_the_tables_allow_is_no_offence(path: str, source: str) -> None:
     assert list(offences(path, source)) == []
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
-def test_a_question_about_the_command_loads_nothing_heavy(flag: str):
+def test_a_question_about_the_command_loads_nothing_heavy(flag: str) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "bundler", flag]
     asked = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in asked.stderr.splitlines() if "|" in line}
@@ -202,7 +202,7 @@ def test_a_question_about_the_command_loads_nothing_heavy(flag: str):
     assert asked.stdout
 
 
-def test_the_package_needs_these_three_at_run_time_and_no_fourth():
+def test_the_package_needs_these_three_at_run_time_and_no_fourth() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert sorted(project["dependencies"]) == sorted(DEPENDENCIES.values())
     assert "optional-dependencies" not in project
@@ -211,7 +211,7 @@ def test_the_package_needs_these_three_at_run_time_and_no_fourth():
 
 
 @pytest.mark.parametrize("name", ["run", "build", "pipx", "dev"])
-def test_requirements_are_pinned_by_hash_and_name_no_index(name: str):
+def test_requirements_are_pinned_by_hash_and_name_no_index(name: str) -> None:
     text = (ROOT / f"requirements/{name}.txt").read_text()
     assert re.findall(r"^--|://", text, re.MULTILINE) == []
     requirements = [line for line in text.replace("\\\n", "").splitlines() if line.strip() and not line.lstrip().startswith("#")]

@@ -67,7 +67,7 @@ def files(folder: Path) -> dict[str, bytes]:
 # --- finding images ---
 
 
-def test_an_image_is_found_by_its_name(folder: Path, content: Content):
+def test_an_image_is_found_by_its_name(folder: Path, content: Content) -> None:
     one, two = content.image("one"), content.index("two")
     layout = Layout.at(write_layout(folder, content, {"v1": one, str(APP): two}))
     assert layout.names() == ["v1", str(APP)]
@@ -77,12 +77,12 @@ def test_an_image_is_found_by_its_name(folder: Path, content: Content):
 
 
 @pytest.mark.parametrize("name", ["v1", "latest", "team/app", "registry.example/team/app", "registry.example/team/app@sha256:1"])
-def test_only_a_full_reference_is_one(folder: Path, content: Content, name: str):
+def test_only_a_full_reference_is_one(folder: Path, content: Content, name: str) -> None:
     [entry] = Layout.at(write_layout(folder, content, {name: content.image()})).entries
     assert (entry.name, entry.reference) == (name, None)
 
 
-def test_the_name_that_containerd_reads_is_a_name_too(folder: Path, content: Content):
+def test_the_name_that_containerd_reads_is_a_name_too(folder: Path, content: Content) -> None:
     write_layout(folder, content, {"v1": content.image("one")})
     relist(folder, lambda index: index["manifests"][0]["annotations"].update({CONTAINERD_NAME: str(APP)}))
     layout = Layout.at(folder)
@@ -91,7 +91,7 @@ def test_the_name_that_containerd_reads_is_a_name_too(folder: Path, content: Con
     assert layout.repository(APP).document("v1") is not None
 
 
-def test_without_a_name_it_is_the_only_image(folder: Path, content: Content):
+def test_without_a_name_it_is_the_only_image(folder: Path, content: Content) -> None:
     image = content.index("words")
     content.sig(image.digest, (b"{}", b"signature"))
     write_layout(
@@ -104,20 +104,20 @@ def test_without_a_name_it_is_the_only_image(folder: Path, content: Content):
     assert Layout.at(folder).image(None).name == str(APP)
 
 
-def test_the_only_image_needs_no_name(folder: Path, content: Content):
+def test_the_only_image_needs_no_name(folder: Path, content: Content) -> None:
     image = content.image()
     entry = Layout.at(write_layout(folder, content, unnamed=[image])).image(None)
     assert (entry.descriptor.digest, entry.name, entry.reference) == (image.digest, None, None)
 
 
-def test_a_platform_that_is_listed_beside_its_index_is_no_further_image(folder: Path, content: Content):
+def test_a_platform_that_is_listed_beside_its_index_is_no_further_image(folder: Path, content: Content) -> None:
     image = content.index("words")
     children = [content.documents[child.digest] for child in image.children]
     layout = Layout.at(write_layout(folder, content, unnamed=[*children, image]))
     assert layout.image(None).descriptor.digest == image.digest
 
 
-def test_of_several_images_one_must_be_named(folder: Path, content: Content):
+def test_of_several_images_one_must_be_named(folder: Path, content: Content) -> None:
     layout = Layout.at(write_layout(folder, content, {f"v{n}": content.image(str(n)) for n in range(30)}))
     with pytest.raises(UsageError, match="does not hold one image alone") as caught:
         layout.image(None)
@@ -127,12 +127,12 @@ def test_of_several_images_one_must_be_named(folder: Path, content: Content):
     assert "oci:DIR:NAME" in (caught.value.next or "")
 
 
-def test_an_empty_layout_has_no_image(folder: Path):
+def test_an_empty_layout_has_no_image(folder: Path) -> None:
     with pytest.raises(UsageError, match="does not hold one image alone"):
         Layout.at(folder, create=True).image(None)
 
 
-def test_an_image_is_found_by_number_and_by_digest(folder: Path, content: Content):
+def test_an_image_is_found_by_number_and_by_digest(folder: Path, content: Content) -> None:
     one, two = content.image("one"), content.index("two")
     layout = Layout.at(write_layout(folder, content, {"one": one}, unnamed=[two]))
     assert [layout.image(f"@{n}").descriptor.digest for n in range(2)] == [one.digest, two.digest]
@@ -143,7 +143,7 @@ def test_an_image_is_found_by_number_and_by_digest(folder: Path, content: Conten
 
 
 @pytest.mark.parametrize("asked", ["absent", "", "@2", "@999999999", f"@{Digest.of(b'absent')}", "V1", "v1 ", "one/two"])
-def test_what_is_not_there_is_missing(folder: Path, content: Content, asked: str):
+def test_what_is_not_there_is_missing(folder: Path, content: Content, asked: str) -> None:
     layout = Layout.at(write_layout(folder, content, {"v1": content.image()}, unnamed=[content.image("two")]))
     with pytest.raises(IncompleteError) as caught:
         layout.image(asked)
@@ -151,14 +151,14 @@ def test_what_is_not_there_is_missing(folder: Path, content: Content, asked: str
 
 
 @pytest.mark.parametrize("asked", ["@sha256:bad", "@x", "v1@md5:00"])
-def test_what_is_no_digest_is_a_mistake_of_the_person(folder: Path, content: Content, asked: str):
+def test_what_is_no_digest_is_a_mistake_of_the_person(folder: Path, content: Content, asked: str) -> None:
     layout = Layout.at(write_layout(folder, content, {"v1": content.image()}))
     with pytest.raises(UsageError) as caught:
         layout.image(asked)
     assert caught.value.code == Code.USAGE_REFERENCE
 
 
-def test_a_name_that_means_two_things_is_refused(folder: Path, content: Content):
+def test_a_name_that_means_two_things_is_refused(folder: Path, content: Content) -> None:
     layout = Layout.at(write_layout(folder, content, {"v1": content.image("one"), "other": content.image("two")}))
     relist(folder, lambda index: index["manifests"][1]["annotations"].update({REF_NAME: "v1"}))
     layout = Layout.at(folder)
@@ -168,14 +168,14 @@ def test_a_name_that_means_two_things_is_refused(folder: Path, content: Content)
         assert (caught.value.code, caught.value.exit) == (Code.FORMAT_LAYOUT, 3)
 
 
-def test_a_name_that_means_one_thing_twice_is_no_question(folder: Path, content: Content):
+def test_a_name_that_means_one_thing_twice_is_no_question(folder: Path, content: Content) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     relist(folder, lambda index: index["manifests"].append(index["manifests"][0]))
     assert Layout.at(folder).image("v1").descriptor.digest == image.digest
 
 
-def test_other_media_types_in_the_index_are_ignored(folder: Path, content: Content):
+def test_other_media_types_in_the_index_are_ignored(folder: Path, content: Content) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     other = {"mediaType": "application/xml", "digest": str(Digest.of(b"<x/>")), "size": 4, "annotations": {REF_NAME: "v1"}}
@@ -188,7 +188,7 @@ def test_other_media_types_in_the_index_are_ignored(folder: Path, content: Conte
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_signatures_are_found_by_tags_in_full_and_bare(folder: Path, content: Content, full: bool):
+def test_signatures_are_found_by_tags_in_full_and_bare(folder: Path, content: Content, full: bool) -> None:
     image = content.image()
     signed = content.sig(image.digest, (b"{}", b"signature"))
     attested = content.att(image.digest, b"{}")
@@ -201,7 +201,7 @@ def test_signatures_are_found_by_tags_in_full_and_bare(folder: Path, content: Co
     assert repository.tags() == sorted(["v1", *content.tags])
 
 
-def test_a_signature_of_another_repository_is_not_found(folder: Path, content: Content):
+def test_a_signature_of_another_repository_is_not_found(folder: Path, content: Content) -> None:
     image = content.image()
     content.sig(image.digest, (b"{}", b"signature"))
     write_layout(folder, content, {str(APP): image, **{f"registry.example/other:{tag}": d for tag, d in content.tags.items()}})
@@ -210,12 +210,12 @@ def test_a_signature_of_another_repository_is_not_found(folder: Path, content: C
     assert repository.tags() == ["v1"]
 
 
-def test_a_tag_in_full_goes_before_a_bare_one(folder: Path, content: Content):
+def test_a_tag_in_full_goes_before_a_bare_one(folder: Path, content: Content) -> None:
     layout = Layout.at(write_layout(folder, content, {"v1": content.image("bare"), str(APP): (ours := content.image("ours"))}))
     assert layout.repository(APP).document("v1") == ours
 
 
-def test_what_cosign_saved_is_found_by_its_kinds(folder: Path, content: Content):
+def test_what_cosign_saved_is_found_by_its_kinds(folder: Path, content: Content) -> None:
     image = content.image()
     signed, attested = content.sig(image.digest, (b"{}", b"signature")), content.att(image.digest, b"{}")
     write_layout(folder, content, unnamed=[image, signed, attested])
@@ -235,7 +235,7 @@ def test_what_cosign_saved_is_found_by_its_kinds(folder: Path, content: Content)
 
 @pytest.mark.parametrize("vendor", ["dev.hauler", "dev.cosignproject.cosign"])
 @pytest.mark.parametrize("more", ["", "/0123abcd"])
-def test_what_hauler_saved_is_found_under_the_name_of_its_image(folder: Path, content: Content, vendor: str, more: str):
+def test_what_hauler_saved_is_found_under_the_name_of_its_image(folder: Path, content: Content, vendor: str, more: str) -> None:
     name, old = "docker.io/library/busybox", "index.docker.io/library/busybox"
     image, other = content.image(), content.index("other")
     signed, attested, listed = content.sig(image.digest, (b"{}", b"s")), content.att(image.digest, b"{}"), content.sbom(image.digest, b"{}")
@@ -260,7 +260,7 @@ def test_what_hauler_saved_is_found_under_the_name_of_its_image(folder: Path, co
     assert refused(lambda: layout.image(None)) == (2, Code.USAGE_REFERENCE)
 
 
-def test_signatures_that_hauler_saved_twice_are_not_chosen_from(folder: Path, content: Content):
+def test_signatures_that_hauler_saved_twice_are_not_chosen_from(folder: Path, content: Content) -> None:
     image = content.image()
     both = [content.sig(image.digest, (b"{}", signature)) for signature in (b"a", b"b")]
     write_layout(folder, content, unnamed=[image, *both])
@@ -275,7 +275,7 @@ def test_signatures_that_hauler_saved_twice_are_not_chosen_from(folder: Path, co
     assert refused(lambda: layout.repository(APP).document(f"{image.digest.tag}.sig")) == (3, Code.FORMAT_LAYOUT)
 
 
-def test_referrers_are_found_listed_or_not(folder: Path, content: Content):
+def test_referrers_are_found_listed_or_not(folder: Path, content: Content) -> None:
     image = content.index("words")
     child = content.documents[image.children[0].digest]
     listed = content.artifact(b"listed", SBOM, subject=image, annotations={"k": "v"})
@@ -291,7 +291,7 @@ def test_referrers_are_found_listed_or_not(folder: Path, content: Content):
     assert repository.referrers(image.digest).api
 
 
-def test_the_order_of_referrers_does_not_depend_on_the_index(tmp_path: Path, content: Content):
+def test_the_order_of_referrers_does_not_depend_on_the_index(tmp_path: Path, content: Content) -> None:
     image = content.image()
     referrers = [content.artifact(bytes([n]), subject=image) for n in range(5)]
     told = [
@@ -301,7 +301,7 @@ def test_the_order_of_referrers_does_not_depend_on_the_index(tmp_path: Path, con
     assert told[0] == told[1] == told[2]
 
 
-def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(folder: Path, content: Content):
+def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(folder: Path, content: Content) -> None:
     image = content.image()
     content.artifact(subject=image)
     write_layout(folder, content, {"v1": image})
@@ -310,7 +310,7 @@ def test_a_layout_with_large_blobs_is_looked_through_in_little_memory_and_time(f
     assert len(Layout.at(folder).referrers(image.digest)) == 1
 
 
-def test_threads_look_through_a_layout_once_together(content: Content):
+def test_threads_look_through_a_layout_once_together(content: Content) -> None:
     image = content.image()
     referrers = sorted((content.artifact(b"%d" % number, subject=image).as_referrer for number in range(300)), key=lambda d: d.digest)
     files = listing_of(content, [])
@@ -320,7 +320,7 @@ def test_threads_look_through_a_layout_once_together(content: Content):
 
 
 @pytest.mark.parametrize(("beginning", "taken"), [(b"\x1f\x8b", 1), (b"{", MAX_DOCUMENT // MIB + 1)], ids=["no JSON", "perhaps JSON"])
-def test_of_a_blob_that_may_be_anything_no_more_is_read_than_tells_what_it_is(content: Content, beginning: bytes, taken: int):
+def test_of_a_blob_that_may_be_anything_no_more_is_read_than_tells_what_it_is(content: Content, beginning: bytes, taken: int) -> None:
     """A file may grow while it is read."""
     image = content.image()
     files = Growing(listing_of(content, []), beginning)
@@ -328,7 +328,7 @@ def test_of_a_blob_that_may_be_anything_no_more_is_read_than_tells_what_it_is(co
     assert files.taken == taken
 
 
-def test_an_index_that_grows_while_it_is_read_is_too_large(content: Content):
+def test_an_index_that_grows_while_it_is_read_is_too_large(content: Content) -> None:
     with pytest.raises(FormatError) as raised:
         Layout(Growing(listing_of(content, []), b"{", "index.json"))
     assert raised.value.code is Code.LIMIT_DOCUMENT
@@ -387,7 +387,7 @@ def listing_of(content: Content, entries: list[dict[str, Any]]) -> Counted:
 
 @pytest.mark.parametrize("platforms", [(), (Platform("linux", "a1"),)], ids=["all", "one"])
 @pytest.mark.parametrize("nested", [False, True])
-def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, nested: bool, platforms: tuple[Platform, ...]):
+def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, nested: bool, platforms: tuple[Platform, ...]) -> None:
     """Once to see what refers to what, and once as itself if it is wanted."""
     images = [content.manifest(content.blob(b"{}"), [], annotations={"n": str(number)}) for number in range(800)]
     listed = [
@@ -413,7 +413,7 @@ def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, 
         pytest.param(lambda _: {"kind": "dev.cosignproject.cosign/sigs"}, id="as a signature that cosign saved"),
     ],
 )
-def test_a_document_is_read_once_however_often_it_is_listed(content: Content, annotations: Callable[[int], dict[str, str]]):
+def test_a_document_is_read_once_however_often_it_is_listed(content: Content, annotations: Callable[[int], dict[str, str]]) -> None:
     image, other = content.image(), content.image("other")
     entry = image.descriptor.to_json()
     files = listing_of(content, [entry | {"annotations": annotations(number)} for number in range(20_000)] + [other.descriptor.to_json()])
@@ -426,7 +426,7 @@ def test_a_document_is_read_once_however_often_it_is_listed(content: Content, an
     assert max(files.read.values()) <= 2
 
 
-def test_of_many_entries_of_one_image_one_with_a_name_is_the_image(content: Content):
+def test_of_many_entries_of_one_image_one_with_a_name_is_the_image(content: Content) -> None:
     image = content.image()
     entry = image.descriptor.to_json()
     names = [{}, {REF_NAME: f"{image.digest.tag}.sig"}, {REF_NAME: "v1"}, {REF_NAME: "v2"}]
@@ -434,7 +434,7 @@ def test_of_many_entries_of_one_image_one_with_a_name_is_the_image(content: Cont
     assert layout.image(None).name == "v1"
 
 
-def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content):
+def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content) -> None:
     image, other = content.image(), content.image("other")
     sig = content.sig(image.digest, (b"{}", b"s"))
     kinds = [(image, "dev.cosignproject.cosign/image"), (sig, "dev.cosignproject.cosign/sigs"), *[(other, "something/else")] * 50_000]
@@ -447,7 +447,7 @@ def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content)
 
 
 @pytest.mark.parametrize("where", ["annotations", "data"])
-def test_an_entry_has_at_most_8_mib(content: Content, where: str):
+def test_an_entry_has_at_most_8_mib(content: Content, where: str) -> None:
     image = content.image()
 
     def layout(length: int) -> Layout:
@@ -461,7 +461,7 @@ def test_an_entry_has_at_most_8_mib(content: Content, where: str):
     assert refused.value.code == Code.LIMIT_DOCUMENT
 
 
-def test_a_very_long_name_is_quoted_in_few_words(content: Content):
+def test_a_very_long_name_is_quoted_in_few_words(content: Content) -> None:
     image = content.image()
     names = ["x" * (4 * MIB), "\N{GRINNING FACE}" * (MIB // 2)]
     layout = Layout(listing_of(content, [image.descriptor.to_json() | {"annotations": {REF_NAME: name}} for name in names]))
@@ -473,7 +473,9 @@ def test_a_very_long_name_is_quoted_in_few_words(content: Content):
 
 @pytest.mark.parametrize("character", ["x", "\N{GRINNING FACE}", '\\"'])
 @pytest.mark.parametrize("where", [REF_NAME, CONTAINERD_NAME, "kind", "other", "mediaType", "digest"])
-def test_an_index_with_one_very_long_text_takes_little_memory_and_few_words(folder: Path, content: Content, where: str, character: str):
+def test_an_index_with_one_very_long_text_takes_little_memory_and_few_words(
+    folder: Path, content: Content, where: str, character: str
+) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     entry = image.descriptor.to_json()
@@ -490,7 +492,7 @@ def test_an_index_with_one_very_long_text_takes_little_memory_and_few_words(fold
 # --- reading ---
 
 
-def test_documents_and_blobs_come_as_they_are(folder: Path, content: Content):
+def test_documents_and_blobs_come_as_they_are(folder: Path, content: Content) -> None:
     image = content.index("words", algorithm="sha512")
     write_layout(folder, content, {"v1": image})
     repository: Sink = Layout.at(folder).repository(None)
@@ -503,12 +505,12 @@ def test_documents_and_blobs_come_as_they_are(folder: Path, content: Content):
         assert b"".join(repository.chunks(blob)) == content.blobs[blob.digest]
 
 
-def test_docker_manifests_are_read(folder: Path, content: Content):
+def test_docker_manifests_are_read(folder: Path, content: Content) -> None:
     image = content.index(docker=True)
     assert Layout.at(write_layout(folder, content, {"v1": image})).repository(None).document("v1") == image
 
 
-def test_what_is_absent_is_none(folder: Path, content: Content):
+def test_what_is_absent_is_none(folder: Path, content: Content) -> None:
     repository = Layout.at(write_layout(folder, content, {"v1": content.image()})).repository(None)
     absent = Descriptor.of(b"absent", "text/plain")
     assert repository.document("absent") is None
@@ -519,7 +521,7 @@ def test_what_is_absent_is_none(folder: Path, content: Content):
     assert (caught.value.code, caught.value.exit) == (Code.BLOB_MISSING, 6)
 
 
-def test_what_is_listed_and_not_there_is_missing(folder: Path, content: Content):
+def test_what_is_listed_and_not_there_is_missing(folder: Path, content: Content) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     blob_path(folder, image.digest).unlink()
@@ -561,7 +563,7 @@ def refused(act: Callable[[], Any]) -> tuple[int, Code]:
         ("index.json", b" " * (48 << 20), Code.LIMIT_DOCUMENT),  # LAY-029
     ],
 )
-def test_what_is_no_layout_is_malformed(folder: Path, content: Content, name: str, data: bytes | None, code: Code):
+def test_what_is_no_layout_is_malformed(folder: Path, content: Content, name: str, data: bytes | None, code: Code) -> None:
     write_layout(folder, content, {"v1": content.image()})
     if data is None:
         (folder / name).unlink()
@@ -570,7 +572,7 @@ def test_what_is_no_layout_is_malformed(folder: Path, content: Content, name: st
     assert refused(lambda: Layout.at(folder)) == (3, code)
 
 
-def test_json_that_cannot_be_read_is_named(folder: Path, content: Content):
+def test_json_that_cannot_be_read_is_named(folder: Path, content: Content) -> None:
     write_layout(folder, content, {"v1": content.image()})
     (folder / "index.json").write_bytes(b"{")
     with pytest.raises(FormatError, match=r"index\.json: JSON is not well-formed"):
@@ -580,7 +582,7 @@ def test_json_that_cannot_be_read_is_named(folder: Path, content: Content):
         Layout.at(folder)
 
 
-def test_annotations_in_index_json_are_compared_exactly(folder: Path, content: Content):
+def test_annotations_in_index_json_are_compared_exactly(folder: Path, content: Content) -> None:
     write_layout(folder, content, {"v1": content.image()})
     relist(folder, lambda index: index["manifests"][0]["annotations"].update({"Maintainer": "a", "maintainer": "b\x1b"}))
     found = Layout.at(folder).image("v1").descriptor.annotations
@@ -590,7 +592,7 @@ def test_annotations_in_index_json_are_compared_exactly(folder: Path, content: C
 @pytest.mark.parametrize(
     "digest", ["md5:" + "0" * 32, "sha1:" + "0" * 40, "sha256:" + "A" * 64, "sha256:" + "0" * 63, "sha512:" + "0" * 64, "sha256:../../x"]
 )
-def test_an_entry_without_a_digest_that_counts_is_malformed(folder: Path, content: Content, digest: str):
+def test_an_entry_without_a_digest_that_counts_is_malformed(folder: Path, content: Content, digest: str) -> None:
     write_layout(folder, content, {"v1": content.image()})
     relist(folder, lambda index: index["manifests"][0].update({"digest": digest}))
     assert refused(lambda: Layout.at(folder)) == (3, Code.FORMAT_DIGEST)  # LAY-019 to LAY-024
@@ -611,7 +613,7 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["flipped", "truncated", "longer", "empty"])
 @pytest.mark.parametrize("tag", ["v1", None])
-def test_a_document_of_other_bytes_is_corrupt(folder: Path, content: Content, how: str, tag: str | None):
+def test_a_document_of_other_bytes_is_corrupt(folder: Path, content: Content, how: str, tag: str | None) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     damage(blob_path(folder, image.digest), how)  # LAY-012
@@ -619,7 +621,7 @@ def test_a_document_of_other_bytes_is_corrupt(folder: Path, content: Content, ho
 
 
 @pytest.mark.parametrize("how", ["flipped", "truncated", "longer", "empty"])
-def test_a_blob_of_other_bytes_is_not_had(folder: Path, content: Content, how: str):
+def test_a_blob_of_other_bytes_is_not_had(folder: Path, content: Content, how: str) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     layer = image.blobs[1]
@@ -627,7 +629,7 @@ def test_a_blob_of_other_bytes_is_not_had(folder: Path, content: Content, how: s
     assert not Layout.at(folder).has(layer)
 
 
-def test_a_damaged_referrer_is_corrupt_and_never_absent(folder: Path, content: Content):
+def test_a_damaged_referrer_is_corrupt_and_never_absent(folder: Path, content: Content) -> None:
     image = content.image()
     hidden = content.bundle(image, b"{}")
     write_layout(folder, content, {"v1": image})
@@ -635,7 +637,7 @@ def test_a_damaged_referrer_is_corrupt_and_never_absent(folder: Path, content: C
     assert refused(lambda: Layout.at(folder).referrers(image.digest)) == (4, Code.CONTENT_DIGEST)
 
 
-def test_an_entry_of_another_size_or_media_type_is_refused(folder: Path, content: Content):
+def test_an_entry_of_another_size_or_media_type_is_refused(folder: Path, content: Content) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     relist(folder, lambda index: index["manifests"][0].update({"size": 1}))
@@ -644,7 +646,7 @@ def test_an_entry_of_another_size_or_media_type_is_refused(folder: Path, content
     assert refused(lambda: Layout.at(folder).document(image.digest)) == (3, Code.FORMAT_MEDIA_TYPE)
 
 
-def test_a_document_above_its_limit_is_not_read(folder: Path, content: Content):
+def test_a_document_above_its_limit_is_not_read(folder: Path, content: Content) -> None:
     image = content.image()
     write_layout(folder, content, {"v1": image})
     with blob_path(folder, image.digest).open("wb") as file:
@@ -678,7 +680,7 @@ def outside(tmp_path: Path, path: Path, what: str) -> None:
 
 @pytest.mark.parametrize("what", ["symlink", "dangling", "fifo", "folder", "device", "socket"])
 @pytest.mark.parametrize("name", ["oci-layout", "index.json", "document", "blob"])
-def test_nothing_but_regular_files_is_read(tmp_path: Path, folder: Path, content: Content, what: str, name: str):
+def test_nothing_but_regular_files_is_read(tmp_path: Path, folder: Path, content: Content, what: str, name: str) -> None:
     """R-27: no link is followed, no FIFO waited for."""
     image = content.image()
     write_layout(folder, content, {"v1": image})
@@ -694,7 +696,7 @@ def test_nothing_but_regular_files_is_read(tmp_path: Path, folder: Path, content
 
 
 @pytest.mark.parametrize("below", ["blobs", "blobs/sha256"])
-def test_no_linked_folder_is_followed(tmp_path: Path, folder: Path, content: Content, below: str):
+def test_no_linked_folder_is_followed(tmp_path: Path, folder: Path, content: Content, below: str) -> None:
     """R-28: a link in the middle of a path is none either, to read or to write."""
     image = content.image()
     write_layout(folder, content, {"v1": image})
@@ -709,13 +711,13 @@ def test_no_linked_folder_is_followed(tmp_path: Path, folder: Path, content: Con
     assert files(tmp_path / "outside") == before
 
 
-def test_a_person_may_name_a_layout_by_a_link(tmp_path: Path, folder: Path, content: Content):
+def test_a_person_may_name_a_layout_by_a_link(tmp_path: Path, folder: Path, content: Content) -> None:
     write_layout(folder, content, {"v1": content.image()})
     (tmp_path / "current").symlink_to(folder)
     assert Layout.at(tmp_path / "current").names() == ["v1"]
 
 
-def test_a_folder_that_is_not_there_is_a_mistake_of_the_person(tmp_path: Path):
+def test_a_folder_that_is_not_there_is_a_mistake_of_the_person(tmp_path: Path) -> None:
     assert refused(lambda: Layout.at(tmp_path / "absent")) == (2, Code.USAGE_INPUT)
     (tmp_path / "file").write_text("x")
     assert refused(lambda: Layout.at(tmp_path / "file")) == (2, Code.USAGE_INPUT)
@@ -724,7 +726,7 @@ def test_a_folder_that_is_not_there_is_a_mistake_of_the_person(tmp_path: Path):
 # --- writing ---
 
 
-def test_what_is_put_in_comes_out(folder: Path, content: Content):
+def test_what_is_put_in_comes_out(folder: Path, content: Content) -> None:
     image = content.index("words")
     content.sig(image.digest, (b"{}", b"signature"))
     content.bundle(image, b"{}")
@@ -739,7 +741,7 @@ def test_what_is_put_in_comes_out(folder: Path, content: Content):
         assert again.image(None).reference == APP
 
 
-def test_what_is_listed_follows_the_rules_of_other_tools(folder: Path, content: Content):
+def test_what_is_listed_follows_the_rules_of_other_tools(folder: Path, content: Content) -> None:
     """R1 to R4: images by their full reference, twice; signatures by it; referrers without a name; children not at all."""
     image = content.nested()
     signed = content.sig(image.digest, (b"{}", b"signature"))
@@ -753,7 +755,7 @@ def test_what_is_listed_follows_the_rules_of_other_tools(folder: Path, content: 
     assert (listed[str(referrer.digest)]["artifactType"], "annotations" in listed[str(referrer.digest)]) == (SBOM, False)
 
 
-def test_an_image_without_a_tag_is_listed_without_a_name(folder: Path, content: Content):
+def test_an_image_without_a_tag_is_listed_without_a_name(folder: Path, content: Content) -> None:
     image = content.index("words")
     push(Layout.at(folder, create=True).repository(APP), content, image)
     [entry] = index_of(folder)
@@ -765,7 +767,7 @@ def test_an_image_without_a_tag_is_listed_without_a_name(folder: Path, content: 
     assert len(index_of(folder)) == 1
 
 
-def test_two_tags_of_one_image_are_two_entries_and_a_tag_moves(folder: Path, content: Content):
+def test_two_tags_of_one_image_are_two_entries_and_a_tag_moves(folder: Path, content: Content) -> None:
     layout = Layout.at(folder, create=True)
     one, two = content.image("one"), content.image("two")
     for image, tag in ((one, "v1"), (one, "latest"), (two, "latest")):
@@ -778,7 +780,7 @@ def test_two_tags_of_one_image_are_two_entries_and_a_tag_moves(folder: Path, con
     assert layout.repository(None).document("latest") == two
 
 
-def test_what_others_wrote_into_the_index_stays(folder: Path, content: Content):
+def test_what_others_wrote_into_the_index_stays(folder: Path, content: Content) -> None:
     other, ours = content.image("other"), content.image("ours")
     write_layout(folder, content, {"other": other})
     strange = {"mediaType": "application/xml", "digest": str(Digest.of(b"x")), "size": 1, "annotations": {"a": "b"}, "x-more": [1]}
@@ -790,7 +792,7 @@ def test_what_others_wrote_into_the_index_stays(folder: Path, content: Content):
     assert after == before
 
 
-def test_a_manifest_whose_blobs_are_not_there_is_not_listed(folder: Path, content: Content):
+def test_a_manifest_whose_blobs_are_not_there_is_not_listed(folder: Path, content: Content) -> None:
     image = content.image()
     layout = Layout.at(folder, create=True)
     before = files(folder)
@@ -800,19 +802,19 @@ def test_a_manifest_whose_blobs_are_not_there_is_not_listed(folder: Path, conten
     assert files(folder) == before
 
 
-def test_a_foreign_layer_need_not_be_there(folder: Path, content: Content):
+def test_a_foreign_layer_need_not_be_there(folder: Path, content: Content) -> None:
     image = content.image(foreign=True)
     push(Layout.at(folder, create=True).repository(None), content, image, tag="v1")
     assert Layout.at(folder).repository(None).document("v1") == image
 
 
-def test_a_sparse_index_is_kept(folder: Path, content: Content):
+def test_a_sparse_index_is_kept(folder: Path, content: Content) -> None:
     index = content.index(children=[Content().image("elsewhere")])
     assert Layout.at(folder, create=True).repository(None).put_document(index, tag="v1") is False
     assert Layout.at(folder).repository(None).document("v1") == index
 
 
-def test_a_referrer_is_said_to_be_listed_and_is(folder: Path, content: Content):
+def test_a_referrer_is_said_to_be_listed_and_is(folder: Path, content: Content) -> None:
     image = content.image()
     repository = Layout.at(folder, create=True).repository(None)
     push(repository, content, image, tag="v1")
@@ -830,7 +832,7 @@ def _giving(data: bytes) -> Callable[[], Iterator[bytes]]:
     return lambda: iter([data])
 
 
-def test_a_blob_that_is_there_and_sound_is_not_written_again(folder: Path, content: Content):
+def test_a_blob_that_is_there_and_sound_is_not_written_again(folder: Path, content: Content) -> None:
     layer = content.layer("words")
     layout = Layout.at(write_layout(folder, content))
     before = blob_path(folder, layer.digest).stat()
@@ -840,7 +842,7 @@ def test_a_blob_that_is_there_and_sound_is_not_written_again(folder: Path, conte
     assert layout.repository(None).mount(layer, "anywhere")
 
 
-def test_a_blob_that_is_there_and_damaged_is_written_again(folder: Path, content: Content):
+def test_a_blob_that_is_there_and_damaged_is_written_again(folder: Path, content: Content) -> None:
     """R-30: what is there is hashed before it is taken for what it says."""
     layer = content.layer("words")
     write_layout(folder, content)
@@ -851,7 +853,7 @@ def test_a_blob_that_is_there_and_damaged_is_written_again(folder: Path, content
     assert layout.has(layer)
 
 
-def test_a_blob_whose_bytes_end_in_an_error_is_never_there(folder: Path):
+def test_a_blob_whose_bytes_end_in_an_error_is_never_there(folder: Path) -> None:
     blob = Descriptor.of(b"hello world", "text/plain")
     layout = Layout.at(folder, create=True)
 
@@ -865,7 +867,7 @@ def test_a_blob_whose_bytes_end_in_an_error_is_never_there(folder: Path):
     assert [name for name in files(folder) if name.startswith("blobs/")] == []
 
 
-def test_an_empty_blob_is_a_file(folder: Path):
+def test_an_empty_blob_is_a_file(folder: Path) -> None:
     empty = Descriptor.of(b"", "text/plain")
     layout = Layout.at(folder, create=True)
     layout.put(empty, lambda: iter([]))
@@ -873,7 +875,7 @@ def test_an_empty_blob_is_a_file(folder: Path):
     assert b"".join(layout.chunks(empty)) == b""
 
 
-def test_a_folder_of_something_else_is_not_made_a_layout(folder: Path):
+def test_a_folder_of_something_else_is_not_made_a_layout(folder: Path) -> None:
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(ConflictError) as caught:
@@ -884,14 +886,14 @@ def test_a_folder_of_something_else_is_not_made_a_layout(folder: Path):
         Layout.at(folder / "thesis.txt", create=True)
 
 
-def test_a_layout_that_was_only_begun_is_finished(folder: Path):
+def test_a_layout_that_was_only_begun_is_finished(folder: Path) -> None:
     folder.mkdir()
     (folder / "oci-layout").write_bytes(OCI_LAYOUT)
     (folder / ".index.json.0123456789ab.tmp").write_bytes(b"{")
     assert Layout.at(folder, create=True).names() == []
 
 
-def test_two_that_write_at_once_lose_nothing(folder: Path):
+def test_two_that_write_at_once_lose_nothing(folder: Path) -> None:
     Layout.at(folder, create=True)
     program = (
         "import sys; from pathlib import Path; from bundler.content.layout import Layout\n"
@@ -916,7 +918,7 @@ def test_two_that_write_at_once_lose_nothing(folder: Path):
     )
 
 
-def test_cut_at_any_step_the_index_lists_only_what_is_whole(tmp_path: Path, content: Content):
+def test_cut_at_any_step_the_index_lists_only_what_is_whole(tmp_path: Path, content: Content) -> None:
     image = content.index("words")
     content.sig(image.digest, (b"{}", b"signature"))
     content.bundle(image, b"{}")
@@ -965,7 +967,7 @@ def _whole(folder: Path) -> None:
         waiting += [child.digest for child in document.children]
 
 
-def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
+def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
     image, other = content.index("words"), content.image("other")
     sig = content.sig(image.digest, (b"{}", b"signature"))
     referrer = content.bundle(image, b"{}")
@@ -991,7 +993,7 @@ def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, c
     assert Layout.at(folder).repository(APP).tags() == sorted(["v1", "v2", f"{image.digest.tag}.sig"])
 
 
-def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Content):
+def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Content) -> None:
     index, image = content.index("words"), content.image("other")
     content.sig(index.digest, (b"{}", b"signature"))
     content.bundle(index, b"{}")
@@ -1009,7 +1011,7 @@ def test_one_by_one_and_at_once_give_the_same_index(tmp_path: Path, content: Con
 
 
 @pytest.mark.parametrize("error", [TransportError("gone"), KeyboardInterrupt()])
-def test_an_error_before_all_is_there_lists_nothing(folder: Path, content: Content, error: BaseException):
+def test_an_error_before_all_is_there_lists_nothing(folder: Path, content: Content, error: BaseException) -> None:
     Layout.at(write_layout(folder, content))
     before = files(folder)["index.json"]
     layout = Layout.at(folder)
@@ -1027,7 +1029,7 @@ def test_an_error_before_all_is_there_lists_nothing(folder: Path, content: Conte
     assert Layout.at(folder).repository(APP).tags() == ["v1"]
 
 
-def test_what_others_list_meanwhile_stays(folder: Path, content: Content):
+def test_what_others_list_meanwhile_stays(folder: Path, content: Content) -> None:
     layout = Layout.at(folder, create=True)
     with layout.listed_at_once():
         push(layout.repository(None), content, content.image("ours"), tag="ours")
@@ -1035,7 +1037,7 @@ def test_what_others_list_meanwhile_stays(folder: Path, content: Content):
     assert Layout.at(folder).repository(None).tags() == ["ours", "theirs"]
 
 
-def test_ten_thousand_documents_are_listed_in_one_go(content: Content):
+def test_ten_thousand_documents_are_listed_in_one_go(content: Content) -> None:
     """Each by itself among all others would be hundreds of millions of comparisons."""
     image = content.image("words")
     index = listing({"schemaVersion": 2, "manifests": []}, [(image, f"registry.example/app:{number}") for number in range(10_000)])
@@ -1044,7 +1046,7 @@ def test_ten_thousand_documents_are_listed_in_one_go(content: Content):
     assert len(again["manifests"]) == 10_000
 
 
-def test_what_a_killed_run_left_among_the_blobs_is_removed(folder: Path, content: Content):
+def test_what_a_killed_run_left_among_the_blobs_is_removed(folder: Path, content: Content) -> None:
     push(Layout.at(folder, create=True).repository(None), content, content.image("words"))
     left = folder / "blobs/sha256/.oci-bundler-0011223344556677.tmp"
     left.write_bytes(b"half")
@@ -1054,7 +1056,7 @@ def test_what_a_killed_run_left_among_the_blobs_is_removed(folder: Path, content
     assert not left.exists()
 
 
-def test_the_index_is_written_in_one_spelling(tmp_path: Path, content: Content):
+def test_the_index_is_written_in_one_spelling(tmp_path: Path, content: Content) -> None:
     image = content.index("words")
     for name in ("one", "two"):
         push(Layout.at(tmp_path / name, create=True).repository(APP), content, image, tag="v1")

@@ -67,7 +67,7 @@ def refused(raw: bytes | str, *, limit: int = 20 * MIB, predicate: bool = False,
     ],
 )
 @pytest.mark.parametrize("predicate", [False, True])
-def test_what_two_parsers_read_differently_is_refused(raw: bytes, predicate: bool):
+def test_what_two_parsers_read_differently_is_refused(raw: bytes, predicate: bool) -> None:
     refused(raw, predicate=predicate)
 
 
@@ -83,11 +83,11 @@ def test_what_two_parsers_read_differently_is_refused(raw: bytes, predicate: boo
         ("-9223372036854775808", -9223372036854775808),
     ],
 )
-def test_what_all_parsers_read_alike_is_read(text: str, value: Any):
+def test_what_all_parsers_read_alike_is_read(text: str, value: Any) -> None:
     assert loads(text.encode(), limit=100) == value
 
 
-def test_the_limit_is_of_bytes_and_holds_before_anything_is_read():
+def test_the_limit_is_of_bytes_and_holds_before_anything_is_read() -> None:
     assert loads(b'"\xc3\xa9"', limit=4) == "é"
     assert "found 4 bytes, wanted at most 3" in refused(b'"\xc3\xa9"', limit=3, code=Code.LIMIT_DOCUMENT)
     refused(b"\xff" * 4, limit=3, code=Code.LIMIT_DOCUMENT)
@@ -106,7 +106,7 @@ def test_the_limit_is_of_bytes_and_holds_before_anything_is_read():
     ],
 )
 @pytest.mark.parametrize("predicate", [False, True])
-def test_a_name_twice_is_refused(text: str, predicate: bool):
+def test_a_name_twice_is_refused(text: str, predicate: bool) -> None:
     assert "JSON has a name twice: found '" in refused(text, predicate=predicate)
 
 
@@ -119,37 +119,37 @@ CASE_TWINS = [
 
 
 @pytest.mark.parametrize("text", CASE_TWINS)
-def test_a_name_twice_but_for_its_case_is_refused(text: str):
+def test_a_name_twice_but_for_its_case_is_refused(text: str) -> None:
     refused(text)
     refused(f"[{text}]")
 
 
 @pytest.mark.parametrize("text", CASE_TWINS)
-def test_a_predicate_may_have_them_below_the_outermost_object_which_is_ours_to_read(text: str):
+def test_a_predicate_may_have_them_below_the_outermost_object_which_is_ours_to_read(text: str) -> None:
     refused(text, predicate=True)
     assert loads(f'{{"predicate": {text}}}'.encode(), limit=100, predicate=True)
 
 
-def test_a_long_name_is_not_shown_whole():
+def test_a_long_name_is_not_shown_whole() -> None:
     name = "a" * 100_000
     assert len(refused(f'{{"{name}": 1, "{name}": 2}}')) < 200
 
 
 @pytest.mark.parametrize("name", ["Size", "SIZE", "\u017fize"])
-def test_a_known_name_in_another_case_is_refused_since_go_reads_it_as_the_known_one(name: str):
+def test_a_known_name_in_another_case_is_refused_since_go_reads_it_as_the_known_one(name: str) -> None:
     with pytest.raises(FormatError, match=r"JSON has a name in another case: found .*, wanted size") as raised:
         check_names({"digest": 1, name: 2}, {"digest", "size"})
     assert raised.value.code is Code.FORMAT_JSON
 
 
 @pytest.mark.parametrize("text", CASE_TWINS)
-def test_of_an_object_that_is_read_no_two_names_differ_in_case_only(text: str):
+def test_of_an_object_that_is_read_no_two_names_differ_in_case_only(text: str) -> None:
     with pytest.raises(FormatError, match="JSON has a name twice") as raised:
         check_names(json.loads(text), {"other"})
     assert raised.value.code is Code.FORMAT_JSON
 
 
-def test_unknown_names_are_let_through():
+def test_unknown_names_are_let_through() -> None:
     check_names({"digest": 1, "sizes": 2, "Other": 3}, {"digest", "size"})
 
 
@@ -177,12 +177,12 @@ def test_unknown_names_are_let_through():
     ],
 )
 @pytest.mark.parametrize("predicate", [False, True])
-def test_a_number_that_is_read_differently_is_refused(number: str, predicate: bool):
+def test_a_number_that_is_read_differently_is_refused(number: str, predicate: bool) -> None:
     assert len(refused(f'{{"size": {number}}}', predicate=predicate)) < 300
 
 
 @pytest.mark.parametrize("number", ["400.0", "4e2", "1E-2", "-0.5", "0.0"])
-def test_floats_are_for_predicates_alone(number: str):
+def test_floats_are_for_predicates_alone(number: str) -> None:
     assert "not a 64 bit integer" in refused(f'{{"size": {number}}}')
     assert loads(f"[{number}]".encode(), limit=100, predicate=True) == [float(number)]
 
@@ -202,12 +202,12 @@ def test_floats_are_for_predicates_alone(number: str):
     ],
 )
 @pytest.mark.parametrize("predicate", [False, True])
-def test_a_lone_surrogate_is_refused(text: str, predicate: bool):
+def test_a_lone_surrogate_is_refused(text: str, predicate: bool) -> None:
     assert "not Unicode text" in refused(text, predicate=predicate)
 
 
 @pytest.mark.parametrize("escape", ["\\u0000", "\\u001b", "\\u001F", "\\u000b", "\\b", "\\f"])
-def test_control_characters_are_for_predicates_alone(escape: str):
+def test_control_characters_are_for_predicates_alone(escape: str) -> None:
     for text in (f'{{"a": ["x{escape}"]}}', f'{{"a{escape}": 1}}'):
         assert "control character" in refused(text)
         assert "\x1b" not in refused(text)
@@ -215,7 +215,7 @@ def test_control_characters_are_for_predicates_alone(escape: str):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_string_is_let_through_exactly_if_it_has_no_control_characters(text: str):
+def test_a_string_is_let_through_exactly_if_it_has_no_control_characters(text: str) -> None:
     raw = json.dumps([text, {text: 1}]).encode()
     if any(c < " " and c not in "\t\n\r" for c in text):
         refused(raw)
@@ -235,7 +235,7 @@ def test_a_string_is_let_through_exactly_if_it_has_no_control_characters(text: s
         pytest.param('{"unknown": 0.5}', id="a float"),
     ],
 )
-def test_of_documents_what_strangers_write_is_read_as_it_stands(text: str):
+def test_of_documents_what_strangers_write_is_read_as_it_stands(text: str) -> None:
     assert loads_document(text.encode(), limit=100) == json.loads(text)
     assert loads_by_items(text.encode(), limit=100, longest=100, lists={("long",): str}, document=True) == json.loads(text)
 
@@ -244,7 +244,7 @@ def test_of_documents_what_strangers_write_is_read_as_it_stands(text: str):
     "text",
     ['{"a": 1, "a": 1}', '{"x": [{"a": 1, "a": 1}]}', '{"a": 1e400}', '{"a": NaN}', '"\\ud800"', '{"a": "\\u0000"}', "[" * 17 + "]" * 17],
 )
-def test_of_documents_what_parsers_disagree_about_is_refused(text: str):
+def test_of_documents_what_parsers_disagree_about_is_refused(text: str) -> None:
     with pytest.raises(FormatError) as raised:
         loads_document(text.encode(), limit=100)
     assert raised.value.code is Code.FORMAT_JSON
@@ -253,7 +253,7 @@ def test_of_documents_what_parsers_disagree_about_is_refused(text: str):
     assert raised.value.code is Code.FORMAT_JSON
 
 
-def test_a_byte_order_mark_is_said_to_be_one():
+def test_a_byte_order_mark_is_said_to_be_one() -> None:
     assert "begins with a byte order mark" in refused(b"\xef\xbb\xbf{}")
 
 
@@ -266,7 +266,7 @@ def nested(depth: int, *, inside: str = "0", opening: str = "[", closing: str = 
 
 @pytest.mark.parametrize(("predicate", "limit"), [(False, MAX_DEPTH), (True, MAX_PREDICATE_DEPTH)])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_depth_is_limited(predicate: bool, limit: int, opening: str, closing: str):
+def test_depth_is_limited(predicate: bool, limit: int, opening: str, closing: str) -> None:
     assert loads(nested(limit, opening=opening, closing=closing).encode(), limit=MIB, predicate=predicate)
     assert "too deep" in refused(nested(limit + 1, opening=opening, closing=closing), predicate=predicate)
 
@@ -282,12 +282,12 @@ def test_depth_is_limited(predicate: bool, limit: int, opening: str, closing: st
     ],
 )
 @pytest.mark.parametrize("predicate", [False, True])
-def test_depth_is_refused_before_it_is_parsed(text: str, predicate: bool):
+def test_depth_is_refused_before_it_is_parsed(text: str, predicate: bool) -> None:
     assert "too deep" in refused(text, predicate=predicate)
 
 
 @pytest.mark.parametrize("text", ["[" * 100, '\\"' + "[" * 100, "[" * 100 + "\\\\", "{[" * 100 + '\\\\\\"' + "]", "é" + "[" * 100])
-def test_brackets_in_strings_are_no_depth(text: str):
+def test_brackets_in_strings_are_no_depth(text: str) -> None:
     assert loads(f'[["{text}"]]'.encode(), limit=MIB)
     assert loads(f'{{"{text}": "{text}"}}'.encode(), limit=MIB)
 
@@ -295,7 +295,7 @@ def test_brackets_in_strings_are_no_depth(text: str):
 @given(
     st.recursive(st.integers(0, 9) | st.text(string.printable), lambda inner: st.lists(inner) | st.dictionaries(st.text('[{"\\}]'), inner))
 )
-def test_the_depth_that_is_counted_is_the_depth_that_is_there(value: Any):
+def test_the_depth_that_is_counted_is_the_depth_that_is_there(value: Any) -> None:
     raw = json.dumps(value).encode()
     if depth(value) > MAX_DEPTH:
         assert "too deep" in refused(raw, predicate=False)
@@ -323,7 +323,7 @@ def quick(raw: bytes, *, code: Code = Code.FORMAT_JSON) -> str:
 
 
 @pytest.mark.parametrize("piece", ["[],", "{},", '{"":0},', '"ab",', "1e9,", '"😀",[],[],[],[],[],[],'])
-def test_more_values_than_any_real_document_has_are_refused_unparsed(piece: str):
+def test_more_values_than_any_real_document_has_are_refused_unparsed(piece: str) -> None:
     assert "too many values" in quick(filled(piece), code=Code.LIMIT_DOCUMENT)
 
 
@@ -339,11 +339,11 @@ def test_more_values_than_any_real_document_has_are_refused_unparsed(piece: str)
         pytest.param("[1e", "11", "]", id="an exponent without an end"),
     ],
 )
-def test_refusing_takes_no_more_than_a_look_at_each_character(before: str, piece: str, behind: str):
+def test_refusing_takes_no_more_than_a_look_at_each_character(before: str, piece: str, behind: str) -> None:
     quick((before + piece * (4 * MIB) + behind).encode())
 
 
-def test_one_of_many_names_twice_is_found_at_once():
+def test_one_of_many_names_twice_is_found_at_once() -> None:
     names = "".join(f'"{n}":0,' for n in range(80_000))
     assert "JSON has a name twice: found '7'" in quick(f'{{{names}"7":1}}'.encode())
 
@@ -375,13 +375,13 @@ print(peak() - before)
         pytest.param(',"\\ud83d\\ude00"', id="strings that are looked at one by one"),
     ],
 )
-def test_what_is_read_takes_at_most_twelve_times_its_size(piece: str):
+def test_what_is_read_takes_at_most_twelve_times_its_size(piece: str) -> None:
     raw = ("[" * 17 + "0" + piece * ((16 * MIB - 50) // len(piece)) + "]" * 17).encode()
     measured = subprocess.run([sys.executable, "-c", MEASURED], input=raw, capture_output=True, check=True, cwd=ROOT)
     assert int(measured.stdout) < 12 * len(raw)
 
 
-def test_a_small_document_may_be_as_dense_as_it_likes():
+def test_a_small_document_may_be_as_dense_as_it_likes() -> None:
     assert loads(b"[" + b"[]," * 80_000 + b"[]]", limit=MIB)
 
 
@@ -389,7 +389,7 @@ def test_a_small_document_may_be_as_dense_as_it_likes():
 
 
 @given(st.binary() | st.text('{}[]":,\\ud80123456789eE+-.tfn \n').map(str.encode), st.booleans())
-def test_any_bytes_end_in_a_value_or_in_our_error(raw: bytes, predicate: bool):
+def test_any_bytes_end_in_a_value_or_in_our_error(raw: bytes, predicate: bool) -> None:
     with suppress(FormatError):
         assert json.dumps(loads(raw, limit=1000, predicate=predicate)) == json.dumps(json.loads(raw))
 
@@ -435,7 +435,7 @@ TEXT = st.text('{}[]":,\\ud80123456789eE+-.tfn \n').map(str.encode) | st.binary(
     LONG.map(json.dumps).map(str.encode) | LONG.map(lambda value: json.dumps(value, indent=1)).map(str.encode) | TEXT,
     st.sampled_from(PLACES),
 )
-def test_by_items_the_same_is_read_or_refused(raw: bytes, places: list[tuple[str, ...]]):
+def test_by_items_the_same_is_read_or_refused(raw: bytes, places: list[tuple[str, ...]]) -> None:
     whole = outcome(lambda: loads(raw, limit=1000))
     assert outcome(lambda: by_items(raw, places)) == with_tuples(whole, places)
 
@@ -450,7 +450,7 @@ def test_by_items_the_same_is_read_or_refused(raw: bytes, places: list[tuple[str
         *("[1.5]", '{"long":[NaN]}', '["\\ud800"]', '{"a":{"long":["\\u0001"]}}', "[99999999999999999999]"),
     ],
 )
-def test_by_items_what_is_not_strict_is_refused(places: list[tuple[str, ...]], text: str):
+def test_by_items_what_is_not_strict_is_refused(places: list[tuple[str, ...]], text: str) -> None:
     assert outcome(lambda: loads(text.encode(), limit=1000)) == Code.FORMAT_JSON
     assert outcome(lambda: by_items(text.encode(), places)) == Code.FORMAT_JSON
 
@@ -464,21 +464,21 @@ def test_by_items_what_is_not_strict_is_refused(places: list[tuple[str, ...]], t
         '{"x":{"y":"0123456789012"}}',
     ],
 )
-def test_an_item_that_is_too_long_is_refused_before_it_is_parsed(long: str):
+def test_an_item_that_is_too_long_is_refused_before_it_is_parsed(long: str) -> None:
     read = list[Any]()
     text = '{"a":{"long":[[1],{"x":2},[' + long + "]]}}"
     assert outcome(lambda: by_items(text.encode(), PLACES[2], read.append, longest=24)) == Code.LIMIT_DOCUMENT
     assert read == []
 
 
-def test_an_item_is_read_before_the_next_one_is():
+def test_an_item_is_read_before_the_next_one_is() -> None:
     read = list[Any]()
     with pytest.raises(FormatError):
         by_items(b'{"a": {"long": [{"x": 1}, [], 2, nonsense', PLACES[2], read.append)
     assert read == [{"x": 1}, [], 2]
 
 
-def test_a_long_list_takes_no_more_than_what_is_read_of_it():
+def test_a_long_list_takes_no_more_than_what_is_read_of_it() -> None:
     raw = b'{"long":[' + b'{"name":"01234567890123456789","more":[]},' * 100_000 + b"{}]}"
     tracemalloc.start()
     found = loads_by_items(raw, limit=len(raw), longest=100, lists={("long",): len})
@@ -492,18 +492,18 @@ def test_a_long_list_takes_no_more_than_what_is_read_of_it():
 
 
 @given(JSON.filter(lambda value: depth(value) <= MAX_DEPTH))
-def test_what_is_spelt_is_read_again_and_spelt_alike(value: Any):
+def test_what_is_spelt_is_read_again_and_spelt_alike(value: Any) -> None:
     raw = dumps(value)
     assert raw.isascii()
     assert loads(raw, limit=len(raw)) == value
     assert dumps(loads(raw, limit=len(raw))) == raw
 
 
-def test_the_one_spelling_has_sorted_names_no_spaces_and_is_ascii():
+def test_the_one_spelling_has_sorted_names_no_spaces_and_is_ascii() -> None:
     assert dumps({"b": [1, None], "a": "é😀/<", "B": True}) == b'{"B":true,"a":"\\u00e9\\ud83d\\ude00/<","b":[1,null]}'
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_what_json_cannot_say_is_not_spelt(number: float):
+def test_what_json_cannot_say_is_not_spelt(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         dumps([number])

@@ -64,7 +64,7 @@ def path(tmp_path: Path) -> Path:
 # --- what is written can be read, by us and by others ---
 
 
-def test_what_was_sealed_is_what_is_read(made: Bundle, path: Path):
+def test_what_was_sealed_is_what_is_read(made: Bundle, path: Path) -> None:
     made.write(path)
     with content_of(path) as content:
         assert content.seal == made.seal
@@ -78,7 +78,7 @@ def test_what_was_sealed_is_what_is_read(made: Bundle, path: Path):
         content.check_derived()
 
 
-def test_everything_that_was_read_is_counted(made: Bundle, path: Path):
+def test_everything_that_was_read_is_counted(made: Bundle, path: Path) -> None:
     made.write(path)
     told: list[int] = []
     lock = threading.Lock()
@@ -95,18 +95,18 @@ def test_everything_that_was_read_is_counted(made: Bundle, path: Path):
         assert sum(told) == sum(member.size for member in made.seal.members)
 
 
-def test_the_size_and_digest_of_the_file_are_told(made: Bundle, path: Path):
+def test_the_size_and_digest_of_the_file_are_told(made: Bundle, path: Path) -> None:
     written = made.write(path)
     assert (written.size, written.digest) == (path.stat().st_size, Digest.of(path.read_bytes()))
 
 
-def test_everything_that_was_written_is_counted(made: Bundle, path: Path):
+def test_everything_that_was_written_is_counted(made: Bundle, path: Path) -> None:
     told: list[int] = []
     made.write(path, report=told.append)
     assert sum(told) == len(zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).read())
 
 
-def test_any_zstd_and_any_tar_read_it(made: Bundle, path: Path):  # R7, R8, R11 to R15, R-25
+def test_any_zstd_and_any_tar_read_it(made: Bundle, path: Path) -> None:  # R7, R8, R11 to R15, R-25
     made.write(path)
     raw = path.read_bytes()
     assert raw.startswith(b"\x28\xb5\x2f\xfd")
@@ -125,11 +125,11 @@ def test_any_zstd_and_any_tar_read_it(made: Bundle, path: Path):  # R7, R8, R11 
     assert len(plain) == members[-1].offset_data + -(-members[-1].size // 512) * 512 + 1024
 
 
-def test_the_bytes_do_not_depend_on_how_many_write_them(made: Bundle, path: Path):
+def test_the_bytes_do_not_depend_on_how_many_write_them(made: Bundle, path: Path) -> None:
     assert len({made.write(path, jobs=jobs, replace=True).digest for jobs in (1, 2, 3, 8)}) == 1
 
 
-def test_the_bytes_do_not_depend_on_how_content_arrives(small: Bundle, path: Path):
+def test_the_bytes_do_not_depend_on_how_content_arrives(small: Bundle, path: Path) -> None:
     def crumbs(member: Member) -> Iterator[bytes]:
         return (small.files[member.path][at : at + 7] for at in range(0, member.size, 7))
 
@@ -142,7 +142,7 @@ def test_the_bytes_do_not_depend_on_how_content_arrives(small: Bundle, path: Pat
         st.one_of(st.integers(0, 3000), st.integers(GROUP - 1600, GROUP + 600), st.integers(FRAME - 1100, FRAME + 1100)), max_size=5
     )
 )
-def test_layers_of_any_sizes_cross(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]):
+def test_layers_of_any_sizes_cross(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
     content = layouts.Content()
     blobs = [content.blob(b"%d" % number + bytes(size), PLAIN_LAYER) for number, size in enumerate(sizes)]
     bundle = Bundle.of(content, {APP: content.image(layers=blobs)})
@@ -153,7 +153,7 @@ def test_layers_of_any_sizes_cross(tmp_path_factory: pytest.TempPathFactory, siz
         assert all(b"".join(read.chunks(blob.digest)) == content.blobs[blob.digest] for blob in blobs)
 
 
-def test_headers_may_have_the_time_of_the_seal(small: Bundle, path: Path):
+def test_headers_may_have_the_time_of_the_seal(small: Bundle, path: Path) -> None:
     small.write(path, mtime=EPOCH)
     with content_of(path) as content:
         assert content.verify().passed
@@ -163,20 +163,20 @@ def test_headers_may_have_the_time_of_the_seal(small: Bundle, path: Path):
         assert {member.mtime for member in tar.getmembers()} == {EPOCH}
 
 
-def test_headers_may_not_have_any_other_time(small: Bundle, path: Path):
+def test_headers_may_not_have_any_other_time(small: Bundle, path: Path) -> None:
     small.write(path, mtime=EPOCH + 1)
     with pytest.raises(FormatError) as refused, content_of(path):
         pass
     assert refused.value.code == Code.FORMAT_TAR
 
 
-def test_large_content_comes_in_pieces_of_a_quarter_mebibyte(made: Bundle, path: Path):
+def test_large_content_comes_in_pieces_of_a_quarter_mebibyte(made: Bundle, path: Path) -> None:
     made.write(path)
     with content_of(path) as content:
         assert max(len(piece) for piece in content.chunks(Digest.of(noise(2 * FRAME + 700)))) == 256 << 10
 
 
-def test_content_can_be_left_in_the_middle(made: Bundle, path: Path):
+def test_content_can_be_left_in_the_middle(made: Bundle, path: Path) -> None:
     made.write(path)
     with content_of(path) as content:
         for size in (FRAME + 1, 2 * FRAME + 700):
@@ -187,7 +187,7 @@ def test_content_can_be_left_in_the_middle(made: Bundle, path: Path):
         assert content.verify().passed
 
 
-def test_content_is_read_by_many_at_once(made: Bundle, path: Path):
+def test_content_is_read_by_many_at_once(made: Bundle, path: Path) -> None:
     made.write(path)
     wrong: list[str] = []
 
@@ -204,7 +204,7 @@ def test_content_is_read_by_many_at_once(made: Bundle, path: Path):
     assert wrong == []
 
 
-def test_documents_are_parsed_as_what_they_are_stated_to_be(small: Bundle, path: Path):
+def test_documents_are_parsed_as_what_they_are_stated_to_be(small: Bundle, path: Path) -> None:
     small.write(path)
     (image,) = small.seal.images
     with content_of(path) as content:
@@ -216,7 +216,7 @@ def test_documents_are_parsed_as_what_they_are_stated_to_be(small: Bundle, path:
         assert [document.digest for document in walked.documents] == [lookup.manifest for lookup in walked.lookups]
 
 
-def test_a_large_member_is_not_read_whole(path: Path):
+def test_a_large_member_is_not_read_whole(path: Path) -> None:
     content = layouts.Content()
     most, large = content.blob(bytes(16 << 20), PLAIN_LAYER), content.blob(bytes((16 << 20) + 1), PLAIN_LAYER)
     Bundle.of(content, {APP: content.image(layers=[most, large])}).write(path)
@@ -231,7 +231,7 @@ def test_a_large_member_is_not_read_whole(path: Path):
         assert sum(map(len, read.chunks(large.digest))) == large.size
 
 
-def test_a_document_of_four_mebibytes_is_read(path: Path):
+def test_a_document_of_four_mebibytes_is_read(path: Path) -> None:
     content = layouts.Content()
     bare = content.image(annotations={"padding": ""})
     image = content.image(annotations={"padding": "x" * (MAX_DOCUMENT - len(bare.raw))})
@@ -241,7 +241,7 @@ def test_a_document_of_four_mebibytes_is_read(path: Path):
 
 
 @pytest.mark.parametrize("what", [Digest.of(b"other"), Digest.of(b"payload", algorithm="sha512"), "oci-bundler/seal.json", "../x"])
-def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | str):
+def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | str) -> None:
     small.write(path)
     with content_of(path) as content:
         assert isinstance(what, str) or not content.has(what)
@@ -255,7 +255,7 @@ def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | 
 # --- who, then what ---
 
 
-def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.write(path, keys=(key(2),), payload=b"this is no JSON")
     parsed: list[bytes] = []
     monkeypatch.setattr(module, "seal_of", parsed.append)
@@ -265,14 +265,14 @@ def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, m
     assert parsed == []
 
 
-def test_any_of_several_signatures_can_be_the_one_that_counts(small: Bundle, path: Path):
+def test_any_of_several_signatures_can_be_the_one_that_counts(small: Bundle, path: Path) -> None:
     small.write(path, keys=(key(2), KEY, key(3)))
     with opened(path) as archive:
         assert len(archive.envelope.signatures) == 3
         assert checked(archive, KEY.public_key()).seal == small.seal
 
 
-def test_the_identity_does_not_depend_on_who_signed(small: Bundle, path: Path):
+def test_the_identity_does_not_depend_on_who_signed(small: Bundle, path: Path) -> None:
     identities = set()
     for number in (1, 2):
         small.write(path, keys=(key(number),), replace=True)
@@ -281,7 +281,7 @@ def test_the_identity_does_not_depend_on_who_signed(small: Bundle, path: Path):
     assert len(identities) == 1
 
 
-def test_a_seal_that_changes_after_it_was_judged_is_noticed(small: Bundle, path: Path, tmp_path: Path):  # FS-005
+def test_a_seal_that_changes_after_it_was_judged_is_noticed(small: Bundle, path: Path, tmp_path: Path) -> None:  # FS-005
     other = small.sealed_as(sequence=2)
     small.write(path)
     other.write(tmp_path / "other")
@@ -307,7 +307,7 @@ def test_a_seal_that_changes_after_it_was_judged_is_noticed(small: Bundle, path:
         (lambda _: b"", Code.CONTENT_TRUNCATED),
     ],
 )
-def test_a_source_that_lies_leaves_no_file(made: Bundle, path: Path, *, spoil: Any, code: Code, size: int, jobs: int):
+def test_a_source_that_lies_leaves_no_file(made: Bundle, path: Path, *, spoil: Any, code: Code, size: int, jobs: int) -> None:
     victim = Digest.of(noise(size))
 
     def chunks(member: Member) -> Iterator[bytes]:
@@ -322,7 +322,7 @@ def test_a_source_that_lies_leaves_no_file(made: Bundle, path: Path, *, spoil: A
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_a_source_that_fails_leaves_no_file_and_no_thread(made: Bundle, path: Path, jobs: int):
+def test_a_source_that_fails_leaves_no_file_and_no_thread(made: Bundle, path: Path, jobs: int) -> None:
     before = threading.active_count()
 
     def chunks(member: Member) -> Iterator[bytes]:
@@ -336,7 +336,7 @@ def test_a_source_that_fails_leaves_no_file_and_no_thread(made: Bundle, path: Pa
     assert threading.active_count() <= before  # those of tests before this one may be about to end
 
 
-def test_an_output_that_is_there_is_kept(small: Bundle, path: Path):
+def test_an_output_that_is_there_is_kept(small: Bundle, path: Path) -> None:
     path.write_bytes(b"mine")
     with pytest.raises(ConflictError) as refused:
         small.write(path)
@@ -347,7 +347,7 @@ def test_an_output_that_is_there_is_kept(small: Bundle, path: Path):
         assert content.verify().passed
 
 
-def test_no_more_blobs_are_fetched_at_a_time_than_there_are_jobs(path: Path):
+def test_no_more_blobs_are_fetched_at_a_time_than_there_are_jobs(path: Path) -> None:
     content = layouts.Content()
     blobs = [content.blob(noise(GROUP + number), PLAIN_LAYER) for number in range(12)]
     bundle = Bundle.of(content, {APP: content.image(layers=blobs)})
@@ -365,7 +365,7 @@ def test_no_more_blobs_are_fetched_at_a_time_than_there_are_jobs(path: Path):
     assert 2 <= max(most) <= 5  # four ahead, and the one that is being written
 
 
-def test_a_large_layer_is_written_while_it_comes(path: Path):
+def test_a_large_layer_is_written_while_it_comes(path: Path) -> None:
     """Whoever held it whole would need as much memory as the largest layer."""
     content = layouts.Content()
     layer = content.blob(noise(8 * FRAME), PLAIN_LAYER)
@@ -382,7 +382,7 @@ def test_a_large_layer_is_written_while_it_comes(path: Path):
     assert written[0] > 4 * FRAME
 
 
-def test_a_member_that_no_header_can_hold_is_refused(small: Bundle, path: Path):
+def test_a_member_that_no_header_can_hold_is_refused(small: Bundle, path: Path) -> None:
     with pytest.raises(FormatError) as refused:
         small.write(path, mtime=-1)
     assert refused.value.code == Code.FORMAT_TAR
@@ -402,19 +402,19 @@ def test_a_member_that_no_header_can_hold_is_refused(small: Bundle, path: Path):
         (f"registry.example/{'a' * 5_000}:1", None),  # which no file could be called
     ],
 )
-def test_a_file_that_is_not_there_may_be_meant_as_an_image(name: str, hint: str | None):
+def test_a_file_that_is_not_there_may_be_meant_as_an_image(name: str, hint: str | None) -> None:
     with pytest.raises(UsageError) as refused, opened(Path(name)):
         pass
     assert (refused.value.code, refused.value.next) == (Code.USAGE_INPUT, hint)
 
 
-def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path):
+def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused, opened(tmp_path / "none"):
         pass
     assert refused.value.code == Code.USAGE_INPUT
 
 
-def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path):
+def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/null")):
         with pytest.raises(UsageError, match="not a regular file"), opened(path):
@@ -433,7 +433,7 @@ def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path: Path):
         (zstandard.compress(b"hello " * 1000), "is not a bundle"),
     ],
 )
-def test_a_file_of_something_else_is_malformed(path: Path, data: bytes, words: str):  # TAR-123 to -130, ZST-038 to -041
+def test_a_file_of_something_else_is_malformed(path: Path, data: bytes, words: str) -> None:  # TAR-123 to -130, ZST-038 to -041
     path.write_bytes(data)
     with pytest.raises(FormatError, match=words) as refused, opened(path):
         pass
@@ -454,7 +454,7 @@ def seal_frames(path: Path) -> list[tuple[int, int]]:
         return list(archive.table.sizes(0, -(-tar.record(archive.seal_size) // FRAME)))
 
 
-def test_a_seal_that_would_be_too_small_is_stored_and_read(path: Path):
+def test_a_seal_that_would_be_too_small_is_stored_and_read(path: Path) -> None:
     bundle = names_of_one(8_000)
     payload = bundle.seal.statement()
     assert len(compress(sealed(payload, [sign(payload)])[: FRAME // 2])) < FRAME // 2 // MAX_SEAL_RATIO
@@ -468,7 +468,7 @@ def test_a_seal_that_would_be_too_small_is_stored_and_read(path: Path):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_seal_that_is_far_larger_inside_than_outside_is_refused_before_it_is_read(path: Path, number: int):
+def test_a_seal_that_is_far_larger_inside_than_outside_is_refused_before_it_is_read(path: Path, number: int) -> None:
     names_of_one(8_000).write(path)
     data, sizes = path.read_bytes(), seal_frames(path)
     with opened(path) as archive:
@@ -483,7 +483,7 @@ def test_a_seal_that_is_far_larger_inside_than_outside_is_refused_before_it_is_r
     assert (refused.value.exit, refused.value.code) == (3, Code.LIMIT_SEAL)
 
 
-def test_a_bundle_that_was_cut_says_so_and_what_to_do(made: Bundle, path: Path):
+def test_a_bundle_that_was_cut_says_so_and_what_to_do(made: Bundle, path: Path) -> None:
     made.write(path)
     os.truncate(path, path.stat().st_size - 1000)
     with pytest.raises(IntegrityError, match="does not end as a bundle does") as refused, opened(path):
@@ -493,7 +493,7 @@ def test_a_bundle_that_was_cut_says_so_and_what_to_do(made: Bundle, path: Path):
 
 
 @pytest.mark.parametrize("change", [-1, 1, 100_000])
-def test_a_file_that_shrinks_while_it_is_read_is_noticed(made: Bundle, path: Path, change: int):  # FS-006
+def test_a_file_that_shrinks_while_it_is_read_is_noticed(made: Bundle, path: Path, change: int) -> None:  # FS-006
     made.write(path)
     with content_of(path) as content:
         os.truncate(path, path.stat().st_size + change if change > 0 else path.stat().st_size // 2)
@@ -501,7 +501,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_noticed(made: Bundle, path: Pat
         assert {fault.code for fault in found.faults} == (set() if change > 0 else {Code.CONTENT_TRUNCATED})
 
 
-def test_no_file_stays_open(small: Bundle, path: Path, tmp_path: Path):
+def test_no_file_stays_open(small: Bundle, path: Path, tmp_path: Path) -> None:
     small.write(path)
     (tmp_path / "other").write_bytes(b"no bundle")
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -513,7 +513,7 @@ def test_no_file_stays_open(small: Bundle, path: Path, tmp_path: Path):
     assert len(list(Path("/proc/self/fd").iterdir())) <= before  # what tests before this one left may have been closed
 
 
-def test_a_file_can_be_read_only(small: Bundle, path: Path):
+def test_a_file_can_be_read_only(small: Bundle, path: Path) -> None:
     small.write(path)
     path.chmod(0o400)
     path.parent.chmod(0o500)
@@ -525,7 +525,9 @@ def test_a_file_can_be_read_only(small: Bundle, path: Path):
         path.parent.chmod(0o700)
 
 
-def test_a_medium_that_cannot_be_read_is_told_apart_from_a_damaged_one(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):  # F-024
+def test_a_medium_that_cannot_be_read_is_told_apart_from_a_damaged_one(
+    small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # F-024
     small.write(path)
 
     def preadv(file: int, buffers: object, offset: int) -> int:
@@ -538,7 +540,7 @@ def test_a_medium_that_cannot_be_read_is_told_apart_from_a_damaged_one(small: Bu
     assert refused.value.code == Code.DISK_IO
 
 
-def test_reads_that_come_in_parts_are_put_together(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_reads_that_come_in_parts_are_put_together(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.write(path)
     preadv = os.preadv
     monkeypatch.setattr(os, "preadv", lambda file, buffers, offset: preadv(file, [buffers[0][:50_000]], offset))
@@ -563,7 +565,7 @@ def read_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return asked
 
 
-def test_documents_are_read_once_however_often_they_are_looked_at(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_documents_are_read_once_however_often_they_are_looked_at(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.write(path)
     blobs = [member for member in made.seal.members if member.kind is Kind.BLOB]
     early = sum(member.size for member in made.seal.members if member.kind is not Kind.BLOB)
@@ -582,7 +584,9 @@ def test_documents_are_read_once_however_often_they_are_looked_at(made: Bundle, 
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_what_was_read_to_its_end_is_not_read_again_to_be_verified(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int):
+def test_what_was_read_to_its_end_is_not_read_again_to_be_verified(
+    made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
     made.write(path)
     told: list[int] = []
     with content_of(path) as content:
@@ -599,7 +603,7 @@ def test_what_was_read_to_its_end_is_not_read_again_to_be_verified(made: Bundle,
         assert told == []
 
 
-def test_what_was_not_read_to_its_end_is_verified(made: Bundle, path: Path):
+def test_what_was_not_read_to_its_end_is_verified(made: Bundle, path: Path) -> None:
     made.write(path)
     large = next(member for member in made.seal.members if member.size > GROUP)
     spoilt_at(path, path.read_bytes().index(made.files[large.path][-40:]))
@@ -612,7 +616,7 @@ def test_what_was_not_read_to_its_end_is_verified(made: Bundle, path: Path):
         assert [fault.code for fault in content.verify().faults] == [Code.CONTENT_FRAME]
 
 
-def test_a_beginning_above_its_limit_is_read_each_time(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_beginning_above_its_limit_is_read_each_time(made: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.write(path)
     with opened(path) as archive:
         asked = read_of(monkeypatch)
@@ -635,7 +639,7 @@ def spoilt_at(path: Path, *offsets: int) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
-def test_every_fault_is_listed_in_the_order_of_the_file(made: Bundle, path: Path, jobs: int):
+def test_every_fault_is_listed_in_the_order_of_the_file(made: Bundle, path: Path, jobs: int) -> None:
     made.write(path)
     raw, victims = path.read_bytes(), [Digest.of(noise(size)) for size in (FRAME, 2 * FRAME + 700, GROUP)]
     spoilt_at(path, *(raw.index(noise(size)[-40:]) for size in (FRAME, 2 * FRAME + 700, GROUP)))
@@ -649,7 +653,7 @@ def test_every_fault_is_listed_in_the_order_of_the_file(made: Bundle, path: Path
             list(content.chunks(victims[0]))
 
 
-def test_the_same_faults_are_found_however_many_look(small: Bundle, path: Path):
+def test_the_same_faults_are_found_however_many_look(small: Bundle, path: Path) -> None:
     small.write(path)
     with opened(path) as archive:
         end = next(archive.table.sizes(0, 1))[0]
@@ -661,7 +665,7 @@ def test_the_same_faults_are_found_however_many_look(small: Bundle, path: Path):
     assert told[0] == told[1] == told[2] != []
 
 
-def test_no_more_than_a_hundred_faults_are_told(path: Path):
+def test_no_more_than_a_hundred_faults_are_told(path: Path) -> None:
     content = layouts.Content()
     blobs = [content.blob(b"%d" % number, PLAIN_LAYER) for number in range(300)]
     bundle = Bundle.of(content, {APP: content.image(layers=blobs)})
@@ -674,7 +678,7 @@ def test_no_more_than_a_hundred_faults_are_told(path: Path):
         assert len(read.verify().faults) == MAX_FAULTS
 
 
-def test_after_a_hundred_faults_the_rest_is_not_read(path: Path):
+def test_after_a_hundred_faults_the_rest_is_not_read(path: Path) -> None:
     """A large layer stands behind them, which takes long and is not needed to refuse."""
     content = layouts.Content()
     blobs = [content.blob(b"%d" % number, PLAIN_LAYER) for number in range(MAX_FAULTS)]
@@ -701,7 +705,7 @@ def with_table(path: Path, edit: Callable[[list[tuple[int, int]]], object]) -> N
 
 
 @pytest.mark.parametrize("sizes", [(0xFFFFFFFF, 512), (512, 0xFFFFFFFF), (FRAME + 100_000, FRAME), (longest(512) + 1, 512)])
-def test_a_first_frame_that_is_too_long_is_not_read(small: Bundle, path: Path, sizes: tuple[int, int]):  # SP-21
+def test_a_first_frame_that_is_too_long_is_not_read(small: Bundle, path: Path, sizes: tuple[int, int]) -> None:  # SP-21
     small.write(path)
     with_table(path, lambda table: table.__setitem__(0, sizes))
     with pytest.raises(FormatError, match="begins with a frame that is too long"), opened(path):
@@ -709,7 +713,7 @@ def test_a_first_frame_that_is_too_long_is_not_read(small: Bundle, path: Path, s
 
 
 @pytest.mark.parametrize("edit", [lambda t: t.__setitem__(1, (0xFFFFFFFF, t[1][1])), lambda t: t.__setitem__(1, (t[1][0], 512))])
-def test_the_other_frames_of_a_seal_are_not_believed_either(path: Path, edit: Callable[[list[tuple[int, int]]], object]):
+def test_the_other_frames_of_a_seal_are_not_believed_either(path: Path, edit: Callable[[list[tuple[int, int]]], object]) -> None:
     members = Bundle.of(content := layouts.Content(), {APP: content.image()})
     members.write(path, payload=noise(FRAME).hex().encode())
     with opened(path) as archive:
@@ -720,7 +724,7 @@ def test_the_other_frames_of_a_seal_are_not_believed_either(path: Path, edit: Ca
 
 
 @pytest.mark.parametrize("frame", [0, 1])
-def test_a_frame_of_a_seal_that_is_as_long_as_it_may_be_is_read(path: Path, frame: int):
+def test_a_frame_of_a_seal_that_is_as_long_as_it_may_be_is_read(path: Path, frame: int) -> None:
     """And only then found to end elsewhere."""
     content = layouts.Content()
     bundle = Bundle.of(content, {APP: content.image(layers=[content.blob(noise(2 * FRAME), PLAIN_LAYER)])})
@@ -730,7 +734,7 @@ def test_a_frame_of_a_seal_that_is_as_long_as_it_may_be_is_read(path: Path, fram
         assert archive.envelope
 
 
-def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.write(path)
     with opened(path) as archive:
         size = archive.seal_size
@@ -743,14 +747,14 @@ def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Pat
     assert refused.value.code == Code.LIMIT_SEAL
 
 
-def test_a_bundle_holds_as_much_as_its_frames_can():
+def test_a_bundle_holds_as_much_as_its_frames_can() -> None:
     most = MAX_FRAMES * FRAME - 2 * tar.BLOCK - tar.BLOCK
     assert list(records._starts(1, [Member(Kind.BLOB, most, Digest.of(b""))])) == [0, 2 * tar.BLOCK]
     with pytest.raises(FormatError, match="more than a bundle can hold"):
         records._starts(1, [Member(Kind.BLOB, most + 1, Digest.of(b""))])
 
 
-def test_what_the_documents_contradict_is_refused(small: Bundle, path: Path):
+def test_what_the_documents_contradict_is_refused(small: Bundle, path: Path) -> None:
     small.sealed_as(lookups=small.seal.lookups[::-1]).write(path)
     with content_of(path) as content:
         assert content.verify().passed
@@ -759,7 +763,7 @@ def test_what_the_documents_contradict_is_refused(small: Bundle, path: Path):
     assert refused.value.code == Code.FORMAT_SEAL
 
 
-def test_a_seal_of_huge_sizes_costs_nothing(small: Bundle, path: Path):  # BND-028
+def test_a_seal_of_huge_sizes_costs_nothing(small: Bundle, path: Path) -> None:  # BND-028
     value = json.loads(small.seal.statement())
     for member in value["predicate"]["members"][4:]:
         member["size"] = (1 << 53) - 1
@@ -770,11 +774,11 @@ def test_a_seal_of_huge_sizes_costs_nothing(small: Bundle, path: Path):  # BND-0
         pass
 
 
-def test_signatures_are_the_same_each_time(small: Bundle):
+def test_signatures_are_the_same_each_time(small: Bundle) -> None:
     assert sign(small.seal.statement()) == sign(small.seal.statement())
 
 
-def test_a_beginning_as_long_as_its_limit_is_read_once(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_beginning_as_long_as_its_limit_is_read_once(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.write(path)
     with opened(path) as archive:
         os.truncate(path, MAX_KEPT)
@@ -785,7 +789,7 @@ def test_a_beginning_as_long_as_its_limit_is_read_once(small: Bundle, path: Path
 
 
 @pytest.mark.parametrize(("size", "kept"), [(16 << 10, True), ((16 << 10) + 1, False)])
-def test_many_small_documents_are_kept_and_few_large_ones(path: Path, size: int, kept: bool):
+def test_many_small_documents_are_kept_and_few_large_ones(path: Path, size: int, kept: bool) -> None:
     content = layouts.Content()
     short = [len(content.image(f"image {number}", annotations={"x": ""}).raw) for number in range(5)]
     images = [content.image(f"image {number}", annotations={"x": "x" * (size - length)}) for number, length in enumerate(short)]

@@ -28,25 +28,25 @@ def read(raw: bytes, *, piece: int = 1 << 20) -> Envelope:
     signatures=st.lists(st.binary(min_size=1, max_size=9), unique=True, max_size=16),
     piece=st.integers(1, 99),
 )
-def test_what_was_sealed_is_what_is_read_however_it_arrives(payload: bytes, signatures: list[bytes], piece: int):
+def test_what_was_sealed_is_what_is_read_however_it_arrives(payload: bytes, signatures: list[bytes], piece: int) -> None:
     found = read(sealed(payload, signatures), piece=piece)
     assert (found.payload(), found.signatures, found.size) == (payload, tuple(signatures), len(payload))
     assert found.identity == Digest.of(payload)
     assert found.signed == hashlib.sha256(preauthentication(len(payload)) + payload).digest()
 
 
-def test_what_is_signed_is_dsse_pre_authentication_encoding():
+def test_what_is_signed_is_dsse_pre_authentication_encoding() -> None:
     # secure-systems-lab/dsse, protocol.md: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body
     assert preauthentication(11) == b"DSSEv1 28 application/vnd.in-toto+json 11 "
 
 
-def test_the_envelope_has_one_spelling():
+def test_the_envelope_has_one_spelling() -> None:
     value = json.loads(GOOD)
     assert list(value) == ["payload", "payloadType", "signatures"]
     assert json.dumps(value, separators=(",", ":")).encode() == GOOD
 
 
-def test_no_byte_of_an_envelope_can_be_another_and_mean_the_same():
+def test_no_byte_of_an_envelope_can_be_another_and_mean_the_same() -> None:
     good = read(GOOD)
     for at in range(len(GOOD)):
         for bit in range(8):
@@ -59,7 +59,7 @@ def test_no_byte_of_an_envelope_can_be_another_and_mean_the_same():
 
 
 @pytest.mark.parametrize("length", range(len(GOOD)))
-def test_an_envelope_that_was_cut_is_none(length: int):
+def test_an_envelope_that_was_cut_is_none(length: int) -> None:
     with pytest.raises(FormatError):
         read(GOOD[:length])
 
@@ -104,46 +104,46 @@ def edited(old: bytes, new: bytes) -> bytes:
         pytest.param(b"[]", Code.FORMAT_SEAL, id="a list"),
     ],
 )
-def test_what_is_no_envelope_is_refused(raw: bytes, code: Code):
+def test_what_is_no_envelope_is_refused(raw: bytes, code: Code) -> None:
     for piece in (7, 1 << 20):
         with pytest.raises(FormatError) as refused:
             read(raw, piece=piece)
         assert refused.value.code == code
 
 
-def test_signatures_as_many_and_as_long_as_they_may_be_are_read():
+def test_signatures_as_many_and_as_long_as_they_may_be_are_read() -> None:
     signatures = tuple(bytes([number]) * MAX_SIGNATURE for number in range(MAX_SIGNATURES))
     assert read(sealed(PAYLOAD, signatures)).signatures == signatures
 
 
 @pytest.mark.parametrize(("more", "code"), [(0, Code.FORMAT_JSON), (1, Code.LIMIT_SEAL)])
-def test_no_more_is_kept_of_what_follows_the_payload_than_signatures_take(more: int, code: Code):
+def test_no_more_is_kept_of_what_follows_the_payload_than_signatures_take(more: int, code: Code) -> None:
     with pytest.raises(FormatError) as refused:
         read(b'{"payload":"' + b'"'.ljust(module._MAX_TAIL + more))
     assert refused.value.code == code
 
 
-def test_an_envelope_that_ends_in_its_payload_is_told_from_json_that_is_none():
+def test_an_envelope_that_ends_in_its_payload_is_told_from_json_that_is_none() -> None:
     with pytest.raises(FormatError, match="it does not begin with its payload") as refused:
         Envelope.read(lambda: iter((b'{"payload":"AAAA',)))
     assert refused.value.code == Code.FORMAT_SEAL
 
 
-def test_padding_in_the_middle_is_seen_wherever_the_pieces_end():
+def test_padding_in_the_middle_is_seen_wherever_the_pieces_end() -> None:
     with pytest.raises(FormatError, match="base64 of another spelling"):
         read(sealed(b"abcd", [b"x"]).replace(b"YWJjZA==", b"YQ==YWJj"), piece=1)
 
 
-def test_another_payload_type_is_named():
+def test_another_payload_type_is_named() -> None:
     with pytest.raises(FormatError, match=r"found application/vnd.other\+json, wanted application/vnd.in-toto\+json"):
         read(edited(b"vnd.in-toto", b"vnd.other"))
 
 
-def test_an_unsigned_envelope_is_read_and_has_no_signature():  # BND-003: that is for who counts to refuse
+def test_an_unsigned_envelope_is_read_and_has_no_signature() -> None:  # BND-003: that is for who counts to refuse
     assert read(sealed(PAYLOAD, [])).signatures == ()
 
 
-def test_a_payload_that_changed_since_it_was_judged_is_refused():
+def test_a_payload_that_changed_since_it_was_judged_is_refused() -> None:
     answers = iter([GOOD, GOOD, GOOD.replace(b"eyJh", b"eyJi")])
 
     def chunks() -> Iterator[bytes]:
@@ -155,7 +155,7 @@ def test_a_payload_that_changed_since_it_was_judged_is_refused():
     assert refused.value.code == Code.CONTENT_DIGEST
 
 
-def test_the_largest_payload_is_taken_and_a_byte_more_is_not(monkeypatch: pytest.MonkeyPatch):
+def test_the_largest_payload_is_taken_and_a_byte_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SEAL", len(PAYLOAD))
     assert read(GOOD).payload() == PAYLOAD
     with pytest.raises(FormatError) as refused:
@@ -163,7 +163,7 @@ def test_the_largest_payload_is_taken_and_a_byte_more_is_not(monkeypatch: pytest
     assert refused.value.code == Code.LIMIT_SEAL
 
 
-def test_a_strangers_seal_costs_no_memory_however_long_it_is():  # SP-21, BND-031
+def test_a_strangers_seal_costs_no_memory_however_long_it_is() -> None:  # SP-21, BND-031
     piece = b"AAAA" * 16384
 
     def chunks() -> Iterator[bytes]:

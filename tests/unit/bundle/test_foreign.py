@@ -68,14 +68,14 @@ def case(tmp_path: Path) -> Case:
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("dotted", [False, True])
-def test_every_form_of_tar_is_read(case: Case, form: int, dotted: bool):
+def test_every_form_of_tar_is_read(case: Case, form: int, dotted: bool) -> None:
     names = {("./" if dotted else "") + name: data for name, data in case.members.items()}
     with open_archive(case.archive(tar_of(names, format=form))) as layout:
         case.check(layout)
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_names_of_sha512_which_fit_no_header_are_read(case: Case, form: int):
+def test_names_of_sha512_which_fit_no_header_are_read(case: Case, form: int) -> None:
     content = Content()
     image = content.index(algorithm="sha512")
     members = layout_files(content, {"v1": image})
@@ -88,7 +88,7 @@ def test_names_of_sha512_which_fit_no_header_are_read(case: Case, form: int):
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_the_order_of_members_means_nothing(case: Case, last: bool):
+def test_the_order_of_members_means_nothing(case: Case, last: bool) -> None:
     names = sorted(case.members, reverse=last)
     with open_archive(case.archive(tar_of({name: case.members[name] for name in names}))) as layout:
         case.check(layout)
@@ -104,20 +104,20 @@ def framed(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("compressed", [gzip.compress, gzipped, zstandard.ZstdCompressor().compress, framed])
-def test_compressed_archives_are_read(case: Case, compressed: Callable[[bytes], bytes]):
+def test_compressed_archives_are_read(case: Case, compressed: Callable[[bytes], bytes]) -> None:
     with open_archive(case.archive(compressed(tar_of(case.members)))) as layout:
         case.check(layout)
 
 
 @pytest.mark.parametrize("options", [["--format=gnu"], ["--format=posix"], ["--format=ustar"], ["-z"], ["--zstd"]])
-def test_what_gnu_tar_makes_of_a_folder_is_read(case: Case, tmp_path: Path, options: list[str]):
+def test_what_gnu_tar_makes_of_a_folder_is_read(case: Case, tmp_path: Path, options: list[str]) -> None:
     folder = write_layout(tmp_path / "layout", case.content, {"v1": case.image, **case.content.tags})
     subprocess.run(["tar", *options, "-C", folder, "-cf", tmp_path / "archive", "."], check=True)
     with open_archive(tmp_path / "archive") as layout:
         case.check(layout)
 
 
-def test_folders_and_files_of_no_layout_are_passed_over(case: Case):
+def test_folders_and_files_of_no_layout_are_passed_over(case: Case) -> None:
     more = {"manifest.json": b"[]", "repositories": b"{}", "oci-bundler/seal.json": b"{}", "../evil": b"x", "/etc/passwd": b"x"}
     more |= {"blobs/sha256/short": b"x", "blobs/md5/" + "0" * 32: b"x", "INDEX.JSON": b"{}", "index.json.": b"{}", "index.json:x": b"{}"}
     more |= {"blobs/sha256/" + "A" * 64: b"x", "blobs/sha256/x/" + "0" * 64: b"x", "x/index.json": b"x", "x//y/.././z": b"x"}
@@ -134,13 +134,13 @@ def test_folders_and_files_of_no_layout_are_passed_over(case: Case):
         case.check(layout)
 
 
-def test_a_plain_archive_is_read_where_it_lies(case: Case, monkeypatch: pytest.MonkeyPatch):
+def test_a_plain_archive_is_read_where_it_lies(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: pytest.fail("nothing is copied"))
     with open_archive(case.archive(tar_of(case.members))) as layout:
         assert layout.image(None)
 
 
-def test_nothing_is_left_of_a_compressed_one(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_left_of_a_compressed_one(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with open_archive(case.archive(gzip.compress(tar_of(case.members)))) as layout:
@@ -148,7 +148,7 @@ def test_nothing_is_left_of_a_compressed_one(case: Case, tmp_path: Path, monkeyp
         assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_an_archive_cannot_be_written_to(case: Case):
+def test_an_archive_cannot_be_written_to(case: Case) -> None:
     with open_archive(case.archive(tar_of(case.members))) as layout:
         assert not layout.writable
         with pytest.raises(UsageError, match="cannot be written to"):
@@ -158,7 +158,7 @@ def test_an_archive_cannot_be_written_to(case: Case):
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_hole_of_eight_gibibytes_is_no_burden(case: Case, tmp_path: Path, form: int):
+def test_a_hole_of_eight_gibibytes_is_no_burden(case: Case, tmp_path: Path, form: int) -> None:
     """From that size on, GNU tar writes it in binary; in pax, which has a record for it, the header says 0."""
     path, size = tmp_path / "large.tar", 8 << 30
     large = tarfile.TarInfo(f"blobs/sha256/{Digest.of(b'large').encoded}")
@@ -313,12 +313,12 @@ def hostile() -> dict[str, tuple[bytes, int, Code]]:
 
 
 @pytest.mark.parametrize("trick", hostile())
-def test_what_two_readers_could_read_in_two_ways_is_refused(case: Case, trick: str):
+def test_what_two_readers_could_read_in_two_ways_is_refused(case: Case, trick: str) -> None:
     before, status, code = hostile()[trick]
     assert refused(case.archive(before + tar_of(case.members))) == (status, code)
 
 
-def test_what_a_prefix_puts_before_a_name_counts(case: Case):
+def test_what_a_prefix_puts_before_a_name_counts(case: Case) -> None:
     index = case.members.pop("index.json")
     blob = next(name for name in case.members if name.startswith("blobs/"))
     folder, _, rest = blob.partition("/")
@@ -336,7 +336,7 @@ def ended(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("padding", [0, 1, 511, 512, 100_000, 10 << 20])
-def test_zeros_behind_the_end_are_padding(case: Case, padding: int):
+def test_zeros_behind_the_end_are_padding(case: Case, padding: int) -> None:
     with open_archive(case.archive(ended(tar_of(case.members)) + bytes(padding))) as layout:
         case.check(layout)
 
@@ -344,12 +344,12 @@ def test_zeros_behind_the_end_are_padding(case: Case, padding: int):
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
 @pytest.mark.parametrize("before", [0, 1, 512, 10_000, 300_000])
 @pytest.mark.parametrize("what", [b"x", member("index.json", b"{}") + bytes(2 * BLOCK)])
-def test_anything_else_behind_the_end_is_refused(case: Case, compress: Callable[[bytes], bytes], before: int, what: bytes):
+def test_anything_else_behind_the_end_is_refused(case: Case, compress: Callable[[bytes], bytes], before: int, what: bytes) -> None:
     """GNU tar reads on there with --ignore-zeros, and so do those who join archives."""
     assert refused(case.archive(compress(ended(tar_of(case.members)) + bytes(before) + what))) == (3, Code.FORMAT_TAR)
 
 
-def test_more_than_64_mib_behind_the_end_are_not_read(case: Case):
+def test_more_than_64_mib_behind_the_end_are_not_read(case: Case) -> None:
     path = case.archive(ended(tar_of(case.members)))
     size = path.stat().st_size
     os.truncate(path, size + (64 << 20))
@@ -359,7 +359,7 @@ def test_more_than_64_mib_behind_the_end_are_not_read(case: Case):
     assert refused(path) == (3, Code.LIMIT_ARCHIVE)
 
 
-def test_a_name_that_a_pax_header_gives_counts(case: Case):
+def test_a_name_that_a_pax_header_gives_counts(case: Case) -> None:
     index = case.members.pop("index.json")
     renamed = pax((b"path", b"index.json"), (b"mtime", b"nan"), (b"comment", b"x")) + member("harmless", index)
     with open_archive(case.archive(renamed + tar_of(case.members))) as layout:
@@ -367,17 +367,17 @@ def test_a_name_that_a_pax_header_gives_counts(case: Case):
 
 
 @pytest.mark.parametrize("length", [40, (64 << 10) - len(b"65536 comment=\n")])
-def test_a_comment_for_all_members_is_no_matter(case: Case, length: int):
+def test_a_comment_for_all_members_is_no_matter(case: Case, length: int) -> None:
     with open_archive(case.archive(pax((b"comment", b"0" * length), type=b"g") + tar_of(case.members))) as layout:
         case.check(layout)
 
 
-def test_a_comment_of_more_than_64_kib_is_refused(case: Case):
+def test_a_comment_of_more_than_64_kib_is_refused(case: Case) -> None:
     header = pax((b"comment", b"0" * ((64 << 10) - len(b"65536 comment=\n") + 1)))
     assert refused(case.archive(header + tar_of(case.members))) == (3, Code.FORMAT_TAR)
 
 
-def test_an_extension_without_a_member_is_refused(case: Case):
+def test_an_extension_without_a_member_is_refused(case: Case) -> None:
     data = tar_of(case.members)
     end = len(data.rstrip(b"\0"))
     end += -end % BLOCK
@@ -385,7 +385,7 @@ def test_an_extension_without_a_member_is_refused(case: Case):
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
-def test_cut_anywhere_it_is_corrupt(case: Case, compress: Callable[[bytes], bytes]):
+def test_cut_anywhere_it_is_corrupt(case: Case, compress: Callable[[bytes], bytes]) -> None:
     plain = tar_of(case.members)
     ended = len(plain.rstrip(b"\0"))
     data = compress(plain[: ended + -ended % BLOCK + 2 * BLOCK])
@@ -395,12 +395,12 @@ def test_cut_anywhere_it_is_corrupt(case: Case, compress: Callable[[bytes], byte
         assert (status, code) == (4, Code.CONTENT_TRUNCATED), f"cut at {length} of {len(data)}"
 
 
-def test_cut_in_a_pax_header_it_is_corrupt(case: Case):
+def test_cut_in_a_pax_header_it_is_corrupt(case: Case) -> None:
     assert refused(case.archive(pax((b"path", b"index.json"))[: BLOCK + 5])) == (4, Code.CONTENT_TRUNCATED)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor(write_checksum=True).compress])
-def test_a_damaged_one_is_corrupt(case: Case, compress: Callable[[bytes], bytes]):
+def test_a_damaged_one_is_corrupt(case: Case, compress: Callable[[bytes], bytes]) -> None:
     data = bytearray(compress(tar_of(case.members)))
     data[len(data) // 2] ^= 0xFF
     status, code = refused(case.archive(bytes(data)))
@@ -408,7 +408,7 @@ def test_a_damaged_one_is_corrupt(case: Case, compress: Callable[[bytes], bytes]
     assert code in (Code.CONTENT_FRAME, Code.CONTENT_TRUNCATED, Code.FORMAT_TAR)
 
 
-def test_a_damaged_checksum_is_corrupt(case: Case):
+def test_a_damaged_checksum_is_corrupt(case: Case) -> None:
     data = bytearray(zstandard.ZstdCompressor(write_checksum=True).compress(tar_of(case.members)))
     data[-1] ^= 1
     assert refused(case.archive(bytes(data))) == (4, Code.CONTENT_FRAME)
@@ -446,7 +446,7 @@ SKIPPABLE = b"\x5f\x2a\x4d\x18\x05\0\0\0hello"
         pytest.param(lambda data: zstd(data) + zstd(bytes(5_000_000)), id="zstd, blocks of one byte last"),
     ],
 )
-def test_a_compressed_archive_that_lacks_a_byte_is_never_read(case: Case, compress: Callable[[bytes], bytes]):
+def test_a_compressed_archive_that_lacks_a_byte_is_never_read(case: Case, compress: Callable[[bytes], bytes]) -> None:
     """Even where all of the tar comes out of what is there; but for where the last frame begins, before which nothing is missing."""
     data = compress(tar_of(case.members))
     first = zstd(tar_of(case.members))
@@ -459,14 +459,14 @@ def test_a_compressed_archive_that_lacks_a_byte_is_never_read(case: Case, compre
 
 
 @pytest.mark.parametrize("byte", range(-8, 0))
-def test_a_wrong_checksum_or_size_of_gzip_is_damage(case: Case, byte: int):
+def test_a_wrong_checksum_or_size_of_gzip_is_damage(case: Case, byte: int) -> None:
     data = bytearray(gzip.compress(tar_of(case.members)))
     data[byte] ^= 1
     assert refused(case.archive(bytes(data))) == (4, Code.CONTENT_FRAME)
 
 
 @pytest.mark.parametrize("byte", range(-4, 0))
-def test_a_wrong_checksum_of_zstd_is_damage(case: Case, byte: int):
+def test_a_wrong_checksum_of_zstd_is_damage(case: Case, byte: int) -> None:
     for tail in (b"", SKIPPABLE, zstd(b"")):
         data = bytearray(zstd(tar_of(case.members), write_checksum=True))
         data[byte] ^= 1
@@ -474,7 +474,7 @@ def test_a_wrong_checksum_of_zstd_is_damage(case: Case, byte: int):
 
 
 @pytest.mark.parametrize("off", [-1, 1, 1 << 20])
-def test_a_wrong_content_size_of_zstd_is_damage(case: Case, off: int):
+def test_a_wrong_content_size_of_zstd_is_damage(case: Case, off: int) -> None:
     plain = tar_of(case.members).ljust(70_000, b"\0")
     data = bytearray(zstd(plain))
     assert data[4] & 0xE0 == 0xA0, "a single segment, and four bytes of content size"
@@ -484,11 +484,11 @@ def test_a_wrong_content_size_of_zstd_is_damage(case: Case, off: int):
 
 @pytest.mark.parametrize("tail", [b"JUNKJUNK", b"\x28\xb5\x2f\xfe" + bytes(20), b"\x60\x2a\x4d\x18\0\0\0\0"])
 @pytest.mark.parametrize("compress", [gzip.compress, zstd])
-def test_what_is_no_frame_behind_the_last_is_damage(case: Case, compress: Callable[[bytes], bytes], tail: bytes):
+def test_what_is_no_frame_behind_the_last_is_damage(case: Case, compress: Callable[[bytes], bytes], tail: bytes) -> None:
     assert refused(case.archive(compress(tar_of(case.members)) + tail)) == (4, Code.CONTENT_FRAME)
 
 
-def test_a_file_of_empty_blocks_is_not_walked_for_long(case: Case, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_of_empty_blocks_is_not_walked_for_long(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "MAX_BLOCKS", 1000)
     empty = b"\x28\xb5\x2f\xfd\x00\x00" + b"\0\0\0" * 998
     assert refused(case.archive(empty + b"\x01\0\0")) == (4, Code.CONTENT_TRUNCATED)  # there is no tar in it
@@ -496,7 +496,7 @@ def test_a_file_of_empty_blocks_is_not_walked_for_long(case: Case, monkeypatch: 
     assert refused(case.archive(empty + b"\0\0\0\0\0\0\x01\0\0")) == (3, Code.LIMIT_ARCHIVE)
 
 
-def test_a_blob_of_other_bytes_is_seen(case: Case):
+def test_a_blob_of_other_bytes_is_seen(case: Case) -> None:
     name = f"blobs/sha256/{case.image.digest.encoded}"
     with open_archive(case.archive(tar_of(case.members | {name: case.members[name][:-1] + b" "}))) as layout:
         with pytest.raises(BundlerError) as caught:
@@ -504,7 +504,7 @@ def test_a_blob_of_other_bytes_is_seen(case: Case):
         assert (caught.value.exit, caught.value.code) == (4, Code.CONTENT_DIGEST)
 
 
-def test_a_blob_that_is_not_there_is_missing(case: Case):
+def test_a_blob_that_is_not_there_is_missing(case: Case) -> None:
     del case.members[f"blobs/sha256/{case.image.digest.encoded}"]
     with open_archive(case.archive(tar_of(case.members))) as layout:
         with pytest.raises(IncompleteError):
@@ -514,7 +514,7 @@ def test_a_blob_that_is_not_there_is_missing(case: Case):
 
 
 @pytest.mark.parametrize("missing", ["oci-layout", "index.json"])
-def test_an_archive_of_something_else_is_malformed(case: Case, missing: str):
+def test_an_archive_of_something_else_is_malformed(case: Case, missing: str) -> None:
     del case.members[missing]
     assert refused(case.archive(tar_of(case.members))) == (3, Code.FORMAT_LAYOUT)
 
@@ -527,7 +527,7 @@ def linked(files: dict[str, bytes], kind: bytes = tarfile.SYMTYPE) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_a_docker_archive_is_told_with_the_command_that_converts_it(case: Case, kind: bytes):
+def test_a_docker_archive_is_told_with_the_command_that_converts_it(case: Case, kind: bytes) -> None:
     path = case.archive(linked({"4567.tar": b"layer", "89ab.json": b"{}", "manifest.json": b"[]", "repositories": b"{}"}, kind))
     with pytest.raises(FormatError, match="is a docker-archive and not an image layout") as raised:
         open_archive(path)
@@ -536,25 +536,25 @@ def test_a_docker_archive_is_told_with_the_command_that_converts_it(case: Case, 
 
 
 @pytest.mark.parametrize("more", [{}, {"manifest.json": b"[]"}])
-def test_a_layout_with_a_link_is_refused_whatever_else_it_holds(case: Case, more: dict[str, bytes]):
+def test_a_layout_with_a_link_is_refused_whatever_else_it_holds(case: Case, more: dict[str, bytes]) -> None:
     assert refused(case.archive(linked(case.members | more))) == (3, Code.FORMAT_TAR)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"x" * 2_000])
-def test_what_is_no_archive_is_refused(case: Case, data: bytes):
+def test_what_is_no_archive_is_refused(case: Case, data: bytes) -> None:
     status, code = refused(case.archive(data))
     assert (status, code) in ((3, Code.FORMAT_TAR), (4, Code.CONTENT_TRUNCATED))
 
 
 @pytest.mark.parametrize(("magic", "name"), [(b"PK\x03\x04", "zip"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\0", "xz")])
-def test_an_archive_in_another_compression_is_told_which(case: Case, magic: bytes, name: str):
+def test_an_archive_in_another_compression_is_told_which(case: Case, magic: bytes, name: str) -> None:
     with pytest.raises(FormatError, match=f"is compressed with {name}.*wanted plain tar, gzip or zstd") as caught:
         open_archive(case.archive(magic + bytes(600)))
     assert caught.value.code is Code.FORMAT_TAR
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
-def test_a_bomb_is_stopped(case: Case, compress: Callable[[bytes], bytes]):
+def test_a_bomb_is_stopped(case: Case, compress: Callable[[bytes], bytes]) -> None:
     """A hundred mebibytes of zeros in some kilobytes, whatever the tar in it says."""
     zeros = member("blobs/sha256/" + "0" * 64, bytes(1 << 20)) * 96
     path = case.archive(compress(zeros))
@@ -564,32 +564,32 @@ def test_a_bomb_is_stopped(case: Case, compress: Callable[[bytes], bytes]):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
 
 
-def test_what_unpacks_to_64_mib_is_no_bomb_and_a_byte_more_is_one(case: Case):
+def test_what_unpacks_to_64_mib_is_no_bomb_and_a_byte_more_is_one(case: Case) -> None:
     data = tar_of(case.members).ljust(64 << 20, b"\0")
     with open_archive(case.archive(zstandard.compress(data))) as layout:
         case.check(layout)
     assert refused(case.archive(zstandard.compress(data + b"\0"))) == (3, Code.LIMIT_ARCHIVE)
 
 
-def test_a_window_beyond_every_decoder_is_refused(case: Case):
+def test_a_window_beyond_every_decoder_is_refused(case: Case) -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True)
     compressor = zstandard.ZstdCompressor(compression_params=parameters)
     stream = compressor.compressobj()
     assert refused(case.archive(stream.compress(tar_of(case.members)) + stream.flush())) == (4, Code.CONTENT_FRAME)
 
 
-def test_too_many_members_are_refused(case: Case, monkeypatch: pytest.MonkeyPatch):
+def test_too_many_members_are_refused(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign, "MAX_MEMBERS", 100)
     assert refused(case.archive(member("x") * 101 + bytes(2 * BLOCK))) == (3, Code.LIMIT_ARCHIVE)
 
 
-def test_a_file_that_cannot_be_read_is_a_mistake_of_the_person(tmp_path: Path):
+def test_a_file_that_cannot_be_read_is_a_mistake_of_the_person(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("absent", "fifo", "."):
         assert refused(tmp_path / name) == (2, Code.USAGE_INPUT)
 
 
-def test_a_file_that_becomes_shorter_is_corrupt(case: Case):
+def test_a_file_that_becomes_shorter_is_corrupt(case: Case) -> None:
     path = case.archive(tar_of(case.members))
     with open_archive(path) as layout:
         os.truncate(path, 100)
@@ -598,7 +598,7 @@ def test_a_file_that_becomes_shorter_is_corrupt(case: Case):
         assert (caught.value.exit, caught.value.code) == (4, Code.CONTENT_TRUNCATED)
 
 
-def test_no_file_stays_open(case: Case):
+def test_no_file_stays_open(case: Case) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for data in (
         tar_of(case.members),
@@ -619,7 +619,7 @@ def test_no_file_stays_open(case: Case):
     [pax(raw=b"11 comment\n"), pax((b"path", b"")), member("L", b"\0", type=b"L")],
     ids=["a record without =", "an empty path", "an empty long name"],
 )
-def test_an_extension_that_says_nothing_is_refused_before_a_folder_too(case: Case, header: bytes):
+def test_an_extension_that_says_nothing_is_refused_before_a_folder_too(case: Case, header: bytes) -> None:
     """Whose name nothing asks for."""
     rest = member("folder", type=tarfile.DIRTYPE) + tar_of(case.members)
     with open_archive(case.archive(rest)):

@@ -50,7 +50,7 @@ def read_from(data: bytes):
 
 
 @given(records)
-def test_the_plan_covers_every_record_once_and_in_order(sizes: list[tuple[int, bool]]):
+def test_the_plan_covers_every_record_once_and_in_order(sizes: list[tuple[int, bool]]) -> None:
     plan = list(runs(1024, sizes, 1024))
     assert [n for run in plan for n in range(run.first, run.first + run.records)] == list(range(len(sizes) + 1))
     lengths = [1024, *(size for size, _ in sizes)]
@@ -63,28 +63,28 @@ def test_the_plan_covers_every_record_once_and_in_order(sizes: list[tuple[int, b
 
 
 @given(records)
-def test_a_group_is_small_and_never_holds_both_layers_and_other_things(sizes: list[tuple[int, bool]]):
+def test_a_group_is_small_and_never_holds_both_layers_and_other_things(sizes: list[tuple[int, bool]]) -> None:
     for run in list(runs(1024, sizes, 1024))[1:-1]:
         assert run.records == 1 or run.size <= GROUP
         assert len({blob for _, blob in sizes[run.first - 1 : run.first - 1 + run.records]}) == 1
 
 
 @given(records)
-def test_a_group_is_never_cut_short(sizes: list[tuple[int, bool]]):
+def test_a_group_is_never_cut_short(sizes: list[tuple[int, bool]]) -> None:
     plan = list(runs(1024, sizes, 1024))[1:-1]
     for one, other in pairwise(plan):
         size, blob = sizes[other.first - 1]
         assert one.size + size > GROUP or sizes[one.first - 1][1] is not blob
 
 
-def test_a_seal_that_is_larger_than_a_frame_has_frames_of_its_own():
+def test_a_seal_that_is_larger_than_a_frame_has_frames_of_its_own() -> None:
     seal, group, end = runs(FRAME + 512, [(1024, False)], 1024)
     assert list(seal.frames) == [0, 1]
     assert (seal.content(0), seal.content(1)) == (FRAME, 512)
     assert (list(group.frames), list(end.frames)) == ([2], [3])
 
 
-def test_a_group_is_filled_to_a_mebibyte():
+def test_a_group_is_filled_to_a_mebibyte() -> None:
     _, full, rest, _ = runs(1024, [(GROUP - 512, False), (512, False), (512, False)], 1024)
     assert (full.records, full.size, rest.records) == (2, GROUP, 1)
 
@@ -93,7 +93,7 @@ def test_a_group_is_filled_to_a_mebibyte():
 
 
 @pytest.mark.parametrize("content", [b"x", b"x" * 255, b"x" * 256, b"x" * 65791, b"x" * 65792, TEXT, NOISE, TEXT + NOISE, bytes(FRAME)])
-def test_a_frame_gives_its_content_to_us_and_to_any_reader(content: bytes):
+def test_a_frame_gives_its_content_to_us_and_to_any_reader(content: bytes) -> None:
     frame = compress(content)
     assert whole(frame, len(content)) == content
     assert zstandard.ZstdDecompressor().decompress(frame) == content
@@ -103,16 +103,16 @@ def test_a_frame_gives_its_content_to_us_and_to_any_reader(content: bytes):
     assert len(frame) <= longest(len(content))
 
 
-def test_what_does_not_compress_is_stored():
+def test_what_does_not_compress_is_stored() -> None:
     assert len(NOISE) < len(compress(NOISE)) < len(NOISE) + 100
 
 
-def test_what_compresses_is_compressed_wherever_noise_stands():
+def test_what_compresses_is_compressed_wherever_noise_stands() -> None:
     assert len(compress(NOISE[:1000] + TEXT)) < 2000
 
 
 @pytest.mark.parametrize("size", [1, 1000, 128 << 10, (128 << 10) + 1, FRAME])
-def test_what_would_be_smaller_than_a_ratio_allows_is_stored(size: int):
+def test_what_would_be_smaller_than_a_ratio_allows_is_stored(size: int) -> None:
     content = bytes(size)
     frame = compress(content, ratio=2)
     assert len(frame) >= len(content)
@@ -120,7 +120,7 @@ def test_what_would_be_smaller_than_a_ratio_allows_is_stored(size: int):
     assert b"".join(decompress(frame, len(content), what="x")) == content == zstandard.decompress(frame)
 
 
-def test_a_ratio_changes_nothing_that_it_allows():
+def test_a_ratio_changes_nothing_that_it_allows() -> None:
     content = b"".join(b"%d " % number for number in range(100_000))
     frame = compress(content)
     ratio = -(-len(content) // len(frame))
@@ -129,7 +129,7 @@ def test_a_ratio_changes_nothing_that_it_allows():
 
 
 @pytest.mark.parametrize(("compressed", "content", "fits"), [(100, 12_800, True), (100, 12_801, False), (1, 1, True), (0, 1, False)])
-def test_a_frame_of_the_seal_has_a_greatest_ratio(compressed: int, content: int, fits: bool):
+def test_a_frame_of_the_seal_has_a_greatest_ratio(compressed: int, content: int, fits: bool) -> None:
     if fits:
         check_ratio(compressed, content)
         return
@@ -138,7 +138,7 @@ def test_a_frame_of_the_seal_has_a_greatest_ratio(compressed: int, content: int,
     assert (refused.value.exit, refused.value.code) == (3, Code.LIMIT_SEAL)
 
 
-def test_the_same_content_gives_the_same_frame():
+def test_the_same_content_gives_the_same_frame() -> None:
     assert compress(TEXT + NOISE) == compress(TEXT + NOISE)
 
 
@@ -157,7 +157,7 @@ CONTENT = b"abcdefgh" * 64
 SIZE = struct.pack("<I", len(CONTENT))
 
 
-def test_a_frame_made_by_hand_is_read():
+def test_a_frame_made_by_hand_is_read() -> None:
     assert whole(hand_made(CONTENT), len(CONTENT)) == CONTENT
     assert whole(hand_made(CONTENT, head=b"\x84\x68" + SIZE), len(CONTENT)) == CONTENT  # a window of 8 MiB
     assert whole(hand_made(CONTENT, blocks=raw(CONTENT[:9]) + raw(CONTENT[9:], last=True)), len(CONTENT)) == CONTENT
@@ -196,19 +196,19 @@ def test_a_frame_made_by_hand_is_read():
         pytest.param(hand_made(CONTENT, blocks=raw(b"") * 66 + raw(CONTENT, last=True)), "not made of blocks", id="empty blocks (ZST-027)"),
     ],
 )
-def test_a_frame_that_the_format_does_not_allow_is_refused(frame: bytes, words: str):
+def test_a_frame_that_the_format_does_not_allow_is_refused(frame: bytes, words: str) -> None:
     with pytest.raises(FormatError, match=words) as refused:
         whole(frame, len(CONTENT))
     assert refused.value.code == Code.FORMAT_BUNDLE
 
 
-def test_a_block_is_no_longer_than_128_kib():  # ZST-034
+def test_a_block_is_no_longer_than_128_kib() -> None:  # ZST-034
     content = bytes(200_000)
     with pytest.raises(FormatError, match="not made of blocks"):
         whole(hand_made(content), len(content))
 
 
-def test_a_million_empty_blocks_cost_nothing():  # ZST-027, SP-23
+def test_a_million_empty_blocks_cost_nothing() -> None:  # ZST-027, SP-23
     frame = hand_made(CONTENT, blocks=bytes(3_000_000) + raw(CONTENT, last=True))
     with pytest.raises(FormatError, match="not made of blocks"):
         whole(frame, len(CONTENT))
@@ -226,14 +226,14 @@ def test_a_million_empty_blocks_cost_nothing():  # ZST-027, SP-23
         ),
     ],
 )
-def test_a_frame_that_does_not_decompress_is_damaged(frame: bytes):
+def test_a_frame_that_does_not_decompress_is_damaged(frame: bytes) -> None:
     with pytest.raises(IntegrityError, match="the frame of x is damaged") as refused:
         whole(frame, len(CONTENT))
     assert refused.value.code == Code.CONTENT_FRAME
 
 
 @pytest.mark.parametrize("content", [TEXT, NOISE[:3000]])
-def test_no_byte_of_a_frame_can_be_another_and_give_other_content(content: bytes):
+def test_no_byte_of_a_frame_can_be_another_and_give_other_content(content: bytes) -> None:
     frame = compress(content)
     for at in range(len(frame)):
         for bit in range(8):
@@ -244,7 +244,7 @@ def test_no_byte_of_a_frame_can_be_another_and_give_other_content(content: bytes
                 continue
 
 
-def test_the_beginning_of_a_cut_file_can_be_read():
+def test_the_beginning_of_a_cut_file_can_be_read() -> None:
     assert beginning(compress(NOISE)[:200_000], 10) == NOISE[:10]
     assert beginning(b"no zstd", 10) == b""
     assert beginning(b"", 10) == b""
@@ -264,17 +264,17 @@ def found_in(data: bytes) -> Table:
     return found
 
 
-def test_the_table_finds_every_frame():
+def test_the_table_finds_every_frame() -> None:
     offsets = found_in(FILE).offsets(PLAN)
     assert [FILE[start:end] for start, end in pairwise(offsets)] == FRAMES
 
 
-def test_a_table_is_a_skippable_frame_that_readers_pass_over():
+def test_a_table_is_a_skippable_frame_that_readers_pass_over() -> None:
     with zstandard.ZstdDecompressor().stream_reader(FILE, read_across_frames=True) as reader:
         assert reader.read() == TEXT + NOISE + b"end"
 
 
-def test_a_file_without_a_table_has_none():
+def test_a_file_without_a_table_has_none() -> None:
     for data in (b"", b"x" * 16, b"".join(FRAMES), FILE[:-1], FILE + b"\0"):
         assert Table.find(read_from(data), len(data)) is None
 
@@ -294,14 +294,14 @@ def test_a_file_without_a_table_has_none():
         pytest.param(FILE[:-37] + b"\xff" + FILE[-36:], id="another length"),
     ],
 )
-def test_a_table_that_is_not_well_formed_is_refused_before_it_is_read(data: bytes):
+def test_a_table_that_is_not_well_formed_is_refused_before_it_is_read(data: bytes) -> None:
     with pytest.raises(FormatError) as refused:
         Table.find(read_from(data), len(data))
     assert refused.value.code == Code.FORMAT_BUNDLE
 
 
 @pytest.mark.parametrize(("count", "fits"), [(1, True), (MAX_FRAMES, True), (MAX_FRAMES + 1, False)])
-def test_a_file_may_be_a_table_of_as_many_frames_as_the_format_has(count: int, fits: bool):
+def test_a_file_may_be_a_table_of_as_many_frames_as_the_format_has(count: int, fits: bool) -> None:
     size = 8 + count * 8 + 9
 
     def read(offset: int, length: int) -> bytes:
@@ -329,19 +329,19 @@ def test_a_file_may_be_a_table_of_as_many_frames_as_the_format_has(count: int, f
         pytest.param([(0xFFFFFFFF, len(TEXT)), *SIZES[1:]], "does not fit the seal", id="4 GiB (STK-023)"),
     ],
 )
-def test_a_table_that_the_plan_contradicts_is_refused(sizes: list[tuple[int, int]], words: str):
+def test_a_table_that_the_plan_contradicts_is_refused(sizes: list[tuple[int, int]], words: str) -> None:
     with pytest.raises(FormatError, match=words) as refused:
         found_in(b"".join(FRAMES) + table(sizes)).offsets(PLAN)
     assert refused.value.code == Code.FORMAT_BUNDLE
 
 
-def test_a_plan_of_more_frames_than_there_are_costs_nothing():  # BND-028, BND-032
+def test_a_plan_of_more_frames_than_there_are_costs_nothing() -> None:  # BND-028, BND-032
     huge = Run(0, 1, 0, (1 << 53) - 1, 0)
     with pytest.raises(FormatError, match="fewer frames than the seal asks for"):
         found_in(FILE).offsets([huge])
 
 
-def test_many_frames_are_found(tmp_path: os.PathLike[str]):
+def test_many_frames_are_found(tmp_path: os.PathLike[str]) -> None:
     sizes = [(9, 512)] * 20_000
     data = bytes(9 * 20_000) + table(sizes)
     plan = [Run(n, 1, n * 512, 512, n) for n in range(20_000)]
@@ -351,14 +351,14 @@ def test_many_frames_are_found(tmp_path: os.PathLike[str]):
         list(found_in(data).sizes(19_999, 2))
 
 
-def test_what_is_exactly_as_many_times_smaller_as_allowed_is_compressed():
+def test_what_is_exactly_as_many_times_smaller_as_allowed_is_compressed() -> None:
     """As the reader takes it."""
     content = next(content for content in map(bytes, range(200, 9000)) if len(content) % len(compress(content)) == 0)
     frame = compress(content)
     assert compress(content, ratio=len(content) // len(frame)) == frame
 
 
-def test_a_sample_from_the_middle_says_whether_it_is_worth_while():
+def test_a_sample_from_the_middle_says_whether_it_is_worth_while() -> None:
     letters = NOISE[:50_000].hex().encode()  # half their bits say nothing
     noise = NOISE[100_000:]
     assert len(compress(letters + noise)) > len(letters) + len(noise)
@@ -366,7 +366,7 @@ def test_a_sample_from_the_middle_says_whether_it_is_worth_while():
 
 
 @pytest.mark.parametrize("first", [0x50, 0x5F])
-def test_frames_that_are_skipped_are_known_by_all_of_their_first_bytes(first: int):
+def test_frames_that_are_skipped_are_known_by_all_of_their_first_bytes(first: int) -> None:
     skipped = bytes([first]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"text"
     data = compress(TEXT) + skipped + compress(TEXT)
     check_frames(lambda offset, count: data[offset : offset + count], len(data), what="x")
@@ -378,7 +378,7 @@ def test_frames_that_are_skipped_are_known_by_all_of_their_first_bytes(first: in
         assert (refused.value.exit, refused.value.code) == (4, Code.CONTENT_FRAME)
 
 
-def test_short_blocks_are_found_by_one_reading_of_four_kibibytes():
+def test_short_blocks_are_found_by_one_reading_of_four_kibibytes() -> None:
     frame = b"\x28\xb5\x2f\xfd\x20\x01" + b"\x08\0\0x" + b"\0\0\0" * 1363 + b"\1\0\0"
     assert len(frame) == 6 + (4 << 10)
     asked: list[int] = []

@@ -46,7 +46,7 @@ def docker_of(bundle: Bundle) -> list[dict[str, Any]]:
 # --- members, their kinds and their order ---
 
 
-def test_documents_come_first_and_layers_last_image_by_image():
+def test_documents_come_first_and_layers_last_image_by_image() -> None:
     content = Content()
     one, two = content.image("one"), content.image("two")
     sig = content.sig(one.digest, (b"payload", b"signature"))
@@ -59,7 +59,7 @@ def test_documents_come_first_and_layers_last_image_by_image():
     ]
 
 
-def test_an_index_is_walked_depth_first_and_evidence_follows_the_image():
+def test_an_index_is_walked_depth_first_and_evidence_follows_the_image() -> None:
     content = Content()
     root = content.nested()
     inner = [content.documents[child.digest] for child in root.children]
@@ -70,7 +70,7 @@ def test_an_index_is_walked_depth_first_and_evidence_follows_the_image():
     assert walked == [d.digest for d in (root, inner[0], *leaves[0], inner[1], *leaves[1], on_root, on_leaf, on_sig)]
 
 
-def test_one_digest_is_one_member_at_its_first_place():
+def test_one_digest_is_one_member_at_its_first_place() -> None:
     content = Content()
     shared = content.blob(b"shared", PLAIN_LAYER)
     one, two = content.image("one", layers=[shared]), content.image("two", layers=[shared])
@@ -81,7 +81,7 @@ def test_one_digest_is_one_member_at_its_first_place():
 
 
 @pytest.mark.parametrize("first", ["config", "evidence", "blob"])
-def test_a_digest_of_several_uses_is_of_the_first_kind_that_fits(first: str):
+def test_a_digest_of_several_uses_is_of_the_first_kind_that_fits(first: str) -> None:
     content = Content()
     data = content.blob(b"{}", mediatype.OCI_CONFIG)
     images = {
@@ -97,7 +97,7 @@ def test_a_digest_of_several_uses_is_of_the_first_kind_that_fits(first: str):
     assert [kind for kind, digest in kinds(without) if digest == data.digest] == ["evidence"]
 
 
-def test_an_image_that_is_evidence_too_has_its_layers_judged():
+def test_an_image_that_is_evidence_too_has_its_layers_judged() -> None:
     content = Content()
     image = content.image("image")
     referrer = content.manifest(content.blob(b"{}", mediatype.OCI_CONFIG), [content.blob(b"layer", PLAIN_LAYER)], subject=image)
@@ -105,7 +105,7 @@ def test_an_image_that_is_evidence_too_has_its_layers_judged():
     assert ("evidence", Digest.of(b"layer")) in kinds(bundle)
 
 
-def test_evidence_above_16_mib_lies_with_the_layers():
+def test_evidence_above_16_mib_lies_with_the_layers() -> None:
     content = Content()
     image = content.image()
     small, large = content.blob(bytes(MAX_PAYLOAD), SBOM), content.blob(bytes(MAX_PAYLOAD + 1), SBOM)
@@ -115,13 +115,13 @@ def test_evidence_above_16_mib_lies_with_the_layers():
     assert found[-1] == ("blob", large.digest)
 
 
-def test_an_empty_layer_is_a_member():
+def test_an_empty_layer_is_a_member() -> None:
     content = Content()
     image = content.image(layers=[content.blob(b"", PLAIN_LAYER)])
     assert kinds(Bundle.of(content, {APP: image}))[-1] == ("blob", Digest.of(b""))
 
 
-def test_files_of_trust_come_before_the_layers_by_name():
+def test_files_of_trust_come_before_the_layers_by_name() -> None:
     content = Content()
     names = sorted(f"oci-bundler/evidence/{Digest.of(data).encoded}.pub" for data in (b"one", b"two", b"three"))
     trust = {f"oci-bundler/evidence/{Digest.of(data).encoded}.pub": data for data in (b"one", b"two", b"three")}
@@ -130,7 +130,7 @@ def test_files_of_trust_come_before_the_layers_by_name():
     assert [member.kind for member in bundle.seal.members[-2:]] == [Kind.TRUST, Kind.BLOB]
 
 
-def test_only_sha256_is_carried():
+def test_only_sha256_is_carried() -> None:
     content = Content()
     image = content.image(layers=[content.blob(b"layer", PLAIN_LAYER, algorithm="sha512")])
     with pytest.raises(FormatError) as refused:
@@ -139,7 +139,7 @@ def test_only_sha256_is_carried():
     assert refused.value.found == str(Digest.of(b"layer", algorithm="sha512"))
 
 
-def test_a_child_that_sha256_does_not_name_is_not_fetched():
+def test_a_child_that_sha256_does_not_name_is_not_fetched() -> None:
     content = Content()
     root = content.index(children=[content.image(algorithm="sha512")])
 
@@ -152,7 +152,7 @@ def test_a_child_that_sha256_does_not_name_is_not_fetched():
 
 
 @pytest.mark.parametrize("size", [-1, 1])
-def test_two_sizes_of_one_digest_are_refused(size: int):  # MAN-006
+def test_two_sizes_of_one_digest_are_refused(size: int) -> None:  # MAN-006
     content = Content()
     layer = content.blob(b"layer", PLAIN_LAYER)
     image = content.image(layers=[layer, replace(layer, size=layer.size + size)])
@@ -168,7 +168,7 @@ def test_two_sizes_of_one_digest_are_refused(size: int):  # MAN-006
         ([(Digest.of(b"base", algorithm="sha512"), 4)], Code.FORMAT_DIGEST),
     ],
 )
-def test_what_is_left_out_is_described_as_well_as_what_is_carried(layers: list[tuple[Digest, int]], code: Code):
+def test_what_is_left_out_is_described_as_well_as_what_is_carried(layers: list[tuple[Digest, int]], code: Code) -> None:
     content = Content()
     image = content.image(layers=[Descriptor(FOREIGN_LAYER, digest, size) for digest, size in layers])
     with pytest.raises(BundlerError) as refused:
@@ -176,7 +176,7 @@ def test_what_is_left_out_is_described_as_well_as_what_is_carried(layers: list[t
     assert refused.value.code == code
 
 
-def test_a_child_of_another_size_than_its_index_says_is_refused():
+def test_a_child_of_another_size_than_its_index_says_is_refused() -> None:
     content = Content()
     listed = replace(content.image().descriptor, size=1).to_json()
     root = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [listed]})
@@ -186,7 +186,7 @@ def test_a_child_of_another_size_than_its_index_says_is_refused():
 
 
 @pytest.mark.parametrize(("more", "code"), [(0, Code.CONTENT_SIZE), (1, Code.LIMIT_DOCUMENT)])
-def test_a_child_that_is_too_large_is_not_fetched(more: int, code: Code):
+def test_a_child_that_is_too_large_is_not_fetched(more: int, code: Code) -> None:
     content = Content()
     listed = replace(content.image().descriptor, size=(4 << 20) + more).to_json()
     root = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [listed]})
@@ -195,7 +195,7 @@ def test_a_child_that_is_too_large_is_not_fetched(more: int, code: Code):
     assert refused.value.code == code
 
 
-def test_a_child_of_another_kind_than_its_index_says_is_refused():  # IDX-095, CVE-2021-41190
+def test_a_child_of_another_kind_than_its_index_says_is_refused() -> None:  # IDX-095, CVE-2021-41190
     content = Content()
     listed = replace(content.image().descriptor, media_type=mediatype.OCI_INDEX).to_json()
     root = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [listed]})
@@ -222,7 +222,7 @@ def deep_evidence(content: Content, depth: int) -> Document:
 
 
 @pytest.mark.parametrize("deep", [deep_index, deep_evidence])
-def test_eight_levels_are_walked_and_nine_are_refused(deep: Callable[[Content, int], Document]):
+def test_eight_levels_are_walked_and_nine_are_refused(deep: Callable[[Content, int], Document]) -> None:
     content = Content()
     assert Bundle.of(content, {APP: deep(content, MAX_DEPTH)})
     content = Content()
@@ -231,7 +231,7 @@ def test_eight_levels_are_walked_and_nine_are_refused(deep: Callable[[Content, i
     assert refused.value.code == Code.LIMIT_DEPTH
 
 
-def test_a_thing_that_is_named_very_often_is_walked_once():  # IDX-037: 10^8 visits for a walk without memory
+def test_a_thing_that_is_named_very_often_is_walked_once() -> None:  # IDX-037: 10^8 visits for a walk without memory
     content = Content()
     root = content.image()
     for _ in range(MAX_DEPTH):
@@ -248,7 +248,7 @@ def test_a_thing_that_is_named_very_often_is_walked_once():  # IDX-037: 10^8 vis
     assert len(asked) < 3 * len(content.documents)
 
 
-def test_evidence_that_refers_to_itself_in_a_circle_ends():
+def test_evidence_that_refers_to_itself_in_a_circle_ends() -> None:
     content = Content()
     image = content.image()
     one, two = content.artifact(b"one", subject=image), content.artifact(b"two", subject=image)
@@ -263,7 +263,7 @@ def test_evidence_that_refers_to_itself_in_a_circle_ends():
     assert len([member for member in made.members if member.kind is Kind.DOCUMENT]) == 3
 
 
-def test_what_is_there_already_can_be_found_at_the_last_level():
+def test_what_is_there_already_can_be_found_at_the_last_level() -> None:
     content = Content()
     image = deep_evidence(content, MAX_DEPTH)
     last = list(content.documents)[-1]
@@ -276,7 +276,7 @@ def test_what_is_there_already_can_be_found_at_the_last_level():
     assert len(walked.evidence) == MAX_DEPTH
 
 
-def test_evidence_that_leads_back_to_the_image_is_asked_about_once():
+def test_evidence_that_leads_back_to_the_image_is_asked_about_once() -> None:
     content = Content()
     image = content.image()
     index = content.index(children=[image], artifact_type=SBOM, subject=image)
@@ -289,7 +289,7 @@ def test_evidence_that_leads_back_to_the_image_is_asked_about_once():
 # --- images, platforms, what is left out ---
 
 
-def test_what_is_left_out_of_an_index_is_listed_with_its_platform():
+def test_what_is_left_out_of_an_index_is_listed_with_its_platform() -> None:
     content = Content()
     root = content.index()
     arm = root.children[1]
@@ -299,7 +299,7 @@ def test_what_is_left_out_of_an_index_is_listed_with_its_platform():
     assert arm.digest not in {member.digest for member in bundle.seal.members}
 
 
-def test_evidence_that_is_left_out_is_listed_without_a_platform_and_only_where_it_was_found():
+def test_evidence_that_is_left_out_is_listed_without_a_platform_and_only_where_it_was_found() -> None:
     content = Content()
     image = content.image()
     sbom = content.artifact(b"{}", SBOM, subject=image)
@@ -317,7 +317,7 @@ def test_evidence_that_is_left_out_is_listed_without_a_platform_and_only_where_i
         (("linux/riscv64",), ("linux/amd64", "linux/s390x", "linux/arm64")),
     ],
 )
-def test_the_platform_asked_for_first_comes_first(asked: tuple[str, ...], platforms: tuple[str, ...]):
+def test_the_platform_asked_for_first_comes_first(asked: tuple[str, ...], platforms: tuple[str, ...]) -> None:
     content = Content()
     root = content.index(platforms=("linux/s390x", "linux/arm64", "linux/amd64"))
     known = documents_of(content)
@@ -329,20 +329,20 @@ def test_the_platform_asked_for_first_comes_first(asked: tuple[str, ...], platfo
     assert json.loads(made.derived["manifest.json"])[0]["Config"] == f"blobs/sha256/{config.encoded}"
 
 
-def test_a_single_manifest_has_the_platforms_that_its_config_names():
+def test_a_single_manifest_has_the_platforms_that_its_config_names() -> None:
     content = Content()
     listed = entry(Reference.parse(APP), content.image(), documents_of(content), platforms=("linux/arm64", "linux/arm64"))
     assert listed.platforms == ("linux/arm64",)
 
 
-def test_an_image_is_carried_by_its_tag_or_else_by_its_digest():
+def test_an_image_is_carried_by_its_tag_or_else_by_its_digest() -> None:
     content = Content()
     image = content.image()
     for text, carried in ((f"{APP}@{image.digest}", APP), (f"{REPOSITORY}@{image.digest}", f"{REPOSITORY}@{image.digest}")):
         assert str(entry(Reference.parse(text), image, documents_of(content)).reference) == carried
 
 
-def test_a_foreign_layer_that_is_not_served_is_left_out_and_one_that_is_travels():
+def test_a_foreign_layer_that_is_not_served_is_left_out_and_one_that_is_travels() -> None:
     content = Content()
     image = content.image(foreign=True)
     foreign = image.blobs[-1]
@@ -355,12 +355,12 @@ def test_a_foreign_layer_that_is_not_served_is_left_out_and_one_that_is_travels(
 # --- index.json and manifest.json ---
 
 
-def test_the_layout_is_of_version_1():  # R1
+def test_the_layout_is_of_version_1() -> None:  # R1
     content = Content()
     assert Bundle.of(content, {APP: content.image()}).files["oci-layout"] == b'{"imageLayoutVersion":"1.0.0"}'
 
 
-def test_each_image_is_listed_by_its_full_reference():  # R2
+def test_each_image_is_listed_by_its_full_reference() -> None:  # R2
     content = Content()
     image = content.image()
     listed = index_of(Bundle.of(content, {APP: image, f"{REPOSITORY}:v2": image}))
@@ -370,7 +370,7 @@ def test_each_image_is_listed_by_its_full_reference():  # R2
     assert {each["digest"] for each in listed} == {str(image.digest)}
 
 
-def test_referrers_are_listed_without_a_name_and_with_their_type():  # R3
+def test_referrers_are_listed_without_a_name_and_with_their_type() -> None:  # R3
     content = Content()
     image = content.image()
     named = {"org.opencontainers.image.ref.name": "registry.example/other:latest"}
@@ -386,7 +386,7 @@ def test_referrers_are_listed_without_a_name_and_with_their_type():  # R3
     ]
 
 
-def test_evidence_of_tags_is_listed_by_its_tag_in_full():  # R4
+def test_evidence_of_tags_is_listed_by_its_tag_in_full() -> None:  # R4
     content = Content()
     image = content.image()
     made = [content.sig(image.digest, (b"p", b"s")), content.att(image.digest, b"e"), content.sbom(image.digest, b"{}")]
@@ -397,7 +397,7 @@ def test_evidence_of_tags_is_listed_by_its_tag_in_full():  # R4
     ]
 
 
-def test_nothing_is_listed_twice():  # R5
+def test_nothing_is_listed_twice() -> None:  # R5
     content = Content()
     image = content.image()
     sig = content.sig(image.digest, (b"p", b"s"))
@@ -412,7 +412,7 @@ def test_nothing_is_listed_twice():  # R5
     assert [each["digest"] for each in listed] == [str(image.digest), str(image.digest), str(sig.digest)]
 
 
-def test_one_name_for_two_manifests_is_refused():
+def test_one_name_for_two_manifests_is_refused() -> None:
     content = Content()
     image, other = content.image(), content.image("other")
     content.sig(image.digest, (b"p", b"s"))
@@ -426,7 +426,7 @@ def test_one_name_for_two_manifests_is_refused():
     assert refused.value.code == Code.FORMAT_SEAL
 
 
-def test_the_derived_documents_are_canonical_json():
+def test_the_derived_documents_are_canonical_json() -> None:
     content = Content()
     bundle = Bundle.of(content, {APP: content.index()})
     for name in ("index.json", "manifest.json"):
@@ -434,7 +434,7 @@ def test_the_derived_documents_are_canonical_json():
         assert json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":")).encode() == raw
 
 
-def test_manifest_json_lists_config_layers_and_tag():  # R6
+def test_manifest_json_lists_config_layers_and_tag() -> None:  # R6
     content = Content()
     image = content.image()
     config, layer = (f"blobs/sha256/{blob.digest.encoded}" for blob in image.blobs)
@@ -443,19 +443,19 @@ def test_manifest_json_lists_config_layers_and_tag():  # R6
 
 
 @pytest.mark.parametrize("make", [Content.chart, Content.artifact], ids=["chart", "artifact"])
-def test_what_is_no_image_is_not_in_manifest_json(make: Callable[[Content], Document]):
+def test_what_is_no_image_is_not_in_manifest_json(make: Callable[[Content], Document]) -> None:
     content = Content()
     assert Bundle.of(content, {APP: make(content)}).files["manifest.json"] == b"[]"
 
 
-def test_an_image_without_one_of_its_layers_is_not_in_manifest_json():
+def test_an_image_without_one_of_its_layers_is_not_in_manifest_json() -> None:
     content = Content()
     image = content.image(foreign=True)
     bundle = Bundle.of(content, {APP: image, f"{REPOSITORY}:whole": content.image("whole")}, absent=[image.blobs[-1].digest])
     assert [each["RepoTags"] for each in docker_of(bundle)] == [[f"{REPOSITORY}:whole"]]
 
 
-def test_an_attestation_in_an_index_is_never_taken_for_the_image():
+def test_an_attestation_in_an_index_is_never_taken_for_the_image() -> None:
     content = Content()
     plain = json.loads(content.with_buildkit().raw)
     plain["manifests"].reverse()
@@ -467,7 +467,7 @@ def test_an_attestation_in_an_index_is_never_taken_for_the_image():
     assert set(bundle.seal.images[0].platforms) == {"linux/amd64", "linux/arm64"}
 
 
-def test_an_index_that_names_no_platform_shows_its_first_manifest():
+def test_an_index_that_names_no_platform_shows_its_first_manifest() -> None:
     content = Content()
     one, two = content.image("one"), content.image("two")
     bundle = Bundle.of(content, {APP: content.index(children=[one, two])})
@@ -475,7 +475,7 @@ def test_an_index_that_names_no_platform_shows_its_first_manifest():
     assert docker_of(bundle)[0]["Config"].endswith(one.blobs[0].digest.encoded)
 
 
-def test_an_index_of_nothing_has_nothing_in_manifest_json():
+def test_an_index_of_nothing_has_nothing_in_manifest_json() -> None:
     content = Content()
     assert docker_of(Bundle.of(content, {APP: content.index(children=[])})) == []
 
@@ -483,7 +483,7 @@ def test_an_index_of_nothing_has_nothing_in_manifest_json():
 # --- lookups ---
 
 
-def test_lookups_follow_the_walk_and_others_are_not_used():
+def test_lookups_follow_the_walk_and_others_are_not_used() -> None:
     content = Content()
     image = content.image()
     content.image("not carried")
@@ -493,7 +493,7 @@ def test_lookups_follow_the_walk_and_others_are_not_used():
     assert [(lookup.repository, lookup.manifest) for lookup in made.lookups] == [(REPOSITORY, image.digest), (REPOSITORY, sig.digest)]
 
 
-def test_evidence_belongs_to_the_repository_in_which_it_was_found():
+def test_evidence_belongs_to_the_repository_in_which_it_was_found() -> None:
     content = Content()
     image = content.image()
     sig = content.sig(image.digest, (b"p", b"s"))
@@ -505,7 +505,7 @@ def test_evidence_belongs_to_the_repository_in_which_it_was_found():
     assert [walk(each, looked_up(made.lookups), known).evidence for each in images] == [(known(sig.digest, None),), ()]
 
 
-def test_a_manifest_that_nobody_asked_about_is_refused():
+def test_a_manifest_that_nobody_asked_about_is_refused() -> None:
     content = Content()
     image = content.image()
     with pytest.raises(FormatError) as refused:
@@ -532,12 +532,12 @@ def refusal(content: Content, **told: Any) -> BundlerError:
     return caught.value
 
 
-def test_a_seal_that_its_documents_make_is_taken():
+def test_a_seal_that_its_documents_make_is_taken() -> None:
     content, seal = good()
     check(seal, documents_of(content), configs_of(content))
 
 
-def test_no_member_can_be_missing():  # BND-022, LAY-007 to -009
+def test_no_member_can_be_missing() -> None:  # BND-022, LAY-007 to -009
     content, seal = good()
     for number, member in enumerate(seal.members[3:], start=3):
         if member.digest in (image.digest for image in seal.images) or member.kind is Kind.TRUST:
@@ -546,7 +546,7 @@ def test_no_member_can_be_missing():  # BND-022, LAY-007 to -009
         assert (error.exit, error.code) == (4, Code.CONTENT_MISSING)
 
 
-def test_no_member_can_be_of_another_size_or_kind_or_in_another_place():
+def test_no_member_can_be_of_another_size_or_kind_or_in_another_place() -> None:
     content, seal = good()
     for number, member in enumerate(seal.members[3:], start=3):
         others = seal.members[:number], seal.members[number + 1 :]
@@ -561,7 +561,7 @@ def test_no_member_can_be_of_another_size_or_kind_or_in_another_place():
             assert (error.exit, error.code) == (3, Code.FORMAT_SEAL)
 
 
-def test_no_member_can_be_there_that_nothing_needs():  # LAY-017, SP-5
+def test_no_member_can_be_there_that_nothing_needs() -> None:  # LAY-017, SP-5
     content, seal = good()
     for kind in (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE, Kind.BLOB):
         more = replace(seal.members[-1], kind=kind, digest=Digest.of(b"smuggled"))
@@ -570,7 +570,7 @@ def test_no_member_can_be_there_that_nothing_needs():  # LAY-017, SP-5
         assert "no image needs" in error.what
 
 
-def test_derived_documents_cannot_be_others():
+def test_derived_documents_cannot_be_others() -> None:
     content, seal = good()
     for number in range(3):
         other = replace(seal.members[number], digest=Digest.of(b"other"))
@@ -578,13 +578,13 @@ def test_derived_documents_cannot_be_others():
         assert (error.exit, error.code) == (3, Code.FORMAT_DERIVED)
 
 
-def test_lookups_cannot_be_fewer_or_in_another_order():
+def test_lookups_cannot_be_fewer_or_in_another_order() -> None:
     content, seal = good()
     assert refusal(content, lookups=seal.lookups[:-1]).code == Code.FORMAT_SEAL
     assert refusal(content, lookups=seal.lookups[::-1]).code == Code.FORMAT_SEAL
 
 
-def test_lookups_cannot_be_about_what_no_image_leads_to():
+def test_lookups_cannot_be_about_what_no_image_leads_to() -> None:
     content, seal = good()
     other = content.image("other")
     more = next(lookup for lookup in lookups_in(content, REPOSITORY) if lookup.manifest == other.digest)
@@ -601,7 +601,7 @@ def test_lookups_cannot_be_about_what_no_image_leads_to():
         ({"media_type": mediatype.OCI_MANIFEST}, Code.FORMAT_MEDIA_TYPE),
     ],
 )
-def test_an_image_cannot_be_said_to_be_another(told: Mapping[str, Any], code: Code):
+def test_an_image_cannot_be_said_to_be_another(told: Mapping[str, Any], code: Code) -> None:
     content, seal = good()
     del content.documents[seal.images[0].left_out[0].digest]
 
@@ -615,7 +615,7 @@ def test_an_image_cannot_be_said_to_be_another(told: Mapping[str, Any], code: Co
     assert caught.value.code == code
 
 
-def test_what_is_left_out_cannot_be_of_another_platform_or_something_else():
+def test_what_is_left_out_cannot_be_of_another_platform_or_something_else() -> None:
     content, seal = good()
     (image,) = seal.images
     for left_out in (
@@ -625,7 +625,7 @@ def test_what_is_left_out_cannot_be_of_another_platform_or_something_else():
         assert refusal(content, images=(replace(image, left_out=left_out),)).code == Code.FORMAT_SEAL
 
 
-def test_only_foreign_layers_can_be_left_out():
+def test_only_foreign_layers_can_be_left_out() -> None:
     content = Content()
     image = content.image(foreign=True)
     layer, foreign = image.blobs[1:]
@@ -643,7 +643,7 @@ def test_only_foreign_layers_can_be_left_out():
         assert caught.value.code in (code, Code.FORMAT_DERIVED)
 
 
-def test_a_foreign_layer_that_another_image_brings_is_not_left_out():
+def test_a_foreign_layer_that_another_image_brings_is_not_left_out() -> None:
     content = Content()
     foreign = Descriptor(FOREIGN_LAYER, Digest.of(b"vendor"), 6)
     one, two = content.image(layers=[foreign]), content.image("two", layers=[replace(foreign, media_type=PLAIN_LAYER)])
@@ -659,7 +659,7 @@ def test_a_foreign_layer_that_another_image_brings_is_not_left_out():
 
 
 @pytest.mark.parametrize("said", [("linux/arm64",), ("linux/amd64", "linux/arm64"), ()])
-def test_the_platform_of_a_single_manifest_is_that_of_its_config(said: tuple[str, ...]):
+def test_the_platform_of_a_single_manifest_is_that_of_its_config(said: tuple[str, ...]) -> None:
     content = Content()
     seal = Bundle.of(content, {APP: content.image()}).seal
     assert seal.images[0].platforms == ("linux/amd64",)
@@ -673,7 +673,7 @@ CONFIGS = {"opaque": b"\0\1", "of another form": b"[1]", "without a platform": b
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_a_config_that_says_no_platform_gives_none(config: bytes):
+def test_a_config_that_says_no_platform_gives_none(config: bytes) -> None:
     content = Content()
     image = content.manifest(content.blob(config, mediatype.OCI_CONFIG), [content.layer("words")])
     seal = Bundle.of(content, {APP: image}).seal
@@ -683,7 +683,7 @@ def test_a_config_that_says_no_platform_gives_none(config: bytes):
         check(replace(seal, images=(replace(seal.images[0], platforms=("linux/amd64",)),)), documents_of(content), configs_of(content))
 
 
-def test_what_is_not_an_image_has_no_platform():
+def test_what_is_not_an_image_has_no_platform() -> None:
     content = Content()
     seal = Bundle.of(content, {APP: content.chart()}).seal
     check(seal, documents_of(content), configs_of(content))
@@ -691,7 +691,7 @@ def test_what_is_not_an_image_has_no_platform():
         check(replace(seal, images=(replace(seal.images[0], platforms=("linux/amd64",)),)), documents_of(content), configs_of(content))
 
 
-def test_a_layer_that_is_evidence_too_stands_where_the_evidence_does():
+def test_a_layer_that_is_evidence_too_stands_where_the_evidence_does() -> None:
     content = Content()
     shared = content.blob(b"payload")
     one = content.image("one", layers=[shared, content.layer("one")])

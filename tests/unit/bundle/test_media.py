@@ -34,7 +34,7 @@ def content_on(medium: Medium) -> Content:
 
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_what_is_written_to_memory_is_what_is_read_from_there(made: Bundle, sizes: tuple[int, ...], jobs: int):
+def test_what_is_written_to_memory_is_what_is_read_from_there(made: Bundle, sizes: tuple[int, ...], jobs: int) -> None:
     medium = Memory(sizes=sizes)
     written = made.put(medium, jobs=jobs)
     assert (written.size, medium.synced) == (medium.size, True)
@@ -46,14 +46,14 @@ def test_what_is_written_to_memory_is_what_is_read_from_there(made: Bundle, size
     content.check_derived()
 
 
-def test_the_bytes_are_those_of_a_file(made: Bundle, tmp_path: Path):
+def test_the_bytes_are_those_of_a_file(made: Bundle, tmp_path: Path) -> None:
     medium, path = Memory(sizes=(3, 100_003)), tmp_path / "app.oci.tar.zst"
     assert made.put(medium) == made.write(path)
     assert medium.data == path.read_bytes()
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_what_is_cut_or_spoilt_is_noticed_on_any_medium(made: Bundle, sizes: tuple[int, ...]):
+def test_what_is_cut_or_spoilt_is_noticed_on_any_medium(made: Bundle, sizes: tuple[int, ...]) -> None:
     medium = Memory()
     made.put(medium)
     with pytest.raises(IntegrityError, match="does not end as a bundle does") as refused:
@@ -88,7 +88,7 @@ class Failing(Memory):
         return value
 
 
-def test_a_medium_that_fails_is_told_apart_from_a_damaged_one(made: Bundle):
+def test_a_medium_that_fails_is_told_apart_from_a_damaged_one(made: Bundle) -> None:
     medium = Memory()
     made.put(medium)
     with pytest.raises(TransportError) as refused:
@@ -103,7 +103,7 @@ def test_a_medium_that_fails_is_told_apart_from_a_damaged_one(made: Bundle):
     assert refused.value.code is Code.DISK_IO
 
 
-def test_what_a_medium_does_not_take_is_not_called_written(made: Bundle):
+def test_what_a_medium_does_not_take_is_not_called_written(made: Bundle) -> None:
     failing = Failing()
     with pytest.raises(OSError, match="Input/output"):
         made.put(failing)

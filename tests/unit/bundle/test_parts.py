@@ -35,7 +35,7 @@ SAID = "it looks like a part of a split file; join all of them, in their order: 
         ("$(reboot).001", "cat '$(reboot).'[0-9]* > '$(reboot)'"),
     ],
 )
-def test_the_name_of_a_part_says_how_it_is_joined(name: str, command: str):
+def test_the_name_of_a_part_says_how_it_is_joined(name: str, command: str) -> None:
     assert joining(Path(name)) == f"{SAID}{command}"
 
 
@@ -46,7 +46,7 @@ def test_the_name_of_a_part_says_how_it_is_joined(name: str, command: str):
         *("app-1.25", "app.1", "notes.md", "x", "xa", "xyzzy", ".001", "app.partial", "app.parts", "app.zst.", "app.zst.AA"),
     ],
 )
-def test_another_name_says_nothing(name: str):
+def test_another_name_says_nothing(name: str) -> None:
     assert joining(Path(name)) is None
 
 
@@ -58,7 +58,7 @@ def bundle(tmp_path: Path) -> Path:
     return path
 
 
-def test_each_part_says_how_and_what_it_says_makes_the_bundle_again(bundle: Path):
+def test_each_part_says_how_and_what_it_says_makes_the_bundle_again(bundle: Path) -> None:
     data, count = bundle.read_bytes(), 5
     (bundle.parent / f"{bundle.name}.sha256").write_text("beside it")
     size = -(-len(data) // count)
@@ -75,7 +75,7 @@ def test_each_part_says_how_and_what_it_says_makes_the_bundle_again(bundle: Path
     assert bundle.read_bytes() == data
 
 
-def test_a_part_keeps_the_code_of_what_is_wrong_with_it(bundle: Path):
+def test_a_part_keeps_the_code_of_what_is_wrong_with_it(bundle: Path) -> None:
     """A person may have named a bundle that is cut in this way, too."""
     bundle.with_suffix(".001").write_bytes(bundle.read_bytes()[:-9])
     bundle.with_suffix(".zst.aa").write_bytes(b"no bundle")
@@ -85,12 +85,12 @@ def test_a_part_keeps_the_code_of_what_is_wrong_with_it(bundle: Path):
         assert (caught.value.code, (caught.value.next or "").startswith(SAID)) == (code, True)
 
 
-def test_a_whole_bundle_may_have_the_name_of_a_part(bundle: Path):
+def test_a_whole_bundle_may_have_the_name_of_a_part(bundle: Path) -> None:
     with opened(bundle.rename(bundle.with_suffix(".001"))) as archive:
         assert archive.envelope.size
 
 
-def test_a_damaged_bundle_of_another_name_is_not_called_a_part(bundle: Path):
+def test_a_damaged_bundle_of_another_name_is_not_called_a_part(bundle: Path) -> None:
     bundle.write_bytes(bundle.read_bytes()[:-9])
     with pytest.raises(BundlerError) as caught, opened(bundle):
         pass

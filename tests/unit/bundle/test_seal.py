@@ -79,19 +79,19 @@ def refused(raw: bytes) -> BundlerError:
     return caught.value
 
 
-def test_a_seal_reads_what_it_wrote():
+def test_a_seal_reads_what_it_wrote() -> None:
     assert seal_of(SEAL.statement()) == SEAL
     assert payload() == SEAL.statement()
 
 
-def test_the_statement_is_about_index_json_alone():
+def test_the_statement_is_about_index_json_alone() -> None:
     value = json.loads(SEAL.statement())
     assert value["_type"] == "https://in-toto.io/Statement/v1"
     assert value["predicateType"] == PREDICATE_TYPE
     assert value["subject"] == [{"digest": {"sha256": digest("content of index.json").encoded}, "name": "index.json"}]
 
 
-def test_the_predicate_has_every_field_and_null_where_there_is_nothing():
+def test_the_predicate_has_every_field_and_null_where_there_is_nothing() -> None:
     bare = replace(SEAL, previous=None, expires=None, checked_with=None)
     nullable = {"previous", "station", "base", "requires_trust", "expires", "checked_with"}
     others = {"format", "stream", "sequence", "created", "images", "members", "lookups", "left_out"}
@@ -101,7 +101,7 @@ def test_the_predicate_has_every_field_and_null_where_there_is_nothing():
     assert seal_of(bare.statement()) == bare
 
 
-def test_every_field_that_may_be_null_may_be_something():
+def test_every_field_that_may_be_null_may_be_something() -> None:
     full = replace(SEAL, station="hall 7, \u00e4", base=digest("base"), requires_trust=3, sequence=(1 << 53) - 1)
     assert seal_of(full.statement()) == full
     least = replace(full, station="7", requires_trust=1, sequence=0)
@@ -110,22 +110,22 @@ def test_every_field_that_may_be_null_may_be_something():
     assert seal_of(most.statement()) == most
 
 
-def test_a_member_has_a_name_only_where_its_digest_does_not_give_it():
+def test_a_member_has_a_name_only_where_its_digest_does_not_give_it() -> None:
     assert MEMBERS[0].path == "oci-layout"
     assert MEMBERS[3].path == "blobs/sha256/" + digest("image").encoded
     assert "name" not in MEMBERS[3].to_json()
 
 
-def test_a_time_is_spelt_in_utc():
+def test_a_time_is_spelt_in_utc() -> None:
     assert time(datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2024-01-01T00:00:00Z"
     assert time(datetime(999, 1, 1, tzinfo=UTC)) == "0999-01-01T00:00:00Z"
 
 
-def test_lookups_are_found_by_repository_and_manifest():
+def test_lookups_are_found_by_repository_and_manifest() -> None:
     assert looked_up(SEAL.lookups)[APP, digest("sig")] is SEAL.lookups[1]
 
 
-def test_a_digest_is_kept_once_whoever_names_it():  # a seal of 100,000 members is to stay small
+def test_a_digest_is_kept_once_whoever_names_it() -> None:  # a seal of 100,000 members is to stay small
     read = seal_of(SEAL.statement())
     assert read.images[0].digest is read.members[3].digest is read.lookups[0].manifest
     again = seal_of(payload(lambda p: p["lookups"].__setitem__(0, p["lookups"][0] | {"asked": p["lookups"][1]["asked"], "found": []})))
@@ -133,7 +133,7 @@ def test_a_digest_is_kept_once_whoever_names_it():  # a seal of 100,000 members 
     assert again.lookups[0].repository is again.lookups[1].repository
 
 
-def test_a_seal_does_not_change():
+def test_a_seal_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         SEAL.stream = "other"  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -163,7 +163,7 @@ def test_a_seal_does_not_change():
     ],
     ids=lambda told: next(f"{name}={value!r}"[:60] for name, value in told.items()),
 )
-def test_a_field_that_is_not_well_formed_is_refused(told: dict[str, Any]):
+def test_a_field_that_is_not_well_formed_is_refused(told: dict[str, Any]) -> None:
     error = refused(payload(**told))
     assert (error.exit, error.code) == (3, Code.FORMAT_SEAL)
 
@@ -172,16 +172,16 @@ def test_a_field_that_is_not_well_formed_is_refused(told: dict[str, Any]):
 @pytest.mark.parametrize(
     "text", ["", "sha256:", "sha256:12", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "A" * 64, "sha256:" + "0" * 64 + "\n"]
 )
-def test_a_digest_that_is_none_is_refused(name: str, text: str):
+def test_a_digest_that_is_none_is_refused(name: str, text: str) -> None:
     assert refused(payload(**{name: text})).code in (Code.FORMAT_DIGEST, Code.FORMAT_JSON)
 
 
-def test_a_digest_of_another_algorithm_is_refused():
+def test_a_digest_of_another_algorithm_is_refused() -> None:
     assert refused(payload(previous=str(Digest.of(b"x", algorithm="sha512")))).code == Code.FORMAT_SEAL
 
 
 @pytest.mark.parametrize("name", list(SEAL.predicate()))
-def test_a_field_that_is_missing_is_refused(name: str):
+def test_a_field_that_is_missing_is_refused(name: str) -> None:
     assert refused(payload(lambda predicate: predicate.pop(name))).code == Code.FORMAT_SEAL
 
 
@@ -279,7 +279,7 @@ OTHER = str(digest("other"))
         (payload(format=99, more=1), Code.FORMAT_VERSION),
     ],
 )
-def test_what_a_seal_may_not_say_is_refused(raw: bytes, code: Code):
+def test_what_a_seal_may_not_say_is_refused(raw: bytes, code: Code) -> None:
     error = refused(raw)
     assert (error.exit, error.code) == (3, code)
 
@@ -294,7 +294,7 @@ def test_what_a_seal_may_not_say_is_refused(raw: bytes, code: Code):
         pytest.param(key(lambda m: m.update(sha256="0" * 64)), Code.CONTENT_DIGEST, id="a key's name"),
     ],
 )
-def test_what_a_seal_says_of_content_that_cannot_be_true_is_corrupt(raw: bytes, code: Code):
+def test_what_a_seal_says_of_content_that_cannot_be_true_is_corrupt(raw: bytes, code: Code) -> None:
     error = refused(raw)
     assert isinstance(error, IntegrityError)
     assert (error.exit, error.code) == (4, code)
@@ -345,7 +345,7 @@ GOOD = json.loads(SEAL.statement())
         pytest.param(SEAL.statement().replace(b'"platform"', b'"\\ud800"'), Code.FORMAT_JSON, id="half a character"),
     ],
 )
-def test_a_payload_in_any_other_spelling_is_refused(raw: bytes, code: Code):
+def test_a_payload_in_any_other_spelling_is_refused(raw: bytes, code: Code) -> None:
     error = refused(raw)
     assert (error.exit, error.code) == (3, code)
 
@@ -358,7 +358,7 @@ def test_a_payload_in_any_other_spelling_is_refused(raw: bytes, code: Code):
         *(lookup(lambda e: e["found"][0].update(unknown=1)), payload(unknown=1)),
     ],
 )
-def test_a_field_that_is_not_known_is_named(raw: bytes):
+def test_a_field_that_is_not_known_is_named(raw: bytes) -> None:
     assert "has members that are not known: found ['unknown']" in str(refused(raw))
 
 
@@ -378,33 +378,33 @@ def test_a_field_that_is_not_known_is_named(raw: bytes):
         ),
     ],
 )
-def test_a_refusal_says_what_was_found(raw: bytes, words: str):
+def test_a_refusal_says_what_was_found(raw: bytes, words: str) -> None:
     assert words in str(refused(raw)).replace("'", "").replace("[", "").replace("]", "")
 
 
-def test_a_newer_bundle_says_what_to_do():
+def test_a_newer_bundle_says_what_to_do() -> None:
     error = refused(payload(format=2))
     assert (error.found, error.wanted) == ("2", "1")
     assert error.next == "bring a newer oci-bundler to this station"
 
 
 @pytest.mark.parametrize("told", [{"format": 2}, {"format": 2, "members": [{"kind": "new", "blake3": "00"}], "images": [{}]}])
-def test_a_newer_bundle_is_told_whatever_its_lists_hold(told: dict[str, Any]):
+def test_a_newer_bundle_is_told_whatever_its_lists_hold(told: dict[str, Any]) -> None:
     assert refused(payload(**told)).code == Code.FORMAT_VERSION
 
 
-def test_an_entry_of_more_than_4_mib_is_refused_before_it_is_parsed():
+def test_an_entry_of_more_than_4_mib_is_refused_before_it_is_parsed() -> None:
     found = [{"digest": str(digest(str(number))), "form": "att"} for number in range((4 << 20) // 98)]
     error = refused(payload(lambda predicate: predicate["lookups"][0].update(found=found)))
     assert (error.exit, error.code) == (3, Code.LIMIT_SEAL)
 
 
-def test_more_values_than_text_are_refused_as_a_limit_of_the_seal():
+def test_more_values_than_text_are_refused_as_a_limit_of_the_seal() -> None:
     assert refused(payload(previous=[[]] * (1 << 20))).code == Code.LIMIT_SEAL
 
 
 @pytest.mark.parametrize(("images", "fits"), [(3, True), (4, False)])
-def test_more_images_than_a_bundle_is_made_for_are_refused(monkeypatch: pytest.MonkeyPatch, images: int, fits: bool):
+def test_more_images_than_a_bundle_is_made_for_are_refused(monkeypatch: pytest.MonkeyPatch, images: int, fits: bool) -> None:
     monkeypatch.setattr(module, "MAX_IMAGES", 3)
     [one] = SEAL.images
     named = tuple(replace(one, reference=Reference.parse(f"{APP}:v{number}")) for number in range(images))
@@ -419,7 +419,7 @@ def test_more_images_than_a_bundle_is_made_for_are_refused(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("platforms", "fits"), [(20_000, True), (20_001, False)])
-def test_different_platforms_are_counted_wherever_they_stand(platforms: int, fits: bool):
+def test_different_platforms_are_counted_wherever_they_stand(platforms: int, fits: bool) -> None:
     [one] = SEAL.images
     there = [*one.platforms, *(child.platform for child in one.left_out if child.platform)]
     names = [*there, *(f"linux/a{number}" for number in range(platforms - len(there)))]
@@ -433,7 +433,7 @@ def test_different_platforms_are_counted_wherever_they_stand(platforms: int, fit
         assert refused(payload(images=images)).code == Code.LIMIT_SEAL
 
 
-def test_what_many_entries_name_is_kept_once():
+def test_what_many_entries_name_is_kept_once() -> None:
     seal = seal_of(SEAL.statement())
     assert seal.images[0].digest is seal.members[3].digest is seal.lookups[0].manifest
     assert seal.lookups[0].repository is seal.lookups[1].repository
@@ -443,19 +443,19 @@ def test_what_many_entries_name_is_kept_once():
 @pytest.mark.parametrize(
     "raw", [SEAL.statement() + b" ", SEAL.statement()[:-1] + b" }", SEAL.statement().replace(b'"size":5', b'"size": 5', 1)]
 )
-def test_another_spelling_is_refused_wherever_it_is(raw: bytes):
+def test_another_spelling_is_refused_wherever_it_is(raw: bytes) -> None:
     assert refused(raw).code == Code.FORMAT_SEAL
     assert not SEAL.is_spelt(raw)
 
 
-def test_a_payload_that_ends_early_or_late_is_not_the_spelling():
+def test_a_payload_that_ends_early_or_late_is_not_the_spelling() -> None:
     raw = SEAL.statement()
     assert SEAL.is_spelt(raw)
     assert not SEAL.is_spelt(raw[:-1])
     assert not SEAL.is_spelt(raw + b"}")
 
 
-def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch):
+def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = SEAL.statement()
     for each in (module, reading):
         monkeypatch.setattr(each, "MAX_SEAL", len(raw))
@@ -479,13 +479,13 @@ def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.M
         {"lookups": (Lookup(APP, digest("image"), {"sig": "absent"}),)},
     ],
 )
-def test_a_writer_cannot_make_what_a_reader_refuses(told: dict[str, Any]):
+def test_a_writer_cannot_make_what_a_reader_refuses(told: dict[str, Any]) -> None:
     with pytest.raises(FormatError) as caught:
         replace(SEAL, **told)
     assert caught.value.code == Code.FORMAT_SEAL
 
 
-def test_nobody_can_make_a_seal_with_more_platforms_than_are_read():
+def test_nobody_can_make_a_seal_with_more_platforms_than_are_read() -> None:
     [image] = SEAL.images
     there = [*image.platforms, *(child.platform for child in image.left_out if child.platform)]
     names = [*image.platforms, *(f"linux/a{number}" for number in range(20_000 - len(there)))]
@@ -496,7 +496,7 @@ def test_nobody_can_make_a_seal_with_more_platforms_than_are_read():
 
 
 @pytest.mark.parametrize(("size", "fits"), [(4 << 20, True), ((4 << 20) + 1, False)])
-def test_nobody_can_make_a_seal_with_a_longer_entry_than_is_read(size: int, fits: bool):
+def test_nobody_can_make_a_seal_with_a_longer_entry_than_is_read(size: int, fits: bool) -> None:
     [image] = SEAL.images
     least = len(strictjson.dumps(image.to_json()))
     long = replace(SEAL, images=(replace(image, platforms=(image.platforms[0] + "x" * (size - least), *image.platforms[1:])),))
@@ -509,11 +509,11 @@ def test_nobody_can_make_a_seal_with_a_longer_entry_than_is_read(size: int, fits
 
 
 @pytest.mark.parametrize("algorithm", ["sha512", "md5"])
-def test_a_digest_that_is_known_is_not_another_algorithms_too(algorithm: str):
+def test_a_digest_that_is_known_is_not_another_algorithms_too(algorithm: str) -> None:
     assert refused(payload(previous=f"{algorithm}:{digest('image').encoded}")).code == Code.FORMAT_DIGEST
 
 
-def test_no_platform_is_read_behind_the_one_that_is_too_many():
+def test_no_platform_is_read_behind_the_one_that_is_too_many() -> None:
     platforms: list[Any] = [f"linux/{number}" for number in range(20_001)]
     error = refused(payload(lambda predicate: predicate["images"][0].update(platforms=[*platforms, 1])))
     assert (error.exit, error.code) == (3, Code.LIMIT_SEAL)
@@ -521,13 +521,13 @@ def test_no_platform_is_read_behind_the_one_that_is_too_many():
     assert error.code == Code.FORMAT_SEAL
 
 
-def test_a_member_is_looked_up_by_its_name_where_it_has_one():
+def test_a_member_is_looked_up_by_its_name_where_it_has_one() -> None:
     assert [member.key for member in (MEMBERS[0], MEMBERS[3], KEY)] == ["oci-layout", digest("image").encoded, KEY.name]
 
 
 @pytest.mark.parametrize("value", [7, None, True, "linux/amd64", {"linux/amd64": 1}])
 @pytest.mark.parametrize("name", ["platforms", "left_out"])
-def test_a_list_inside_an_entry_is_a_list(name: str, value: Any):
+def test_a_list_inside_an_entry_is_a_list(name: str, value: Any) -> None:
     error = refused(payload(lambda predicate: predicate["images"][0].update({name: value})))
     assert error.code == Code.FORMAT_SEAL
     assert f"{name} in images is not a list" in str(error)

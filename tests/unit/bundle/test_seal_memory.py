@@ -95,7 +95,7 @@ def write(path: Path, payload: bytes) -> None:
     [("lookups", lookup), ("lookups", found), ("members", member), ("left_out", foreign), ("images", image)],
     ids=["lookups", "what was found", "members", "foreign layers", "what is left out"],
 )
-def test_the_largest_seal_of_who_may_seal_stays_below_256_mib(tmp_path: Path, where: str, item: Callable[[int], Any]):
+def test_the_largest_seal_of_who_may_seal_stays_below_256_mib(tmp_path: Path, where: str, item: Callable[[int], Any]) -> None:
     content = Content()
     statement = json.loads(Bundle.of(content, {f"{APP}:v1": content.image("hello")}).seal.statement())
     path = tmp_path / "bundle"
@@ -111,7 +111,7 @@ def test_the_largest_seal_of_who_may_seal_stays_below_256_mib(tmp_path: Path, wh
     assert unverified.peak < 96 * MIB
 
 
-def test_a_seal_of_200_mib_is_refused_before_it_is_held(tmp_path: Path):
+def test_a_seal_of_200_mib_is_refused_before_it_is_held(tmp_path: Path) -> None:
     content = Content()
     statement = json.loads(Bundle.of(content, {f"{APP}:v1": content.image("hello")}).seal.statement())
     path = tmp_path / "bundle"

@@ -55,13 +55,13 @@ def faults(path: Path) -> Iterator[BundlerError]:
 
 
 @pytest.mark.parametrize("told", VALID, ids=lambda told: told.stem)
-def test_a_good_bundle_is_taken(told: Path):
+def test_a_good_bundle_is_taken(told: Path) -> None:
     assert list(faults(told.with_suffix(".oci.tar.zst"))) == []
     assert json.loads(told.read_text())["exit"] == 0
 
 
 @pytest.mark.parametrize("told", REFUSED, ids=lambda told: told.stem)
-def test_a_bundle_with_one_fault_is_refused_for_it(told: Path):
+def test_a_bundle_with_one_fault_is_refused_for_it(told: Path) -> None:
     wanted = json.loads(told.read_text())
     found = list(faults(told.with_suffix(".oci.tar.zst")))
     if wanted["exit"] in (5, 6) and wanted["code"] != Code.SEAL_SIGNATURE:
@@ -71,7 +71,7 @@ def test_a_bundle_with_one_fault_is_refused_for_it(told: Path):
         assert wanted["code"] in [fault.code for fault in found]
 
 
-def test_every_vector_says_what_it_is():
+def test_every_vector_says_what_it_is() -> None:
     assert len(VALID) >= 12
     assert len(REFUSED) >= 60
     files = {path.name.partition(".")[0] for path in VECTORS.glob("*valid/*.oci.tar.zst")}
@@ -84,7 +84,7 @@ def test_every_vector_says_what_it_is():
         assert told["code"] is None or Code(told["code"])
 
 
-def test_every_reason_of_the_specification_has_a_vector():
+def test_every_reason_of_the_specification_has_a_vector() -> None:
     text = (ROOT / "docs/spec/bundle-v1.md").read_text()
     table = text[text.index("## 14 ") : text.index("## 15 ")]
     codes = {
@@ -97,7 +97,7 @@ def test_every_reason_of_the_specification_has_a_vector():
     assert codes <= {json.loads(path.read_text())["code"] for path in REFUSED}
 
 
-def test_the_example_of_the_specification_is_a_vector():
+def test_the_example_of_the_specification_is_a_vector() -> None:
     text = (ROOT / "docs/spec/bundle-v1.md").read_text()
     example = json.loads(text[text.index('{"_type"') : text.index("```\n\n## 2 ")])
     with opened(VECTORS / "valid/sealing-key.oci.tar.zst") as archive:
@@ -108,7 +108,7 @@ def test_the_example_of_the_specification_is_a_vector():
 
 
 @pytest.mark.skipif(".".join(map(str, zstandard.ZSTD_VERSION)) != ZSTD, reason=f"the vectors are compressed by zstd {ZSTD}")
-def test_the_vectors_follow_from_the_script_byte_for_byte(tmp_path: Path):
+def test_the_vectors_follow_from_the_script_byte_for_byte(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "scripts/vectors", "--into", tmp_path], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
     for folder in ("valid", "invalid"):
         compared = filecmp.dircmp(tmp_path / folder, VECTORS / folder)

@@ -27,25 +27,25 @@ def put(*words: str, begun: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_a_script_that_asks_this_program(shell: str):
+def test_each_shell_gets_a_script_that_asks_this_program(shell: str) -> None:
     ran = run(env={"_OCI_BUNDLER_COMPLETE": f"{shell}_source"})
     assert (ran.exit, ran.err) == (0, "")
     assert f"_OCI_BUNDLER_COMPLETE={shell}_complete" in ran.out
 
 
 @pytest.mark.parametrize("wanted", ["tcsh_source", "bash_nonsense", "nonsense"])
-def test_what_is_not_a_shell_of_these_is_a_quiet_failure(wanted: str):
+def test_what_is_not_a_shell_of_these_is_a_quiet_failure(wanted: str) -> None:
     ran = run(env={"_OCI_BUNDLER_COMPLETE": wanted})
     assert (ran.exit, ran.out) == (1, "")
 
 
-def test_commands_come_as_they_stand_in_help():
+def test_commands_come_as_they_stand_in_help() -> None:
     assert put() == COMMANDS
     assert put(begun="ex") == ["export", "extract"]
     assert put("trust", begun="re") == ["remove"]
 
 
-def test_options_of_a_command_come():
+def test_options_of_a_command_come() -> None:
     assert put("import", begun="--dr") == ["--dry-run"]
     assert put("sign", "--key", "x", begun="--form") == ["--form"]
 
@@ -59,7 +59,7 @@ def test_options_of_a_command_come():
         (("sign", "--form"), ["auto", "sig", "bundle", "sig,bundle"]),
     ],
 )
-def test_values_that_are_known_come(words: tuple[str, ...], values: list[str]):
+def test_values_that_are_known_come(words: tuple[str, ...], values: list[str]) -> None:
     assert put(*words) == values
     assert put(*words, begun=values[-1]) == [values[-1]]
     assert put(*words, begun="zz") == []
@@ -79,23 +79,23 @@ def test_values_that_are_known_come(words: tuple[str, ...], values: list[str]):
         ),
     ],
 )
-def test_names_of_files_are_for_the_shell_to_find(words: tuple[str, ...]):
+def test_names_of_files_are_for_the_shell_to_find(words: tuple[str, ...]) -> None:
     assert tab(*words).out.startswith("file,")
 
 
 @pytest.mark.parametrize("words", [("nonsense",), ("trust", "nonsense"), ("trust", "nonsense", "further")])
-def test_behind_a_word_that_is_not_a_command_nothing_comes_and_nothing_is_said(words: tuple[str, ...]):
+def test_behind_a_word_that_is_not_a_command_nothing_comes_and_nothing_is_said(words: tuple[str, ...]) -> None:
     ran = tab(*words, begun="--x")
     assert (ran.exit, ran.out.strip(), ran.err) == (0, "", "")
 
 
-def test_behind_help_come_the_commands_and_their_options():
+def test_behind_help_come_the_commands_and_their_options() -> None:
     assert put("help", begun="ver") == ["verify"]
     assert put("help") == COMMANDS
     assert put("help", "trust", begun="ini") == ["init"]
 
 
-def test_to_complete_a_command_loads_no_command(tmp_path: Path):
+def test_to_complete_a_command_loads_no_command(tmp_path: Path) -> None:
     """Each Tab starts the program anew."""
     env = {"_OCI_BUNDLER_COMPLETE": "bash_complete", "COMP_WORDS": "oci-bundler im", "COMP_CWORD": "1", "PYTHONPATH": str(Path.cwd())}
     code = (

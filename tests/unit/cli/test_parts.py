@@ -8,7 +8,7 @@ SAID = "it looks like a part of a split file; join all of them, in their order: 
 
 
 @pytest.mark.parametrize("part", ["app.oci.tar.zst.001of003", "app.oci.tar.zst.aa", "app.part2", "xab"])
-def test_every_command_that_takes_a_bundle_says_so(part: str, crossing: Crossing):
+def test_every_command_that_takes_a_bundle_says_so(part: str, crossing: Crossing) -> None:
     whole = crossing.export(crossing.signed_image()).read_bytes()
     begins = part.endswith(("1of003", "aa"))
     path = crossing.folder / part
@@ -25,7 +25,7 @@ def test_every_command_that_takes_a_bundle_says_so(part: str, crossing: Crossing
     assert not crossing.there.asked
 
 
-def test_several_parts_are_not_taken_for_images():
+def test_several_parts_are_not_taken_for_images() -> None:
     said = run("verify", "x/app.oci.tar.zst.001", "x/app.oci.tar.zst.002", "--json")
     assert said.exit == 2
     assert said.json["error"]["next"] == f"{SAID} x/app.oci.tar.zst.[0-9]* > x/app.oci.tar.zst"

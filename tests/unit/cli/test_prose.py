@@ -87,7 +87,7 @@ def images(crossing: Crossing) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--json", "-vv"])
-def test_a_verdict_decides_by_fields_and_codes_alone(flag: str, crossing: Crossing, tmp_path: Path, reworded: Path):
+def test_a_verdict_decides_by_fields_and_codes_alone(flag: str, crossing: Crossing, tmp_path: Path, reworded: Path) -> None:
     trust = trust_of(tmp_path, crossing.here.host)
     asked = [*images(crossing), "--trust", str(trust), "--at", "2026-03-01T12:00:00Z", flag]
 

@@ -31,7 +31,7 @@ REFUSED: dict[Code, str] = {
 
 
 @pytest.fixture(autouse=True)
-def eighty(monkeypatch: pytest.MonkeyPatch):
+def eighty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
@@ -87,7 +87,7 @@ HEAD = [
 ]
 
 
-def test_thirty_images_that_pass_are_one_screen():
+def test_thirty_images_that_pass_are_one_screen() -> None:
     seen = screen(report(*map(passing, range(30))))
     assert seen == [
         "PASSED: 30 images may enter",
@@ -99,7 +99,7 @@ def test_thirty_images_that_pass_are_one_screen():
     assert max(map(len, seen)) <= 80
 
 
-def test_an_import_of_thirty_says_what_is_new_there():
+def test_an_import_of_thirty_says_what_is_new_there() -> None:
     states = [State.NEW, State.MOVED, *[State.SAME] * 28]
     images = [
         passing(n, state=state, destination=Reference.parse(f"plant.example/mirror/{PLATFORM}/service-{n:02}:1.{n}.0"))
@@ -115,14 +115,14 @@ def test_an_import_of_thirty_says_what_is_new_there():
     assert max(map(len, seen)) <= 80
 
 
-def test_one_image_says_in_its_row_what_it_is_there():
+def test_one_image_says_in_its_row_what_it_is_there() -> None:
     image = passing(0, state=State.NEW, destination=Reference.parse("plant.example/a:1"))
     seen = screen(report(image), done="verified and imported", moved="now at")
     assert seen[0] == "PASSED: 1 image verified and imported"
     assert seen[-2:] == ["to       now at plant.example/a:1", f"ok  new  {PLATFORM}/service-00:1.0.0  {short(0)}  release team"]
 
 
-def test_ten_of_thirty_that_are_refused_come_last_by_reason_with_one_next_step_for_each():
+def test_ten_of_thirty_that_are_refused_come_last_by_reason_with_one_next_step_for_each() -> None:
     images = [passing(n) for n in range(20)]
     images += [refused(n, Code.POLICY_THRESHOLD, other(n), also=(Code.KEY_UNKNOWN, Code.SIGNATURE_INVALID)) for n in range(20, 24)]
     images += [refused(24, Code.POLICY_DENIED)]
@@ -177,14 +177,14 @@ def test_ten_of_thirty_that_are_refused_come_last_by_reason_with_one_next_step_f
         ([], []),
     ],
 )
-def test_who_has_signed_and_does_not_count_is_said_once_and_no_more_than_is_known(others: list[OtherSigner], told: list[str]):
+def test_who_has_signed_and_does_not_count_is_said_once_and_no_more_than_is_known(others: list[OtherSigner], told: list[str]) -> None:
     seen = screen(report(refused(0, Code.POLICY_THRESHOLD, *others)))
     after = seen[seen.index("  signed by 0, wanted 1 of the rule's 2 signers") + 1 : -2]
     wide = " ".join(line.strip() for line in after)
     assert wide == " ".join(told).format(stranger=f"{STRANGER.fingerprint[:19]}…")
 
 
-def test_of_many_who_do_not_count_three_are_said():
+def test_of_many_who_do_not_count_three_are_said() -> None:
     many = [other(n, who.fingerprint) for n, who in enumerate((STRANGER, PLANT, THIRD, FOURTH))]
     seen = screen(report(refused(0, Code.POLICY_THRESHOLD, *many)))
     assert sum("says it is signed by" in line for line in seen) == 3
@@ -192,18 +192,18 @@ def test_of_many_who_do_not_count_three_are_said():
     assert sum("says it is signed by" in line for line in screen(report(refused(0, Code.POLICY_THRESHOLD, *many)), verbose=1)) == 7
 
 
-def test_what_else_is_wrong_is_said_by_its_code():
+def test_what_else_is_wrong_is_said_by_its_code() -> None:
     seen = screen(report(refused(0, Code.POLICY_THRESHOLD, also=(Code.SIGNATURE_INVALID, Code.EXPIRY_EXPIRED))))
     assert "  also: signature.invalid, expiry.expired" in seen
 
 
-def test_one_image_that_passes_has_its_answer_once():
+def test_one_image_that_passes_has_its_answer_once() -> None:
     assert screen(report(passing(0))).count("PASSED: 1 image may enter") == 1
     assert screen(report(passing(0), passing(1))).count("PASSED: 2 images may enter") == 2
     assert screen(report(refused(0, Code.POLICY_DENIED))).count("REFUSED: 1 of 1 image may not enter") == 2
 
 
-def test_a_remark_about_several_images_is_said_once():
+def test_a_remark_about_several_images_is_said_once() -> None:
     alike = [passing(n, remarks=("the registry has no referrers API",)) for n in range(3)]
     some = [passing(n, remarks=("moved from old.example",)) for n in (3, 4)]
     lines = screen(report(*alike, *some, passing(5, remarks=("one of its own",))))
@@ -216,7 +216,7 @@ def test_a_remark_about_several_images_is_said_once():
     assert "note: the registry has no referrers API" in screen(report(alike[0]))
 
 
-def test_a_name_that_does_not_fit_loses_what_all_have_before_its_middle():
+def test_a_name_that_does_not_fit_loses_what_all_have_before_its_middle() -> None:
     names = [f"registry.internal.example/company/division/platform/team/service-{n}:1.0.0" for n in (1, 2)]
     seen = screen(report(*(passing(n, name=name) for n, name in enumerate(names))))
     assert "names    …NAME is registry.internal.example/company/division/platform/team/NAME" in seen
@@ -229,14 +229,14 @@ def test_a_name_that_does_not_fit_loses_what_all_have_before_its_middle():
     assert f"         {names[0]}" in screen(report(passing(0, name=names[0])), verbose=1)
 
 
-def test_a_digest_in_a_name_is_short_and_whole_with_v():
+def test_a_digest_in_a_name_is_short_and_whole_with_v() -> None:
     name = f"registry.example/app@{digest(0)}"
     seen = screen(report(passing(0, name=name)))
     assert f"ok  registry.example/app@{str(digest(0))[:19]}…  {short(0)}  release team" in seen
     assert f"         {name}" in screen(report(passing(0, name=name)), verbose=1)
 
 
-def test_a_wide_screen_shortens_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_wide_screen_shortens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"registry.internal.example/{'long/' * 16}app:1"
     monkeypatch.setenv("COLUMNS", "160")
     assert f"ok  {name}  {short(0)}  release team" in screen(report(passing(0, name=name)))
@@ -245,7 +245,7 @@ def test_a_wide_screen_shortens_nothing(monkeypatch: pytest.MonkeyPatch):
         assert max(map(len, screen(report(passing(0, name=name))))) <= 80
 
 
-def test_signers_without_names_are_told_by_what_they_are():
+def test_signers_without_names_are_told_by_what_they_are() -> None:
     who = "https://github.com/example/app/.github/workflows/release.yaml@refs/heads/main (issuer https://token.example)"
     by = [SignedBy("identity", who, "bundle", digest(0)), SignedBy("key", RELEASE.fingerprint, "sig", digest(0))]
     seen = screen(report(passing(0, by=by)))
@@ -255,13 +255,13 @@ def test_signers_without_names_are_told_by_what_they_are():
     assert f"         signed by identity {who} (bundle; 1 manifest)" in screen(report(passing(0, by=by)), verbose=1)
 
 
-def test_what_nobody_may_obey_is_escaped_in_rows_and_reasons():
+def test_what_nobody_may_obey_is_escaped_in_rows_and_reasons() -> None:
     by = [SignedBy("identity", "evil\x1b[2J", "bundle", digest(0))]
     seen = "\n".join(screen(report(passing(0, by=by), refused(1, Code.POLICY_THRESHOLD, other(1, "a\x1b[31mb")))))
     assert "\x1b" not in seen
 
 
-def test_images_that_each_somebody_else_has_signed_are_not_compared_with_one_another():
+def test_images_that_each_somebody_else_has_signed_are_not_compared_with_one_another() -> None:
     """Foreign names of signers choose how many different reasons there are to show."""
 
     def steps(count: int) -> int:
@@ -287,14 +287,14 @@ def test_images_that_each_somebody_else_has_signed_are_not_compared_with_one_ano
 
 
 @pytest.mark.parametrize("unseen", ["\u3164", "\ufe0f", "\U000e0101", "\u2800", "\u034f", "\uffa0", "\u200b", "\u202e"])
-def test_what_nobody_sees_makes_no_name_look_like_another(unseen: str):
+def test_what_nobody_sees_makes_no_name_look_like_another(unseen: str) -> None:
     by = [SignedBy("key", RELEASE.fingerprint, "sig", digest(0), name=f"release{unseen}")]
     seen = "\n".join(screen(report(passing(0, by=by))))
     assert unseen not in seen
     assert f"release{unseen.encode('unicode_escape').decode()} (sha256:" in seen
 
 
-def test_a_command_to_copy_is_not_broken():
+def test_a_command_to_copy_is_not_broken() -> None:
     verdict = Verdict(Reference.parse("a.test/b:1"), digest(0), None, (), (Code.POLICY_NO_MATCH,), (), frozenset())
     seen = screen(report(ImageReport(verdict, "application/json")))
     assert any("`oci-bundler trust add DIR --image SCOPE --key FILE`" in line for line in seen)
@@ -302,18 +302,18 @@ def test_a_command_to_copy_is_not_broken():
 
 
 @pytest.mark.parametrize(("text", "room", "shown"), [("abc", 3, "abc"), ("abcdefghij", 7, "ab…ghij"), ("abcdefghij", 10, "abcdefghij")])
-def test_what_does_not_fit_keeps_more_of_its_end(text: str, room: int, shown: str):
+def test_what_does_not_fit_keeps_more_of_its_end(text: str, room: int, shown: str) -> None:
     assert fitted(text, room) == shown
     assert len(shown) <= room
 
 
-def test_what_names_begin_with_ends_at_a_slash():
+def test_what_names_begin_with_ends_at_a_slash() -> None:
     assert above(["a/b/c:1", "a/b/cd:1"]) == "a/b/"
     assert above(["a/b/c:1", "a/bc/c:1"]) == "a/"
     assert above(["a:1", "b:1"]) == above([]) == ""
 
 
-def test_the_screen_of_a_real_import(crossing: Crossing):
+def test_the_screen_of_a_real_import(crossing: Crossing) -> None:
     """Signed by whom the rule names; by a key that another rule names; by nobody; by a stranger whose bundle says who that is."""
     public = {name: key.with_suffix(".pub") for name, key in crossing.keys.items()}
     trust = crossing.folder / "named"

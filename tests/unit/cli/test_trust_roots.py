@@ -50,19 +50,19 @@ def desk(tmp_path: Path) -> Desk:
 # --- what is written ---
 
 
-def test_an_identity_with_claims_under_a_root(desk: Desk):
+def test_an_identity_with_claims_under_a_root(desk: Desk) -> None:
     assert desk.add(*WHO, "--root", desk.root, "--root-name", "ours", "--claim", "build_trigger=push").exit == 0
     [rule] = desk.list()["rules"]
     assert rule["signers"] == [{"kind": "identity", "id": f"{IDENTITY} (issuer {ISSUER}, root ours, build_trigger push)", "name": None}]
 
 
-def test_several_identities_are_several_signers(desk: Desk):
+def test_several_identities_are_several_signers(desk: Desk) -> None:
     assert desk.add(*WHO, "--identity", "b@c.test", "--root", desk.root).exit == 2
     assert desk.add(*WHO, "--identity", "b@c.test", "--root", desk.root, "--threshold", "2").exit == 0
     assert desk.list()["rules"][0]["threshold"] == 2
 
 
-def test_a_root_is_shown_with_its_digest_its_parts_and_their_windows(desk: Desk):
+def test_a_root_is_shown_with_its_digest_its_parts_and_their_windows(desk: Desk) -> None:
     ran = desk.add("--root", desk.root)
     assert f"roots/root.json, sha256 {sha256(ROOT).hexdigest()}" in ran.out
     for part in ("authority https://fulcio.world.example", "log rekor.world.example", "certificate log ct.world.example"):
@@ -70,14 +70,14 @@ def test_a_root_is_shown_with_its_digest_its_parts_and_their_windows(desk: Desk)
     assert "root   root: log 1, timestamp 0, sct 1\n" in ran.out
 
 
-def test_what_of_a_root_cannot_be_used_is_said(desk: Desk):
+def test_what_of_a_root_cannot_be_used_is_said(desk: Desk) -> None:
     value = WORLD.root_json()
     value["tlogs"].append({"baseUrl": "https://nobody.example"})
     desk.root.write_bytes(canonical(value))
     assert "       cannot be used: " in desk.add("--root", desk.root).out
 
 
-def test_a_key_beside_a_new_root_and_beside_one_that_is_there(desk: Desk):
+def test_a_key_beside_a_new_root_and_beside_one_that_is_there(desk: Desk) -> None:
     assert desk.add("--image", "a.test/**", "--key", desk.key, "--root", desk.root, "--log", "2").exit == 0
     assert 'root = "root", name = "a" }' in desk.toml()
     assert desk.list()["roots"][0]["log"] == 2
@@ -85,7 +85,7 @@ def test_a_key_beside_a_new_root_and_beside_one_that_is_there(desk: Desk):
     assert 'root = "root", log = 1, name = "a" }' in desk.toml()
 
 
-def test_a_store_and_a_subject(desk: Desk):
+def test_a_store_and_a_subject(desk: Desk) -> None:
     words = ("--store", "release", "--store-type", "ca", "--certificate", desk.ca, "--subject", "CN=release,O=world.example")
     ran = desk.add("--image", "**", *words)
     assert ran.exit == 0
@@ -95,7 +95,7 @@ def test_a_store_and_a_subject(desk: Desk):
     ]
 
 
-def test_annotations_are_asked_for_and_shown(desk: Desk):
+def test_annotations_are_asked_for_and_shown(desk: Desk) -> None:
     ran = desk.add("--image", "**", "--key", desk.key, "--annotation", "stage=prod=1")
     assert desk.list()["rules"][0]["annotations"] == {"stage": "prod=1"}
     assert "       and the annotation stage=prod=1\n" in ran.out
@@ -104,7 +104,7 @@ def test_annotations_are_asked_for_and_shown(desk: Desk):
 # --- presets ---
 
 
-def test_chainguards_images(desk: Desk):
+def test_chainguards_images(desk: Desk) -> None:
     assert desk.add("--preset", "chainguard", "--root", desk.root).exit == 0
     [rule] = desk.list()["rules"]
     assert rule["scope"] == "cgr.dev/chainguard/**"
@@ -113,7 +113,7 @@ def test_chainguards_images(desk: Desk):
     assert rule["threshold"] == 1
 
 
-def test_chainguards_images_of_an_organization(desk: Desk):
+def test_chainguards_images_of_an_organization(desk: Desk) -> None:
     words = ("--preset", "chainguard", "--root", desk.root, "--image", "cgr.dev/org/**", "--uidp", "a/b", "--uidp", "a/c")
     assert desk.add(*words).exit == 0
     [rule] = desk.list()["rules"]
@@ -129,7 +129,7 @@ def test_chainguards_images_of_an_organization(desk: Desk):
         (("--repository", "o/a.b"), r"o/a\.b", "source_repository_uri https://github.com/o/a.b"),
     ],
 )
-def test_githubs_attestations(desk: Desk, whose: tuple[str, str], place: str, claim: str):
+def test_githubs_attestations(desk: Desk, whose: tuple[str, str], place: str, claim: str) -> None:
     assert desk.add("--preset", "github", "--root", desk.root, "--image", "ghcr.io/o/**", *whose).exit == 0
     [rule] = desk.list()["rules"]
     pattern = rf"/https://github\.com/{place}/\.github/workflows/[^@]+@refs/(heads|tags)/.+/"
@@ -140,7 +140,7 @@ def test_githubs_attestations(desk: Desk, whose: tuple[str, str], place: str, cl
 # --- Notation's configuration ---
 
 
-def test_a_policy_and_its_stores_are_taken_over(desk: Desk):
+def test_a_policy_and_its_stores_are_taken_over(desk: Desk) -> None:
     folder = _notation(desk.folder, "ca:release")
     ran = desk.add("--notation", folder)
     assert ran.exit == 0
@@ -149,7 +149,7 @@ def test_a_policy_and_its_stores_are_taken_over(desk: Desk):
     assert "names no timestamp authorities" in ran.err
 
 
-def test_a_statement_that_is_not_taken_over_denies_its_scope(desk: Desk):
+def test_a_statement_that_is_not_taken_over_denies_its_scope(desk: Desk) -> None:
     folder = _notation(desk.folder, "ca:release")
     value = json.loads((folder / "trustpolicy.json").read_text())
     weak = {"name": "crown", "registryScopes": ["registry.example/crown"], "signatureVerification": {"level": "skip"}}
@@ -166,7 +166,7 @@ def test_a_statement_that_is_not_taken_over_denies_its_scope(desk: Desk):
     )
 
 
-def test_the_newer_name_of_the_policy_goes_before_the_older(desk: Desk):
+def test_the_newer_name_of_the_policy_goes_before_the_older(desk: Desk) -> None:
     folder = _notation(desk.folder, "ca:release")
     (folder / "trustpolicy.json").rename(folder / "trustpolicy.oci.json")
     (folder / "trustpolicy.json").write_text("{}")
@@ -174,7 +174,7 @@ def test_the_newer_name_of_the_policy_goes_before_the_older(desk: Desk):
 
 
 @pytest.mark.parametrize("gone", ["trustpolicy.json", "truststore/x509/ca/release"])
-def test_a_configuration_that_lacks_a_part_is_refused(desk: Desk, gone: str):
+def test_a_configuration_that_lacks_a_part_is_refused(desk: Desk, gone: str) -> None:
     folder = _notation(desk.folder, "ca:release")
     shutil.rmtree(folder / gone) if (folder / gone).is_dir() else (folder / gone).unlink()
     assert desk.add("--notation", folder).exit == 2
@@ -238,7 +238,7 @@ def _notation(folder: Path, store: str) -> Path:
     ],
     ids=" ".join,
 )
-def test_what_is_half_said_or_too_much_changes_nothing(desk: Desk, words: tuple[str, ...]):
+def test_what_is_half_said_or_too_much_changes_nothing(desk: Desk, words: tuple[str, ...]) -> None:
     files = {"ROOT": desk.root, "KEY": desk.key, "CA": desk.ca}
     ran = desk.add(*(files.get(word, word) for word in words))
     assert ran.exit == 2, ran.out
@@ -259,7 +259,7 @@ def _keyless(crossing: Crossing, trust: Desk) -> Image:
     return crossing.push(root)
 
 
-def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(crossing: Crossing, desk: Desk):
+def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(crossing: Crossing, desk: Desk) -> None:
     image = _keyless(crossing, desk)
     said = station.run("verify", f"docker://{image.reference}", "--trust", desk.trust, "-v")
     assert said.exit == 0, said.err
@@ -269,7 +269,7 @@ def test_verify_says_who_has_signed_when_that_was_proved_and_by_which_root(cross
     assert rows[row + 1] == f"           proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root ours"
 
 
-def test_verify_says_which_store_vouches_for_a_signature_and_for_when(crossing: Crossing, desk: Desk):
+def test_verify_says_which_store_vouches_for_a_signature_and_for_when(crossing: Crossing, desk: Desk) -> None:
     root = crossing.content.image("words")
     payload = canonical({"targetArtifact": root.descriptor.to_json()})
     crossing.content.notation(root, notary.Signing(payload=payload).jws())
@@ -283,7 +283,7 @@ def test_verify_says_which_store_vouches_for_a_signature_and_for_when(crossing: 
     assert rows[row + 1].startswith(f"{'':11}claimed 2026-03-01T12:00:00Z, which nobody vouches for, under the store release (")
 
 
-def test_verify_says_which_required_attestations_are_there(crossing: Crossing, desk: Desk):
+def test_verify_says_which_required_attestations_are_there(crossing: Crossing, desk: Desk) -> None:
     root = crossing.content.image("words")
     crossing.content.att(root.digest, signing.att(root))
     image = crossing.push(root)
@@ -292,7 +292,7 @@ def test_verify_says_which_required_attestations_are_there(crossing: Crossing, d
     assert "         required and there: https://spdx.dev/Document by a signer of the rule\n" in said.out
 
 
-def test_the_root_that_judged_travels_as_evidence(crossing: Crossing, desk: Desk):
+def test_the_root_that_judged_travels_as_evidence(crossing: Crossing, desk: Desk) -> None:
     image = _keyless(crossing, desk)
     bundle = crossing.export(image, flags=["--trust", desk.trust])
     said = station.run("inspect", bundle, "--json").json

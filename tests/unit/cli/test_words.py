@@ -32,13 +32,13 @@ COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen"
 # --- the first line is the answer ---
 
 
-def test_what_passes_says_so_first(crossing: Crossing):
+def test_what_passes_says_so_first(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     assert crossing.run("verify", bundle).first == "PASSED: 1 image may enter"
     assert crossing.import_(bundle).first == "PASSED: 1 image verified and imported"
 
 
-def test_what_is_refused_says_so_first_with_what_found_wanted_and_next(crossing: Crossing):
+def test_what_is_refused_says_so_first_with_what_found_wanted_and_next(crossing: Crossing) -> None:
     image = crossing.signed_image(key=STRANGER)
     said = crossing.run("verify", crossing.export(image))
     assert said.exit == 5
@@ -55,7 +55,7 @@ def test_what_is_refused_says_so_first_with_what_found_wanted_and_next(crossing:
     assert "key.unknown" in crossing.run("verify", f"docker://{image.reference}", "-v").out
 
 
-def test_a_seal_by_a_stranger_says_whose_it_is_and_what_to_do(crossing: Crossing):
+def test_a_seal_by_a_stranger_says_whose_it_is_and_what_to_do(crossing: Crossing) -> None:
     bundle = crossing.folder / "b"
     run("export", crossing.signed_image().reference, "-o", bundle, "--key", crossing.keys["stranger"])
     said = crossing.run("verify", bundle)
@@ -64,7 +64,7 @@ def test_a_seal_by_a_stranger_says_whose_it_is_and_what_to_do(crossing: Crossing
     assert "next: if this exporter is to be trusted" in said.out
 
 
-def test_each_image_has_its_row_and_its_signers(crossing: Crossing):
+def test_each_image_has_its_row_and_its_signers(crossing: Crossing) -> None:
     images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two")]
     bundle = crossing.export(*images)
     said = crossing.run("verify", bundle).out
@@ -78,7 +78,7 @@ def test_each_image_has_its_row_and_its_signers(crossing: Crossing):
     assert EXPORTER.fingerprint in whole
 
 
-def test_quiet_is_the_first_line_alone(crossing: Crossing):
+def test_quiet_is_the_first_line_alone(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     said = crossing.run("verify", bundle, "-q")
     assert (said.out, said.err) == ("PASSED: 1 image may enter\n", "")
@@ -87,19 +87,19 @@ def test_quiet_is_the_first_line_alone(crossing: Crossing):
     assert done.err == ""
 
 
-def test_quiet_never_hides_an_error(crossing: Crossing):
+def test_quiet_never_hides_an_error(crossing: Crossing) -> None:
     said = crossing.run("verify", "/nowhere", "-q")
     assert said.exit == 2
     assert "usage.input" in said.err
 
 
-def test_verbose_shows_every_check(crossing: Crossing):
+def test_verbose_shows_every_check(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     assert "ECDSA P-256" not in crossing.run("verify", bundle).out
     assert f"ECDSA P-256 with SHA256 by {RELEASE.fingerprint}" in crossing.run("verify", bundle, "-vv").out
 
 
-def test_results_go_to_stdout_and_all_else_to_stderr(crossing: Crossing):
+def test_results_go_to_stdout_and_all_else_to_stderr(crossing: Crossing) -> None:
     image = crossing.signed_image()
     done = run("export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "-v")
     assert "no trust here" in done.err
@@ -139,7 +139,7 @@ def all_ends(crossing: Crossing) -> dict[str, Ran]:
     }
 
 
-def test_every_end_is_one_json_object_on_stdout(crossing: Crossing):
+def test_every_end_is_one_json_object_on_stdout(crossing: Crossing) -> None:
     for name, end in all_ends(crossing).items():
         assert end.out.count("\n") == 1, name
         said = end.json
@@ -153,7 +153,7 @@ def test_every_end_is_one_json_object_on_stdout(crossing: Crossing):
             assert end.exit not in {0, 9}, name
 
 
-def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_nothing(crossing: Crossing):
+def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_nothing(crossing: Crossing) -> None:
     ends = all_ends(crossing)
     for name in (
         "verify passed",
@@ -205,7 +205,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
     assert set(ends["inspect"].json) == {"verified", "claims"}
 
 
-def test_exit_codes_are_those_of_the_contract(crossing: Crossing):
+def test_exit_codes_are_those_of_the_contract(crossing: Crossing) -> None:
     ends = {name: end.exit for name, end in all_ends(crossing).items()}
     assert ends.pop("verify damaged") in {3, 4}
     assert ends == {
@@ -224,14 +224,14 @@ def test_exit_codes_are_those_of_the_contract(crossing: Crossing):
     }
 
 
-def test_an_empty_bundle_is_malformed(tmp_path: Path):
+def test_an_empty_bundle_is_malformed(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"")
     trust = write_trust(tmp_path / "trust")
     said = run("verify", tmp_path / "b", "--trust", trust, "--json")
     assert (said.exit, said.code) == (3, "format.bundle")
 
 
-def test_a_rule_that_denies_is_said_with_its_reason(crossing: Crossing):
+def test_a_rule_that_denies_is_said_with_its_reason(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     toml = crossing.trust / "trust.toml"
@@ -264,7 +264,7 @@ def test_a_rule_that_denies_is_said_with_its_reason(crossing: Crossing):
         ("0001-01-01T00:00:00Z", "time.future"),
     ],
 )
-def test_a_bundle_is_judged_as_of_the_time_that_is_given(at: str, reason: str | None, crossing: Crossing):
+def test_a_bundle_is_judged_as_of_the_time_that_is_given(at: str, reason: str | None, crossing: Crossing) -> None:
     """Made on 2026-01-01, good for 90 days; a clock may be a day slow."""
     image = crossing.signed_image()
     words = ["export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--expires", "90d"]
@@ -277,7 +277,7 @@ def test_a_bundle_is_judged_as_of_the_time_that_is_given(at: str, reason: str | 
     assert crossing.run("verify", crossing.folder / "b", "--at", at).first == told
 
 
-def test_a_bundle_is_judged_as_of_when_it_was_sealed(crossing: Crossing):
+def test_a_bundle_is_judged_as_of_when_it_was_sealed(crossing: Crossing) -> None:
     """Made on 2026-01-01, good for 90 days, which are over."""
     bundle, image = crossing.folder / "b", crossing.signed_image()
     words = ["export", image.reference, "-o", bundle, "--key", crossing.keys["exporter"], "--expires", "90d"]
@@ -288,7 +288,7 @@ def test_a_bundle_is_judged_as_of_when_it_was_sealed(crossing: Crossing):
     assert "judged as of 2026-01-01T00:00:00Z, when those who sealed it say that they made it" in sealed.err
 
 
-def test_what_nobody_trusted_has_sealed_does_not_say_as_of_when_it_is_judged(crossing: Crossing):
+def test_what_nobody_trusted_has_sealed_does_not_say_as_of_when_it_is_judged(crossing: Crossing) -> None:
     bundle = crossing.folder / "b"
     assert run("export", crossing.signed_image().reference, "-o", bundle, "--key", crossing.keys["stranger"]).exit == 0
     sealed = crossing.run("verify", bundle, "--at", "sealed", "--json")
@@ -296,13 +296,13 @@ def test_what_nobody_trusted_has_sealed_does_not_say_as_of_when_it_is_judged(cro
     assert "judged as of" not in sealed.err
 
 
-def test_an_image_where_it_lies_has_no_time_of_sealing(crossing: Crossing):
+def test_an_image_where_it_lies_has_no_time_of_sealing(crossing: Crossing) -> None:
     ran = crossing.run("verify", f"docker://{crossing.signed_image().reference}", "--at", "sealed", "--json")
     assert (ran.exit, ran.json["error"]["what"]) == (2, "only a bundle says when it was sealed")
 
 
 @pytest.mark.parametrize("at", ["", "now", "2026-02-30", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-23:59"])
-def test_a_time_that_is_none_is_refused(at: str, crossing: Crossing):
+def test_a_time_that_is_none_is_refused(at: str, crossing: Crossing) -> None:
     assert crossing.run("verify", "/nowhere", "--at", at, "--json").exit == 2
 
 
@@ -337,14 +337,14 @@ def at_a_terminal(words: list[object], env: dict[str, str]) -> tuple[int, str]:
         ({"TERM": "dumb"}, ["--color", "always"], True),
     ],
 )
-def test_a_terminal_gets_colours_unless_somebody_minds(env: dict[str, str], flags: list[str], coloured: bool, crossing: Crossing):
+def test_a_terminal_gets_colours_unless_somebody_minds(env: dict[str, str], flags: list[str], coloured: bool, crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     code, seen = at_a_terminal(["verify", bundle, "--trust", crossing.trust, *flags], env)
     assert code == 0
     assert bool(ANSI.search(seen.replace("\r\x1b[K", ""))) is coloured
 
 
-def test_a_pipe_gets_neither_colour_nor_bars(crossing: Crossing):
+def test_a_pipe_gets_neither_colour_nor_bars(crossing: Crossing) -> None:
     said = crossing.run("verify", crossing.export(crossing.signed_image()))
     assert "\x1b" not in said.out + said.err
     assert "\r" not in said.out + said.err
@@ -359,7 +359,7 @@ def drawn(capsys: pytest.CaptureFixture[str], wanted: str) -> str:
     return seen
 
 
-def test_a_bar_counts_bytes_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_a_bar_counts_bytes_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(terminal, "REDRAWN", 0.001)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -371,7 +371,9 @@ def test_a_bar_counts_bytes_on_a_terminal(capsys: pytest.CaptureFixture[str], mo
     assert capsys.readouterr().err.endswith("\r\x1b[K")
 
 
-def test_a_line_takes_the_place_of_a_bar_which_comes_again_below(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_a_line_takes_the_place_of_a_bar_which_comes_again_below(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(terminal, "REDRAWN", 0.001)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -385,7 +387,7 @@ def test_a_line_takes_the_place_of_a_bar_which_comes_again_below(capsys: pytest.
 
 
 @pytest.mark.parametrize(("tty", "env"), [(True, {"NO_COLOR": "1", "TERM": "xterm"}), (True, {"TERM": "dumb"}), (False, {"TERM": "xterm"})])
-def test_a_log_gets_lines(tty: bool, env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_a_log_gets_lines(tty: bool, env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: tty, raising=False)
     monkeypatch.setattr(terminal, "LOGGED", 0.001)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -399,7 +401,7 @@ def test_a_log_gets_lines(tty: bool, env: dict[str, str], capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("how", [{"json": True, "quiet": False}, {"json": False, "quiet": True}])
-def test_nobody_who_minds_gets_either(how: dict[str, bool], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_nobody_who_minds_gets_either(how: dict[str, bool], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(terminal, "REDRAWN", 0.0)
     monkeypatch.setenv("TERM", "xterm")
@@ -410,7 +412,7 @@ def test_nobody_who_minds_gets_either(how: dict[str, bool], capsys: pytest.Captu
     assert capsys.readouterr().err == ""
 
 
-def test_the_pace_is_that_of_the_last_seconds():
+def test_the_pace_is_that_of_the_last_seconds() -> None:
     pace = terminal.Pace("imported", 100 << 20, 0.0)
     for second in range(1, 31):  # 1 MiB a second, then 2
         pace.add((1 if second <= 15 else 2) << 20)
@@ -418,7 +420,7 @@ def test_the_pace_is_that_of_the_last_seconds():
     assert said == "imported 45.0 MiB of 100.0 MiB, 2.0 MiB/s, 28 s left"
 
 
-def test_what_stands_still_says_so_and_promises_nothing():
+def test_what_stands_still_says_so_and_promises_nothing() -> None:
     pace = terminal.Pace("imported", 100 << 20, 0.0)
     pace.add(10 << 20)
     assert pace.words(1.0) == "imported 10.0 MiB of 100.0 MiB, 10.0 MiB/s, 9 s left"
@@ -427,13 +429,13 @@ def test_what_stands_still_says_so_and_promises_nothing():
     assert pace.words(210.0) == "imported 11.0 MiB of 100.0 MiB, 102.4 KiB/s, 15 min left"
 
 
-def test_before_the_first_byte_no_time_is_promised():
+def test_before_the_first_byte_no_time_is_promised() -> None:
     pace = terminal.Pace("imported", 100 << 20, 0.0)
     assert pace.words(0.2) == "imported 0 B of 100.0 MiB"
     assert pace.words(5.0) == "imported 0 B of 100.0 MiB, nothing for 5 s"
 
 
-def test_long_times_are_said_in_hours():
+def test_long_times_are_said_in_hours() -> None:
     pace = terminal.Pace("imported", 100 << 30, 0.0)
     pace.add(10 << 20)
     assert pace.words(1.0).endswith("10.0 MiB/s, 2 h 51 min left")
@@ -461,7 +463,7 @@ def is_harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("flags", [[], ["-v"], ["-vv"], ["--color", "never"]])
-def test_nothing_that_came_from_elsewhere_is_obeyed_by_a_terminal(flags: list[str], crossing: Crossing):
+def test_nothing_that_came_from_elsewhere_is_obeyed_by_a_terminal(flags: list[str], crossing: Crossing) -> None:
     image = hostile_image(crossing)
     trust = write_trust(
         crossing.folder / "asks",
@@ -481,7 +483,7 @@ def test_nothing_that_came_from_elsewhere_is_obeyed_by_a_terminal(flags: list[st
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\u202eb", "\udcff\udcfe", "-x", "--force"])
-def test_a_file_name_is_obeyed_neither(name: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_name_is_obeyed_neither(name: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     """CLI-001, CLI-006, CLI-017."""
     monkeypatch.chdir(crossing.folder)
     crossing.export(crossing.signed_image()).rename(name)
@@ -520,7 +522,7 @@ def test_a_file_name_is_obeyed_neither(name: str, crossing: Crossing, monkeypatc
         ["verify", "--{}"],
     ],
 )
-def test_whatever_is_typed_comes_back_harmless(words: list[str], value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_whatever_is_typed_comes_back_harmless(words: list[str], value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     trust = write_trust(tmp_path / "trust")
     said = run(*(word.format(value, trust=trust) for word in words))
@@ -536,7 +538,7 @@ def cut(words: list[object], **options: Any) -> int:
     return ran(spawned(*words, **options)).exit
 
 
-def test_a_reader_who_has_seen_enough_changes_no_verdict(crossing: Crossing):
+def test_a_reader_who_has_seen_enough_changes_no_verdict(crossing: Crossing) -> None:
     """CLI-015: ``oci-bundler verify … | head -1`` with pipefail."""
     good, bad = crossing.signed_image(), crossing.signed_image("team/bad:v1", key=STRANGER, words="bad")
     for bundle, code in ((crossing.export(good, to="good"), 0), (crossing.export(bad, to="bad"), 5)):
@@ -551,7 +553,7 @@ def test_a_reader_who_has_seen_enough_changes_no_verdict(crossing: Crossing):
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_change_nothing_else(closed: str, crossing: Crossing):
+def test_closed_streams_change_nothing_else(closed: str, crossing: Crossing) -> None:
     """CLI-015: and no file takes their place."""
     bundle = crossing.export(crossing.signed_image())
     before = bundle.read_bytes()
@@ -564,7 +566,7 @@ def test_closed_streams_change_nothing_else(closed: str, crossing: Crossing):
     assert bundle.read_bytes() == before
 
 
-def test_an_answer_that_cannot_be_written_is_no_success(crossing: Crossing):
+def test_an_answer_that_cannot_be_written_is_no_success(crossing: Crossing) -> None:
     with Path("/dev/full").open("wb") as full:
         assert cut(["verify", crossing.export(crossing.signed_image()), "--trust", crossing.trust, "--json"], stdout=full) == 7
 
@@ -572,7 +574,7 @@ def test_an_answer_that_cannot_be_written_is_no_success(crossing: Crossing):
 @pytest.mark.parametrize(
     "env", [{"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}]
 )
-def test_letters_that_the_terminal_lacks_are_escaped(env: dict[str, str], crossing: Crossing):
+def test_letters_that_the_terminal_lacks_are_escaped(env: dict[str, str], crossing: Crossing) -> None:
     """CLI-014."""
     bundle = crossing.export(crossing.signed_image(), to="bündel")
     done = ran(spawned("verify", bundle, "--trust", crossing.trust, env=env))
@@ -586,7 +588,7 @@ def test_letters_that_the_terminal_lacks_are_escaped(env: dict[str, str], crossi
 
 
 @pytest.mark.parametrize("kind", ["/dev/zero", "/dev/urandom", "/proc/self/mem", "fifo", "folder", "socket"])
-def test_what_is_no_file_is_refused_at_once(kind: str, crossing: Crossing, tmp_path: Path):
+def test_what_is_no_file_is_refused_at_once(kind: str, crossing: Crossing, tmp_path: Path) -> None:
     """CLI-002."""
     path = Path(kind) if kind.startswith("/") else tmp_path / "x"
     match kind:
@@ -607,7 +609,7 @@ def test_what_is_no_file_is_refused_at_once(kind: str, crossing: Crossing, tmp_p
         assert "Traceback" not in said.err
 
 
-def test_a_bundle_and_images_are_not_verified_together(crossing: Crossing):
+def test_a_bundle_and_images_are_not_verified_together(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     assert crossing.run("verify", bundle, f"docker://{image.reference}").exit == 2
@@ -617,18 +619,18 @@ def test_a_bundle_and_images_are_not_verified_together(crossing: Crossing):
 
 
 @pytest.mark.parametrize("name", ["registry.example/app:1.0", "127.0.0.1:5000/app:1.0", f"registry.example/app@sha256:{'a' * 64}"])
-def test_an_image_in_the_place_of_a_bundle_is_told_how_to_be_named(name: str, crossing: Crossing):
+def test_an_image_in_the_place_of_a_bundle_is_told_how_to_be_named(name: str, crossing: Crossing) -> None:
     for said in (crossing.run("verify", name), crossing.import_(name), run("inspect", name)):
         assert said.exit == 2
         assert f"for an image at a registry: docker://{name}" in said.err
 
 
 @pytest.mark.parametrize("name", ["some.folder/app.oci.tar.zst", "app.oci.tar.zst", "a/b:c", "/nowhere/x:1"])
-def test_a_bundle_that_is_not_there_is_not_taken_for_an_image(name: str, crossing: Crossing):
+def test_a_bundle_that_is_not_there_is_not_taken_for_an_image(name: str, crossing: Crossing) -> None:
     assert "docker://" not in crossing.run("verify", name).err
 
 
-def test_helms_word_for_a_registry_is_told_ours(crossing: Crossing):
+def test_helms_word_for_a_registry_is_told_ours(crossing: Crossing) -> None:
     said = run("export", "oci://registry.example/app:1.0", "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json")
     assert (said.exit, said.json["error"]["next"]) == (2, "for an image at a registry: docker://registry.example/app:1.0")
 
@@ -637,7 +639,7 @@ def test_helms_word_for_a_registry_is_told_ours(crossing: Crossing):
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["trust", name] for name in TRUST)])
-def test_every_command_explains_itself(command: list[str]):
+def test_every_command_explains_itself(command: list[str]) -> None:
     said = run(*command, "--help")
     assert said.exit == 0
     assert said.out.startswith("Usage: oci-bundler")
@@ -645,20 +647,20 @@ def test_every_command_explains_itself(command: list[str]):
 
 
 @pytest.mark.parametrize("words", [[], ["trust"]])
-def test_a_command_without_anything_shows_its_help(words: list[str]):
+def test_a_command_without_anything_shows_its_help(words: list[str]) -> None:
     said = run(*words)
     assert said.exit == 2
     assert "\nCommands:\n" in said.err
     assert "\\n" not in said.err
 
 
-def test_examples_stand_as_they_are_typed():
+def test_examples_stand_as_they_are_typed() -> None:
     said = run("import", "--help").out
     assert "\n  Examples:\n    oci-bundler import release.oci.tar.zst registry.plant.example/mirror\n" in said
 
 
 @pytest.mark.parametrize("command", [*([name] for name in COMMANDS if name != "trust"), *(["trust", name] for name in TRUST)])
-def test_help_describes_every_argument_and_has_options_in_sections(command: list[str]):
+def test_help_describes_every_argument_and_has_options_in_sections(command: list[str]) -> None:
     said = run(*command, "--help").out
     sections = re.findall(r"^([A-Z][a-z]+):$", said, re.MULTILINE)
     assert sections == [name for name in ("Arguments", "Options", "Trust", "Key", "Registry", "Output") if name in sections]
@@ -669,12 +671,12 @@ def test_help_describes_every_argument_and_has_options_in_sections(command: list
     assert "--json" in said.partition("\nOutput:\n")[2]
 
 
-def test_a_command_of_commands_cuts_nothing():
+def test_a_command_of_commands_cuts_nothing() -> None:
     assert "..." not in run("trust", "--help", env={"COLUMNS": "80"}).out.partition("\nCommands:\n")[2]
     assert "whose signatures which images need" in " ".join(run("trust", "--help", env={"COLUMNS": "80"}).out.split())
 
 
-def test_the_version_is_said():
+def test_the_version_is_said() -> None:
     assert re.fullmatch(r"oci-bundler \d+\.\d+\.\d+\S*\n", run("--version").out)
     assert run("-V").out == run("--version").out
 
@@ -683,29 +685,29 @@ def test_the_version_is_said():
     ("typed", "meant"),
     [(["veriyf", "x"], "`oci-bundler verify`"), (["exprot"], "`oci-bundler export`"), (["trust", "lsit"], "`oci-bundler trust list`")],
 )
-def test_a_mistyped_command_is_told_which_one_was_meant(typed: list[str], meant: str):
+def test_a_mistyped_command_is_told_which_one_was_meant(typed: list[str], meant: str) -> None:
     said = run(*typed)
     assert said.exit == 2
     assert f"did you mean {meant}?" in said.err
 
 
-def test_a_word_like_no_command_is_told_where_they_are_listed():
+def test_a_word_like_no_command_is_told_where_they_are_listed() -> None:
     said = run("xyzzy", "--json")
     assert (said.exit, said.json["error"]["next"]) == (2, "see `oci-bundler --help`")
     assert said.json["error"]["wanted"].startswith("export, verify, import")
 
 
 @pytest.mark.parametrize("words", [[], ["sign"], ["trust"], ["trust", "add"]])
-def test_help_before_a_command_is_help_behind_it(words: list[str]):
+def test_help_before_a_command_is_help_behind_it(words: list[str]) -> None:
     said = run("help", *words)
     assert (said.exit, said.out) == (0, run(*words, "--help").out)
 
 
-def test_help_about_what_is_not_a_command_says_so():
+def test_help_about_what_is_not_a_command_says_so() -> None:
     assert "`oci-bundler keygen`" in run("help", "keygn").err
 
 
-def test_a_bug_ends_with_1_and_its_trace_and_shows_nothing_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch):
+def test_a_bug_ends_with_1_and_its_trace_and_shows_nothing_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError(EVIL)
 
@@ -719,7 +721,7 @@ def test_a_bug_ends_with_1_and_its_trace_and_shows_nothing_that_a_terminal_obeys
 # --- inspect ---
 
 
-def test_inspect_with_trust_says_who_sealed_it(crossing: Crossing):
+def test_inspect_with_trust_says_who_sealed_it(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     shown = run("inspect", bundle, "--trust", crossing.trust)
     assert (shown.exit, shown.first.startswith("SEALED by ")) == (0, True)
@@ -729,7 +731,7 @@ def test_inspect_with_trust_says_who_sealed_it(crossing: Crossing):
     assert told["claims"] == run("inspect", bundle, "--json").json["claims"]
 
 
-def test_inspect_with_trust_shows_nothing_of_a_strangers_bundle(crossing: Crossing):
+def test_inspect_with_trust_shows_nothing_of_a_strangers_bundle(crossing: Crossing) -> None:
     image, bundle = crossing.signed_image(), crossing.folder / "b"
     run("export", image.reference, "-o", bundle, "--key", crossing.keys["stranger"])
     shown = run("inspect", bundle, "--trust", crossing.trust, "--json")
@@ -740,13 +742,13 @@ def test_inspect_with_trust_shows_nothing_of_a_strangers_bundle(crossing: Crossi
     assert (without.exit, without.json["verified"]) == (0, False)
 
 
-def test_inspect_takes_a_trust_folder_only_if_it_is_one(crossing: Crossing):
+def test_inspect_takes_a_trust_folder_only_if_it_is_one(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     shown = run("inspect", bundle, "--trust", crossing.folder / "nothing", "--json")
     assert (shown.exit, shown.code) == (2, Code.TRUST_MISSING)
 
 
-def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: Crossing):
+def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: Crossing) -> None:
     """The 8 MiB are those of the payload: a bundle of many names has them soon."""
     content = Content()
     image = content.image("hello")
@@ -767,7 +769,7 @@ def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: 
     assert (told.exit, len(told.json["claims"]["images"])) == (0, 20_000)
 
 
-def test_inspect_reads_8_mib_exactly(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_inspect_reads_8_mib_exactly(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = crossing.export(crossing.signed_image())
     with opened(bundle) as archive:
         size = archive.envelope.size

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 
@@ -60,7 +60,7 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_file_has_its_name_only_when_all_of_it_is_there(tmp_path: Path, *, replace: bool):
+def test_a_file_has_its_name_only_when_all_of_it_is_there(tmp_path: Path, *, replace: bool) -> None:
     with whole(tmp_path / "out", replace=replace) as file:
         file.write(b"first ")
         [hidden] = names(tmp_path)
@@ -71,13 +71,13 @@ def test_a_file_has_its_name_only_when_all_of_it_is_there(tmp_path: Path, *, rep
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
-def test_the_mode_is_the_one_asked_for_within_the_mask_from_the_first_byte(tmp_path: Path, mode: int):
+def test_the_mode_is_the_one_asked_for_within_the_mask_from_the_first_byte(tmp_path: Path, mode: int) -> None:
     with whole(tmp_path / "out", mode=mode) as file:
         assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode & ~0o022
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == mode & ~0o022
 
 
-def test_the_file_is_synced_then_named_then_its_folder_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_file_is_synced_then_named_then_its_folder_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """R-29: otherwise a power cut leaves a name with nothing behind it."""
     steps: list[str] = []
     real = {name: getattr(os, name) for name in ("fsync", "link", "replace", "unlink")}
@@ -110,13 +110,13 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> int:
 
 
 @pytest.mark.parametrize("pieces", [[], [b""], [b"a"], [b"a" * 2 * MIB], [b"a" * 4096, b"b" * (2 * MIB - 4096)], PIECES])
-def test_pieces_are_written_one_after_the_other(tmp_path: Path, pieces: list[bytes]):
+def test_pieces_are_written_one_after_the_other(tmp_path: Path, pieces: list[bytes]) -> None:
     assert write_pieces(tmp_path / "out", pieces) == sum(map(len, pieces))
     assert contents(tmp_path) == {"out": b"".join(pieces)}
 
 
 @pytest.mark.parametrize("at_once", [4096, 1 << 20, 300_001])
-def test_a_system_that_takes_little_at_once_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int):
+def test_a_system_that_takes_little_at_once_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     genuine = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: genuine(descriptor, data[:at_once], offset))
     assert write_pieces(tmp_path / "out", PIECES) == sum(map(len, PIECES))
@@ -127,7 +127,7 @@ def is_direct(descriptor: int) -> bool:
     return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT)
 
 
-def test_all_but_the_end_goes_past_the_page_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_all_but_the_end_goes_past_the_page_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         os.close(os.open(tmp_path / "probe", os.O_WRONLY | os.O_CREAT | os.O_DIRECT))
     except OSError:
@@ -146,7 +146,7 @@ def test_all_but_the_end_goes_past_the_page_cache(tmp_path: Path, monkeypatch: p
     assert sorted(seen) == [(at * MIB, 2 * MIB, True) for at in (0, 2, 4)] + [(6 * MIB, 3, False)]
 
 
-def test_a_file_system_without_direct_writes_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_system_without_direct_writes_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = fcntl.fcntl
 
     def without(descriptor: Any, command: int, argument: int = 0) -> int:
@@ -159,7 +159,7 @@ def test_a_file_system_without_direct_writes_gets_it_all_the_same(tmp_path: Path
     assert contents(tmp_path) == {"out": b"".join(PIECES)}
 
 
-def test_a_disk_with_other_blocks_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_disk_with_other_blocks_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = os.pwrite
 
     def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
@@ -173,7 +173,7 @@ def test_a_disk_with_other_blocks_gets_it_all_the_same(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
-def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int):
+def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def pwrite(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
@@ -184,7 +184,7 @@ def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(tmp_path: Path, mo
     assert names(tmp_path) == []
 
 
-def test_an_error_of_the_pieces_leaves_nothing(tmp_path: Path):
+def test_an_error_of_the_pieces_leaves_nothing(tmp_path: Path) -> None:
     def broken() -> Iterator[bytes]:
         yield b"a" * 5 * MIB
         raise IntegrityError("other bytes")
@@ -199,7 +199,7 @@ def test_an_error_of_the_pieces_leaves_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize("error", [IntegrityError("x"), KeyboardInterrupt(), SystemExit(1), ZeroDivisionError(), GeneratorExit()])
 @pytest.mark.parametrize("replace", [False, True])
-def test_an_error_leaves_nothing_and_passes_as_it_is(tmp_path: Path, error: BaseException, *, replace: bool):
+def test_an_error_leaves_nothing_and_passes_as_it_is(tmp_path: Path, error: BaseException, *, replace: bool) -> None:
     if replace:
         (tmp_path / "out").write_bytes(b"before")
     before = contents(tmp_path)
@@ -209,7 +209,7 @@ def test_an_error_leaves_nothing_and_passes_as_it_is(tmp_path: Path, error: Base
     assert contents(tmp_path) == before
 
 
-def test_a_library_error_of_the_block_is_translated(tmp_path: Path):
+def test_a_library_error_of_the_block_is_translated(tmp_path: Path) -> Never:
     with pytest.raises(TransportError, match=r"out cannot be written: found Input/output error") as raised, whole(tmp_path / "out"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     assert (raised.value.code, raised.value.exit) == (Code.DISK_IO, 7)
@@ -220,7 +220,7 @@ def test_a_library_error_of_the_block_is_translated(tmp_path: Path):
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "link", "dangling link", "fifo"])
-def test_what_is_there_is_not_touched(tmp_path: Path, what: str):
+def test_what_is_there_is_not_touched(tmp_path: Path, what: str) -> None:
     out = place(tmp_path / "out", what)
     before = out.lstat()
     with pytest.raises(ConflictError, match="out exists") as raised:
@@ -230,20 +230,20 @@ def test_what_is_there_is_not_touched(tmp_path: Path, what: str):
     assert not any(name.startswith(".") for name in names(tmp_path))
 
 
-def test_what_came_up_meanwhile_is_not_touched_either(tmp_path: Path):
+def test_what_came_up_meanwhile_is_not_touched_either(tmp_path: Path) -> None:
     with pytest.raises(ConflictError):
         fill_while_another_does(tmp_path / "out")
     assert contents(tmp_path) == {"out": b"theirs"}
 
 
-def test_a_file_is_replaced_when_that_is_asked_for(tmp_path: Path):
+def test_a_file_is_replaced_when_that_is_asked_for(tmp_path: Path) -> None:
     write_whole(tmp_path / "out", b"before", mode=0o600)
     write_whole(tmp_path / "out", b"after", replace=True, mode=0o644)
     assert contents(tmp_path) == {"out": b"after"}
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o644
 
 
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path):
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"elsewhere")
     (tmp_path / "out").symlink_to(target)
@@ -253,7 +253,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path):
 
 
 @pytest.mark.parametrize("what", ["folder", "dangling link", "fifo", "/dev/null"])
-def test_what_is_no_file_is_never_replaced(tmp_path: Path, what: str):
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, what: str) -> None:
     """As root, replacing /dev/null would take it from the whole machine."""
     out = Path(what) if what.startswith("/") else place(tmp_path / "out", what)
     before = out.lstat()
@@ -280,17 +280,17 @@ def place(path: Path, what: str) -> Path:
 
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize("path", ["/", ".", ".."])
-def test_a_path_without_a_name_is_our_error(path: str, *, replace: bool):
+def test_a_path_without_a_name_is_our_error(path: str, *, replace: bool) -> None:
     with pytest.raises(ConflictError):
         write_whole(Path(path), b"", replace=replace)
 
 
-def test_a_folder_that_is_not_there_is_our_error(tmp_path: Path):
+def test_a_folder_that_is_not_there_is_our_error(tmp_path: Path) -> None:
     with pytest.raises(TransportError, match="No such file or directory"):
         write_whole(tmp_path / "not" / "there", b"")
 
 
-def test_the_longest_name_can_be_written_and_a_longer_one_is_our_error(tmp_path: Path):
+def test_the_longest_name_can_be_written_and_a_longer_one_is_our_error(tmp_path: Path) -> None:
     write_whole(tmp_path / ("é" * 127), b"")  # FS-012: 254 of 255 bytes
     with pytest.raises(TransportError, match="too long") as raised:
         write_whole(tmp_path / ("a" * 256), b"")
@@ -302,7 +302,7 @@ def test_the_longest_name_can_be_written_and_a_longer_one_is_our_error(tmp_path:
 
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_file_system_without_links_is_written_to_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int):
+def test_a_file_system_without_links_is_written_to_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
     """FS-011: FAT and its kin."""
     failing(monkeypatch, "link", error)
     write_whole(tmp_path / "out", b"new")
@@ -315,14 +315,16 @@ def test_a_file_system_without_links_is_written_to_all_the_same(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_a_file_system_that_cannot_sync_folders_is_written_to_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int):
+def test_a_file_system_that_cannot_sync_folders_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
     failing(monkeypatch, "fsync", error, folders=True)
     write_whole(tmp_path / "out", b"new")
     assert contents(tmp_path) == {"out": b"new"}
 
 
 @pytest.mark.parametrize("folders", [False, True])
-def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, folders: bool):
+def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, folders: bool) -> None:
     """R-29, F-025: what a broken sync did not write, a second one says it did."""
     failing(monkeypatch, "fsync", errno.EIO, folders=folders)
     with pytest.raises(TransportError, match="out cannot be written") as raised:
@@ -332,14 +334,14 @@ def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("call", ["link", "replace"])
-def test_a_name_that_cannot_be_given_is_our_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
+def test_a_name_that_cannot_be_given_is_our_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     failing(monkeypatch, call, errno.EIO)
     with pytest.raises(TransportError):
         write_whole(tmp_path / "out", b"new", replace=call == "replace")
     assert names(tmp_path) == []
 
 
-def test_a_temporary_file_that_cannot_be_removed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_temporary_file_that_cannot_be_removed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, "unlink", errno.EROFS)
     write_whole(tmp_path / "out", b"new")
     assert (tmp_path / "out").read_bytes() == b"new"
@@ -362,7 +364,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: str, error: int, *, folders: 
 
 
 @pytest.mark.parametrize("pieces", [[20_000], [6_000, 6_000], [100] * 200], ids=["at once", "on the way", "in small pieces"])
-def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, pieces: list[int]):
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, pieces: list[int]) -> None:
     """F-020, F-023."""
     with full_disk(), pytest.raises(TransportError, match="out cannot be written: found File too large") as raised:
         fill(tmp_path / "out", *(b"a" * piece for piece in pieces))
@@ -371,20 +373,20 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, pieces: list[int
     assert names(tmp_path) == []
 
 
-def test_a_full_disk_is_told_wherever_in_the_file_it_is_noticed(tmp_path: Path):
+def test_a_full_disk_is_told_wherever_in_the_file_it_is_noticed(tmp_path: Path) -> None:
     with full_disk(), pytest.raises(TransportError, match="out cannot be written") as raised:
         write_pieces(tmp_path / "out", [bytes(4_096), bytes(14_000)])
     assert raised.value.code is Code.DISK_FULL
     assert contents(tmp_path) == {}
 
 
-def test_a_full_disk_does_not_hide_an_error_that_came_before(tmp_path: Path):
+def test_a_full_disk_does_not_hide_an_error_that_came_before(tmp_path: Path) -> None:
     with full_disk(), pytest.raises(IntegrityError):  # what of this waits in the buffer cannot be written at the close
         fill(tmp_path / "out", b"a" * 6_000, b"a" * 6_000, then=IntegrityError("other bytes"))
     assert names(tmp_path) == []
 
 
-def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path):
+def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path) -> None:
     write_whole(tmp_path / "out", b"before")
     with full_disk(), pytest.raises(TransportError):
         write_whole(tmp_path / "out", b"a" * 20_000, replace=True)
@@ -402,20 +404,20 @@ def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path):
         (errno.EACCES, Code.DISK_IO, False),
     ],
 )
-def test_the_disks_errors_are_ours_and_advise_where_they_can(error: int, code: Code, *, advised: bool):
+def test_the_disks_errors_are_ours_and_advise_where_they_can(error: int, code: Code, *, advised: bool) -> Never:
     with pytest.raises(TransportError) as raised, disk("the store cannot be written"):
         raise OSError(error, os.strerror(error))
     assert (raised.value.code, raised.value.found, raised.value.next is not None) == (code, os.strerror(error), advised)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_disk_that_is_really_full_is_called_full():
+def test_a_disk_that_is_really_full_is_called_full() -> None:
     with pytest.raises(TransportError) as raised, disk("it cannot be written"):
         Path("/dev/full").write_bytes(b"a")
     assert raised.value.code is Code.DISK_FULL
 
 
-def test_an_error_without_a_number_is_shown_by_its_words():
+def test_an_error_without_a_number_is_shown_by_its_words() -> Never:
     with pytest.raises(TransportError, match="found it is gone"), disk("it cannot be read"):
         raise OSError("it is gone")
 
@@ -444,7 +446,7 @@ print("through")
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(tmp_path: Path, *, replace: bool):
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(tmp_path: Path, *, replace: bool) -> None:
     """F-001, F-008."""
     before, after = (b"before" if replace else None), b"after" * 100_000
     for step in range(1, 10):
@@ -469,7 +471,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(
 # Small files that a person names
 
 
-def test_a_small_file_is_read_whole(tmp_path: Path):
+def test_a_small_file_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"12345")
     assert read_small(tmp_path / "key", limit=5, what="the key") == b"12345"
     (tmp_path / "link").symlink_to("key")  # as secrets are mounted in a pod
@@ -488,7 +490,7 @@ def test_a_small_file_is_read_whole(tmp_path: Path):
         ("large", "the key .*x is too large: wanted at most 5 bytes"),
     ],
 )
-def test_what_is_no_small_file_is_an_error_and_never_waited_for(tmp_path: Path, what: str, said: str):
+def test_what_is_no_small_file_is_an_error_and_never_waited_for(tmp_path: Path, what: str, said: str) -> None:
     path = place(tmp_path / "x", what)
     if what == "loop":
         path.symlink_to("x")
@@ -503,11 +505,11 @@ def test_what_is_no_small_file_is_an_error_and_never_waited_for(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
-def test_a_device_is_no_small_file(device: str):
+def test_a_device_is_no_small_file(device: str) -> None:
     with pytest.raises(UsageError):
         read_small(Path(device), limit=5, what="the key")
 
 
-def test_a_folder_that_is_gone_cannot_be_synced(tmp_path: Path):
+def test_a_folder_that_is_gone_cannot_be_synced(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "gone")

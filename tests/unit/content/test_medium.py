@@ -8,7 +8,7 @@ from bundler.content.medium import FileMedium
 
 
 @pytest.mark.parametrize("size", [0, 1, 5_000_001])
-def test_a_file_gives_what_it_was_given(tmp_path: Path, size: int):
+def test_a_file_gives_what_it_was_given(tmp_path: Path, size: int) -> None:
     data = bytes(range(256)) * (size // 256) + bytes(size % 256)
     with (tmp_path / "file").open("wb") as file:
         medium = FileMedium(file)
@@ -18,7 +18,7 @@ def test_a_file_gives_what_it_was_given(tmp_path: Path, size: int):
     assert (tmp_path / "file").read_bytes() == data
 
 
-def test_a_file_is_read_at_any_place_up_to_its_end(tmp_path: Path):
+def test_a_file_is_read_at_any_place_up_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
     with (tmp_path / "file").open("rb") as file:
         medium, view = FileMedium(file), memoryview(bytearray(4))

@@ -17,6 +17,7 @@ from bundler.content.stream import Turns, ahead, every, gathered, side_by_side, 
 from bundler.errors import BundlerError, Code, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from typing import Never
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20  # seconds that a thread may take to notice, on a machine that does much else
@@ -34,11 +35,11 @@ def described(data: bytes) -> Descriptor:
 
 
 @given(st.lists(st.binary()))
-def test_the_described_bytes_pass_in_the_pieces_they_came_in(chunks: list[bytes]):
+def test_the_described_bytes_pass_in_the_pieces_they_came_in(chunks: list[bytes]) -> None:
     assert list(verified(described(b"".join(chunks)), chunks)) == chunks
 
 
-def test_bytes_are_checked_in_the_algorithm_of_their_digest():
+def test_bytes_are_checked_in_the_algorithm_of_their_digest() -> None:
     blob = Descriptor("a/b", Digest.of(b"abc", algorithm="sha512"), 3)
     assert gathered(blob, [b"a", b"bc"]) == b"abc"
     with pytest.raises(IntegrityError):
@@ -55,14 +56,14 @@ def test_bytes_are_checked_in_the_algorithm_of_their_digest():
         pytest.param([b"abcd"], Code.CONTENT_SIZE, [], id="a byte more at once"),
     ],
 )
-def test_a_loop_cannot_end_on_bad_bytes(chunks: list[bytes], code: Code, passed: list[bytes]):
+def test_a_loop_cannot_end_on_bad_bytes(chunks: list[bytes], code: Code, passed: list[bytes]) -> None:
     seen: list[bytes] = []
     with pytest.raises(IntegrityError) as raised:
         seen.extend(verified(described(b"abc"), chunks))
     assert (raised.value.code, raised.value.exit, seen) == (code, 4, passed)
 
 
-def test_every_error_here_says_both_sizes_or_digests():
+def test_every_error_here_says_both_sizes_or_digests() -> None:
     for chunks in ([b"ab"], [b"abd"]):
         with pytest.raises(BundlerError) as raised:
             gathered(described(b"abc"), chunks)
@@ -70,7 +71,7 @@ def test_every_error_here_says_both_sizes_or_digests():
         assert raised.value.wanted
 
 
-def test_more_than_described_is_not_waited_for():
+def test_more_than_described_is_not_waited_for() -> None:
     def endless() -> Iterator[bytes]:
         while True:
             yield b"abc"
@@ -79,7 +80,7 @@ def test_more_than_described_is_not_waited_for():
         gathered(described(b"abcabc"), endless())
 
 
-def test_a_sources_own_error_passes_through():
+def test_a_sources_own_error_passes_through() -> None:
     def broken() -> Iterator[bytes]:
         yield b"a"
         raise OtherError
@@ -92,11 +93,11 @@ def test_a_sources_own_error_passes_through():
 
 
 @given(st.lists(st.integers() | st.none()), st.integers(1, 5))
-def test_items_made_ahead_are_the_same_in_the_same_order(items: list[int | None], depth: int):
+def test_items_made_ahead_are_the_same_in_the_same_order(items: list[int | None], depth: int) -> None:
     assert list(ahead(items, depth=depth)) == items
 
 
-def test_items_are_made_in_another_thread_at_most_so_many_ahead():
+def test_items_are_made_in_another_thread_at_most_so_many_ahead() -> None:
     made: list[threading.Thread] = []
 
     def items() -> Iterator[int]:
@@ -115,7 +116,7 @@ def test_items_are_made_in_another_thread_at_most_so_many_ahead():
 
 
 @pytest.mark.parametrize("error", [OtherError("x"), IntegrityError("x"), KeyboardInterrupt(), SystemExit(3), MemoryError()])
-def test_an_error_arrives_where_its_item_would_have(error: BaseException):
+def test_an_error_arrives_where_its_item_would_have(error: BaseException) -> None:
     def items() -> Iterator[int]:
         yield 1
         yield 2
@@ -128,24 +129,24 @@ def test_an_error_arrives_where_its_item_would_have(error: BaseException):
     assert seen == [1, 2]
 
 
-def test_an_error_is_an_item_where_it_is_not_raised():
+def test_an_error_is_an_item_where_it_is_not_raised() -> None:
     error = OtherError()
     assert list(ahead([error, None])) == [error, None]
 
 
-def test_bad_bytes_are_noticed_through_a_thread():
+def test_bad_bytes_are_noticed_through_a_thread() -> None:
     with pytest.raises(IntegrityError):
         list(ahead(verified(described(b"abc"), [b"abd"])))
 
 
-def test_a_stream_that_nobody_takes_starts_no_thread():
+def test_a_stream_that_nobody_takes_starts_no_thread() -> None:
     before = set(threading.enumerate())
     stream = ahead([1])
     assert set(threading.enumerate()) - before == set()
     del stream
 
 
-def test_a_consumer_that_raises_ends_the_thread_and_closes_the_source():
+def test_a_consumer_that_raises_ends_the_thread_and_closes_the_source() -> None:
     closed = threading.Event()
     makers: list[threading.Thread] = []
 
@@ -167,7 +168,7 @@ def test_a_consumer_that_raises_ends_the_thread_and_closes_the_source():
     _until(lambda: not makers[0].is_alive())
 
 
-def test_an_interrupt_does_not_wait_for_the_item_that_is_being_made():
+def test_an_interrupt_does_not_wait_for_the_item_that_is_being_made() -> None:
     go_on = threading.Event()
 
     def stuck() -> Iterator[int]:
@@ -187,11 +188,11 @@ def test_an_interrupt_does_not_wait_for_the_item_that_is_being_made():
 
 
 @given(st.lists(st.integers()), st.integers(1, 4))
-def test_results_come_in_the_order_of_the_items(items: list[int], jobs: int):
+def test_results_come_in_the_order_of_the_items(items: list[int], jobs: int) -> None:
     assert list(side_by_side(lambda n: n + 1, items, jobs=jobs)) == [n + 1 for n in items]
 
 
-def test_the_first_waits_for_nobody_and_the_order_holds():
+def test_the_first_waits_for_nobody_and_the_order_holds() -> None:
     second_is_done = threading.Event()
 
     def work(number: int) -> int:
@@ -204,7 +205,7 @@ def test_the_first_waits_for_nobody_and_the_order_holds():
     assert list(side_by_side(work, range(4), jobs=2)) == [0, 1, 2, 3]
 
 
-def test_what_is_done_every_so_often_ends_with_the_block():
+def test_what_is_done_every_so_often_ends_with_the_block() -> None:
     came = threading.Semaphore(0)
     before = threading.active_count()
     with every(0.001, came.release):
@@ -213,7 +214,7 @@ def test_what_is_done_every_so_often_ends_with_the_block():
     assert threading.active_count() == before
 
 
-def test_out_of_order_one_that_takes_long_holds_up_no_other():
+def test_out_of_order_one_that_takes_long_holds_up_no_other() -> None:
     others = threading.Semaphore(0)
 
     def work(number: int) -> int:
@@ -229,7 +230,7 @@ def test_out_of_order_one_that_takes_long_holds_up_no_other():
     assert sorted(got) == list(range(100))
 
 
-def test_out_of_order_an_error_ends_it_too():
+def test_out_of_order_an_error_ends_it_too() -> None:
     def work(number: int) -> int:
         if number == 3:
             raise ValueError(number)
@@ -242,11 +243,11 @@ def test_out_of_order_an_error_ends_it_too():
 
 
 @pytest.mark.parametrize("jobs", [0, 1])
-def test_one_job_is_this_thread(jobs: int):
+def test_one_job_is_this_thread(jobs: int) -> None:
     assert list(side_by_side(lambda _: threading.current_thread(), [1, 2], jobs=jobs)) == [threading.current_thread()] * 2
 
 
-def test_no_more_threads_than_jobs_and_no_more_in_flight_than_twice_as_many():
+def test_no_more_threads_than_jobs_and_no_more_in_flight_than_twice_as_many() -> None:
     taken, together, most, lock = 0, 0, 0, threading.Lock()
 
     def items() -> Iterator[int]:
@@ -271,7 +272,7 @@ def test_no_more_threads_than_jobs_and_no_more_in_flight_than_twice_as_many():
     assert most == 3
 
 
-def test_one_thread_is_started_for_one_item():
+def test_one_thread_is_started_for_one_item() -> None:
     def work(_: int) -> int:
         return sum(thread.name == name for thread in threading.enumerate())
 
@@ -282,7 +283,7 @@ def test_one_thread_is_started_for_one_item():
 
 @pytest.mark.parametrize("error", [OtherError("x"), IntegrityError("x"), SystemExit(3), MemoryError()])
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_the_first_error_in_the_items_order_is_raised(error: BaseException, jobs: int):
+def test_the_first_error_in_the_items_order_is_raised(error: BaseException, jobs: int) -> None:
     def work(number: int) -> int:
         if number == 5:
             raise error
@@ -297,7 +298,7 @@ def test_the_first_error_in_the_items_order_is_raised(error: BaseException, jobs
     assert seen == [0, 1, 2, 3, 4]
 
 
-def test_after_an_error_nothing_new_begins_and_what_has_begun_ends():
+def test_after_an_error_nothing_new_begins_and_what_has_begun_ends() -> None:
     began: list[int] = []
     ended: list[int] = []
     failed = threading.Event()
@@ -322,7 +323,7 @@ def test_after_an_error_nothing_new_begins_and_what_has_begun_ends():
     assert len(began) == count
 
 
-def test_an_error_of_the_items_is_raised_and_ends_the_threads():
+def test_an_error_of_the_items_is_raised_and_ends_the_threads() -> None:
     workers = set()
 
     def items() -> Iterator[int]:
@@ -334,7 +335,7 @@ def test_an_error_of_the_items_is_raised_and_ends_the_threads():
     assert not any(worker.is_alive() for worker in workers)
 
 
-def test_a_consumer_that_stops_early_ends_the_threads():
+def test_a_consumer_that_stops_early_ends_the_threads() -> None:
     workers = set()
 
     def work(number: int) -> int:
@@ -348,7 +349,7 @@ def test_a_consumer_that_stops_early_ends_the_threads():
     assert not any(worker.is_alive() for worker in workers)
 
 
-def test_streams_go_through_streams():
+def test_streams_go_through_streams() -> None:
     def work(number: int) -> bytes:
         data = bytes([number]) * 1000
         return gathered(described(data), ahead([data[:500], data[500:]]))
@@ -356,7 +357,7 @@ def test_streams_go_through_streams():
     assert [len(data) for data in side_by_side(work, range(50), jobs=4)] == [1000] * 50
 
 
-def test_an_interrupt_in_one_stage_does_not_wait_for_another_stage():
+def test_an_interrupt_in_one_stage_does_not_wait_for_another_stage() -> Never:
     go_on = threading.Event()
     stage = side_by_side(lambda wait: wait and go_on.wait(PATIENCE), [False, True], jobs=2)
     began = time.monotonic()
@@ -371,7 +372,7 @@ def test_an_interrupt_in_one_stage_does_not_wait_for_another_stage():
 
 
 @given(st.lists(st.text(max_size=2)), st.integers(1, 9))
-def test_who_asks_for_the_same_key_gets_the_same_lock(keys: list[str], count: int):
+def test_who_asks_for_the_same_key_gets_the_same_lock(keys: list[str], count: int) -> None:
     turns = Turns(count)
     locks = [turns.of(key) for key in keys]
     assert locks == [turns.of(key) for key in keys]
@@ -401,7 +402,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("loop", ["side_by_side(stuck, range(9), jobs=2)", "ahead(items())", "side_by_side(stuck, [1], jobs=1)"])
-def test_an_interrupt_ends_the_run_at_once_whatever_its_threads_do(loop: str):
+def test_an_interrupt_ends_the_run_at_once_whatever_its_threads_do(loop: str) -> None:
     with subprocess.Popen([sys.executable, "-c", STUCK.format(loop)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdout
         assert run.stdout.readline() == b"working\n"

@@ -48,26 +48,26 @@ def put(folder: Path, contents: dict[str, bytes]) -> None:
 # --- without trouble ---
 
 
-def test_all_have_their_names_and_nothing_hidden_is_left(tmp_path: Path):
+def test_all_have_their_names_and_nothing_hidden_is_left(tmp_path: Path) -> None:
     write(tmp_path)
     assert read(tmp_path) == NEW
 
 
-def test_all_are_replaced(tmp_path: Path):
+def test_all_are_replaced(tmp_path: Path) -> None:
     put(tmp_path, OLD)
     write(tmp_path, replace=True)
     assert read(tmp_path) == NEW
 
 
 @pytest.mark.parametrize("there", [("out",), ("out.sum",), ("out.sum.sig",), ("out", "out.sum.sig")])
-def test_some_of_them_are_replaced_and_the_others_made(tmp_path: Path, there: tuple[str, ...]):
+def test_some_of_them_are_replaced_and_the_others_made(tmp_path: Path, there: tuple[str, ...]) -> None:
     put(tmp_path, {name: OLD[name] for name in there})
     write(tmp_path, replace=True)
     assert read(tmp_path) == NEW
 
 
 @pytest.mark.parametrize("there", NAMES)
-def test_what_is_there_is_refused_before_anything_is_written(tmp_path: Path, there: str):
+def test_what_is_there_is_refused_before_anything_is_written(tmp_path: Path, there: str) -> None:
     put(tmp_path, {there: b"mine"})
     with pytest.raises(ConflictError) as raised:
         write(tmp_path, then=ZeroDivisionError())
@@ -76,7 +76,7 @@ def test_what_is_there_is_refused_before_anything_is_written(tmp_path: Path, the
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path, name: str):
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path, name: str) -> None:
     put(tmp_path, {**OLD, "elsewhere": b"mine"})
     (tmp_path / name).unlink()
     (tmp_path / name).symlink_to("elsewhere")
@@ -85,14 +85,14 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path, name: str):
     assert not (tmp_path / name).is_symlink()
 
 
-def test_each_has_the_mode_that_was_asked_for(tmp_path: Path):
+def test_each_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
     with together(tmp_path / "key", tmp_path / "pub", modes=(0o600, 0o644)) as (key, public):
         key.write(b"secret")
         public.write(b"")
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("key", "pub")] == [0o600, 0o644]
 
 
-def test_what_is_written_survives_a_power_cut_before_it_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_is_written_survives_a_power_cut_before_it_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the names of what is beside a new file survive before its own does."""
     put(tmp_path, {})
     steps: list[str] = []
@@ -117,7 +117,7 @@ def test_what_is_written_survives_a_power_cut_before_it_has_a_name(tmp_path: Pat
 # --- two at once ---
 
 
-def test_of_two_that_write_one_name_the_second_is_refused_and_nothing_is_mixed(tmp_path: Path):
+def test_of_two_that_write_one_name_the_second_is_refused_and_nothing_is_mixed(tmp_path: Path) -> None:
     first = together(*(tmp_path / name for name in NAMES))
     for file in first.__enter__():
         file.write(b"ours")
@@ -127,7 +127,7 @@ def test_of_two_that_write_one_name_the_second_is_refused_and_nothing_is_mixed(t
     assert read(tmp_path) == NEW
 
 
-def test_of_two_that_replace_one_name_the_second_replaces_all(tmp_path: Path):
+def test_of_two_that_replace_one_name_the_second_replaces_all(tmp_path: Path) -> None:
     put(tmp_path, OLD)
     with together(*(tmp_path / name for name in NAMES), replace=True) as files:
         for file in files:
@@ -148,7 +148,7 @@ for number in range(40):
 """
 
 
-def test_many_that_replace_at_once_never_mix(tmp_path: Path):
+def test_many_that_replace_at_once_never_mix(tmp_path: Path) -> None:
     put(tmp_path, OLD)
     command = [sys.executable, "-c", RACE, str(tmp_path)]
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("one", "two", "three")]
@@ -252,7 +252,7 @@ def is_one(found: dict[str, bytes], before: dict[str, bytes]) -> bool:
 @pytest.mark.parametrize("has", ["both", "no links"])
 def test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another_and_the_next_run_puts_it_in_order(
     tmp_path: Path, has: str, replace: str
-):
+) -> None:
     before, seen = (OLD if replace else {}), set()
     for folder, code in ended_at_each_step(tmp_path, "kill", has, replace):
         found = named(folder)
@@ -271,7 +271,7 @@ def test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another_and
 
 @pytest.mark.parametrize("replace", ["", "replace"])
 @pytest.mark.parametrize("has", ["no locks", "neither"])
-def test_a_kill_where_there_are_no_locks_never_leaves_a_file_beside_what_is_about_another(tmp_path: Path, has: str, replace: str):
+def test_a_kill_where_there_are_no_locks_never_leaves_a_file_beside_what_is_about_another(tmp_path: Path, has: str, replace: str) -> None:
     """Nothing tells there what was killed from what runs, so nothing is put in order; the same command goes on."""
     before = OLD if replace else {}
     for folder, _ in ended_at_each_step(tmp_path, "kill", has, replace):
@@ -283,7 +283,7 @@ def test_a_kill_where_there_are_no_locks_never_leaves_a_file_beside_what_is_abou
 @pytest.mark.parametrize("replace", ["", "replace"])
 @pytest.mark.parametrize("has", ["both", "no links", "no locks", "neither"])
 @pytest.mark.parametrize("how", ["error", "interrupt", "signal", "signals"])
-def test_an_error_or_a_signal_at_any_step_leaves_all_as_before_or_all_new(tmp_path: Path, how: str, has: str, replace: str):
+def test_an_error_or_a_signal_at_any_step_leaves_all_as_before_or_all_new(tmp_path: Path, how: str, has: str, replace: str) -> None:
     before = OLD if replace else {}
     for folder, code in ended_at_each_step(tmp_path, how, has, replace):
         assert code in (0, 1, {"error": 7}.get(how, 130)), folder
@@ -305,7 +305,7 @@ LACKS = [
 @pytest.mark.parametrize(("module", "call", "error"), LACKS, ids=[f"{call} {errno.errorcode[error]}" for _, call, error in LACKS])
 def test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, call: str, error: int, *, replace: bool
-):
+) -> None:
     def lacks(*_: object, **__: object) -> None:
         raise OSError(error, os.strerror(error))
 
@@ -322,7 +322,7 @@ def test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them(
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_a_disk_that_is_full_or_read_only_from_any_step_on_is_put_in_order_when_it_can_be_written_to(
     tmp_path: Path, how: str, replace: str
-):
+) -> None:
     before = OLD if replace else {}
     for folder, code in ended_at_each_step(tmp_path, how, "both", replace):
         assert code in (0, 1, 7), folder
@@ -332,7 +332,7 @@ def test_a_disk_that_is_full_or_read_only_from_any_step_on_is_put_in_order_when_
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), KeyboardInterrupt(), ZeroDivisionError()])
-def test_an_error_while_they_are_written_leaves_what_was_there(tmp_path: Path, error: BaseException):
+def test_an_error_while_they_are_written_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
     put(tmp_path, OLD)
     with pytest.raises(TransportError if isinstance(error, OSError) else type(error)):
         write(tmp_path, replace=True, then=error)
@@ -347,7 +347,7 @@ def left(folder: Path, name: str = ".oci-bundler-0123456789abcdef.tmp", data: by
     return folder / name
 
 
-def test_what_a_killed_run_left_is_removed_and_its_size_told(tmp_path: Path):
+def test_what_a_killed_run_left_is_removed_and_its_size_told(tmp_path: Path) -> None:
     left(tmp_path)
     put(tmp_path, OLD)
     assert tidy(tmp_path) == [1000]
@@ -355,7 +355,7 @@ def test_what_a_killed_run_left_is_removed_and_its_size_told(tmp_path: Path):
     assert tidy(tmp_path) == []
 
 
-def test_what_a_running_run_writes_is_not_removed(tmp_path: Path):
+def test_what_a_running_run_writes_is_not_removed(tmp_path: Path) -> None:
     with temporary(tmp_path) as (path, file):
         file.write(b"half")
         assert tidy(tmp_path) == []
@@ -370,13 +370,13 @@ def test_what_a_running_run_writes_is_not_removed(tmp_path: Path):
     "name",
     ["oci-bundler-0123456789abcdef.tmp", ".oci-bundler-0123456789ABCDEF.tmp", ".oci-bundler-01.tmp", ".oci-bundler-0123456789abcdef"],
 )
-def test_what_has_another_name_is_not_ours(tmp_path: Path, name: str):
+def test_what_has_another_name_is_not_ours(tmp_path: Path, name: str) -> None:
     left(tmp_path, name)
     assert tidy(tmp_path) == []
     assert list(read(tmp_path)) == [name]
 
 
-def test_what_is_no_file_is_not_removed_and_no_link_followed(tmp_path: Path):
+def test_what_is_no_file_is_not_removed_and_no_link_followed(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere", {"mine": b"mine"})
     (tmp_path / ".oci-bundler-0000000000000000.tmp").symlink_to("elsewhere/mine")
     (tmp_path / ".oci-bundler-0000000000000001.tmp").mkdir()
@@ -387,13 +387,13 @@ def test_what_is_no_file_is_not_removed_and_no_link_followed(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_what_is_another_users_is_not_removed(tmp_path: Path):
+def test_what_is_another_users_is_not_removed(tmp_path: Path) -> None:
     os.chown(left(tmp_path), 65534, 65534)
     assert tidy(tmp_path) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_what_another_users_journal_tells_is_not_done(tmp_path: Path):
+def test_what_another_users_journal_tells_is_not_done(tmp_path: Path) -> None:
     put(tmp_path, {".oci-bundler-00000000000000aa.names": journal()})
     left(tmp_path, ".oci-bundler-0000000000000001.old", b"the old sum")
     os.chown(tmp_path / ".oci-bundler-00000000000000aa.names", 65534, 65534)
@@ -404,7 +404,7 @@ def test_what_another_users_journal_tells_is_not_done(tmp_path: Path):
 
 def test_a_file_system_without_locks_is_written_to_all_the_same_and_nothing_is_removed_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -448,7 +448,7 @@ def journal(**changed: object) -> bytes:
         journal(old=1),
     ],
 )
-def test_a_journal_that_no_run_wrote_does_nothing(tmp_path: Path, data: bytes):
+def test_a_journal_that_no_run_wrote_does_nothing(tmp_path: Path, data: bytes) -> None:
     folder = tmp_path / "in"
     put(folder, {"mine": b"mine", ".oci-bundler-00000000000000aa.names": data, ".oci-bundler-0000000000000000.old": b"old"})
     put(tmp_path, {"up": b"up"})
@@ -459,7 +459,7 @@ def test_a_journal_that_no_run_wrote_does_nothing(tmp_path: Path, data: bytes):
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "link"])
-def test_a_journal_that_is_no_file_is_never_waited_for(tmp_path: Path, kind: str):
+def test_a_journal_that_is_no_file_is_never_waited_for(tmp_path: Path, kind: str) -> None:
     path = tmp_path / ".oci-bundler-00000000000000aa.names"
     match kind:
         case "folder":
@@ -473,7 +473,7 @@ def test_a_journal_that_is_no_file_is_never_waited_for(tmp_path: Path, kind: str
     assert os.path.lexists(path)
 
 
-def test_what_a_person_put_there_after_a_kill_stays(tmp_path: Path):
+def test_what_a_person_put_there_after_a_kill_stays(tmp_path: Path) -> None:
     """The run was killed before the main file had its name; then somebody wrote one and its sum by other means."""
     put(tmp_path, {".oci-bundler-00000000000000aa.names": journal(), "out": b"theirs", "out.sum": b"their sum"})
     left(tmp_path, ".oci-bundler-0000000000000000.tmp")
@@ -482,7 +482,7 @@ def test_what_a_person_put_there_after_a_kill_stays(tmp_path: Path):
     assert read(tmp_path) == {"out": b"theirs", "out.sum": b"their sum"}
 
 
-def test_an_old_sum_does_not_come_back_beside_a_file_that_a_person_put_there(tmp_path: Path):
+def test_an_old_sum_does_not_come_back_beside_a_file_that_a_person_put_there(tmp_path: Path) -> None:
     put(tmp_path, {".oci-bundler-00000000000000aa.names": journal(), "out": b"theirs"})
     left(tmp_path, ".oci-bundler-0000000000000001.old", b"the old sum")
     tidy(tmp_path)

@@ -31,16 +31,16 @@ def refused(value: Any) -> BundlerError:
 
 
 @pytest.mark.parametrize("value", [LEAST, FULL])
-def test_a_descriptor_is_written_as_it_was_read(value: dict[str, Any]):
+def test_a_descriptor_is_written_as_it_was_read(value: dict[str, Any]) -> None:
     assert Descriptor.from_json(value).to_json() == value
 
 
 @pytest.mark.parametrize("name", ["artifactType", "annotations", "platform", "urls", "data"])
-def test_null_is_as_good_as_absent(name: str):
+def test_null_is_as_good_as_absent(name: str) -> None:
     assert Descriptor.from_json({**LEAST, name: None}) == Descriptor.from_json(LEAST)
 
 
-def test_what_the_specification_does_not_name_is_let_through():
+def test_what_the_specification_does_not_name_is_let_through() -> None:
     assert Descriptor.from_json({**LEAST, "newInVersionTwo": [1]}) == Descriptor.from_json(LEAST)
 
 
@@ -92,30 +92,30 @@ def test_what_the_specification_does_not_name_is_let_through():
         pytest.param({"urlS": ["https://example.com"]}, Code.FORMAT_JSON, id="urls to Go, nothing to us"),
     ],
 )
-def test_a_descriptor_that_is_read_in_two_ways_or_none_is_refused(change: dict[str, Any], code: Code):
+def test_a_descriptor_that_is_read_in_two_ways_or_none_is_refused(change: dict[str, Any], code: Code) -> None:
     error = refused({**LEAST, **change})
     assert isinstance(error, FormatError)
     assert error.code is code
 
 
 @pytest.mark.parametrize("value", [None, [], "sha256:0", 5])
-def test_what_is_no_object_is_no_descriptor(value: Any):
+def test_what_is_no_object_is_no_descriptor(value: Any) -> None:
     assert refused(value).code is Code.FORMAT_MANIFEST  # IDX-027
 
 
 @pytest.mark.parametrize("size", [0, 1, MAX_SIZE])
-def test_sizes_reach_from_nothing_to_what_every_parser_reads(size: int):
+def test_sizes_reach_from_nothing_to_what_every_parser_reads(size: int) -> None:
     assert Descriptor.from_json({**LEAST, "size": size}).size == size
 
 
 @pytest.mark.parametrize(
     "media_type", ["application/vnd.dev.sigstore.bundle+json;version=0.2", "text/plain; charset=utf-8", "application/x-evil", "x"]
 )
-def test_media_types_that_mean_nothing_here_are_let_through(media_type: str):
+def test_media_types_that_mean_nothing_here_are_let_through(media_type: str) -> None:
     assert Descriptor.from_json({**LEAST, "mediaType": media_type}).media_type == media_type
 
 
-def test_embedded_content_must_be_what_is_described():
+def test_embedded_content_must_be_what_is_described() -> None:
     """image-spec, descriptor.md, "data": a client may take it instead of the blob."""
     embedded = {**LEAST, "data": base64.b64encode(b"layer").decode()}
     assert Descriptor.from_json(embedded) == Descriptor.from_json(LEAST)
@@ -126,12 +126,12 @@ def test_embedded_content_must_be_what_is_described():
     assert (type(error), error.code) == (IntegrityError, Code.CONTENT_SIZE)
 
 
-def test_embedded_content_is_checked_in_the_algorithm_of_its_digest():
+def test_embedded_content_is_checked_in_the_algorithm_of_its_digest() -> None:
     digest = str(Digest.of(b"layer", algorithm="sha512"))
     assert Descriptor.from_json({**LEAST, "digest": digest, "data": base64.b64encode(b"layer").decode()}).digest.algorithm == "sha512"
 
 
-def test_a_descriptor_is_a_value():
+def test_a_descriptor_is_a_value() -> None:
     read = Descriptor.from_json(FULL)
     assert read == Descriptor.from_json(FULL)
     assert hash(read) == hash(Descriptor.from_json(FULL))
@@ -139,14 +139,14 @@ def test_a_descriptor_is_a_value():
         read.annotations["a"] = "b"  # type: ignore[index]
 
 
-def test_a_descriptor_of_bytes_describes_them():
+def test_a_descriptor_of_bytes_describes_them() -> None:
     described = Descriptor.of(b"layer", "a/b")
     assert described.to_json() == {"mediaType": "a/b", "digest": DIGEST, "size": 5}
     assert str(described) == DIGEST
 
 
 @pytest.mark.parametrize("media_type", sorted(mediatype.FOREIGN_LAYERS))
-def test_a_foreign_layer_is_known_by_its_media_type(media_type: str):
+def test_a_foreign_layer_is_known_by_its_media_type(media_type: str) -> None:
     assert Descriptor.of(b"", media_type).foreign
     assert not Descriptor.of(b"", "application/vnd.oci.image.layer.v1.tar").foreign
 
@@ -159,7 +159,7 @@ JSON = st.recursive(
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FULL, JSON) | {"data": JSON}))
-def test_any_members_end_in_a_descriptor_or_in_our_error(changes: dict[str, Any]):
+def test_any_members_end_in_a_descriptor_or_in_our_error(changes: dict[str, Any]) -> None:
     try:
         read = Descriptor.from_json({**FULL, **changes})
     except (FormatError, IntegrityError):
@@ -171,7 +171,7 @@ def test_any_members_end_in_a_descriptor_or_in_our_error(changes: dict[str, Any]
 
 
 @pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64", "unknown/unknown", "linux/x86_64"])
-def test_a_platform_is_its_text(text: str):
+def test_a_platform_is_its_text(text: str) -> None:
     assert str(Platform.parse(text)) == text
 
 
@@ -190,7 +190,7 @@ def test_a_platform_is_its_text(text: str):
         "linux/amd64,linux/arm64",
     ],
 )
-def test_nothing_else_is_a_platform(text: str):
+def test_nothing_else_is_a_platform(text: str) -> None:
     with pytest.raises(FormatError) as raised:
         Platform.parse(text)
     assert (raised.value.code, raised.value.wanted) == (Code.FORMAT_PLATFORM, "OS/ARCH[/VARIANT]")
@@ -208,11 +208,11 @@ def test_nothing_else_is_a_platform(text: str):
         ("linux/amd64", "windows/amd64", False),
     ],
 )
-def test_a_platform_without_a_variant_asks_for_any(asked: str, there: str, *, covered: bool):
+def test_a_platform_without_a_variant_asks_for_any(asked: str, there: str, *, covered: bool) -> None:
     assert Platform.parse(asked).covers(Platform.parse(there)) is covered
 
 
-def test_a_platform_asks_for_any_version_of_the_system():
+def test_a_platform_asks_for_any_version_of_the_system() -> None:
     assert Platform.parse("windows/amd64").covers(Platform("windows", "amd64", os_version="10.0.17763.5936"))
 
 
@@ -224,5 +224,5 @@ def test_a_platform_asks_for_any_version_of_the_system():
         *({"os": "linux/arm64", "architecture": "v8"}, {"os": "linux", "architecture": "\x1b[31m"}, {"os": "a b", "architecture": "c"}),
     ],
 )
-def test_a_platform_without_a_name_is_none(nothing: dict[str, Any]):
+def test_a_platform_without_a_name_is_none(nothing: dict[str, Any]) -> None:
     assert Descriptor.from_json({**LEAST, "platform": nothing}).platform is None

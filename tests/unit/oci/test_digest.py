@@ -13,7 +13,7 @@ HEX = "799d3e0915905f3d63115fcaf3d7eba2901f7bfe1d7e2cb1b5a6b1b6b6f6a6e0"
 
 
 @pytest.mark.parametrize("text", [f"sha256:{HEX}", f"sha512:{HEX}{HEX}"])
-def test_a_digest_is_its_text(text: str):
+def test_a_digest_is_its_text(text: str) -> None:
     digest = Digest.parse(text)
     assert str(digest) == text
     assert digest.tag == text.replace(":", "-")
@@ -45,7 +45,7 @@ def test_a_digest_is_its_text(text: str):
         pytest.param(f"blake3:{HEX}", id="blake3"),
     ],
 )
-def test_nothing_else_is_a_digest(text: str):
+def test_nothing_else_is_a_digest(text: str) -> None:
     with pytest.raises(FormatError) as raised:
         Digest.parse(text)
     assert raised.value.code is Code.FORMAT_DIGEST
@@ -53,26 +53,26 @@ def test_nothing_else_is_a_digest(text: str):
     assert raised.value.found.isascii()
 
 
-def test_the_constructor_is_as_strict_as_the_parser():
+def test_the_constructor_is_as_strict_as_the_parser() -> None:
     with pytest.raises(FormatError):
         Digest("sha256", "../x")
 
 
-def test_a_refused_digest_is_not_shown_whole():
+def test_a_refused_digest_is_not_shown_whole() -> None:
     with pytest.raises(FormatError) as raised:
         Digest.parse("sha256:" + "a" * 1_000_000)
     assert len(str(raised.value)) < 400
 
 
 @given(st.binary())
-def test_the_digest_of_bytes_is_what_hashlib_says(data: bytes):
+def test_the_digest_of_bytes_is_what_hashlib_says(data: bytes) -> None:
     assert str(Digest.of(data)) == f"sha256:{hashlib.sha256(data).hexdigest()}"
     assert str(Digest.of(data, algorithm="sha512")) == f"sha512:{hashlib.sha512(data).hexdigest()}"
     assert Digest.parse(str(Digest.of(data))) == Digest.of(data)
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_bytes_are_compared_in_the_algorithm_that_they_were_named_by(algorithm: str):
+def test_bytes_are_compared_in_the_algorithm_that_they_were_named_by(algorithm: str) -> None:
     digest = Digest.of(b"a", algorithm=algorithm)
     assert digest.same_kind_of(b"a") == digest
     assert digest.same_kind_of(b"b") != digest

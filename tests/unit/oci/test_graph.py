@@ -15,7 +15,7 @@ def nested(content: Content, levels: int) -> Document:
     return document
 
 
-def test_each_document_comes_once_and_before_what_it_lists():
+def test_each_document_comes_once_and_before_what_it_lists() -> None:
     content = Content()
     one, two, three = (content.image(words) for words in ("one", "two", "three"))
     inner = content.index(children=[two, one])
@@ -23,7 +23,7 @@ def test_each_document_comes_once_and_before_what_it_lists():
     assert list(walk([one, outer, inner], listed_in(content.documents)).values()) == [one, outer, inner, two, three]
 
 
-def test_what_lies_below_is_asked_for_once_each():
+def test_what_lies_below_is_asked_for_once_each() -> None:
     content, asked = Content(), list[Document]()
     image = content.image()
     outer = content.index(children=[content.index(children=[image], annotations={"n": str(number)}) for number in range(3)])
@@ -35,21 +35,21 @@ def test_what_lies_below_is_asked_for_once_each():
     assert len(walk([outer, image], below)) == len(asked) == 5
 
 
-def test_what_is_known_is_passed_over_with_what_is_below_it():
+def test_what_is_known_is_passed_over_with_what_is_below_it() -> None:
     content = Content()
     inner, image = content.index(children=[content.image("one")]), content.image("two")
     outer = content.index(children=[inner, image])
     assert list(walk([outer], listed_in(content.documents), known={inner.digest})) == [outer.digest, image.digest]
 
 
-def test_what_is_not_carried_is_not_walked():
+def test_what_is_not_carried_is_not_walked() -> None:
     content = Content()
     image, other = content.image("one"), content.image("two")
     index = content.index(children=[image, other])
     assert list(walk([index], listed_in({image.digest: image}))) == [index.digest, image.digest]
 
 
-def test_a_walk_ends_at_the_depth_that_it_is_given():
+def test_a_walk_ends_at_the_depth_that_it_is_given() -> None:
     content = Content()
     assert len(walk([nested(content, 8)], listed_in(content.documents), at_most=8)) == 9
     deep = nested(content, 9)
@@ -59,5 +59,5 @@ def test_a_walk_ends_at_the_depth_that_it_is_given():
     assert len(walk([deep], listed_in(content.documents))) == 10
 
 
-def test_the_depth_that_is_refused_is_named_with_its_limit():
+def test_the_depth_that_is_refused_is_named_with_its_limit() -> None:
     assert (MAX_DEPTH, too_deep("it is nested").wanted) == (8, "at most 8 levels")

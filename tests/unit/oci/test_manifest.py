@@ -53,7 +53,7 @@ def refused(members: Any, *, media_type: str | None = None) -> BundlerError:
 # What they say
 
 
-def test_an_image_manifest_says_its_config_and_layers():
+def test_an_image_manifest_says_its_config_and_layers() -> None:
     document = Document.parse(raw_of(IMAGE))
     assert isinstance(document.content, Manifest)
     assert document.blobs == (CONFIG, LAYER)
@@ -62,14 +62,14 @@ def test_an_image_manifest_says_its_config_and_layers():
     assert document.subject is None
 
 
-def test_an_index_says_its_children():
+def test_an_index_says_its_children() -> None:
     document = Document.parse(raw_of(INDEX))
     assert isinstance(document.content, Index)
     assert document.children == (CHILD,)
     assert document.blobs == ()
 
 
-def test_the_bytes_are_kept_as_they_came():
+def test_the_bytes_are_kept_as_they_came() -> None:
     raw = b" " + json.dumps(IMAGE, indent=3).encode() + b"\n"
     document = Document.parse(raw)
     assert document.raw is raw
@@ -77,7 +77,7 @@ def test_the_bytes_are_kept_as_they_came():
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_a_document_is_checked_against_the_digest_that_was_asked_for(algorithm: str):
+def test_a_document_is_checked_against_the_digest_that_was_asked_for(algorithm: str) -> None:
     raw = raw_of(IMAGE)
     asked = Digest.of(raw, algorithm=algorithm)
     assert Document.parse(raw, digest=asked).digest == asked
@@ -86,20 +86,20 @@ def test_a_document_is_checked_against_the_digest_that_was_asked_for(algorithm: 
     assert (raised.value.code, raised.value.wanted) == (Code.CONTENT_DIGEST, str(asked))
 
 
-def test_other_bytes_than_asked_for_are_not_read_at_all():
+def test_other_bytes_than_asked_for_are_not_read_at_all() -> None:
     with pytest.raises(IntegrityError):
         Document.parse(b"no JSON", digest=Digest.of(b"something else"))
 
 
 @pytest.mark.parametrize("config", [mediatype.EMPTY, "application/vnd.cncf.helm.config.v1+json", mediatype.NOTATION])
-def test_what_has_no_image_config_is_no_image(config: str):
+def test_what_has_no_image_config_is_no_image(config: str) -> None:
     document = Document.parse(raw_of({**IMAGE, "config": Descriptor.of(b"{}", config).to_json()}))
     assert isinstance(document.content, Manifest)
     assert not document.content.is_image
     assert document.content.kind == config
 
 
-def test_a_referrer_is_listed_by_its_artifact_type_with_its_annotations():
+def test_a_referrer_is_listed_by_its_artifact_type_with_its_annotations() -> None:
     """distribution-spec, "Listing Referrers"."""
     raw = raw_of({**IMAGE, "artifactType": "a/b", "subject": CHILD.to_json(), "annotations": {"x": "y"}})
     document = Document.parse(raw)
@@ -113,7 +113,7 @@ def test_a_referrer_is_listed_by_its_artifact_type_with_its_annotations():
     }
 
 
-def test_a_referrer_without_an_artifact_type_is_listed_by_its_config_and_an_index_by_none():
+def test_a_referrer_without_an_artifact_type_is_listed_by_its_config_and_an_index_by_none() -> None:
     assert Document.parse(raw_of(IMAGE)).as_referrer.artifact_type == mediatype.OCI_CONFIG
     assert Document.parse(raw_of(INDEX)).as_referrer.artifact_type is None
     assert Document.parse(raw_of({**INDEX, "artifactType": "a/b", "subject": CHILD.to_json()})).as_referrer.artifact_type == "a/b"
@@ -124,19 +124,19 @@ def test_a_referrer_without_an_artifact_type_is_listed_by_its_config_and_an_inde
 
 @pytest.mark.parametrize("media_type", sorted(mediatype.MANIFESTS))
 @pytest.mark.parametrize(("own", "stated"), [(True, True), (True, False), (False, True)])
-def test_a_manifest_is_of_the_media_type_that_it_or_its_descriptor_says(media_type: str, *, own: bool, stated: bool):
+def test_a_manifest_is_of_the_media_type_that_it_or_its_descriptor_says(media_type: str, *, own: bool, stated: bool) -> None:
     members = {**IMAGE, "mediaType": media_type} if own else without(IMAGE, "mediaType")
     assert Document.parse(raw_of(members), media_type=media_type if stated else None).descriptor.media_type == media_type
 
 
 @pytest.mark.parametrize("media_type", sorted(mediatype.INDEXES))
 @pytest.mark.parametrize(("own", "stated"), [(True, True), (True, False), (False, True)])
-def test_an_index_is_of_the_media_type_that_it_or_its_descriptor_says(media_type: str, *, own: bool, stated: bool):
+def test_an_index_is_of_the_media_type_that_it_or_its_descriptor_says(media_type: str, *, own: bool, stated: bool) -> None:
     members = {**INDEX, "mediaType": media_type} if own else without(INDEX, "mediaType")
     assert Document.parse(raw_of(members), media_type=media_type if stated else None).descriptor.media_type == media_type
 
 
-def test_where_nobody_says_the_media_type_the_shape_does():
+def test_where_nobody_says_the_media_type_the_shape_does() -> None:
     assert Document.parse(raw_of(without(IMAGE, "mediaType"))).descriptor.media_type == mediatype.OCI_MANIFEST
     assert Document.parse(raw_of(without(INDEX, "mediaType"))).descriptor.media_type == mediatype.OCI_INDEX
 
@@ -157,7 +157,7 @@ def test_where_nobody_says_the_media_type_the_shape_does():
         pytest.param("application/vnd.oci.artifact.manifest.v1+json", None, id="the artifact manifest that never came"),
     ],
 )
-def test_a_media_type_that_contradicts_is_refused(members: dict[str, Any], own: str | None, stated: str | None):
+def test_a_media_type_that_contradicts_is_refused(members: dict[str, Any], own: str | None, stated: str | None) -> None:
     error = refused({**members, "mediaType": own}, media_type=stated)
     assert isinstance(error, FormatError)
     assert error.code is Code.FORMAT_MEDIA_TYPE
@@ -167,7 +167,7 @@ def test_a_media_type_that_contradicts_is_refused(members: dict[str, Any], own: 
     ("members", "media_type"),
     [(IMAGE, media_type) for media_type in sorted(mediatype.INDEXES)] + [(INDEX, media_type) for media_type in sorted(mediatype.MANIFESTS)],
 )
-def test_the_shape_must_be_that_of_the_media_type(members: dict[str, Any], media_type: str):
+def test_the_shape_must_be_that_of_the_media_type(members: dict[str, Any], media_type: str) -> None:
     assert refused({**members, "mediaType": media_type}).code is Code.FORMAT_MEDIA_TYPE
     assert refused(without(members, "mediaType"), media_type=media_type).code is Code.FORMAT_MEDIA_TYPE
 
@@ -210,34 +210,34 @@ def test_the_shape_must_be_that_of_the_media_type(members: dict[str, Any], media
         pytest.param("x", id="IDX-024"),
     ],
 )
-def test_what_is_neither_an_image_nor_an_index_or_both_is_refused(members: Any):
+def test_what_is_neither_an_image_nor_an_index_or_both_is_refused(members: Any) -> None:
     error = refused(members)
     assert isinstance(error, FormatError)
     assert error.code is Code.FORMAT_MANIFEST
 
 
 @pytest.mark.parametrize("name", ["manifests", "fsLayers", "signatures", "subject", "artifactType", "annotations"])
-def test_null_is_as_good_as_absent_in_an_image(name: str):
+def test_null_is_as_good_as_absent_in_an_image(name: str) -> None:
     assert Document.parse(raw_of({**IMAGE, name: None})).content == Document.parse(raw_of(IMAGE)).content
 
 
 @pytest.mark.parametrize("name", ["layers", "config", "fsLayers", "signatures", "subject", "artifactType", "annotations"])
-def test_null_is_as_good_as_absent_in_an_index(name: str):
+def test_null_is_as_good_as_absent_in_an_index(name: str) -> None:
     assert Document.parse(raw_of({**INDEX, name: None})).content == Document.parse(raw_of(INDEX)).content
 
 
 @pytest.mark.parametrize("members", [{**IMAGE, "layers": []}, {**INDEX, "manifests": []}])
-def test_an_empty_list_is_a_list(members: dict[str, Any]):
+def test_an_empty_list_is_a_list(members: dict[str, Any]) -> None:
     Document.parse(raw_of(members))  # MAN-041, design section 10
 
 
 @pytest.mark.parametrize("name", ["Manifests", "LAYERS", "Subject", "\u017fubject", "ArtifactType", "fslayers", "Signatures"])
-def test_a_member_in_another_case_is_refused_since_go_reads_it_as_the_known_one(name: str):
+def test_a_member_in_another_case_is_refused_since_go_reads_it_as_the_known_one(name: str) -> None:
     for members in (IMAGE, INDEX):
         assert refused({**without(members, name), name: []}).code is Code.FORMAT_JSON
 
 
-def test_what_the_specification_does_not_name_is_let_through():
+def test_what_the_specification_does_not_name_is_let_through() -> None:
     Document.parse(raw_of({**IMAGE, "history": [], "newInVersionTwo": {"layers": 1}}))
 
 
@@ -253,7 +253,7 @@ def test_what_the_specification_does_not_name_is_let_through():
         pytest.param({**IMAGE, "mediaType": "application/vnd.docker.distribution.manifest.v1+json"}, None, id="own"),
     ],
 )
-def test_schema_1_is_refused_by_name_with_what_to_do(members: dict[str, Any], media_type: str | None):
+def test_schema_1_is_refused_by_name_with_what_to_do(members: dict[str, Any], media_type: str | None) -> None:
     error = refused(members, media_type=media_type)
     assert (error.code, error.exit) == (Code.FORMAT_SCHEMA1, 3)
     assert "push the image again" in str(error.next)
@@ -273,11 +273,11 @@ def test_schema_1_is_refused_by_name_with_what_to_do(members: dict[str, Any], me
         pytest.param(b"", Code.FORMAT_JSON, id="IDX-021"),
     ],
 )
-def test_json_with_two_readings_is_no_document(text: bytes, code: Code):
+def test_json_with_two_readings_is_no_document(text: bytes, code: Code) -> None:
     assert refused(text).code is code
 
 
-def test_embedded_content_that_lies_is_no_document():
+def test_embedded_content_that_lies_is_no_document() -> None:
     lying = {**LAYER.to_json(), "data": base64.b64encode(b"other").decode()}
     error = refused({**IMAGE, "layers": [lying]})  # MAN-027
     assert (error.code, error.exit) == (Code.CONTENT_DIGEST, 4)
@@ -286,7 +286,7 @@ def test_embedded_content_that_lies_is_no_document():
 # Limits
 
 
-def test_a_document_of_4_mib_is_read_and_no_larger_one():
+def test_a_document_of_4_mib_is_read_and_no_larger_one() -> None:
     raw = raw_of(IMAGE)
     assert Document.parse(raw + b" " * (MAX_DOCUMENT - len(raw)))
     error = refused(raw + b" " * (MAX_DOCUMENT - len(raw) + 1))  # MAN-014
@@ -296,7 +296,7 @@ def test_a_document_of_4_mib_is_read_and_no_larger_one():
 @pytest.mark.parametrize(
     ("members", "name", "limit"), [(IMAGE, "layers", MAX_LAYERS), (INDEX, "manifests", MAX_CHILDREN)], ids=["MAN-011", "IDX-038"]
 )
-def test_the_number_of_descriptors_is_limited(members: dict[str, Any], name: str, limit: int):
+def test_the_number_of_descriptors_is_limited(members: dict[str, Any], name: str, limit: int) -> None:
     least = {"mediaType": mediatype.OCI_MANIFEST, "digest": str(CHILD.digest), "size": 1}
     assert Document.parse(json.dumps({**members, name: [least] * limit}, separators=(",", ":")).encode())
     error = refused(json.dumps({**members, name: [least] * (limit + 1)}, separators=(",", ":")).encode())
@@ -321,7 +321,7 @@ MEMBERS = st.fixed_dictionaries(
 
 
 @given(MEMBERS, st.sampled_from([None, *sorted(mediatype.DOCUMENTS)]))
-def test_whatever_is_accepted_is_of_one_kind_by_every_sign(members: dict[str, Any], stated: str | None):
+def test_whatever_is_accepted_is_of_one_kind_by_every_sign(members: dict[str, Any], stated: str | None) -> None:
     try:
         document = Document.parse(raw_of(members), media_type=stated)
     except FormatError:
@@ -347,11 +347,11 @@ def test_whatever_is_accepted_is_of_one_kind_by_every_sign(members: dict[str, An
     ],
 )
 @pytest.mark.parametrize("document", [IMAGE, INDEX])
-def test_what_nobody_decides_by_is_carried_as_it_stands(document: dict[str, Any], members: dict[str, Any]):
+def test_what_nobody_decides_by_is_carried_as_it_stands(document: dict[str, Any], members: dict[str, Any]) -> None:
     assert Document.parse(raw_of({**document, **members})).content.annotations == members.get("annotations", {})
 
 
-def test_annotations_of_a_descriptor_are_compared_exactly():
+def test_annotations_of_a_descriptor_are_compared_exactly() -> None:
     child = {**CHILD.to_json(), "annotations": {"A": "1", "a": "2"}}
     [found] = Document.parse(raw_of({**INDEX, "manifests": [child]})).children
     assert found.annotations == {"A": "1", "a": "2"}
@@ -368,7 +368,7 @@ def test_annotations_of_a_descriptor_are_compared_exactly():
         pytest.param(raw_of(IMAGE)[:-1] + b', "annotations": {"a": "", "a": ""}}', Code.FORMAT_JSON, id="an annotation twice"),
     ],
 )
-def test_a_document_is_refused_with_its_digest_where_it_could_be_read_in_two_ways(raw: bytes, code: Code):
+def test_a_document_is_refused_with_its_digest_where_it_could_be_read_in_two_ways(raw: bytes, code: Code) -> None:
     error = refused(raw)
     assert error.code is code
     assert error.what.startswith(f"the manifest {Digest.of(raw)}: ")

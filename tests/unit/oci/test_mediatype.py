@@ -15,7 +15,7 @@ from bundler.oci import mediatype
         "application/x.files.tar.gz",
     ],
 )
-def test_what_says_that_it_is_compressed_is_not_compressed_again(media_type: str):
+def test_what_says_that_it_is_compressed_is_not_compressed_again(media_type: str) -> None:
     assert not mediatype.compresses(media_type)
 
 
@@ -23,10 +23,10 @@ def test_what_says_that_it_is_compressed_is_not_compressed_again(media_type: str
     "media_type",
     ["application/vnd.oci.image.layer.v1.tar", "application/vnd.dsse.envelope.v1+json", "text/spdx+json", "application/gzipped"],
 )
-def test_everything_else_is_tried(media_type: str):
+def test_everything_else_is_tried(media_type: str) -> None:
     assert mediatype.compresses(media_type)
 
 
-def test_no_media_type_is_both_a_manifest_and_an_index():
+def test_no_media_type_is_both_a_manifest_and_an_index() -> None:
     assert not mediatype.MANIFESTS & mediatype.INDEXES
     assert not mediatype.DOCUMENTS & (mediatype.SCHEMA1 | mediatype.IMAGE_CONFIGS)

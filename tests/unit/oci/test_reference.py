@@ -42,7 +42,7 @@ DIGEST = Digest.of(b"")
         (f"r.example/app:{'t' * 128}", f"r.example/app:{'t' * 128}"),
     ],
 )
-def test_a_reference_is_expanded_as_docker_expands_it(text: str, expanded: str):
+def test_a_reference_is_expanded_as_docker_expands_it(text: str, expanded: str) -> None:
     assert str(Reference.parse(text)) == expanded
     assert Reference.parse(expanded) == Reference.parse(text)
 
@@ -104,7 +104,7 @@ def test_a_reference_is_expanded_as_docker_expands_it(text: str, expanded: str):
         pytest.param(f"registry.example/{'a' * 239}", id="256 characters"),
     ],
 )
-def test_what_is_no_reference_is_refused_and_shown_harmless(text: str):
+def test_what_is_no_reference_is_refused_and_shown_harmless(text: str) -> None:
     with pytest.raises(FormatError) as raised:
         Reference.parse(text)
     assert raised.value.code in {Code.FORMAT_REFERENCE, Code.FORMAT_DIGEST}
@@ -115,19 +115,19 @@ def test_what_is_no_reference_is_refused_and_shown_harmless(text: str):
 @pytest.mark.parametrize(
     "digest", ["", "sha256:0", "latest", f"{DIGEST}@{DIGEST}", f"{DIGEST}\n", f"{DIGEST}:1", "md5:8c15fd63ec90354bf70ded40afbc6dd2"]
 )
-def test_what_stands_behind_an_at_is_a_digest(digest: str):
+def test_what_stands_behind_an_at_is_a_digest(digest: str) -> None:
     with pytest.raises(FormatError) as raised:
         Reference.parse(f"registry.example/app@{digest}")
     assert raised.value.code is Code.FORMAT_DIGEST  # IDX-047
 
 
-def test_host_and_path_are_at_most_255_characters():
+def test_host_and_path_are_at_most_255_characters() -> None:
     """distribution-spec, "Pulling manifests"."""
     longest = f"registry.example/{'a' * 238}"
     assert len(Reference.parse(f"{longest}:{'t' * 128}@{DIGEST}").repository) == MAX_NAME
 
 
-def test_ports_reach_to_65535():
+def test_ports_reach_to_65535() -> None:
     assert Reference.parse("registry.example:65535/app").registry == "registry.example:65535"
 
 
@@ -141,7 +141,7 @@ def test_ports_reach_to_65535():
         pytest.param("registry.example", "app:1", id="with a tag in its path"),
     ],
 )
-def test_a_reference_that_is_not_expanded_cannot_be_made(registry: str, path: str):
+def test_a_reference_that_is_not_expanded_cannot_be_made(registry: str, path: str) -> None:
     with pytest.raises(FormatError):
         Reference(registry, path)
 
@@ -157,12 +157,12 @@ REFERENCES = st.builds(
 
 
 @given(REFERENCES)
-def test_a_reference_is_its_text(reference: Reference):
+def test_a_reference_is_its_text(reference: Reference) -> None:
     assert Reference.parse(str(reference)) == reference
 
 
 @given(st.text() | st.text("aA0./:@-_[]%\n \u0661sha256"))
-def test_any_text_is_a_reference_of_one_spelling_or_none(text: str):
+def test_any_text_is_a_reference_of_one_spelling_or_none(text: str) -> None:
     try:
         reference = Reference.parse(text)
     except FormatError:
@@ -172,7 +172,7 @@ def test_any_text_is_a_reference_of_one_spelling_or_none(text: str):
     assert str(reference).isprintable()
 
 
-def test_a_bundle_names_an_image_by_its_tag_if_it_has_one():
+def test_a_bundle_names_an_image_by_its_tag_if_it_has_one() -> None:
     tagged = Reference.parse(f"r.example/app:1@{DIGEST}")
     assert str(tagged.carried) == "r.example/app:1"
     assert str(Reference.parse(f"r.example/app@{DIGEST}").carried) == f"r.example/app@{DIGEST}"
@@ -180,7 +180,7 @@ def test_a_bundle_names_an_image_by_its_tag_if_it_has_one():
     assert tagged.repository == "r.example/app"
 
 
-def test_a_tag_that_is_none_cannot_be_given():
+def test_a_tag_that_is_none_cannot_be_given() -> None:
     with pytest.raises(FormatError):
         Reference.parse("r.example/app").tagged("a b")
 
@@ -200,7 +200,7 @@ SHA256, SHA512 = Digest.of(b"").tag, Digest.of(b"", algorithm="sha512").tag
         pytest.param(f"sha384-{'a' * 96}", id="sha384"),
     ],
 )
-def test_a_tag_of_the_shape_of_a_digest_names_evidence(tag: str):
+def test_a_tag_of_the_shape_of_a_digest_names_evidence(tag: str) -> None:
     reference = Reference(registry="registry.example", path="app", tag=tag)
     assert reference.names_evidence
     assert replace(reference, digest=DIGEST).names_evidence
@@ -220,9 +220,9 @@ def test_a_tag_of_the_shape_of_a_digest_names_evidence(tag: str):
         SHA512[: len("sha512-") + 63],
     ],
 )
-def test_any_other_tag_may_be_an_images(tag: str):
+def test_any_other_tag_may_be_an_images(tag: str) -> None:
     assert not Reference(registry="registry.example", path="app", tag=tag).names_evidence
 
 
-def test_a_digest_alone_names_no_evidence():
+def test_a_digest_alone_names_no_evidence() -> None:
     assert not Reference.parse(f"registry.example/app@{DIGEST}").names_evidence

@@ -44,7 +44,7 @@ def pieces(body: BodyReader, size: int) -> Iterator[bytes]:
 @BOTH
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
 @pytest.mark.parametrize("piece", [1, 4, 100])
-def test_a_message_says_the_same_in_whatever_pieces_it_comes(rules: Rules, size: int, piece: int):
+def test_a_message_says_the_same_in_whatever_pieces_it_comes(rules: Rules, size: int, piece: int) -> None:
     came = reader(composed("first line", [("A", "b"), ("C", "")]) + CHUNKED, rules, size=size)
     assert came.head(came.line(MAX_HEAD)) == [b"first line", b"A: b", b"C: "]
     body = BodyReader(came, length=None, chunked=True)
@@ -58,7 +58,7 @@ def test_a_message_says_the_same_in_whatever_pieces_it_comes(rules: Rules, size:
 
 @BOTH
 @pytest.mark.parametrize("framed", [b"", b"3\r\nab", b"3\r\nabc", b"3\r\nabc\r\n0\r\n"])
-def test_a_body_that_is_cut_does_not_end(rules: Rules, framed: bytes):
+def test_a_body_that_is_cut_does_not_end(rules: Rules, framed: bytes) -> None:
     body = BodyReader(reader(framed, rules), length=None, chunked=True)
     with suppress(ConnectionResetError):  # which says that it was within a line
         list(pieces(body, 100))
@@ -70,7 +70,7 @@ def test_a_body_that_is_cut_does_not_end(rules: Rules, framed: bytes):
 
 @BOTH
 @pytest.mark.parametrize("framed", [b"x\r\n", b"3\r\nabcd\r\n", b"3\r\nabc\r\n\r\n", b"0\r\nHost: x\r\n\r\n", b"5;" + b"x" * 2_000])
-def test_a_body_that_is_not_framed_as_it_should_be_is_refused_once_and_read_no_further(rules: Rules, framed: bytes):
+def test_a_body_that_is_not_framed_as_it_should_be_is_refused_once_and_read_no_further(rules: Rules, framed: bytes) -> None:
     body = BodyReader(reader(framed, rules), length=None, chunked=True)
     with pytest.raises(MalformedError):
         list(pieces(body, 100))
@@ -86,7 +86,7 @@ def test_a_body_that_is_not_framed_as_it_should_be_is_refused_once_and_read_no_f
     ],
     ids=["LF alone", "a padded size", "small chunks"],
 )
-def test_what_only_one_side_takes(framed: bytes, taken: Rules, refused: Rules):
+def test_what_only_one_side_takes(framed: bytes, taken: Rules, refused: Rules) -> None:
     body = BodyReader(reader(framed, taken), length=None, chunked=True)
     assert list(pieces(body, 100))
     assert body.ended
@@ -95,7 +95,7 @@ def test_what_only_one_side_takes(framed: bytes, taken: Rules, refused: Rules):
 
 
 @BOTH
-def test_a_head_has_its_limits(rules: Rules):
+def test_a_head_has_its_limits(rules: Rules) -> None:
     assert reader(b"", rules).head(b"") == [b""]
     assert len(reader(b"A: b\r\n" * MAX_FIELDS + b"\r\n", rules).head(b"x")) == 1 + MAX_FIELDS
     with pytest.raises(LongError):

@@ -100,14 +100,14 @@ def head(method: str, where: str, *fields: str) -> bytes:
 # --- time ---
 
 
-def test_a_client_that_says_nothing_is_left_after_a_minute(server: Server, clock: Clock):
+def test_a_client_that_says_nothing_is_left_after_a_minute(server: Server, clock: Clock) -> None:
     with connected(server) as connection:
         clock.until(connection, step=5)
         assert rest(connection) == b""
     assert clock.now >= 1_060
 
 
-def test_a_client_that_says_nothing_more_is_left_after_a_minute(server: Server, clock: Clock):
+def test_a_client_that_says_nothing_more_is_left_after_a_minute(server: Server, clock: Clock) -> None:
     with connected(server) as connection:
         connection.sendall(PING)
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -117,7 +117,7 @@ def test_a_client_that_says_nothing_more_is_left_after_a_minute(server: Server, 
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX: "])
-def test_a_head_that_drips_ends(server: Server, clock: Clock, lines: list[str], begun: bytes):
+def test_a_head_that_drips_ends(server: Server, clock: Clock, lines: list[str], begun: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(begun)
         clock.until(connection, step=7, byte=b"G")
@@ -138,7 +138,7 @@ def test_a_head_that_drips_ends(server: Server, clock: Clock, lines: list[str], 
 )
 def test_a_body_that_drips_ends_and_leaves_nothing(  # noqa: PLR0917 - three of them are the case
     server: Server, folder: Path, clock: Clock, framing: str, begun: bytes, drip: bytes
-):
+) -> None:
     with connected(server) as connection:
         connection.sendall(head("POST", f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(DATA)}", framing, "Expect: 100-continue"))
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -148,7 +148,7 @@ def test_a_body_that_drips_ends_and_leaves_nothing(  # noqa: PLR0917 - three of 
     assert list((folder / "uploads").iterdir()) == []
 
 
-def test_a_body_of_a_modem_is_taken(server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+def test_a_body_of_a_modem_is_taken(server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BUSY", 0)
     client, step = Client(server.url), 256 << 10
     where = client.upload(REPO)
@@ -165,7 +165,7 @@ def test_a_body_of_a_modem_is_taken(server: Server, clock: Clock, monkeypatch: p
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
-def test_a_client_that_reads_too_slowly_is_left_and_another_gets_all(server: Server, clock: Clock, seconds: int):
+def test_a_client_that_reads_too_slowly_is_left_and_another_gets_all(server: Server, clock: Clock, seconds: int) -> None:
     data = bytes(16 << 20)  # more than the kernel's buffers take in
     digest = Client(server.url).blob(REPO, data)
     place, came = urlsplit(server.url), 0
@@ -199,7 +199,7 @@ def hold(server: Server, stack: ExitStack, *, source: str = "127.0.0.1", count: 
     return connections
 
 
-def test_one_address_leaves_places_to_others(folder: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch):
+def test_one_address_leaves_places_to_others(folder: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 4)
     monkeypatch.setattr(serving, "MAX_FROM_ONE", 3)
     lines: list[str] = []
@@ -216,7 +216,7 @@ def test_one_address_leaves_places_to_others(folder: Path, held: threading.Event
         assert waiting.recv(100).startswith(b"HTTP/1.1 404 ")
 
 
-def test_all_places_are_taken_by_nobody_more(folder: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch):
+def test_all_places_are_taken_by_nobody_more(folder: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 2)
     lines: list[str] = []
     with Server(folder, log=lines.append) as server, ExitStack() as stack:
@@ -227,7 +227,9 @@ def test_all_places_are_taken_by_nobody_more(folder: Path, held: threading.Event
     assert len(lines) == 3
 
 
-def test_one_address_cannot_fill_the_queue_for_places(folder: Path, held: threading.Event, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+def test_one_address_cannot_fill_the_queue_for_places(
+    folder: Path, held: threading.Event, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 3)
     monkeypatch.setattr(serving, "MAX_FROM_ONE", 2)
     monkeypatch.setattr(serving, "MAX_WAITING", 3)
@@ -243,7 +245,9 @@ def test_one_address_cannot_fill_the_queue_for_places(folder: Path, held: thread
         assert set(map(beginning, inside)) == {b"HTTP/1.1 200 "}
 
 
-def test_who_waits_for_a_short_time_is_not_turned_away(folder: Path, held: threading.Event, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+def test_who_waits_for_a_short_time_is_not_turned_away(
+    folder: Path, held: threading.Event, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(serving, "MAX_FROM_ONE", 1)
     monkeypatch.setattr(serving, "MAX_WAITING", 2)
     with Server(folder, clock=clock) as server, ExitStack() as stack:
@@ -258,7 +262,7 @@ def test_who_waits_for_a_short_time_is_not_turned_away(folder: Path, held: threa
 @pytest.mark.parametrize(
     "begun", [b"G", b"POST /v2/a/blobs/uploads/?digest=sha256:%b HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx" % (b"0" * 64)]
 )
-def test_a_crowd_that_drips_keeps_nobody_out(folder: Path, begun: bytes):
+def test_a_crowd_that_drips_keeps_nobody_out(folder: Path, begun: bytes) -> None:
     with Server(folder, patience=3_600) as server, ExitStack() as stack:
         for _ in range(300):  # more than there are places
             stack.enter_context(connected(server)).sendall(begun)
@@ -269,7 +273,7 @@ def test_a_crowd_that_drips_keeps_nobody_out(folder: Path, begun: bytes):
 @pytest.mark.parametrize("lacking", [errno.EMFILE, errno.ENOMEM])
 def test_where_no_more_files_can_be_opened_a_client_is_told_to_wait_and_a_slow_one_makes_room(
     server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch, lacking: int
-):
+) -> None:
     def names(storage: Storage) -> list[str]:
         raise OSError(lacking, os.strerror(lacking))
 
@@ -296,11 +300,11 @@ def test_where_no_more_files_can_be_opened_a_client_is_told_to_wait_and_a_slow_o
         ("::1", "::/64"),
     ],
 )
-def test_a_network_of_ipv6_is_one_client(address: str, client: str):
+def test_a_network_of_ipv6_is_one_client(address: str, client: str) -> None:
     assert client_of(address) == client
 
 
-def test_a_client_and_not_its_address_has_uploads(server: Server, monkeypatch: pytest.MonkeyPatch):
+def test_a_client_and_not_its_address_has_uploads(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "client_of", lambda address: "one network")
     monkeypatch.setattr(uploads, "MAX_FROM_ONE", 1)
     for source, status in (("127.0.0.1", b"202"), (OTHER, b"429")):
@@ -312,7 +316,7 @@ def test_a_client_and_not_its_address_has_uploads(server: Server, monkeypatch: p
 # --- uploads ---
 
 
-def test_one_address_leaves_uploads_to_others(server: Server, monkeypatch: pytest.MonkeyPatch):
+def test_one_address_leaves_uploads_to_others(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_FROM_ONE", 2)
     client = Client(server.url)
     first, _ = client.upload(REPO), client.upload(REPO)
@@ -325,7 +329,7 @@ def test_one_address_leaves_uploads_to_others(server: Server, monkeypatch: pytes
     client.upload(REPO)
 
 
-def test_an_upload_that_nobody_goes_on_with_is_given_up_after_an_hour(server: Server, folder: Path, clock: Clock):
+def test_an_upload_that_nobody_goes_on_with_is_given_up_after_an_hour(server: Server, folder: Path, clock: Clock) -> None:
     client = Client(server.url)
     where = client.upload(REPO)
     for _ in range(2):
@@ -338,7 +342,7 @@ def test_an_upload_that_nobody_goes_on_with_is_given_up_after_an_hour(server: Se
     assert list((folder / "uploads").iterdir()) == []
 
 
-def test_an_upload_is_given_up_after_a_day_however_often_a_byte_comes(server: Server, folder: Path, clock: Clock):
+def test_an_upload_is_given_up_after_a_day_however_often_a_byte_comes(server: Server, folder: Path, clock: Clock) -> None:
     client = Client(server.url)
     where, began = client.upload(REPO), clock.now
     while clock.now - began <= uploads.OLDEST - 3_000:
@@ -353,7 +357,7 @@ def test_an_upload_is_given_up_after_a_day_however_often_a_byte_comes(server: Se
     assert len(list((folder / "uploads").iterdir())) == 2
 
 
-def test_a_file_that_cannot_be_given_up_does_not_make_the_server_deaf(server: Server, folder: Path, clock: Clock):
+def test_a_file_that_cannot_be_given_up_does_not_make_the_server_deaf(server: Server, folder: Path, clock: Clock) -> None:
     client = Client(server.url)
     where = client.upload(REPO)
     (folder / "uploads").rename(folder / "elsewhere")
@@ -364,7 +368,7 @@ def test_a_file_that_cannot_be_given_up_does_not_make_the_server_deaf(server: Se
     assert len(list((folder / "elsewhere").iterdir())) == 1
 
 
-def test_uploads_have_a_greatest_size_together(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_uploads_have_a_greatest_size_together(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOADING", 1 << 20)
     client = Client(server.url)
     first, second = client.upload(REPO), client.upload(REPO)
@@ -378,7 +382,7 @@ def test_uploads_have_a_greatest_size_together(server: Server, folder: Path, mon
     client.blob(REPO, b"another")
 
 
-def test_the_size_of_uploads_is_looked_at_in_the_middle_of_one(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_size_of_uploads_is_looked_at_in_the_middle_of_one(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOADING", 1 << 20)
     large = bytes(18 << 20)
     refused = Client(server.url).ask("POST", f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(large)}", large)
@@ -386,7 +390,9 @@ def test_the_size_of_uploads_is_looked_at_in_the_middle_of_one(server: Server, f
     assert list((folder / "uploads").iterdir()) == []
 
 
-def test_uploads_leave_some_of_the_disk_free_for_manifests(server: Server, folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
+def test_uploads_leave_some_of_the_disk_free_for_manifests(
+    server: Server, folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image)
     disk = os.statvfs(folder)
@@ -406,7 +412,7 @@ def test_uploads_leave_some_of_the_disk_free_for_manifests(server: Server, folde
         ("Transfer-Encoding: chunked", b"3e8\r\n" + b"y" * 500),
     ],
 )
-def test_a_cut_upload_in_one_request_leaves_nothing(server: Server, folder: Path, framing: str, sent: bytes):
+def test_a_cut_upload_in_one_request_leaves_nothing(server: Server, folder: Path, framing: str, sent: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(head("POST", f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(b'x')}", framing) + sent)
         connection.shutdown(socket.SHUT_WR)
@@ -420,7 +426,7 @@ def test_a_cut_upload_in_one_request_leaves_nothing(server: Server, folder: Path
     [("Content-Length: 5", b"other"), ("Transfer-Encoding: chunked", b"-5\r\nhello")],
     ids=["other bytes", "no chunks"],
 )
-def test_a_refused_upload_in_one_request_leaves_nothing(server: Server, folder: Path, framing: str, sent: bytes):
+def test_a_refused_upload_in_one_request_leaves_nothing(server: Server, folder: Path, framing: str, sent: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(head("POST", f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(b'x')}", framing, "Connection: close") + sent)
         assert rest(connection).startswith(b"HTTP/1.1 400 ")
@@ -432,7 +438,7 @@ def test_a_refused_upload_in_one_request_leaves_nothing(server: Server, folder: 
 
 def test_deleting_a_manifest_opens_nothing_of_tags_that_are_not_its_own(
     server: Server, folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image)
     opened = []
@@ -454,7 +460,7 @@ def test_deleting_a_manifest_opens_nothing_of_tags_that_are_not_its_own(
     assert opened[0]["open"] > 0
 
 
-def test_a_push_under_a_condition_does_not_read_what_it_replaces(server: Server, content: Content, monkeypatch: pytest.MonkeyPatch):
+def test_a_push_under_a_condition_does_not_read_what_it_replaces(server: Server, content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
     client, before, after = Client(server.url), content.image("before"), content.image("after")
     client.push(REPO, content, before, tag="v1")
     client.push(REPO, content, after)

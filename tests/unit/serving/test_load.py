@@ -10,7 +10,7 @@ from tests.support.load import Ledger, faults, kill, served, work
 pytestmark = pytest.mark.slow
 
 
-def test_many_clients_push_pull_and_delete_at_once(folder: Path):
+def test_many_clients_push_pull_and_delete_at_once(folder: Path) -> None:
     ledger = Ledger()
     with served(folder) as (url, _):
         work(url, ledger, clients=16, seconds=1.5)
@@ -18,7 +18,7 @@ def test_many_clients_push_pull_and_delete_at_once(folder: Path):
     assert faults(folder, ledger) == []
 
 
-def test_killed_under_them_it_lost_nothing_and_shows_nothing_half(folder: Path):
+def test_killed_under_them_it_lost_nothing_and_shows_nothing_half(folder: Path) -> None:
     ledger = Ledger()
     for _ in range(3):
         with served(folder) as (url, process):

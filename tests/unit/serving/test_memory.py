@@ -56,7 +56,7 @@ def crowd(stack: ExitStack, url: str, count: int) -> list[socket.socket]:
     return [connected(stack, url, source=f"127.0.0.{1 + number % 2}") for number in range(count)]
 
 
-def test_many_slow_readers_of_what_is_large(running: tuple[str, subprocess.Popen[str]]):
+def test_many_slow_readers_of_what_is_large(running: tuple[str, subprocess.Popen[str]]) -> None:
     url, process = running
     client, subject = Client(url), Digest.of(INDEX)
     index = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}
@@ -75,7 +75,7 @@ def test_many_slow_readers_of_what_is_large(running: tuple[str, subprocess.Popen
         assert peak(process) < CEILING
 
 
-def test_many_pushes_of_large_manifests_that_end_together(running: tuple[str, subprocess.Popen[str]]):
+def test_many_pushes_of_large_manifests_that_end_together(running: tuple[str, subprocess.Popen[str]]) -> None:
     url, process = running
     with ExitStack() as stack:
         pushing = crowd(stack, url, 40)  # at once they would take twice the ceiling

@@ -64,21 +64,21 @@ TWO_READINGS = {
 
 
 @pytest.mark.parametrize("fields", TWO_READINGS.values(), ids=TWO_READINGS)
-def test_a_head_with_two_readings_is_400_and_what_is_hidden_behind_it_is_not_answered(server: Server, fields: bytes):
+def test_a_head_with_two_readings_is_400_and_what_is_hidden_behind_it_is_not_answered(server: Server, fields: bytes) -> None:
     answered = asked(server, b"PATCH /v2/ HTTP/1.1\r\n" + fields + b"\r\n\r\n" + HIDDEN)
     assert answered.startswith(b"HTTP/1.1 400 ")
     assert answered.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.mark.parametrize("line", [b"GET\xa0/v2/\xa0HTTP/1.1", b"GET  /v2/ HTTP/1.1", b"GET /v2/\tHTTP/1.1", b"GET /v2/ HTTP/1.1 "])
-def test_a_request_line_with_other_blanks_than_two_is_400(server: Server, line: bytes):
+def test_a_request_line_with_other_blanks_than_two_is_400(server: Server, line: bytes) -> None:
     answered = asked(server, line + b"\r\n" + HOST + b"\r\n" + HIDDEN)
     assert answered.startswith(b"HTTP/1.1 400 ")
     assert answered.count(b"Server: ") == 1
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "192.0.2.1", "x"])
-def test_a_host_that_is_not_served_is_421(server: Server, host: str):
+def test_a_host_that_is_not_served_is_421(server: Server, host: str) -> None:
     answered = asked(server, f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert answered.startswith(b"HTTP/1.1 421 ")
     assert b"--host" in answered
@@ -87,19 +87,19 @@ def test_a_host_that_is_not_served_is_421(server: Server, host: str):
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:7", "127.0.0.1", "127.9.9.9:5000", "[::1]:80", "registry.example", "only.example:81"]
 )
-def test_loopback_and_named_hosts_are_served(folder: Path, host: str):
+def test_loopback_and_named_hosts_are_served(folder: Path, host: str) -> None:
     with Server(folder, hosts=["registry.example", "only.example:81"]) as server:
         assert asked(server, f"GET /v2/ HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("host", ["", "a b", "localhost:x", "localhost/x", "user@localhost"])
-def test_a_host_that_is_none_is_400(server: Server, host: str):
+def test_a_host_that_is_none_is_400(server: Server, host: str) -> None:
     assert asked(server, f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("place", ["repositories/team", "blobs/sha256", "repositories/team/app/_blobs", "registry.json"])
-def test_a_link_in_the_folder_is_refused_with_words_and_nothing_is_freed(folder: Path, tmp_path: Path, place: str, read_only: bool):
+def test_a_link_in_the_folder_is_refused_with_words_and_nothing_is_freed(folder: Path, tmp_path: Path, place: str, read_only: bool) -> None:
     with Server(folder) as server:
         Client(server.url).blob(REPO, b"layer")
     shutil.move(folder / place, tmp_path / "elsewhere")
@@ -111,7 +111,7 @@ def test_a_link_in_the_folder_is_refused_with_words_and_nothing_is_freed(folder:
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_folders_deeper_than_any_name_are_refused(folder: Path, read_only: bool):
+def test_folders_deeper_than_any_name_are_refused(folder: Path, read_only: bool) -> None:
     Storage(folder).close()
     deepest = folder / "repositories" / "/".join("a" * (MAX_DEPTH - 1))
     deepest.mkdir(parents=True)
@@ -122,7 +122,7 @@ def test_folders_deeper_than_any_name_are_refused(folder: Path, read_only: bool)
     assert (caught.value.code, caught.value.exit) == (Code.USAGE_INPUT, 2)
 
 
-def test_a_folder_that_is_let_go_is_not_held_open(folder: Path):
+def test_a_folder_that_is_let_go_is_not_held_open(folder: Path) -> None:
     Storage(folder).close()
     held = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
     assert not any(path.startswith(str(folder)) for path in held)
@@ -154,7 +154,7 @@ def swapped(path: Path, *, kind: str, secret: Path) -> None:
 )
 def test_what_is_no_regular_file_is_neither_read_nor_waited_for(  # noqa: PLR0917 - two of them are the case
     folder: Path, server: Server, content: Content, tmp_path: Path, place: str, kind: str
-):
+) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image, tag="v1")
     layer = image.blobs[1].digest
@@ -168,7 +168,7 @@ def test_what_is_no_regular_file_is_neither_read_nor_waited_for(  # noqa: PLR091
 @pytest.mark.parametrize("kind", ["link", "fifo", "socket", "folder"])
 def test_a_tag_that_is_no_regular_file_is_neither_read_nor_written(
     folder: Path, server: Server, content: Content, tmp_path: Path, kind: str
-):
+) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image, tag="v1")
     (tmp_path / "secret").write_text(str(image.digest))
@@ -181,7 +181,7 @@ def test_a_tag_that_is_no_regular_file_is_neither_read_nor_written(
 @pytest.mark.parametrize("kind", ["link", "fifo", "socket", "folder"])
 def test_a_referrer_that_is_no_regular_file_is_not_said_to_be_kept(
     folder: Path, server: Server, content: Content, tmp_path: Path, kind: str
-):
+) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image)
     referrer = client.push(REPO, content, content.manifest(content.blob(b"{}", "application/vnd.example.config"), [], subject=image))
@@ -190,7 +190,7 @@ def test_a_referrer_that_is_no_regular_file_is_not_said_to_be_kept(
     assert client.put(REPO, referrer.digest, referrer).status == 500
 
 
-def test_a_link_that_is_no_part_of_a_registry_may_lie_beside_it(folder: Path, tmp_path: Path):
+def test_a_link_that_is_no_part_of_a_registry_may_lie_beside_it(folder: Path, tmp_path: Path) -> None:
     Storage(folder).close()
     (folder / "notes").symlink_to(tmp_path)
     Storage(folder).close()
@@ -199,7 +199,7 @@ def test_a_link_that_is_no_part_of_a_registry_may_lie_beside_it(folder: Path, tm
 @pytest.mark.parametrize("place", ["blobs", "blobs/sha256", "uploads", "repositories", f"repositories/{REPO}"])
 def test_a_folder_that_becomes_a_link_while_it_is_served_leads_nowhere(
     folder: Path, server: Server, content: Content, tmp_path: Path, place: str
-):
+) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image, tag="v1")
     (folder / place).rename(tmp_path / "elsewhere")
@@ -212,7 +212,7 @@ def test_a_folder_that_becomes_a_link_while_it_is_served_leads_nowhere(
 
 
 @pytest.mark.parametrize("told", [b"a/b\r\nSet-Cookie: x=y", b"a/b\nX: y", b"a/\xff", b"a/b\0"])
-def test_a_media_type_on_a_medium_makes_no_header_of_its_own(folder: Path, server: Server, content: Content, told: bytes):
+def test_a_media_type_on_a_medium_makes_no_header_of_its_own(folder: Path, server: Server, content: Content, told: bytes) -> None:
     client, image = Client(server.url), content.image()
     client.push(REPO, content, image)
     (folder / "repositories" / REPO / "_manifests/sha256" / image.digest.encoded).write_bytes(told)
@@ -221,7 +221,7 @@ def test_a_media_type_on_a_medium_makes_no_header_of_its_own(folder: Path, serve
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost"])
-def test_a_page_in_a_browser_begins_no_upload(folder: Path, server: Server, origin: str):
+def test_a_page_in_a_browser_begins_no_upload(folder: Path, server: Server, origin: str) -> None:
     client, where = Client(server.url), f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(b'x')}"
     refused = client.ask("POST", where, b"x", {"Origin": origin, "Content-Type": "text/plain"})
     assert (refused.status, refused.code, refused.headers["connection"]) == (403, "DENIED", "close")
@@ -232,7 +232,7 @@ def test_a_page_in_a_browser_begins_no_upload(folder: Path, server: Server, orig
 
 
 @pytest.mark.parametrize("left", ["registry.json.new", ".oci-bundler-0123456789abcdef.tmp"])
-def test_a_first_start_that_was_killed_can_be_repeated(folder: Path, left: str):
+def test_a_first_start_that_was_killed_can_be_repeated(folder: Path, left: str) -> None:
     folder.mkdir()
     (folder / "lock").touch()
     (folder / left).touch()
@@ -241,14 +241,14 @@ def test_a_first_start_that_was_killed_can_be_repeated(folder: Path, left: str):
 
 
 @pytest.mark.parametrize("tag", ["v1", "V1", "v1.", "V1.", "Z" * 128, "a_B.c-D"])
-def test_each_tag_has_a_name_that_folding_keeps_apart(tag: str):
+def test_each_tag_has_a_name_that_folding_keeps_apart(tag: str) -> None:
     assert tag_of(written(tag)) == tag
     assert written(tag) == written(tag).lower()
     assert not written(tag).endswith(".")
     assert len(written(tag)) <= 255
 
 
-def test_a_folder_of_form_1_is_read_as_it_is_and_renewed_by_serving_it(folder: Path, content: Content):
+def test_a_folder_of_form_1_is_read_as_it_is_and_renewed_by_serving_it(folder: Path, content: Content) -> None:
     image = content.image()
     with Server(folder) as server:
         Client(server.url).push(REPO, content, image, tag="V1")
@@ -265,7 +265,7 @@ def test_a_folder_of_form_1_is_read_as_it_is_and_renewed_by_serving_it(folder: P
         assert Client(server.url).get(f"/v2/{REPO}/tags/list").json["tags"] == []
 
 
-def test_a_thread_that_cannot_start_ends_one_connection_and_not_the_server(server: Server, monkeypatch: pytest.MonkeyPatch):
+def test_a_thread_that_cannot_start_ends_one_connection_and_not_the_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -276,7 +276,7 @@ def test_a_thread_that_cannot_start_ends_one_connection_and_not_the_server(serve
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file")])
-def test_a_log_that_nobody_reads_any_more_ends_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception):
+def test_a_log_that_nobody_reads_any_more_ends_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def gone(line: str) -> None:
         raise error
 

@@ -58,18 +58,18 @@ def crowd(stack: ExitStack) -> Crowd:
     return Crowd(stack, count=3, of_one=2)
 
 
-def test_one_address_has_fewer_places_than_there_are(crowd: Crowd):
+def test_one_address_has_fewer_places_than_there_are(crowd: Crowd) -> None:
     assert [crowd.come(address) is not None for address in "aaabbc"] == [True, True, False, True, False, False]
 
 
-def test_a_place_that_is_left_is_free(crowd: Crowd):
+def test_a_place_that_is_left_is_free(crowd: Crowd) -> None:
     first, _, _ = crowd.come("a"), crowd.come("a"), crowd.come("b")
     assert first
     crowd.seats.leave(first)
     assert [crowd.come(address) is not None for address in "ba"] == [True, False]
 
 
-def test_an_address_that_leaves_a_place_has_one_more_and_no_further(stack: ExitStack):
+def test_an_address_that_leaves_a_place_has_one_more_and_no_further(stack: ExitStack) -> None:
     crowd = Crowd(stack, count=9, of_one=2)
     first, _ = crowd.come("a"), crowd.come("a")
     assert first
@@ -77,21 +77,21 @@ def test_an_address_that_leaves_a_place_has_one_more_and_no_further(stack: ExitS
     assert [crowd.come("a") is not None for _ in range(2)] == [True, False]
 
 
-def test_who_is_not_stuck_gives_nothing_up(crowd: Crowd):
+def test_who_is_not_stuck_gives_nothing_up(crowd: Crowd) -> None:
     seats = [crowd.waiting(address) for address in "aab"]
     crowd.clock.now += HEAD_MAY_TAKE
     crowd.seats.make_room("c")
     assert not any(map(crowd.ended, seats))
 
 
-def test_who_is_served_gives_nothing_up_however_long_it_takes(crowd: Crowd):
+def test_who_is_served_gives_nothing_up_however_long_it_takes(crowd: Crowd) -> None:
     seats = [crowd.come(address) for address in "aab"]
     crowd.clock.now += 1_000
     crowd.seats.make_room("c")
     assert not any(map(crowd.ended, filter(None, seats)))
 
 
-def test_who_waits_no_more_gives_nothing_up(crowd: Crowd):
+def test_who_waits_no_more_gives_nothing_up(crowd: Crowd) -> None:
     seat = crowd.come("a")
     assert seat
     with seat.waiting():
@@ -101,7 +101,7 @@ def test_who_waits_no_more_gives_nothing_up(crowd: Crowd):
     assert not crowd.ended(seat)
 
 
-def test_of_the_address_with_most_places_the_one_that_is_stuck_longest_makes_room(stack: ExitStack):
+def test_of_the_address_with_most_places_the_one_that_is_stuck_longest_makes_room(stack: ExitStack) -> None:
     crowd = Crowd(stack, count=9, of_one=9)
     seats = []
     for address in "bacadaa":
@@ -111,7 +111,7 @@ def test_of_the_address_with_most_places_the_one_that_is_stuck_longest_makes_roo
     assert [crowd.ended(seat) for seat in seats] == [False, True, False, True, False, False, False]
 
 
-def test_as_many_make_room_as_wait_and_no_more_while_they_leave(crowd: Crowd):
+def test_as_many_make_room_as_wait_and_no_more_while_they_leave(crowd: Crowd) -> None:
     seats = [crowd.waiting(address) for address in "aab"]
     crowd.clock.now += 1
     for _ in range(3):
@@ -125,7 +125,7 @@ def test_as_many_make_room_as_wait_and_no_more_while_they_leave(crowd: Crowd):
     assert all(map(crowd.ended, seats))
 
 
-def test_where_an_address_has_all_its_places_only_its_own_make_room(crowd: Crowd):
+def test_where_an_address_has_all_its_places_only_its_own_make_room(crowd: Crowd) -> None:
     other = crowd.waiting("b")
     own = [crowd.waiting("a"), crowd.waiting("a")]
     crowd.clock.now += 1
@@ -133,7 +133,7 @@ def test_where_an_address_has_all_its_places_only_its_own_make_room(crowd: Crowd
     assert [crowd.ended(seat) for seat in (other, *own)] == [False, True, True]
 
 
-def test_where_an_address_has_places_left_any_makes_room(crowd: Crowd):
+def test_where_an_address_has_places_left_any_makes_room(crowd: Crowd) -> None:
     other, own = crowd.waiting("b"), crowd.come("a")
     assert own
     crowd.clock.now += 1
@@ -141,7 +141,7 @@ def test_where_an_address_has_places_left_any_makes_room(crowd: Crowd):
     assert (crowd.ended(other), crowd.ended(own)) == (True, False)
 
 
-def test_a_body_has_got_somewhere_with_each_step_and_not_before(crowd: Crowd):
+def test_a_body_has_got_somewhere_with_each_step_and_not_before(crowd: Crowd) -> None:
     seat = crowd.waiting("a")
     seat.turn(answering=True)
     for count in (STEP - 1, 1):
@@ -156,7 +156,7 @@ def test_a_body_has_got_somewhere_with_each_step_and_not_before(crowd: Crowd):
     assert crowd.ended(seat)
 
 
-def test_a_head_gets_nowhere_by_its_bytes(crowd: Crowd):
+def test_a_head_gets_nowhere_by_its_bytes(crowd: Crowd) -> None:
     seat = crowd.waiting("a")
     crowd.clock.now += HEAD_MAY_TAKE * 2
     seat.step(4 * STEP)
@@ -165,7 +165,7 @@ def test_a_head_gets_nowhere_by_its_bytes(crowd: Crowd):
 
 
 @pytest.mark.parametrize(("answering", "while_"), [(True, STEP_MAY_TAKE), (False, HEAD_MAY_TAKE)])
-def test_after_each_turn_there_is_time_again(crowd: Crowd, answering: bool, while_: float):
+def test_after_each_turn_there_is_time_again(crowd: Crowd, answering: bool, while_: float) -> None:
     seat = crowd.waiting("a")
     crowd.clock.now += 10
     seat.turn(answering=answering)
@@ -177,7 +177,7 @@ def test_after_each_turn_there_is_time_again(crowd: Crowd, answering: bool, whil
     assert crowd.ended(seat)
 
 
-def test_it_is_empty_once_all_have_left(crowd: Crowd):
+def test_it_is_empty_once_all_have_left(crowd: Crowd) -> None:
     seats = [crowd.waiting("a"), crowd.waiting("a")]
     assert not crowd.seats.emptied(within=0)
     crowd.seats.end_all()
@@ -187,7 +187,7 @@ def test_it_is_empty_once_all_have_left(crowd: Crowd):
     assert crowd.seats.emptied(within=0)
 
 
-def test_a_connection_that_broke_by_itself_can_be_ended(crowd: Crowd):
+def test_a_connection_that_broke_by_itself_can_be_ended(crowd: Crowd) -> None:
     seat = crowd.waiting("a")
     seat.connection.close()
     crowd.seats.end_all()

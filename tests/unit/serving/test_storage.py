@@ -35,7 +35,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("made", [False, True])
-def test_a_new_or_empty_folder_becomes_a_registry(tmp_path: Path, made: bool):
+def test_a_new_or_empty_folder_becomes_a_registry(tmp_path: Path, made: bool) -> None:
     folder = tmp_path / "below" / "registry"
     if made:
         folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def test_a_new_or_empty_folder_becomes_a_registry(tmp_path: Path, made: bool):
     assert json.loads((folder / "registry.json").read_text()) == {"version": 2}
 
 
-def test_a_folder_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, content: Content):
+def test_a_folder_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, content: Content) -> None:
     folder = write_layout(tmp_path / "layout", content, {"v1": content.image()})
     before = files(folder)
     with pytest.raises(UsageError, match="is not a registry's folder") as caught:
@@ -52,28 +52,28 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path
     assert files(folder) == before
 
 
-def test_a_file_is_no_registry(tmp_path: Path):
+def test_a_file_is_no_registry(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(UsageError, match="is not a folder"):
         Storage(tmp_path / "file")
 
 
 @pytest.mark.parametrize("form", [b'{"version":3}', b'{"version":2,"more":1}', b"[]"])
-def test_a_registry_of_a_newer_form_is_refused(folder: Path, form: bytes):
+def test_a_registry_of_a_newer_form_is_refused(folder: Path, form: bytes) -> None:
     Storage(folder).close()
     (folder / "registry.json").write_bytes(form)
     with pytest.raises(UsageError, match="newer form"):
         Storage(folder)
 
 
-def test_only_a_registry_can_be_read(tmp_path: Path):
+def test_only_a_registry_can_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a registry's folder"):
         Storage(tmp_path / "absent", read_only=True)
     assert not (tmp_path / "absent").exists()
 
 
 @pytest.mark.parametrize(("first", "second"), [(False, False), (False, True), (True, False)])
-def test_two_that_do_not_only_read_cannot_have_one_folder(folder: Path, first: bool, second: bool):
+def test_two_that_do_not_only_read_cannot_have_one_folder(folder: Path, first: bool, second: bool) -> None:
     Storage(folder).close()
     held = Storage(folder, read_only=first)
     with pytest.raises(TransportError, match="another process serves") as caught:
@@ -83,20 +83,20 @@ def test_two_that_do_not_only_read_cannot_have_one_folder(folder: Path, first: b
     Storage(folder, read_only=second).close()
 
 
-def test_readers_share_a_folder(folder: Path):
+def test_readers_share_a_folder(folder: Path) -> None:
     Storage(folder).close()
     one = Storage(folder, read_only=True)
     Storage(folder, read_only=True).close()
     one.close()
 
 
-def test_a_process_that_is_killed_lets_the_folder_go(folder: Path):
+def test_a_process_that_is_killed_lets_the_folder_go(folder: Path) -> None:
     program = "import sys, os; from pathlib import Path; from bundler.serving.storage import Storage\n"
     subprocess.run([sys.executable, "-c", program + "s = Storage(Path(sys.argv[1])); os.kill(os.getpid(), 9)", str(folder)], check=False)
     Storage(folder).close()
 
 
-def test_a_copy_on_a_medium_can_be_read_without_its_lock(folder: Path, tmp_path: Path):
+def test_a_copy_on_a_medium_can_be_read_without_its_lock(folder: Path, tmp_path: Path) -> None:
     with Server(folder) as server:
         digest = Client(server.url).blob(REPO, DATA)
     copy = shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("lock"))
@@ -109,7 +109,7 @@ def test_a_copy_on_a_medium_can_be_read_without_its_lock(folder: Path, tmp_path:
 # --- what is left behind ---
 
 
-def test_what_was_pushed_is_there_after_a_new_beginning(folder: Path, content: Content):
+def test_what_was_pushed_is_there_after_a_new_beginning(folder: Path, content: Content) -> None:
     image = content.index(algorithm="sha512")
     with Server(folder) as server:
         Client(server.url).push(REPO, content, image, tag=None)
@@ -120,7 +120,7 @@ def test_what_was_pushed_is_there_after_a_new_beginning(folder: Path, content: C
         assert len(client.get(f"/v2/{REPO}/referrers/{image.digest}").json["manifests"]) == 1
 
 
-def test_an_upload_that_never_ended_is_gone_after_a_new_beginning(folder: Path):
+def test_an_upload_that_never_ended_is_gone_after_a_new_beginning(folder: Path) -> None:
     with Server(folder) as server:
         where = Client(server.url).upload(REPO)
         Client(server.url).ask("PATCH", where, DATA)
@@ -131,7 +131,7 @@ def test_an_upload_that_never_ended_is_gone_after_a_new_beginning(folder: Path):
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_content_that_no_repository_has_is_freed_by_a_new_beginning(folder: Path, content: Content, algorithm: str):
+def test_content_that_no_repository_has_is_freed_by_a_new_beginning(folder: Path, content: Content, algorithm: str) -> None:
     image = content.image(algorithm=algorithm)
     layer, config = image.blobs[1].digest, image.blobs[0].digest
     with Server(folder) as server:
@@ -145,7 +145,7 @@ def test_content_that_no_repository_has_is_freed_by_a_new_beginning(folder: Path
     assert [name for name in files(folder) if name.startswith("blobs/")] == [f"blobs/{algorithm}/{config.encoded}"]
 
 
-def test_nothing_is_freed_when_a_repository_cannot_be_listed(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_freed_when_a_repository_cannot_be_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(folder) as server:
         Client(server.url).blob(REPO, DATA)
     before, real = files(folder), os.scandir
@@ -164,7 +164,7 @@ def test_nothing_is_freed_when_a_repository_cannot_be_listed(folder: Path, monke
     Storage(folder).close()
 
 
-def test_reading_frees_nothing(folder: Path):
+def test_reading_frees_nothing(folder: Path) -> None:
     with Server(folder) as server:
         client = Client(server.url)
         client.delete(f"/v2/{REPO}/blobs/{client.blob(REPO, DATA)}")
@@ -176,7 +176,7 @@ def test_reading_frees_nothing(folder: Path):
 # --- uploads ---
 
 
-def test_too_many_uploads_are_429_until_old_ones_are_forgotten(client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_too_many_uploads_are_429_until_old_ones_are_forgotten(client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOADS", 3)
     first = [client.upload(REPO) for _ in range(3)]
     refused = client.ask("POST", f"/v2/{REPO}/blobs/uploads/")
@@ -211,7 +211,7 @@ def half_sent(client: Client, monkeypatch: pytest.MonkeyPatch, method: str, wher
         sender.join()
 
 
-def test_two_requests_do_not_mix_in_one_upload(client: Client, monkeypatch: pytest.MonkeyPatch):
+def test_two_requests_do_not_mix_in_one_upload(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     where = client.upload(REPO)
     with half_sent(client, monkeypatch, "PATCH", where):
         monkeypatch.setattr(api, "BUSY", 0.2)
@@ -223,7 +223,7 @@ def test_two_requests_do_not_mix_in_one_upload(client: Client, monkeypatch: pyte
 @pytest.mark.parametrize(("method", "query", "told"), [("PATCH", "", (204, "0-11")), ("PUT", f"?digest={WHOLE}", (404, None))])
 def test_what_is_there_is_said_once_the_request_under_way_has_ended(
     client: Client, monkeypatch: pytest.MonkeyPatch, method: str, query: str, told: tuple[int, str | None]
-):
+) -> None:
     where = client.upload(REPO)
     with half_sent(client, monkeypatch, method, where + query) as go_on:
         threading.Timer(0.2, go_on.set).start()
@@ -231,7 +231,7 @@ def test_what_is_there_is_said_once_the_request_under_way_has_ended(
         assert (said.status, said.headers.get("range")) == told
 
 
-def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path):
+def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path) -> None:
     program = (
         "import resource, signal, sys; from pathlib import Path; from bundler.serving.server import Server\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -254,7 +254,7 @@ def test_a_full_disk_is_507_and_the_registry_goes_on(folder: Path):
         process.communicate()
 
 
-def test_a_disk_that_fails_is_500_and_told(folder: Path):
+def test_a_disk_that_fails_is_500_and_told(folder: Path) -> None:
     lines: list[str] = []
     with Server(folder, log=lines.append) as server:
         shutil.rmtree(folder / "uploads")
@@ -263,7 +263,7 @@ def test_a_disk_that_fails_is_500_and_told(folder: Path):
     assert any("the disk" in line for line in lines)
 
 
-def test_a_bug_is_500_told_and_harms_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_bug_is_500_told_and_harms_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(Storage, "names", lambda self: 1 / 0)
     with Server(folder, log=lines.append) as server:
@@ -272,7 +272,7 @@ def test_a_bug_is_500_told_and_harms_no_other(folder: Path, monkeypatch: pytest.
     assert any("ZeroDivisionError" in line for line in lines)
 
 
-def test_content_that_the_disk_lost_is_404(client: Client, folder: Path):
+def test_content_that_the_disk_lost_is_404(client: Client, folder: Path) -> None:
     digest = client.blob(REPO, DATA)
     (folder / "blobs/sha256" / digest.encoded).unlink()
     assert client.get(f"/v2/{REPO}/blobs/{digest}").status == 404
@@ -388,7 +388,7 @@ def shown(folder: Path) -> dict[str, str | None]:
     return found
 
 
-def test_killed_at_any_step_it_lost_nothing_and_shows_nothing_half(tmp_path: Path, content: Content):
+def test_killed_at_any_step_it_lost_nothing_and_shows_nothing_half(tmp_path: Path, content: Content) -> None:
     kills = 0
     while True:
         folder, told, steps = tmp_path / str(kills), Told(), Steps(kills)
@@ -405,7 +405,9 @@ def test_killed_at_any_step_it_lost_nothing_and_shows_nothing_half(tmp_path: Pat
     assert kills > 100
 
 
-def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_is_named_when_it_is_synced_and_told_when_its_name_is(
+    folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[tuple[str, str]] = []
     real = {name: getattr(os, name) for name in ("replace", "fsync", "open", "unlink", "mkdir")}
 

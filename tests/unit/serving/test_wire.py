@@ -79,14 +79,14 @@ def put(where: str, *headers: str, host: str = "localhost") -> bytes:
 # --- connections ---
 
 
-def test_a_connection_serves_many_requests(server: Server):
+def test_a_connection_serves_many_requests(server: Server) -> None:
     with connected(server) as connection:
         for _ in range(3):
             connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answer(connection)[0] == 200
 
 
-def test_requests_may_come_before_their_answers_are_read(server: Server):
+def test_requests_may_come_before_their_answers_are_read(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(
             b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -95,7 +95,7 @@ def test_requests_may_come_before_their_answers_are_read(server: Server):
         assert [answer(connection)[0] for _ in range(2)] == [200, 404]
 
 
-def test_a_request_may_come_in_single_bytes(server: Server):
+def test_a_request_may_come_in_single_bytes(server: Server) -> None:
     with connected(server) as connection:
         for byte in b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n":
             connection.sendall(bytes([byte]))
@@ -103,14 +103,14 @@ def test_a_request_may_come_in_single_bytes(server: Server):
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
-def test_a_client_may_want_one_answer_alone(server: Server, version: str):
+def test_a_client_may_want_one_answer_alone(server: Server, version: str) -> None:
     with connected(server) as connection:
         connection.sendall(f"GET /v2/ {version}\r\nHost: localhost\r\n\r\n".encode())
         assert answer(connection)[0] == 200
         assert ended(connection)
 
 
-def test_nagle_never_waits(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_nagle_never_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seats: list[Seat] = []
 
     def watched(seat: Seat, house: House) -> None:
@@ -124,7 +124,7 @@ def test_nagle_never_waits(folder: Path, monkeypatch: pytest.MonkeyPatch):
         assert seats[0].connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_one_empty_line_before_a_request_is_passed_over_and_two_end_the_connection(server: Server):
+def test_one_empty_line_before_a_request_is_passed_over_and_two_end_the_connection(server: Server) -> None:
     for lines in (1, 2):
         with connected(server) as connection:
             connection.sendall(b"\r\n" * lines + b"GET /v2/ HTTP/1.0\r\n\r\n")
@@ -133,7 +133,7 @@ def test_one_empty_line_before_a_request_is_passed_over_and_two_end_the_connecti
             assert ended(connection)
 
 
-def test_a_head_that_was_cut_behind_a_line_is_no_request(client: Client, server: Server):
+def test_a_head_that_was_cut_behind_a_line_is_no_request(client: Client, server: Server) -> None:
     digest = client.blob(REPO, DATA)
     with connected(server) as connection:
         connection.sendall(f"DELETE /v2/{REPO}/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n".encode())
@@ -142,19 +142,19 @@ def test_a_head_that_was_cut_behind_a_line_is_no_request(client: Client, server:
     assert client.head(f"/v2/{REPO}/blobs/{digest}").status == 200
 
 
-def test_a_client_of_http_1_0_need_not_say_a_host(server: Server):
+def test_a_client_of_http_1_0_need_not_say_a_host(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(b"GET /v2/ HTTP/1.0\r\n\r\n")
         assert answer(connection)[0] == 200
 
 
-def test_a_head_may_have_a_hundred_fields(server: Server):
+def test_a_head_may_have_a_hundred_fields(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 99 + b"\r\n")
         assert answer(connection)[0] == 200
 
 
-def test_an_absolute_target_is_read_as_its_path(server: Server):
+def test_an_absolute_target_is_read_as_its_path(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(b"GET http://localhost/v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert answer(connection)[0] == 200
@@ -163,7 +163,7 @@ def test_an_absolute_target_is_read_as_its_path(server: Server):
 # --- bodies ---
 
 
-def test_a_body_waits_until_it_is_asked_for(client: Client, server: Server):
+def test_a_body_waits_until_it_is_asked_for(client: Client, server: Server) -> None:
     where = f"{client.upload(REPO)}?digest={Digest.of(DATA)}"
     with connected(server) as connection:
         connection.sendall(put(where, f"Content-Length: {len(DATA)}", "Expect: 100-continue"))
@@ -172,28 +172,28 @@ def test_a_body_waits_until_it_is_asked_for(client: Client, server: Server):
         assert answer(connection)[0] == 201
 
 
-def test_a_refused_body_is_not_asked_for(server: Server):
+def test_a_refused_body_is_not_asked_for(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", f"Content-Length: {1 << 40}", "Expect: 100-continue"))
         assert answer(connection)[0] == 404
         assert ended(connection)
 
 
-def test_a_refused_small_body_is_not_asked_for_either(server: Server):
+def test_a_refused_small_body_is_not_asked_for_either(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", "Content-Length: 5", "Expect: 100-continue"))
         assert answer(connection)[0] == 404
         assert ended(connection)
 
 
-def test_a_client_of_http_1_0_is_not_told_to_go_on(server: Server):
+def test_a_client_of_http_1_0_is_not_told_to_go_on(server: Server) -> None:
     with connected(server) as connection:
         where = f"/v2/{REPO}/blobs/uploads/?digest={Digest.of(b'hello')}"
         connection.sendall(f"POST {where} HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello".encode())
         assert answer(connection)[0] == 201
 
 
-def test_a_client_that_sends_on_reads_why_it_was_refused(server: Server):
+def test_a_client_that_sends_on_reads_why_it_was_refused(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", f"Content-Length: {8 << 20}"))
         connection.sendall(DATA)
@@ -201,20 +201,20 @@ def test_a_client_that_sends_on_reads_why_it_was_refused(server: Server):
         assert (status, headers["connection"]) == (404, "close")
 
 
-def test_a_small_body_nobody_wants_does_not_end_the_connection(server: Server):
+def test_a_small_body_nobody_wants_does_not_end_the_connection(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", "Content-Length: 5") + b"hello" + b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert [answer(connection)[0], answer(connection)[0]] == [404, 200]
 
 
-def test_many_chunks_that_nobody_wants_end_the_connection(server: Server):
+def test_many_chunks_that_nobody_wants_end_the_connection(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(put("/v2/no/such", "Transfer-Encoding: chunked") + b"40000\r\n" + DATA[: 256 << 10] + b"\r\n0\r\n\r\n")
         status, headers, _ = answer(connection)
         assert (status, headers["connection"]) == (404, "close")
 
 
-def test_chunks_that_are_none_behind_a_question_are_400_and_what_would_be_given_is_not(client: Client, server: Server):
+def test_chunks_that_are_none_behind_a_question_are_400_and_what_would_be_given_is_not(client: Client, server: Server) -> None:
     digest = client.blob(REPO, b"hello")
     with connected(server) as connection:
         connection.sendall(
@@ -224,7 +224,7 @@ def test_chunks_that_are_none_behind_a_question_are_400_and_what_would_be_given_
         assert (status, headers["connection"]) == (400, "close")
 
 
-def test_the_answer_to_head_ends_with_its_head(client: Client, server: Server):
+def test_the_answer_to_head_ends_with_its_head(client: Client, server: Server) -> None:
     for where in (f"/v2/{REPO}/blobs/{client.blob(REPO, DATA)}", "/v2/"):
         with connected(server) as connection:
             connection.sendall(f"HEAD {where} HTTP/1.1\r\nHost: localhost\r\n\r\nGET /v2/ HTTP/1.0\r\n\r\n".encode())
@@ -236,7 +236,7 @@ def test_the_answer_to_head_ends_with_its_head(client: Client, server: Server):
         assert rest.startswith(b"HTTP/1.1 200 ")
 
 
-def test_content_that_becomes_shorter_while_it_is_given_ends_the_connection(client: Client, server: Server, folder: Path):
+def test_content_that_becomes_shorter_while_it_is_given_ends_the_connection(client: Client, server: Server, folder: Path) -> None:
     data = bytes(16 << 20)  # more than the kernel's buffers take in
     digest, came = client.blob(REPO, data), 0
     with connected(server) as connection:
@@ -248,7 +248,7 @@ def test_content_that_becomes_shorter_while_it_is_given_ends_the_connection(clie
     assert came < len(data)
 
 
-def test_a_large_body_that_was_read_does_not_end_the_connection(client: Client, server: Server):
+def test_a_large_body_that_was_read_does_not_end_the_connection(client: Client, server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(put(f"{client.upload(REPO)}?digest={Digest.of(DATA)}", f"Content-Length: {len(DATA)}") + DATA)
         assert answer(connection)[0] == 201
@@ -256,7 +256,7 @@ def test_a_large_body_that_was_read_does_not_end_the_connection(client: Client, 
         assert answer(connection)[0] == 200
 
 
-def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server):
+def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server) -> None:
     where = f"{client.upload(REPO)}?digest={Digest.of(b'hello world')}"
     with connected(server) as connection:
         connection.sendall(put(where, "Transfer-Encoding: chunked"))
@@ -265,7 +265,7 @@ def test_chunks_may_have_extensions_and_trailers(client: Client, server: Server)
 
 
 @pytest.mark.parametrize(("count", "status"), [(100, 201), (101, 400)])
-def test_there_are_at_most_a_hundred_trailers(client: Client, server: Server, count: int, status: int):
+def test_there_are_at_most_a_hundred_trailers(client: Client, server: Server, count: int, status: int) -> None:
     where = f"{client.upload(REPO)}?digest={Digest.of(b'hello')}"
     with connected(server) as connection:
         connection.sendall(put(where, "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n" + b"X: y\r\n" * count + b"\r\n")
@@ -273,7 +273,7 @@ def test_there_are_at_most_a_hundred_trailers(client: Client, server: Server, co
 
 
 @pytest.mark.parametrize(("length", "status"), [(1_023, 201), (1_024, 400)])
-def test_the_line_before_a_chunk_has_at_most_a_kibibyte(client: Client, server: Server, length: int, status: int):
+def test_the_line_before_a_chunk_has_at_most_a_kibibyte(client: Client, server: Server, length: int, status: int) -> None:
     where = f"{client.upload(REPO)}?digest={Digest.of(b'hello')}"
     with connected(server) as connection:
         connection.sendall(put(where, "Transfer-Encoding: chunked") + b"5;".ljust(length, b"x") + b"\r\nhello\r\n0\r\n\r\n")
@@ -295,7 +295,7 @@ def test_the_line_before_a_chunk_has_at_most_a_kibibyte(client: Client, server: 
         b"5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n",
     ],
 )
-def test_chunks_that_are_none_are_400_and_end_the_connection_and_store_nothing(client: Client, server: Server, chunks: bytes):
+def test_chunks_that_are_none_are_400_and_end_the_connection_and_store_nothing(client: Client, server: Server, chunks: bytes) -> None:
     where = client.upload(REPO)
     with connected(server) as connection:
         connection.sendall(put(f"{where}?digest={Digest.of(b'hello')}", "Transfer-Encoding: chunked") + chunks)
@@ -332,7 +332,7 @@ def test_chunks_that_are_none_are_400_and_end_the_connection_and_store_nothing(c
         (("Transfer-Encoding: gzip", "Transfer-Encoding: CHUNKED"), 501),
     ],
 )
-def test_a_body_that_two_readers_could_frame_in_two_ways_is_refused(server: Server, framing: tuple[str, ...], status: int):
+def test_a_body_that_two_readers_could_frame_in_two_ways_is_refused(server: Server, framing: tuple[str, ...], status: int) -> None:
     with connected(server) as connection:
         connection.sendall(put("/v2/", *framing) + b"hello")
         told, headers, _ = answer(connection)
@@ -340,7 +340,7 @@ def test_a_body_that_two_readers_could_frame_in_two_ways_is_refused(server: Serv
         assert ended(connection)
 
 
-def test_an_upload_that_was_cut_goes_on_where_it_was(client: Client, server: Server):
+def test_an_upload_that_was_cut_goes_on_where_it_was(client: Client, server: Server) -> None:
     where = client.upload(REPO)
     with connected(server) as connection:
         head = f"PATCH {where} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
@@ -353,7 +353,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_was(client: Client, server: Ser
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
-def test_a_push_that_was_cut_is_never_seen(client: Client, server: Server, framing: str):
+def test_a_push_that_was_cut_is_never_seen(client: Client, server: Server, framing: str) -> None:
     digest = Digest.of(DATA[:1_000])
     with connected(server) as connection:
         piece = b"3e8\r\n" + DATA[:1_000] if "chunked" in framing else DATA[:1_000]
@@ -400,7 +400,7 @@ def _settled(look: Callable[[], int]) -> int:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
 )
-def test_what_is_no_request_is_refused(server: Server, head: bytes, status: int):
+def test_what_is_no_request_is_refused(server: Server, head: bytes, status: int) -> None:
     with connected(server) as connection:
         connection.sendall(head)
         told, headers, body = answer(connection)
@@ -410,7 +410,7 @@ def test_what_is_no_request_is_refused(server: Server, head: bytes, status: int)
     assert Client(server.url).get("/v2/").status == 200
 
 
-def test_a_head_without_end_ends_the_connection(server: Server):
+def test_a_head_without_end_ends_the_connection(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(b"GET /v2/ HTTP/1.1\r\n")
         for n in range(90):
@@ -424,7 +424,7 @@ def test_a_head_without_end_ends_the_connection(server: Server):
 # --- many ---
 
 
-def test_more_clients_than_places_take_turns(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_more_clients_than_places_take_turns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 4)
     with Server(folder, patience=3_600) as server, ExitStack() as stack:
         idle = [stack.enter_context(connected(server)) for _ in range(4)]
@@ -434,7 +434,7 @@ def test_more_clients_than_places_take_turns(folder: Path, monkeypatch: pytest.M
         assert Client(server.url).get("/v2/").status == 200  # and not when the idle ones have lost patience
 
 
-def test_a_client_that_resets_at_once_harms_nobody(server: Server):
+def test_a_client_that_resets_at_once_harms_nobody(server: Server) -> None:
     for _ in range(50):
         with connected(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
@@ -445,12 +445,12 @@ def test_a_client_that_resets_at_once_harms_nobody(server: Server):
 # --- beginning and end ---
 
 
-def test_the_url_says_where(folder: Path):
+def test_the_url_says_where(folder: Path) -> None:
     with Server(folder) as server:
         assert re.fullmatch(r"http://127\.0\.0\.1:[1-9][0-9]*", server.url)
 
 
-def test_it_listens_on_ipv6_too(folder: Path):
+def test_it_listens_on_ipv6_too(folder: Path) -> None:
     try:
         server = Server(folder, address=("::1", 0))
     except UsageError:
@@ -461,13 +461,13 @@ def test_it_listens_on_ipv6_too(folder: Path):
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 70_000), ("192.0.2.1", 0), ("no.such.host.invalid", 0)])
-def test_an_address_that_cannot_be_had_is_told(folder: Path, address: tuple[str, int]):
+def test_an_address_that_cannot_be_had_is_told(folder: Path, address: tuple[str, int]) -> None:
     with pytest.raises(UsageError, match="cannot listen"):
         Server(folder, address=address)
     Server(folder).close()  # and the folder was let go
 
 
-def test_a_port_that_is_taken_is_told(server: Server, tmp_path: Path):
+def test_a_port_that_is_taken_is_told(server: Server, tmp_path: Path) -> None:
     port = urlsplit(server.url).port
     assert port
     with pytest.raises(UsageError, match="cannot listen") as caught:
@@ -475,7 +475,7 @@ def test_a_port_that_is_taken_is_told(server: Server, tmp_path: Path):
     assert caught.value.exit == 2
 
 
-def test_it_ends_at_once_although_clients_stay_connected(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_it_ends_at_once_although_clients_stay_connected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "GRACE", 3_600)
     server = Server(folder, patience=3_600)
     server.start()
@@ -487,7 +487,7 @@ def test_it_ends_at_once_although_clients_stay_connected(folder: Path, monkeypat
     server.close()  # twice is once
 
 
-def test_what_is_under_way_is_finished(folder: Path):
+def test_what_is_under_way_is_finished(folder: Path) -> None:
     server = Server(folder)
     server.start()
     client = Client(server.url)
@@ -506,7 +506,7 @@ def test_what_is_under_way_is_finished(folder: Path):
         assert not ending.is_alive()
 
 
-def test_a_client_that_never_finishes_does_not_keep_it_from_ending(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_client_that_never_finishes_does_not_keep_it_from_ending(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "GRACE", 0.3)
     server = Server(folder)
     server.start()
@@ -519,7 +519,7 @@ def test_a_client_that_never_finishes_does_not_keep_it_from_ending(folder: Path,
         assert ended(connection)
 
 
-def test_a_signal_ends_it_cleanly(folder: Path):
+def test_a_signal_ends_it_cleanly(folder: Path) -> None:
     program = (
         "import signal, sys; from pathlib import Path; from bundler.serving.server import Server\n"
         "server = Server(Path(sys.argv[1]))\n"
@@ -535,7 +535,7 @@ def test_a_signal_ends_it_cleanly(folder: Path):
     assert (process.returncode, out) == (0, "ended\n")
 
 
-def test_the_log_has_a_line_for_each_request_and_no_foreign_bytes(folder: Path):
+def test_the_log_has_a_line_for_each_request_and_no_foreign_bytes(folder: Path) -> None:
     lines: list[str] = []
     with Server(folder, log=lines.append) as server:
         client = Client(server.url)

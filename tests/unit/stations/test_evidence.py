@@ -118,7 +118,7 @@ def fallbacks(content: Content) -> list[Document]:
 @pytest.mark.parametrize("there", [True, False], ids=["to an API", "to none"])
 @pytest.mark.parametrize("here", [True, False], ids=["from an API", "from none"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_all_evidence_on_every_manifest_arrives_byte_for_byte(layout: str, here: bool, there: bool, tmp_path: Path):
+def test_all_evidence_on_every_manifest_arrives_byte_for_byte(layout: str, here: bool, there: bool, tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_here=here, referrers_there=there) as crossing:
         root = image_with(crossing.content, LAYOUTS[layout])
         if not here:
@@ -130,7 +130,7 @@ def test_all_evidence_on_every_manifest_arrives_byte_for_byte(layout: str, here:
         assert crossing.arrived(image).document("v1") == root
 
 
-def test_attestations_in_the_index_go_with_their_platform(crossing: Crossing):
+def test_attestations_in_the_index_go_with_their_platform(crossing: Crossing) -> None:
     """Layout H."""
     image = crossing.push(crossing.sign(crossing.content.with_buildkit()))
     whole = crossing.import_(crossing.export(image))
@@ -145,7 +145,7 @@ def test_attestations_in_the_index_go_with_their_platform(crossing: Crossing):
     assert not documents & {arm64, for_arm64}
 
 
-def test_the_descriptor_in_a_fallback_index_has_artifact_type_and_annotations(tmp_path: Path):
+def test_the_descriptor_in_a_fallback_index_has_artifact_type_and_annotations(tmp_path: Path) -> None:
     """Checklist 5: notation finds a signature by both."""
     with Crossing(tmp_path, referrers_there=False) as crossing:
         root = crossing.sign(crossing.content.image())
@@ -159,7 +159,7 @@ def test_the_descriptor_in_a_fallback_index_has_artifact_type_and_annotations(tm
         assert listed[plain.digest].artifact_type == "application/vnd.example.config"
 
 
-def test_what_was_asked_and_found_is_in_the_seal(crossing: Crossing):
+def test_what_was_asked_and_found_is_in_the_seal(crossing: Crossing) -> None:
     """Checklist 1 and 2: every manifest, the evidence too, with each answer."""
     root = crossing.sign(crossing.content.index())
     sbom_manifest = crossing.content.artifact(b"{}", subject=root)
@@ -181,14 +181,14 @@ def test_what_was_asked_and_found_is_in_the_seal(crossing: Crossing):
         assert lookups[str(document.digest)]["found"] == []
 
 
-def test_a_registry_without_the_api_says_so_in_the_seal(tmp_path: Path):
+def test_a_registry_without_the_api_says_so_in_the_seal(tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_here=False) as crossing:
         image = crossing.signed_image()
         [lookup, _] = run("inspect", crossing.export(image), "--json").json["claims"]["lookups"]
         assert lookup["asked"] == {"sig": "found", "att": "absent", "sbom": "absent", "referrers": "no-api", "fallback": "absent"}
 
 
-def test_what_the_api_and_the_fallback_index_list_is_merged(crossing: Crossing):
+def test_what_the_api_and_the_fallback_index_list_is_merged(crossing: Crossing) -> None:
     """Checklist 3: some registries hold both, and neither all of it."""
     root = crossing.sign(crossing.content.image())
     by_api, by_both, by_tag = (crossing.content.artifact(word, subject=root) for word in (b"one", b"both", b"two"))
@@ -202,7 +202,7 @@ def test_what_the_api_and_the_fallback_index_list_is_merged(crossing: Crossing):
     assert sorted(found) == sorted(str(document.digest) for document in (by_api, by_both, by_tag))
 
 
-def test_an_image_at_a_fallback_tag_is_reported_and_carried_by_nobody(crossing: Crossing):
+def test_an_image_at_a_fallback_tag_is_reported_and_carried_by_nobody(crossing: Crossing) -> None:
     """Checklist 7: ``cosign copy`` leaves one there."""
     image = crossing.signed_image()
     other = crossing.content.image("other")
@@ -215,7 +215,7 @@ def test_an_image_at_a_fallback_tag_is_reported_and_carried_by_nobody(crossing: 
     assert other.digest.encoded not in {member["sha256"] for member in claims["members"]}
 
 
-def test_what_is_listed_and_refers_to_something_else_is_reported_and_not_carried(crossing: Crossing):
+def test_what_is_listed_and_refers_to_something_else_is_reported_and_not_carried(crossing: Crossing) -> None:
     image = crossing.signed_image()
     elsewhere = crossing.content.artifact(b"elsewhere", subject=crossing.content.image("elsewhere"))
     crossing.push(elsewhere, evidence=False, name="team/app")
@@ -227,7 +227,7 @@ def test_what_is_listed_and_refers_to_something_else_is_reported_and_not_carried
     assert str(elsewhere.digest) not in done.out
 
 
-def test_evidence_that_is_listed_and_not_there_is_a_loss_and_nothing_is_written(crossing: Crossing):
+def test_evidence_that_is_listed_and_not_there_is_a_loss_and_nothing_is_written(crossing: Crossing) -> None:
     image = crossing.signed_image()
     gone = Content().artifact(b"gone", subject=image.root)
     crossing.push(crossing.content.fallback(image.root.digest, gone), f"team/app:{image.root.digest.tag}", evidence=False)
@@ -238,7 +238,7 @@ def test_evidence_that_is_listed_and_not_there_is_a_loss_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("depth", [8, 9])
-def test_evidence_on_evidence_is_followed_to_the_eighth_and_refused_at_the_ninth(depth: int, crossing: Crossing):
+def test_evidence_on_evidence_is_followed_to_the_eighth_and_refused_at_the_ninth(depth: int, crossing: Crossing) -> None:
     about = root = crossing.sign(crossing.content.image())
     for number in range(depth):
         about = crossing.content.artifact(b"%d" % number, subject=about)
@@ -253,7 +253,7 @@ def test_evidence_on_evidence_is_followed_to_the_eighth_and_refused_at_the_ninth
 
 
 @pytest.mark.parametrize("depth", [8, 9])
-def test_indexes_in_indexes_are_followed_to_the_eighth_and_refused_at_the_ninth(depth: int, crossing: Crossing):
+def test_indexes_in_indexes_are_followed_to_the_eighth_and_refused_at_the_ninth(depth: int, crossing: Crossing) -> None:
     root = crossing.content.image()
     for _ in range(depth):
         root = crossing.content.index(children=[root])
@@ -262,7 +262,7 @@ def test_indexes_in_indexes_are_followed_to_the_eighth_and_refused_at_the_ninth(
     assert (done.exit, done.json.get("error", {}).get("code")) == ((0, None) if depth == 8 else (3, "limit.depth"))
 
 
-def test_evidence_that_is_an_index_is_carried_with_what_is_below_it(crossing: Crossing):
+def test_evidence_that_is_an_index_is_carried_with_what_is_below_it(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     parts = [crossing.content.artifact(b"part %d" % number) for number in range(2)]
     listed = crossing.content.index(children=parts, subject=root, artifact_type="application/vnd.example.set")
@@ -272,7 +272,7 @@ def test_evidence_that_is_an_index_is_carried_with_what_is_below_it(crossing: Cr
     assert {document.digest.encoded for document in (listed, *parts)} <= documents
 
 
-def test_two_images_of_one_repository_keep_the_evidence_of_both_places(crossing: Crossing, tmp_path: Path):
+def test_two_images_of_one_repository_keep_the_evidence_of_both_places(crossing: Crossing, tmp_path: Path) -> None:
     """The same manifest in two registries, with other evidence in each, carried under one repository."""
     signature = crossing.content
     root = crossing.sign(signature.image())
@@ -300,7 +300,7 @@ TROUBLE += [("referrers", status) for status in (429, 500, 503)]
 
 
 @pytest.mark.parametrize(("way", "status"), TROUBLE)
-def test_a_registry_in_trouble_never_looks_like_one_without_signatures(way: str, status: int, crossing: Crossing, quick: None):
+def test_a_registry_in_trouble_never_looks_like_one_without_signatures(way: str, status: int, crossing: Crossing, quick: None) -> None:
     """Checklist 2: absent is 404 or an empty list, and nothing else."""
     image = crossing.signed_image()
     tag = image.root.digest.tag
@@ -313,7 +313,7 @@ def test_a_registry_in_trouble_never_looks_like_one_without_signatures(way: str,
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
-def test_four_answers_say_that_there_is_no_api_for_referrers(status: int, crossing: Crossing):
+def test_four_answers_say_that_there_is_no_api_for_referrers(status: int, crossing: Crossing) -> None:
     image = crossing.signed_image()
     crossing.here.refuse(status, "UNSUPPORTED", when=lambda request: "/referrers/" in request.path)
     claims = run("inspect", crossing.export(image), "--json").json["claims"]
@@ -327,7 +327,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_child_that_the_registry_lies_about_ends_the_export(lie: str, crossing: Crossing):
+def test_a_child_that_the_registry_lies_about_ends_the_export(lie: str, crossing: Crossing) -> None:
     body, media_type, exit_code = LIES[lie]
     image = crossing.push(crossing.sign(crossing.content.index()))
     crossing.here.answer_with(f"/v2/team/app/manifests/{image.root.children[0].digest}", body, media_type)
@@ -344,14 +344,14 @@ PAGES = {
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_of_referrers_that_is_none_ends_the_export(page: str, crossing: Crossing):
+def test_a_page_of_referrers_that_is_none_ends_the_export(page: str, crossing: Crossing) -> None:
     image = crossing.signed_image()
     crossing.here.answer_with(f"/v2/team/app/referrers/{image.root.digest}", *PAGES[page])
     done = run("export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json")
     assert (done.exit, done.code) == (7, "registry.protocol")
 
 
-def test_a_tag_of_signatures_whose_bytes_are_not_its_digest_ends_the_export(crossing: Crossing):
+def test_a_tag_of_signatures_whose_bytes_are_not_its_digest_ends_the_export(crossing: Crossing) -> None:
     """Checklist 4: content type, the stated digest and our own hash agree."""
     image = crossing.signed_image()
     sig_manifest = crossing.content.tags[f"{image.root.digest.tag}.sig"]
@@ -363,7 +363,7 @@ def test_a_tag_of_signatures_whose_bytes_are_not_its_digest_ends_the_export(cros
     assert (done.exit, done.code) == (7, "registry.protocol")
 
 
-def test_a_body_that_is_cut_is_asked_for_again_and_ends_the_export_in_the_end(crossing: Crossing, quick: None):
+def test_a_body_that_is_cut_is_asked_for_again_and_ends_the_export_in_the_end(crossing: Crossing, quick: None) -> None:
     image: Image = crossing.signed_image()
     crossing.here.cut(f"/v2/team/app/manifests/{image.root.digest.tag}.sig")
     done = run("export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--allow-unsigned", "--json")

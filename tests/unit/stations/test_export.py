@@ -43,13 +43,13 @@ def claims(bundle: Path) -> dict[str, object]:
 # --- what the source lacks ---
 
 
-def test_an_image_that_is_not_there_is_missing(crossing: Crossing):
+def test_an_image_that_is_not_there_is_missing(crossing: Crossing) -> None:
     done = export(crossing, f"{crossing.here.host}/team/none:v1")
     assert (done.exit, done.code) == (6, "image.missing")
 
 
 @pytest.mark.parametrize("platform", ["linux/s390x", "linux/arm64/v7", "windows/amd64"])
-def test_a_platform_that_nobody_has_is_missing_and_those_that_are_there_are_named(platform: str, crossing: Crossing):
+def test_a_platform_that_nobody_has_is_missing_and_those_that_are_there_are_named(platform: str, crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     done = export(crossing, image.reference, "--platform", "linux/amd64", "--platform", platform)
     assert (done.exit, done.code) == (6, "image.platform")
@@ -57,20 +57,20 @@ def test_a_platform_that_nobody_has_is_missing_and_those_that_are_there_are_name
     assert nothing_is_left(crossing)
 
 
-def test_a_single_image_of_another_platform_is_missing_too(crossing: Crossing):
+def test_a_single_image_of_another_platform_is_missing_too(crossing: Crossing) -> None:
     done = export(crossing, crossing.signed_image().reference, "--platform", "linux/arm64")
     assert (done.exit, done.code) == (6, "image.platform")
     assert done.json["error"]["found"] == "linux/amd64"
 
 
-def test_what_has_no_platform_at_all_goes_with_every_platform(crossing: Crossing):
+def test_what_has_no_platform_at_all_goes_with_every_platform(crossing: Crossing) -> None:
     """Charts and other artifacts beside images in one list."""
     chart = crossing.push(crossing.sign(crossing.content.chart()), "team/chart:0.1.0")
     assert export(crossing, chart.reference, "--platform", "linux/amd64").exit == 0
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["config", "layer"])
-def test_a_blob_that_the_source_lacks_leaves_no_output(which: int, crossing: Crossing):
+def test_a_blob_that_the_source_lacks_leaves_no_output(which: int, crossing: Crossing) -> None:
     image = crossing.signed_image()
     crossing.here.forget(f"{crossing.here.host}/team/app", image.root.blobs[which].digest)
     done = export(crossing, image.reference)
@@ -78,7 +78,7 @@ def test_a_blob_that_the_source_lacks_leaves_no_output(which: int, crossing: Cro
     assert nothing_is_left(crossing)
 
 
-def test_a_child_that_the_source_lacks_leaves_no_output(crossing: Crossing):
+def test_a_child_that_the_source_lacks_leaves_no_output(crossing: Crossing) -> None:
     elsewhere = Content()
     root = elsewhere.index()
     for digest in [child.digest for child in root.children]:
@@ -91,7 +91,7 @@ def test_a_child_that_the_source_lacks_leaves_no_output(crossing: Crossing):
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:-1] + b"x", lambda b: b + b"x", lambda b: b[:-9]], ids=["other", "longer", "shorter"])
-def test_other_bytes_than_the_manifest_names_leave_no_output(change: Callable[[bytes], bytes], crossing: Crossing):
+def test_other_bytes_than_the_manifest_names_leave_no_output(change: Callable[[bytes], bytes], crossing: Crossing) -> None:
     image = crossing.signed_image()
     layer = image.root.blobs[1]
     path = f"/v2/team/app/blobs/{layer.digest}"
@@ -105,7 +105,7 @@ def test_other_bytes_than_the_manifest_names_leave_no_output(change: Callable[[b
 # --- what nobody has signed ---
 
 
-def test_an_image_that_nothing_signed_is_about_is_refused(crossing: Crossing):
+def test_an_image_that_nothing_signed_is_about_is_refused(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.index())
     done = export(crossing, image.reference)
     assert (done.exit, done.code) == (5, "signature.missing")
@@ -113,7 +113,7 @@ def test_an_image_that_nothing_signed_is_about_is_refused(crossing: Crossing):
     assert nothing_is_left(crossing)
 
 
-def test_it_is_carried_when_asked_for(crossing: Crossing):
+def test_it_is_carried_when_asked_for(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.index())
     done = export(crossing, image.reference, "--allow-unsigned")
     assert done.exit == 0
@@ -121,7 +121,7 @@ def test_it_is_carried_when_asked_for(crossing: Crossing):
 
 
 @pytest.mark.parametrize("kind", ["sbom tag", "sbom referrer", "buildkit"])
-def test_what_nobody_signed_does_not_make_an_image_signed(kind: str, crossing: Crossing):
+def test_what_nobody_signed_does_not_make_an_image_signed(kind: str, crossing: Crossing) -> None:
     root = crossing.content.with_buildkit()
     if kind == "sbom tag":
         crossing.content.sbom(root.digest, b"SPDX")
@@ -131,7 +131,7 @@ def test_what_nobody_signed_does_not_make_an_image_signed(kind: str, crossing: C
 
 
 @pytest.mark.parametrize("kind", ["sig", "att", "bundle", "notation", "on a child"])
-def test_every_form_of_signature_makes_an_image_signed(kind: str, crossing: Crossing):
+def test_every_form_of_signature_makes_an_image_signed(kind: str, crossing: Crossing) -> None:
     root = crossing.content.index()
     match kind:
         case "sig":
@@ -152,7 +152,7 @@ def test_every_form_of_signature_makes_an_image_signed(kind: str, crossing: Cros
 # --- trust on this side ---
 
 
-def test_without_trust_nothing_is_checked_and_output_and_seal_say_so(crossing: Crossing):
+def test_without_trust_nothing_is_checked_and_output_and_seal_say_so(crossing: Crossing) -> None:
     image = crossing.signed_image(key=signing.OTHER)
     done = export(crossing, image.reference)
     assert done.json["images"][0]["checked"] is False
@@ -160,7 +160,7 @@ def test_without_trust_nothing_is_checked_and_output_and_seal_say_so(crossing: C
     assert claims(crossing.folder / "b.oci.tar.zst")["checked_with"] is None
 
 
-def test_with_trust_what_passes_is_carried_with_what_judged_it(crossing: Crossing):
+def test_with_trust_what_passes_is_carried_with_what_judged_it(crossing: Crossing) -> None:
     image = crossing.signed_image()
     done = export(crossing, image.reference, "--trust", crossing.trust)
     assert done.json["images"][0]["checked"] is True
@@ -171,19 +171,19 @@ def test_with_trust_what_passes_is_carried_with_what_judged_it(crossing: Crossin
     assert carried == {Digest.of(RELEASE.pem).encoded, Digest.of(EXPORTER.pem).encoded}
 
 
-def test_with_trust_what_does_not_pass_is_not_carried(crossing: Crossing):
+def test_with_trust_what_does_not_pass_is_not_carried(crossing: Crossing) -> None:
     image = crossing.signed_image(key=signing.OTHER)
     done = export(crossing, image.reference, "--trust", crossing.trust)
     assert (done.exit, done.code) == (5, "policy.threshold")
     assert nothing_is_left(crossing)
 
 
-def test_trust_that_is_found_is_used_as_trust_that_is_given(crossing: Crossing):
+def test_trust_that_is_found_is_used_as_trust_that_is_given(crossing: Crossing) -> None:
     image = crossing.signed_image(key=signing.OTHER)
     assert export(crossing, image.reference, env={"OCI_BUNDLER_TRUST": str(crossing.trust)}).exit == 5
 
 
-def test_an_unusable_trust_is_no_missing_trust(crossing: Crossing):
+def test_an_unusable_trust_is_no_missing_trust(crossing: Crossing) -> None:
     image = crossing.signed_image()
     (crossing.trust / "trust.toml").write_text("version = 2")
     assert export(crossing, image.reference, env={"OCI_BUNDLER_TRUST": str(crossing.trust)}).exit == 2
@@ -193,7 +193,7 @@ def test_an_unusable_trust_is_no_missing_trust(crossing: Crossing):
 # --- which images ---
 
 
-def test_a_tag_with_a_digest_must_be_that_digest_and_is_carried_as_the_tag(crossing: Crossing):
+def test_a_tag_with_a_digest_must_be_that_digest_and_is_carried_as_the_tag(crossing: Crossing) -> None:
     image = crossing.signed_image()
     assert export(crossing, f"{image.reference}@{image.root.digest}").json["images"][0]["reference"] == image.reference
     other = Digest.of(b"other")
@@ -215,7 +215,9 @@ DIGEST_SAID = {
 
 @pytest.mark.parametrize("place", ["oci", "oci-archive"])
 @pytest.mark.parametrize(("listed", "asked", "flags"), DIGEST_SAID.values(), ids=DIGEST_SAID)
-def test_a_digest_in_a_name_is_compared_wherever_the_image_lies(crossing: Crossing, place: str, listed: str, asked: str, flags: tuple[str]):
+def test_a_digest_in_a_name_is_compared_wherever_the_image_lies(
+    crossing: Crossing, place: str, listed: str, asked: str, flags: tuple[str]
+) -> None:
     root, other = crossing.sign(crossing.content.image()), crossing.content.image("other")
     said = [word.format(other=other.digest) for word in (listed, asked, *flags)]
     folder = write_layout(crossing.folder / "layout", crossing.content, {said[0]: root})
@@ -231,7 +233,7 @@ EVIDENCE_NAMES = ["sha256-" + "a" * 64, "sha256-" + "a" * 64 + ".sig", "sha256-"
 
 
 @pytest.mark.parametrize("tag", EVIDENCE_NAMES)
-def test_nothing_is_carried_under_a_name_for_evidence(crossing: Crossing, tag: str):
+def test_nothing_is_carried_under_a_name_for_evidence(crossing: Crossing, tag: str) -> None:
     """Readers would take it for what vouches for another manifest."""
     image = crossing.push(crossing.sign(crossing.content.image()), f"team/app:{tag}")
     good = crossing.signed_image()
@@ -244,7 +246,7 @@ def test_nothing_is_carried_under_a_name_for_evidence(crossing: Crossing, tag: s
     assert crossing.here.asked == []
 
 
-def test_a_list_gives_references_and_names_to_carry(crossing: Crossing):
+def test_a_list_gives_references_and_names_to_carry(crossing: Crossing) -> None:
     one, two = crossing.signed_image("team/one:v1", words="one"), crossing.signed_image("team/two:v1", words="two")
     listed = crossing.folder / "list"
     lines = ["# what we ship", "", one.reference, f"  docker://{two.reference}\tregistry.example/two:v2  # renamed", one.reference]
@@ -254,7 +256,7 @@ def test_a_list_gives_references_and_names_to_carry(crossing: Crossing):
     assert [image["reference"] for image in done.json["images"]] == [one.reference, "registry.example/two:v2"]
 
 
-def test_a_list_may_come_from_stdin(crossing: Crossing):
+def test_a_list_may_come_from_stdin(crossing: Crossing) -> None:
     image = crossing.signed_image()
     words = ["export", "--images", "-", "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--json"]
     assert run(*words, stdin=f"{image.reference}\n".encode()).json["images"][0]["reference"] == image.reference
@@ -263,7 +265,7 @@ def test_a_list_may_come_from_stdin(crossing: Crossing):
 @pytest.mark.parametrize(
     "line", [b"a b c", b"registry.example/UPPER:v1", b"registry.example/a:v1 UPPER/x", b"a\0b", b"\xff\xfe", b"oci:", b"a\x1b[31m"]
 )
-def test_a_bad_line_is_named_by_its_number_and_shown_harmless(line: bytes, crossing: Crossing):
+def test_a_bad_line_is_named_by_its_number_and_shown_harmless(line: bytes, crossing: Crossing) -> None:
     listed = crossing.folder / "list"
     listed.write_bytes(b"# fine\nregistry.example/fine:v1\n" + line + b"\n")
     done = run("export", "--images", listed, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"])
@@ -273,27 +275,27 @@ def test_a_bad_line_is_named_by_its_number_and_shown_harmless(line: bytes, cross
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n\n"])
-def test_an_empty_list_is_nothing_to_export(content: bytes, crossing: Crossing):
+def test_an_empty_list_is_nothing_to_export(content: bytes, crossing: Crossing) -> None:
     (crossing.folder / "list").write_bytes(content)
     assert export(crossing, "--images", crossing.folder / "list").exit == 2
 
 
-def test_a_million_lines_are_refused_in_time(crossing: Crossing):
+def test_a_million_lines_are_refused_in_time(crossing: Crossing) -> None:
     (crossing.folder / "list").write_bytes(b"registry.example/app:v1\n" * 1_000_000)
     assert export(crossing, "--images", crossing.folder / "list").exit == 2
 
 
-def test_an_image_is_carried_under_another_name(crossing: Crossing):
+def test_an_image_is_carried_under_another_name(crossing: Crossing) -> None:
     done = export(crossing, crossing.signed_image().reference, "--as", "registry.example/app:v9")
     assert done.json["images"][0]["reference"] == "registry.example/app:v9"
 
 
-def test_a_name_for_several_images_is_refused(crossing: Crossing):
+def test_a_name_for_several_images_is_refused(crossing: Crossing) -> None:
     one, two = crossing.signed_image("team/one:v1", words="one"), crossing.signed_image("team/two:v1", words="two")
     assert export(crossing, one.reference, two.reference, "--as", "registry.example/x:1").exit == 2
 
 
-def test_two_images_under_one_name_are_refused_before_anything_is_written(crossing: Crossing):
+def test_two_images_under_one_name_are_refused_before_anything_is_written(crossing: Crossing) -> None:
     one, two = crossing.signed_image("team/one:v1", words="one"), crossing.signed_image("team/two:v1", words="two")
     listed = crossing.folder / "list"
     listed.write_text(f"{one.reference} registry.example/x:1\n{two.reference} registry.example/x:1\n")
@@ -304,7 +306,7 @@ def test_two_images_under_one_name_are_refused_before_anything_is_written(crossi
     assert nothing_is_left(crossing)
 
 
-def test_one_image_named_twice_is_carried_once(crossing: Crossing):
+def test_one_image_named_twice_is_carried_once(crossing: Crossing) -> None:
     image = crossing.signed_image()
     done = export(crossing, image.reference, f"docker://{image.reference}")
     assert done.exit == 0, done.err
@@ -315,7 +317,7 @@ def test_one_image_named_twice_is_carried_once(crossing: Crossing):
 # --- platforms ---
 
 
-def test_the_index_keeps_its_bytes_and_what_is_left_out_is_in_the_seal(crossing: Crossing):
+def test_the_index_keeps_its_bytes_and_what_is_left_out_is_in_the_seal(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.index("words", ["linux/amd64", "linux/arm/v6", "linux/arm/v7"]))
     image = crossing.push(root)
     done = export(crossing, image.reference, "--platform", "linux/arm")
@@ -326,7 +328,7 @@ def test_the_index_keeps_its_bytes_and_what_is_left_out_is_in_the_seal(crossing:
     assert "many registries refuse such an index" in done.err
 
 
-def test_the_variant_that_is_asked_for_is_the_one(crossing: Crossing):
+def test_the_variant_that_is_asked_for_is_the_one(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.index("words", ["linux/arm/v6", "linux/arm/v7"]))
     export(crossing, crossing.push(root).reference, "--platform", "linux/arm/v7")
     [entry] = claims(crossing.folder / "b.oci.tar.zst")["images"]  # type: ignore[misc, has-type]
@@ -334,7 +336,7 @@ def test_the_variant_that_is_asked_for_is_the_one(crossing: Crossing):
 
 
 @pytest.mark.parametrize("platform", ["linux", "linux/", "linux/amd64/v1/x", "LINUX amd64", "linux/\x1b[31m"])
-def test_a_platform_that_is_none_is_refused(platform: str, crossing: Crossing):
+def test_a_platform_that_is_none_is_refused(platform: str, crossing: Crossing) -> None:
     done = run("export", "registry.example/x", "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], "--platform", platform)
     assert done.exit == 2
     assert "\x1b" not in done.err
@@ -375,7 +377,7 @@ KINDS: dict[str, Callable[[Content], Document]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_image_crosses_unchanged(kind: str, crossing: Crossing):
+def test_every_kind_of_image_crosses_unchanged(kind: str, crossing: Crossing) -> None:
     root = KINDS[kind](crossing.content)
     image = crossing.push(crossing.sign(root))
     bundle = crossing.export(image)
@@ -387,14 +389,14 @@ def test_every_kind_of_image_crosses_unchanged(kind: str, crossing: Crossing):
         assert all(b"".join(arrived.chunks(blob)) == crossing.content.blobs[blob.digest] for blob in document.blobs)
 
 
-def test_docker_schema_1_is_refused_by_name(crossing: Crossing):
+def test_docker_schema_1_is_refused_by_name(crossing: Crossing) -> None:
     raw = b'{"schemaVersion":1,"name":"team/app","tag":"v1","fsLayers":[],"history":[],"signatures":[]}'
     crossing.here.answer_with("/v2/team/app/manifests/v1", raw, "application/vnd.docker.distribution.manifest.v1+prettyjws")
     done = export(crossing, f"{crossing.here.host}/team/app:v1")
     assert (done.exit, done.code) == (3, "format.schema1")
 
 
-def test_a_foreign_layer_that_the_source_has_travels(crossing: Crossing):
+def test_a_foreign_layer_that_the_source_has_travels(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image(foreign=True))
     foreign = root.blobs[-1]
     image = crossing.push(root)
@@ -406,7 +408,7 @@ def test_a_foreign_layer_that_the_source_has_travels(crossing: Crossing):
     assert b"".join(crossing.arrived(image).chunks(foreign)) == b"base layer of words"
 
 
-def test_a_foreign_layer_that_the_source_lacks_is_left_out_and_listed(crossing: Crossing):
+def test_a_foreign_layer_that_the_source_lacks_is_left_out_and_listed(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image(foreign=True))
     image = crossing.push(root)
     done = export(crossing, image.reference)
@@ -418,7 +420,7 @@ def test_a_foreign_layer_that_the_source_lacks_is_left_out_and_listed(crossing: 
     assert crossing.arrived(image).document("v1") == root
 
 
-def test_a_foreign_layer_among_evidence_keeps_nothing_from_being_judged(crossing: Crossing):
+def test_a_foreign_layer_among_evidence_keeps_nothing_from_being_judged(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     foreign = crossing.content.image(foreign=True).blobs[-1]
     odd = crossing.content.manifest(crossing.content.blob(b"{}", mediatype.EMPTY), [foreign], subject=root, artifact_type="x/y")
@@ -435,7 +437,7 @@ def test_a_foreign_layer_among_evidence_keeps_nothing_from_being_judged(crossing
 
 
 @pytest.mark.parametrize("place", ["oci", "oci-archive", "oci-archive.gz", "oci-archive.zst"])
-def test_layouts_and_archives_are_sources(place: str, crossing: Crossing):
+def test_layouts_and_archives_are_sources(place: str, crossing: Crossing) -> None:
     content = crossing.content
     root = crossing.sign(content.index())
     attached = crossing.attach(root)
@@ -458,7 +460,7 @@ def test_layouts_and_archives_are_sources(place: str, crossing: Crossing):
     assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
 
 
-def test_a_name_in_a_layout_that_is_no_full_reference_needs_another(crossing: Crossing):
+def test_a_name_in_a_layout_that_is_no_full_reference_needs_another(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     folder = write_layout(crossing.folder / "layout", crossing.content, {"v1": root, **crossing.content.tags})
     refused = export(crossing, f"oci:{folder}:v1")
@@ -470,7 +472,7 @@ def test_a_name_in_a_layout_that_is_no_full_reference_needs_another(crossing: Cr
 @pytest.mark.parametrize("where", ["oci:", "oci::v1", "oci-archive:"])
 def test_a_place_without_a_path_is_refused_and_never_means_the_working_folder(
     where: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     root = crossing.sign(crossing.content.image())
     monkeypatch.chdir(
         write_layout(crossing.folder / "layout", crossing.content, {"registry.example/app:v1": root, **crossing.content.tags})
@@ -481,7 +483,7 @@ def test_a_place_without_a_path_is_refused_and_never_means_the_working_folder(
 # --- what is written ---
 
 
-def test_the_same_images_give_the_same_bytes_with_one_thread_or_many(crossing: Crossing):
+def test_the_same_images_give_the_same_bytes_with_one_thread_or_many(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.nested())
     crossing.attach(root)
     image = crossing.push(root)
@@ -494,7 +496,7 @@ def test_the_same_images_give_the_same_bytes_with_one_thread_or_many(crossing: C
         assert len({file.with_name(f"b{ending}").read_bytes() for file in files}) == 1
 
 
-def test_source_date_epoch_is_the_time_of_creation_and_the_sequence(crossing: Crossing):
+def test_source_date_epoch_is_the_time_of_creation_and_the_sequence(crossing: Crossing) -> None:
     crossing.export(crossing.signed_image(), to="b")
     done = run("export", crossing.signed_image().reference, "-o", crossing.folder / "c", "--key", crossing.keys["exporter"], env=EPOCH)
     assert done.exit == 0
@@ -504,11 +506,11 @@ def test_source_date_epoch_is_the_time_of_creation_and_the_sequence(crossing: Cr
 
 
 @pytest.mark.parametrize("epoch", ["soon", "-1", "1.5", "99999999999", str(8**11), "²"])
-def test_a_source_date_epoch_that_no_bundle_can_have_is_refused(epoch: str, crossing: Crossing):
+def test_a_source_date_epoch_that_no_bundle_can_have_is_refused(epoch: str, crossing: Crossing) -> None:
     assert export(crossing, "registry.example/x", env={"SOURCE_DATE_EPOCH": epoch}).exit == 2
 
 
-def test_the_words_of_the_seal_are_those_of_the_command(crossing: Crossing):
+def test_the_words_of_the_seal_are_those_of_the_command(crossing: Crossing) -> None:
     image = crossing.signed_image()
     first = crossing.export(image, to="first")
     identity = claims(first)["identity"]
@@ -532,12 +534,12 @@ def test_the_words_of_the_seal_are_those_of_the_command(crossing: Crossing):
         ("2y", "2028-01-01T00:00:00Z"),
     ],
 )
-def test_a_duration_is_one_of_the_calendar(duration: str, until: str):
+def test_a_duration_is_one_of_the_calendar(duration: str, until: str) -> None:
     assert time(after(datetime(2026, 1, 1, tzinfo=UTC), duration)) == until
 
 
 @pytest.mark.parametrize(("start", "duration", "until"), [((2026, 11, 30), "3m", (2027, 2, 28)), ((2028, 2, 29), "1y", (2029, 2, 28))])
-def test_a_day_that_the_month_lacks_is_its_last(start: tuple[int, int, int], duration: str, until: tuple[int, int, int]):
+def test_a_day_that_the_month_lacks_is_its_last(start: tuple[int, int, int], duration: str, until: tuple[int, int, int]) -> None:
     assert after(datetime(*start, 13, 5, tzinfo=UTC), duration) == datetime(*until, 13, 5, tzinfo=UTC)
 
 
@@ -563,13 +565,13 @@ BAD_FLAGS = [
 
 
 @pytest.mark.parametrize("flags", BAD_FLAGS, ids=" ".join)
-def test_a_flag_that_cannot_be_is_refused_with_2_and_nothing_is_written(flags: list[str], crossing: Crossing):
+def test_a_flag_that_cannot_be_is_refused_with_2_and_nothing_is_written(flags: list[str], crossing: Crossing) -> None:
     done = export(crossing, crossing.signed_image().reference, *flags)
     assert done.exit == 2
     assert nothing_is_left(crossing)
 
 
-def test_an_output_that_exists_is_refused_before_anything_is_asked(crossing: Crossing):
+def test_an_output_that_exists_is_refused_before_anything_is_asked(crossing: Crossing) -> None:
     image = crossing.signed_image()
     for name in ("b.oci.tar.zst", "b.oci.tar.zst.sha256", "b.oci.tar.zst.sha256.sig"):
         (crossing.folder / name).write_bytes(b"mine")
@@ -582,7 +584,7 @@ def test_an_output_that_exists_is_refused_before_anything_is_asked(crossing: Cro
 
 
 @pytest.mark.parametrize("kind", ["folder", "symlink", "fifo"])
-def test_replace_never_follows_or_removes_what_is_no_file_of_ours(kind: str, crossing: Crossing):
+def test_replace_never_follows_or_removes_what_is_no_file_of_ours(kind: str, crossing: Crossing) -> None:
     target, output = crossing.folder / "target", crossing.folder / "b.oci.tar.zst"
     target.write_bytes(b"mine")
     match kind:
@@ -597,7 +599,7 @@ def test_replace_never_follows_or_removes_what_is_no_file_of_ours(kind: str, cro
     assert target.read_bytes() == b"mine"
 
 
-def test_replace_replaces_all_three(crossing: Crossing):
+def test_replace_replaces_all_three(crossing: Crossing) -> None:
     one, two = crossing.signed_image("team/one:v1", words="one"), crossing.signed_image("team/two:v1", words="two")
     assert export(crossing, one.reference).exit == 0
     before = {path.name: path.read_bytes() for path in crossing.folder.glob("b.oci.tar.zst*")}
@@ -608,7 +610,7 @@ def test_replace_replaces_all_three(crossing: Crossing):
     subprocess.run(["sha256sum", "-c", "--quiet", "b.oci.tar.zst.sha256"], check=True, cwd=crossing.folder)
 
 
-def test_a_replacement_that_fails_leaves_what_was_there(crossing: Crossing):
+def test_a_replacement_that_fails_leaves_what_was_there(crossing: Crossing) -> None:
     image = crossing.signed_image()
     assert export(crossing, image.reference).exit == 0
     before = {path.name: path.read_bytes() for path in crossing.folder.glob("b.oci.tar.zst*")}
@@ -629,7 +631,9 @@ def refused_before_anything_is_asked(crossing: Crossing, output: Path, *flags: o
 @pytest.mark.parametrize("replace", [[], ["--replace"]])
 @pytest.mark.parametrize("which", ["", ".sha256", ".sha256.sig"])
 @pytest.mark.parametrize("kind", ["folder", "fifo", "dangling link"])
-def test_what_is_no_file_under_any_of_the_three_names_is_refused_at_once(kind: str, which: str, replace: list[str], crossing: Crossing):
+def test_what_is_no_file_under_any_of_the_three_names_is_refused_at_once(
+    kind: str, which: str, replace: list[str], crossing: Crossing
+) -> None:
     there = crossing.folder / f"b.oci.tar.zst{which}"
     match kind:
         case "folder":
@@ -643,21 +647,21 @@ def test_what_is_no_file_under_any_of_the_three_names_is_refused_at_once(kind: s
     assert os.path.lexists(there)
 
 
-def test_a_device_is_never_replaced(crossing: Crossing):
+def test_a_device_is_never_replaced(crossing: Crossing) -> None:
     before = Path("/dev/null").stat()
     done = refused_before_anything_is_asked(crossing, Path("/dev/null"), "--replace")
     assert (done.exit, done.code) == (8, "output.exists")
     assert Path("/dev/null").stat().st_rdev == before.st_rdev
 
 
-def test_a_folder_that_is_not_there_is_refused_at_once(crossing: Crossing):
+def test_a_folder_that_is_not_there_is_refused_at_once(crossing: Crossing) -> None:
     done = refused_before_anything_is_asked(crossing, crossing.folder / "none" / "b")
     assert (done.exit, done.code) == (2, "usage")
     assert "the folder" in done.json["error"]["what"]
 
 
 @pytest.mark.parametrize("name", ["a" * 245, "é" * 122 + "a", "a" * 255, "a" * 256, "a" * 5000])
-def test_a_name_that_is_too_long_for_what_goes_beside_it_is_refused_at_once(name: str, crossing: Crossing):
+def test_a_name_that_is_too_long_for_what_goes_beside_it_is_refused_at_once(name: str, crossing: Crossing) -> None:
     done = refused_before_anything_is_asked(crossing, crossing.folder / name)
     assert (done.exit, done.code) == (2, "usage")
     assert "too long" in done.json["error"]["what"]
@@ -665,13 +669,15 @@ def test_a_name_that_is_too_long_for_what_goes_beside_it_is_refused_at_once(name
 
 
 @pytest.mark.parametrize("name", ["a" * 244, "é" * 122])
-def test_the_longest_name_that_there_can_be_is_written(name: str, crossing: Crossing):
+def test_the_longest_name_that_there_can_be_is_written(name: str, crossing: Crossing) -> None:
     assert export(crossing, crossing.signed_image().reference, to=name).exit == 0
     assert (crossing.folder / f"{name}.sha256.sig").exists()
 
 
 @pytest.mark.parametrize(("error", "code"), [(errno.EROFS, "disk.io"), (errno.EACCES, "disk.io"), (errno.ENOSPC, "disk.full")])
-def test_a_folder_that_takes_no_files_is_refused_at_once(error: int, code: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_that_takes_no_files_is_refused_at_once(
+    error: int, code: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A disk that is mounted to be read, a folder of somebody else, one without a free entry."""
     genuine = os.open
 
@@ -705,7 +711,7 @@ def with_layer(crossing: Crossing, media_type: str, size: int = 400_000) -> Imag
 @pytest.mark.parametrize(("ending", "free"), [("tar", 190_000), ("tar+gzip", 390_000), ("tar+zstd", 390_000)])
 def test_a_disk_without_room_for_the_plan_is_told_before_a_layer_is_asked_for(
     ending: str, free: int, crossing: Crossing, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     image = with_layer(crossing, f"application/vnd.oci.image.layer.v1.{ending}")
     with_room(monkeypatch, free)
     crossing.here.asked.clear()
@@ -723,7 +729,7 @@ def test_a_disk_without_room_for_the_plan_is_told_before_a_layer_is_asked_for(
 @pytest.mark.parametrize(("free", "noted"), [(300_000, True), (500_000, False)])
 def test_where_there_may_not_be_room_the_export_goes_on_and_says_so(
     free: int, noted: bool, crossing: Crossing, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     image = with_layer(crossing, "application/vnd.oci.image.layer.v1.tar")
     with_room(monkeypatch, free)
     done = export(crossing, image.reference)
@@ -731,13 +737,13 @@ def test_where_there_may_not_be_room_the_export_goes_on_and_says_so(
     assert (f"{free} are free" in done.err) is noted
 
 
-def test_a_dry_run_wants_no_room(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_dry_run_wants_no_room(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     image = crossing.signed_image()
     with_room(monkeypatch, 0)
     assert export(crossing, image.reference, "--dry-run").exit == 0
 
 
-def test_what_a_killed_run_left_is_removed_and_said(crossing: Crossing):
+def test_what_a_killed_run_left_is_removed_and_said(crossing: Crossing) -> None:
     left = crossing.folder / ".oci-bundler-0011223344556677.tmp"
     left.write_bytes(b"half" * 1024)
     done = export(crossing, crossing.signed_image().reference)
@@ -748,7 +754,7 @@ def test_what_a_killed_run_left_is_removed_and_said(crossing: Crossing):
 
 
 @pytest.mark.parametrize("output", ["", ".", "..", "/", "none/b"])
-def test_an_output_that_is_no_name_ends_without_a_trace(output: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_an_output_that_is_no_name_ends_without_a_trace(output: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(crossing.folder)
     done = run("export", crossing.signed_image().reference, "-o", output, "--key", crossing.keys["exporter"])
     assert done.exit in {2, 7, 8}
@@ -756,7 +762,7 @@ def test_an_output_that_is_no_name_ends_without_a_trace(output: str, crossing: C
 
 
 @pytest.mark.parametrize("kind", ["p256", "p384", "rsa3072"])
-def test_anyone_can_check_a_bundle_with_sha256sum_and_openssl(kind: str, crossing: Crossing):
+def test_anyone_can_check_a_bundle_with_sha256sum_and_openssl(kind: str, crossing: Crossing) -> None:
     key = write_key(crossing.folder / "seal.key", Key.of(kind))
     image = crossing.signed_image()
     done = run("export", image.reference, "-o", crossing.folder / "b", "--key", key, "--key", crossing.keys["exporter"], "--json")
@@ -769,7 +775,7 @@ def test_anyone_can_check_a_bundle_with_sha256sum_and_openssl(kind: str, crossin
     subprocess.run(verify, check=True, cwd=crossing.folder, stdout=subprocess.DEVNULL)
 
 
-def test_a_name_that_coreutils_escapes_can_be_checked_too(crossing: Crossing):
+def test_a_name_that_coreutils_escapes_can_be_checked_too(crossing: Crossing) -> None:
     name = "a\\b\nc.oci.tar.zst"
     done = run("export", crossing.signed_image().reference, "-o", crossing.folder / name, "--key", crossing.keys["exporter"])
     assert done.exit == 0
@@ -778,7 +784,7 @@ def test_a_name_that_coreutils_escapes_can_be_checked_too(crossing: Crossing):
     subprocess.run(["sha256sum", "-c", f"{name}.sha256"], check=True, cwd=crossing.folder, stdout=subprocess.DEVNULL)
 
 
-def test_a_name_that_is_no_text_is_written_as_it_is(crossing: Crossing):
+def test_a_name_that_is_no_text_is_written_as_it_is(crossing: Crossing) -> None:
     name = os.fsdecode(b"\xff\xfe.zst")
     done = run("export", crossing.signed_image().reference, "-o", crossing.folder / name, "--key", crossing.keys["exporter"], "--json")
     assert done.exit == 0, done.err
@@ -786,25 +792,25 @@ def test_a_name_that_is_no_text_is_written_as_it_is(crossing: Crossing):
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa2048", "p521"])
-def test_a_key_that_openssl_cannot_check_unaided_seals_nothing(kind: str, crossing: Crossing):
+def test_a_key_that_openssl_cannot_check_unaided_seals_nothing(kind: str, crossing: Crossing) -> None:
     key = write_key(crossing.folder / "seal.key", Key.of(kind))
     done = run("export", crossing.signed_image().reference, "-o", crossing.folder / "b", "--key", key, "--json")
     assert (done.exit, done.code) == (2, "usage.key")
 
 
-def test_more_keys_than_a_seal_may_have_are_refused(crossing: Crossing):
+def test_more_keys_than_a_seal_may_have_are_refused(crossing: Crossing) -> None:
     keys = [word for n in range(17) for word in ("--key", write_key(crossing.folder / f"{n}.key", Key.of("p256", 100 + n)))]
     done = run("export", crossing.signed_image().reference, "-o", crossing.folder / "b", *keys)
     assert done.exit == 2
 
 
-def test_one_key_given_twice_signs_once(crossing: Crossing):
+def test_one_key_given_twice_signs_once(crossing: Crossing) -> None:
     twice = write_key(crossing.folder / "again.key", EXPORTER)
     assert export(crossing, crossing.signed_image().reference, "--key", twice).exit == 0
     assert "signatures on the seal: 1\n" in run("inspect", crossing.folder / "b.oci.tar.zst").out
 
 
-def test_further_files_travel_and_authorise_nothing(crossing: Crossing):
+def test_further_files_travel_and_authorise_nothing(crossing: Crossing) -> None:
     files = {"root.json": b'{"mediaType":"x"}', "ca.crt": b"-----BEGIN CERTIFICATE-----\n", "note.txt": b"read me", "empty": b""}
     flags = []
     for name, data in files.items():
@@ -817,12 +823,12 @@ def test_further_files_travel_and_authorise_nothing(crossing: Crossing):
     assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
 
 
-def test_a_private_key_is_not_carried_by_mistake(crossing: Crossing):
+def test_a_private_key_is_not_carried_by_mistake(crossing: Crossing) -> None:
     done = export(crossing, crossing.signed_image().reference, "--carry", crossing.keys["release"])
     assert (done.exit, done.code) == (2, "usage.key")
 
 
-def test_a_dry_run_says_what_and_how_big_and_writes_nothing(crossing: Crossing):
+def test_a_dry_run_says_what_and_how_big_and_writes_nothing(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     crossing.here.asked.clear()
     done = export(crossing, image.reference, "--dry-run")
@@ -836,7 +842,7 @@ def test_a_dry_run_says_what_and_how_big_and_writes_nothing(crossing: Crossing):
 
 
 @pytest.mark.parametrize("room", [4, 1, 0])
-def test_a_small_blob_is_asked_for_once_as_long_as_there_is_room(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, room: int):
+def test_a_small_blob_is_asked_for_once_as_long_as_there_is_room(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     """Configs are read for their platform and signatures to be judged, before both are carried."""
     monkeypatch.setattr("bundler.stations.cache._MOST", room)
     image = crossing.signed_image()
@@ -850,7 +856,7 @@ def test_a_small_blob_is_asked_for_once_as_long_as_there_is_room(crossing: Cross
 # --- cut off ---
 
 
-def test_a_cache_goes_on_after_a_cut_and_asks_for_no_blob_again(crossing: Crossing):
+def test_a_cache_goes_on_after_a_cut_and_asks_for_no_blob_again(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     last = crossing.content.below(image.root)[1].blobs[1]
     crossing.here.refuse(404, "BLOB_UNKNOWN", when=lambda request: str(last.digest) in request.path)
@@ -868,7 +874,7 @@ def test_a_cache_goes_on_after_a_cut_and_asks_for_no_blob_again(crossing: Crossi
 
 
 @pytest.mark.parametrize("rot", [lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: data[:-1], lambda data: b""])
-def test_a_file_that_rots_in_the_cache_is_mended(rot: Callable[[bytes], bytes], crossing: Crossing):
+def test_a_file_that_rots_in_the_cache_is_mended(rot: Callable[[bytes], bytes], crossing: Crossing) -> None:
     image = crossing.signed_image()
     cache = crossing.folder / "cache"
     assert export(crossing, image.reference, "--cache", cache).exit == 0
@@ -882,7 +888,7 @@ def test_a_file_that_rots_in_the_cache_is_mended(rot: Callable[[bytes], bytes], 
     assert len(before) > 0
 
 
-def test_a_symlink_in_the_cache_is_not_followed(crossing: Crossing):
+def test_a_symlink_in_the_cache_is_not_followed(crossing: Crossing) -> None:
     """FS-003."""
     image = crossing.signed_image()
     cache, outside = crossing.folder / "cache/blobs/sha256", crossing.folder / "outside"
@@ -893,7 +899,7 @@ def test_a_symlink_in_the_cache_is_not_followed(crossing: Crossing):
     assert outside.read_bytes() == b"mine"
 
 
-def test_a_cache_that_was_killed_is_swept(crossing: Crossing):
+def test_a_cache_that_was_killed_is_swept(crossing: Crossing) -> None:
     image = crossing.signed_image()
     left = crossing.folder / "cache/blobs/sha256/.oci-bundler-0011223344556677.tmp"
     left.parent.mkdir(parents=True)
@@ -921,7 +927,7 @@ def plant(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["folder", "fifo", "link", "socket", "other bytes", "fewer bytes"])
-def test_what_is_planted_in_a_cache_is_passed_over_and_said_once(what: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_what_is_planted_in_a_cache_is_passed_over_and_said_once(what: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = crossing.content.blob(os.urandom(100_000), "application/vnd.oci.image.layer.v1.tar")
     images = [crossing.push(crossing.sign(crossing.content.image(name, layers=[layer])), f"team/{name}:v1") for name in ("one", "two")]
     kept = crossing.folder / "cache/blobs/sha256"
@@ -943,7 +949,9 @@ def test_what_is_planted_in_a_cache_is_passed_over_and_said_once(what: str, cros
 
 @pytest.mark.parametrize("where", ["blobs", "blobs/sha256"])
 @pytest.mark.parametrize("what", ["link", "fifo", "file"])
-def test_a_cache_whose_folder_is_something_else_is_not_used_and_nothing_is_written_outside(where: str, what: str, crossing: Crossing):
+def test_a_cache_whose_folder_is_something_else_is_not_used_and_nothing_is_written_outside(
+    where: str, what: str, crossing: Crossing
+) -> None:
     outside, cache = crossing.folder / "outside", crossing.folder / "cache"
     (outside / "sha256").mkdir(parents=True)
     (outside / "sha256/.oci-bundler-0011223344556677.tmp").touch()
@@ -962,7 +970,7 @@ def test_a_cache_whose_folder_is_something_else_is_not_used_and_nothing_is_writt
     assert sorted(outside.rglob("*")) == before
 
 
-def test_a_foreign_layer_is_not_had_because_a_cache_says_so(crossing: Crossing):
+def test_a_foreign_layer_is_not_had_because_a_cache_says_so(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.image(foreign=True)))
     kept = crossing.folder / "cache/blobs/sha256"
     kept.mkdir(parents=True)
@@ -973,7 +981,7 @@ def test_a_foreign_layer_is_not_had_because_a_cache_says_so(crossing: Crossing):
     assert f"{layer.digest} is not at the source" in done.err
 
 
-def test_a_full_disk_leaves_no_output(crossing: Crossing):
+def test_a_full_disk_leaves_no_output(crossing: Crossing) -> None:
     """A file size limit is as full as a disk can be (EFBIG)."""
     layer = crossing.content.blob(os.urandom(300_000), "application/vnd.oci.image.layer.v1.tar+gzip")
     image = crossing.push(crossing.sign(crossing.content.image(layers=[layer])))
@@ -988,7 +996,7 @@ def test_a_full_disk_leaves_no_output(crossing: Crossing):
     assert nothing_is_left(crossing)
 
 
-def test_what_is_written_next_to_the_bundle_is_as_whole_as_the_bundle(crossing: Crossing):
+def test_what_is_written_next_to_the_bundle_is_as_whole_as_the_bundle(crossing: Crossing) -> None:
     """The checksum's place is taken by somebody else while the bundle is written."""
     image = crossing.signed_image()
     taken = crossing.folder / "b.oci.tar.zst.sha256"
@@ -1004,7 +1012,7 @@ def test_what_is_written_next_to_the_bundle_is_as_whole_as_the_bundle(crossing: 
     assert not (crossing.folder / "b.oci.tar.zst").exists()
 
 
-def test_the_json_is_as_it_was_promised(crossing: Crossing):
+def test_the_json_is_as_it_was_promised(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     attached = crossing.attach(root)
     image: Image = crossing.push(root)
@@ -1028,7 +1036,7 @@ def test_the_json_is_as_it_was_promised(crossing: Crossing):
     ]
 
 
-def test_a_trusted_root_of_a_rule_that_judged_nothing_here_stays_here(crossing: Crossing):
+def test_a_trusted_root_of_a_rule_that_judged_nothing_here_stays_here(crossing: Crossing) -> None:
     trust = write_trust(
         crossing.folder / "two",
         rules=[signing.rule(RELEASE, scope="**"), signing.rule(signing.THIRD, scope="elsewhere.example/**")],
@@ -1040,7 +1048,7 @@ def test_a_trusted_root_of_a_rule_that_judged_nothing_here_stays_here(crossing: 
     assert Digest.of(signing.THIRD.pem).encoded not in carried
 
 
-def test_a_predicate_of_the_seal_says_nothing_that_an_image_could_be_signed_by(crossing: Crossing):
+def test_a_predicate_of_the_seal_says_nothing_that_an_image_could_be_signed_by(crossing: Crossing) -> None:
     """Lifted out and attached to an image, a seal counts for nothing."""
     image = crossing.signed_image()
     bundle = crossing.export(image)

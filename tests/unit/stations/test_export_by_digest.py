@@ -38,7 +38,7 @@ def listing(*entries: Mapping[str, Any]) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}).encode()
 
 
-def test_the_manifest_of_each_platform_goes_under_a_name_of_its_own_and_arrives(crossing: Crossing):
+def test_the_manifest_of_each_platform_goes_under_a_name_of_its_own_and_arrives(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index("words", ["linux/amd64", "linux/arm64/v8", "linux/s390x"]))
     crossing.there.strict_about_children = True  # as distribution is, which refuses the index
     done = export(crossing, image.reference, *AMD64, *ARM64, "--trust", crossing.trust)
@@ -56,7 +56,7 @@ def test_the_manifest_of_each_platform_goes_under_a_name_of_its_own_and_arrives(
     assert "v1" not in there
 
 
-def test_the_index_and_what_is_about_it_stay_behind_and_it_is_said(crossing: Crossing):
+def test_the_index_and_what_is_about_it_stay_behind_and_it_is_said(crossing: Crossing) -> None:
     root = crossing.content.with_buildkit()
     crossing.attach(root)
     crossing.sign(crossing.content.documents[root.children[0].digest])
@@ -74,7 +74,7 @@ def test_the_index_and_what_is_about_it_stay_behind_and_it_is_said(crossing: Cro
     assert "many registries refuse" not in done.err
 
 
-def test_a_platform_alone_is_surveyed_as_if_it_had_been_asked_for(crossing: Crossing):
+def test_a_platform_alone_is_surveyed_as_if_it_had_been_asked_for(crossing: Crossing) -> None:
     """Evidence on evidence, in lists and by tags, and what was left out of it."""
     content = crossing.content
     root = content.index()
@@ -101,7 +101,7 @@ def test_a_platform_alone_is_surveyed_as_if_it_had_been_asked_for(crossing: Cros
     assert part.size == alone.size
 
 
-def test_evidence_of_the_platform_that_is_left_is_left_and_of_the_index_is_no_slip(crossing: Crossing):
+def test_evidence_of_the_platform_that_is_left_is_left_and_of_the_index_is_no_slip(crossing: Crossing) -> None:
     content = crossing.content
     root = content.index()
     child = content.documents[root.children[0].digest]
@@ -121,7 +121,7 @@ def test_evidence_of_the_platform_that_is_left_is_left_and_of_the_index_is_no_sl
     assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
 
 
-def test_a_foreign_layer_that_is_not_at_the_source_is_not_asked_for(crossing: Crossing):
+def test_a_foreign_layer_that_is_not_at_the_source_is_not_asked_for(crossing: Crossing) -> None:
     child = crossing.content.image("foreign", foreign=True)
     entry = child.descriptor.to_json() | {"platform": {"os": "linux", "architecture": "amd64"}}
     root = crossing.content.document({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [entry]})
@@ -135,7 +135,7 @@ def test_a_foreign_layer_that_is_not_at_the_source_is_not_asked_for(crossing: Cr
 # --- who has signed ---
 
 
-def test_without_a_signature_of_its_own_a_platform_is_refused_and_told_what_helps(crossing: Crossing):
+def test_without_a_signature_of_its_own_a_platform_is_refused_and_told_what_helps(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index(), also=False)
     done = export(crossing, image.reference, *AMD64)
     assert (done.exit, done.code) == (5, "signature.missing")
@@ -147,7 +147,7 @@ def test_without_a_signature_of_its_own_a_platform_is_refused_and_told_what_help
 
 
 @pytest.mark.parametrize("key", [None, STRANGER], ids=["unsigned", "by a stranger"])
-def test_with_trust_a_platform_has_to_pass_by_itself(crossing: Crossing, key: Any):
+def test_with_trust_a_platform_has_to_pass_by_itself(crossing: Crossing, key: Any) -> None:
     root = crossing.sign(crossing.content.index())
     for child in root.children if key else ():
         crossing.sign(crossing.content.documents[child.digest], key)
@@ -158,7 +158,7 @@ def test_with_trust_a_platform_has_to_pass_by_itself(crossing: Crossing, key: An
     assert "sign --recursive" in done.json["error"]["next"]
 
 
-def test_what_no_rule_covers_is_not_helped_by_signing_it(crossing: Crossing):
+def test_what_no_rule_covers_is_not_helped_by_signing_it(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     trust = write_trust(crossing.folder / "other", rules=[signing.rule(RELEASE, scope="elsewhere.example/**")])
     done = export(crossing, image.reference, *AMD64, "--trust", trust)
@@ -166,7 +166,7 @@ def test_what_no_rule_covers_is_not_helped_by_signing_it(crossing: Crossing):
     assert "sign --recursive" not in done.json["error"]["next"]
 
 
-def test_one_platform_that_fails_leaves_its_whole_image_behind_and_no_other(crossing: Crossing):
+def test_one_platform_that_fails_leaves_its_whole_image_behind_and_no_other(crossing: Crossing) -> None:
     root = crossing.content.index()
     crossing.sign(crossing.content.documents[root.children[0].digest])
     image = crossing.push(root)
@@ -179,7 +179,7 @@ def test_one_platform_that_fails_leaves_its_whole_image_behind_and_no_other(cros
 
 
 @pytest.mark.parametrize("tagged", [True, False], ids=["by tag", "by digest"])
-def test_a_platform_that_the_index_alone_says_is_not_taken_for_it(crossing: Crossing, *, tagged: bool):
+def test_a_platform_that_the_index_alone_says_is_not_taken_for_it(crossing: Crossing, *, tagged: bool) -> None:
     """The index is not judged where it stays behind, so anyone may have written it about manifests that are signed."""
     arm64 = crossing.sign(crossing.content.image("words", "linux/arm64"))
     entry = arm64.descriptor.to_json() | {"platform": {"os": "linux", "architecture": "amd64"}}
@@ -194,7 +194,7 @@ def test_a_platform_that_the_index_alone_says_is_not_taken_for_it(crossing: Cros
 # --- names ---
 
 
-def test_of_an_index_without_a_tag_each_platform_goes_by_its_own_digest(crossing: Crossing):
+def test_of_an_index_without_a_tag_each_platform_goes_by_its_own_digest(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     repository, _, _ = image.reference.rpartition(":")
     done = export(crossing, f"{repository}@{image.root.digest}", *AMD64)
@@ -202,7 +202,7 @@ def test_of_an_index_without_a_tag_each_platform_goes_by_its_own_digest(crossing
 
 
 @pytest.mark.parametrize(("length", "exit"), [(116, 0), (117, 2)])  # and -linux-amd64
-def test_a_name_has_at_most_128_characters_behind_the_colon(crossing: Crossing, length: int, exit: int):  # noqa: A002
+def test_a_name_has_at_most_128_characters_behind_the_colon(crossing: Crossing, length: int, exit: int) -> None:  # noqa: A002
     image = signed(crossing, crossing.content.index(), f"team/app:{'v' * length}")
     done = export(crossing, image.reference, *AMD64)
     assert done.exit == exit
@@ -213,7 +213,7 @@ def test_a_name_has_at_most_128_characters_behind_the_colon(crossing: Crossing, 
         assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
 
 
-def test_a_name_that_is_another_image_at_the_source_is_refused(crossing: Crossing):
+def test_a_name_that_is_another_image_at_the_source_is_refused(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     taken = crossing.signed_image("team/app:v1-linux-amd64", words="other")
     done = export(crossing, image.reference, *AMD64)
@@ -225,21 +225,21 @@ def test_a_name_that_is_another_image_at_the_source_is_refused(crossing: Crossin
     assert export(crossing, image.reference, *AMD64, "--as", "registry.example/app:v1", "--replace").exit == 0
 
 
-def test_a_name_that_is_this_very_manifest_at_the_source_is_fine(crossing: Crossing):
+def test_a_name_that_is_this_very_manifest_at_the_source_is_fine(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     child = crossing.content.documents[image.root.children[0].digest]
     crossing.push(child, "team/app:v1-linux-amd64")
     assert export(crossing, image.reference, *AMD64).exit == 0
 
 
-def test_what_nobody_can_read_has_the_name_too(crossing: Crossing):
+def test_what_nobody_can_read_has_the_name_too(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     crossing.here.answer_with("/v2/team/app/manifests/v1-linux-amd64", b'{"schemaVersion":1}', mediatype.OCI_MANIFEST)
     done = export(crossing, image.reference, *AMD64)
     assert (done.exit, done.code) == (2, "usage.reference")
 
 
-def test_two_manifests_of_one_platform_have_no_names(crossing: Crossing):
+def test_two_manifests_of_one_platform_have_no_names(crossing: Crossing) -> None:
     """As Windows has them, which differ in a version that no name says."""
     content = crossing.content
     entries = [
@@ -254,7 +254,7 @@ def test_two_manifests_of_one_platform_have_no_names(crossing: Crossing):
     assert all(entry["digest"] in done.json["error"]["found"] for entry in entries)
 
 
-def test_a_platform_and_an_image_of_its_name_in_one_list_conflict(crossing: Crossing):
+def test_a_platform_and_an_image_of_its_name_in_one_list_conflict(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     other = crossing.signed_image("team/other:v1", words="other")
     (crossing.folder / "list").write_text(f"{image.reference} x.example/app:1\n{other.reference} x.example/app:1-linux-amd64\n")
@@ -266,27 +266,27 @@ def test_a_platform_and_an_image_of_its_name_in_one_list_conflict(crossing: Cros
 # --- what has no platforms to choose from ---
 
 
-def test_a_single_manifest_goes_under_its_own_name(crossing: Crossing):
+def test_a_single_manifest_goes_under_its_own_name(crossing: Crossing) -> None:
     image = crossing.signed_image()
     done = export(crossing, image.reference, *AMD64)
     assert [one["reference"] for one in done.json["images"]] == [image.reference]
     assert "stays behind" not in done.err
 
 
-def test_an_index_that_names_no_platform_goes_whole(crossing: Crossing):
+def test_an_index_that_names_no_platform_goes_whole(crossing: Crossing) -> None:
     chart = crossing.content.chart()
     image = signed(crossing, crossing.content.index(children=[chart]))
     done = export(crossing, image.reference, *AMD64)
     assert [(one["reference"], one["digest"]) for one in done.json["images"]] == [(image.reference, str(image.root.digest))]
 
 
-def test_an_index_of_one_platform_gives_the_same_name_as_one_of_many(crossing: Crossing):
+def test_an_index_of_one_platform_gives_the_same_name_as_one_of_many(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index("words", ["linux/amd64"]))
     done = export(crossing, image.reference, *AMD64)
     assert [one["reference"] for one in done.json["images"]] == [f"{image.reference}-linux-amd64"]
 
 
-def test_a_platform_in_an_index_below_an_index_is_found(crossing: Crossing):
+def test_a_platform_in_an_index_below_an_index_is_found(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.index(children=[crossing.content.index()]))
     done = export(crossing, image.reference, *AMD64, "--allow-unsigned")
     assert done.exit == 0, done.err
@@ -294,7 +294,7 @@ def test_a_platform_in_an_index_below_an_index_is_found(crossing: Crossing):
 
 
 @pytest.mark.parametrize("beside", [(), ("linux/amd64",)], ids=["alone", "beside another platform"])
-def test_a_platform_that_is_an_index_itself_is_not_left_behind_in_silence(crossing: Crossing, beside: tuple[str, ...]):
+def test_a_platform_that_is_an_index_itself_is_not_left_behind_in_silence(crossing: Crossing, beside: tuple[str, ...]) -> None:
     """What it lists names no platform, so nothing of it has a name of its own."""
     content = crossing.content
     inner = content.document(
@@ -311,7 +311,7 @@ def test_a_platform_that_is_an_index_itself_is_not_left_behind_in_silence(crossi
     assert not (crossing.folder / "b.oci.tar.zst").exists()
 
 
-def test_a_platform_of_a_layout_is_carried_too(crossing: Crossing):
+def test_a_platform_of_a_layout_is_carried_too(crossing: Crossing) -> None:
     root = crossing.content.index()
     signature = crossing.sign(crossing.content.documents[root.children[0].digest]).digest.tag + ".sig"
     names = {"registry.example/app:v1": root, f"registry.example/app:{signature}": crossing.content.tags[signature]}
@@ -321,19 +321,19 @@ def test_a_platform_of_a_layout_is_carried_too(crossing: Crossing):
     assert [one["reference"] for one in done.json["images"]] == ["registry.example/app:v1-linux-amd64"]
 
 
-def test_without_a_platform_it_is_refused(crossing: Crossing):
+def test_without_a_platform_it_is_refused(crossing: Crossing) -> None:
     done = export(crossing, crossing.signed_image().reference)
     assert (done.exit, done.code) == (2, "usage")
     assert "--platform" in done.json["error"]["wanted"]
 
 
-def test_the_note_about_a_sparse_index_offers_it(crossing: Crossing):
+def test_the_note_about_a_sparse_index_offers_it(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     words = ("-o", crossing.folder / "b.oci.tar.zst", "--key", crossing.keys["exporter"])
     assert "With --by-digest " in run("export", image.reference, *AMD64, *words).err
 
 
-def test_one_index_named_twice_is_told_of_once(crossing: Crossing):
+def test_one_index_named_twice_is_told_of_once(crossing: Crossing) -> None:
     image = signed(crossing, crossing.content.index())
     done = export(crossing, image.reference, f"docker://{image.reference}", *AMD64)
     assert done.exit == 0, done.err

@@ -9,7 +9,7 @@ def dry(crossing: Crossing, *words: object) -> Ran:
     return run("export", *words, "--dry-run", "--json")
 
 
-def test_it_wants_neither_file_nor_key(crossing: Crossing):
+def test_it_wants_neither_file_nor_key(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     before = sorted(crossing.folder.iterdir())
     done = dry(crossing, image.reference)
@@ -18,13 +18,13 @@ def test_it_wants_neither_file_nor_key(crossing: Crossing):
     assert sorted(crossing.folder.iterdir()) == before
 
 
-def test_a_file_that_is_named_is_said_and_not_looked_at(crossing: Crossing):
+def test_a_file_that_is_named_is_said_and_not_looked_at(crossing: Crossing) -> None:
     (crossing.folder / "taken").write_text("other")
     assert dry(crossing, crossing.signed_image().reference, "-o", crossing.folder / "taken").json["file"] == str(crossing.folder / "taken")
     assert (crossing.folder / "taken").read_text() == "other"
 
 
-def test_keys_that_are_named_count(crossing: Crossing):
+def test_keys_that_are_named_count(crossing: Crossing) -> None:
     image = crossing.signed_image().reference
     key = crossing.keys["exporter"]
     more = dry(crossing, image, "--key", key).json["size"] - dry(crossing, image).json["size"]
@@ -33,14 +33,14 @@ def test_keys_that_are_named_count(crossing: Crossing):
 
 
 @pytest.mark.parametrize("given", [(), ("-o", "b"), ("--key", "exporter.key")])
-def test_without_it_both_are_wanted(crossing: Crossing, given: tuple[str, ...]):
+def test_without_it_both_are_wanted(crossing: Crossing, given: tuple[str, ...]) -> None:
     words = [crossing.folder / word if not word.startswith("-") else word for word in given]
     done = run("export", crossing.signed_image().reference, *words, "--json")
     assert (done.exit, done.code) == (2, "usage")
     assert done.json["error"]["wanted"] == "-o FILE and --key KEY, or --dry-run to write nothing"
 
 
-def test_an_image_has_the_size_that_it_takes_alone_and_what_is_shared_counts_once(crossing: Crossing):
+def test_an_image_has_the_size_that_it_takes_alone_and_what_is_shared_counts_once(crossing: Crossing) -> None:
     content = crossing.content
     one = crossing.signed_image("team/one:v1", words="shared")
     other = content.manifest(one.root.blobs[0], [*one.root.blobs[1:], content.layer("more")])
@@ -62,7 +62,7 @@ def test_an_image_has_the_size_that_it_takes_alone_and_what_is_shared_counts_onc
     assert said["size"] == sum((made[0] | made[1]).values()) + described
 
 
-def test_it_says_size_evidence_and_platforms_in_words(crossing: Crossing):
+def test_it_says_size_evidence_and_platforms_in_words(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     done = run("export", image.reference, "--dry-run", "-v")
     size = dry(crossing, image.reference).json["images"][0]["size"]
@@ -77,7 +77,7 @@ def test_it_says_size_evidence_and_platforms_in_words(crossing: Crossing):
     assert len(run("export", image.reference, "--dry-run").out.splitlines()) == 3
 
 
-def test_thirty_images_are_a_screen(crossing: Crossing):
+def test_thirty_images_are_a_screen(crossing: Crossing) -> None:
     names = [crossing.push(crossing.sign(crossing.content.image("words")), f"team/service-{number}:1.0").reference for number in range(30)]
     done = run("export", *names, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"], env={"COLUMNS": "80"})
     lines = done.out.splitlines()
@@ -86,7 +86,7 @@ def test_thirty_images_are_a_screen(crossing: Crossing):
     assert sum(line.startswith("unverified  ") and line.endswith("  evidence 1") for line in lines) == 30
 
 
-def test_it_finds_what_fails_and_goes_on_where_it_may(crossing: Crossing):
+def test_it_finds_what_fails_and_goes_on_where_it_may(crossing: Crossing) -> None:
     good, bad = crossing.signed_image().reference, f"{crossing.here.host}/team/none:v1"
     assert [dry(crossing, good, bad, *flags).exit for flags in ((), ("--skip-failing",))] == [6, 9]
     assert len(dry(crossing, good, bad, "--skip-failing").json["images"]) == 1

@@ -63,7 +63,7 @@ CODES = {
 }
 
 
-def test_all_that_fail_are_named_in_one_run_and_nothing_is_written(crossing: Crossing, listed: dict[str, str]):
+def test_all_that_fail_are_named_in_one_run_and_nothing_is_written(crossing: Crossing, listed: dict[str, str]) -> None:
     done = export(crossing, *listed.values(), "--trust", crossing.trust)
     assert failed(done) == {listed[what]: code for what, code in CODES.items()}
     assert done.exit == 2  # the lowest
@@ -72,7 +72,7 @@ def test_all_that_fail_are_named_in_one_run_and_nothing_is_written(crossing: Cro
     assert not written(crossing)
 
 
-def test_they_are_told_in_words_too(crossing: Crossing, listed: dict[str, str]):
+def test_they_are_told_in_words_too(crossing: Crossing, listed: dict[str, str]) -> None:
     words = (
         "export",
         *listed.values(),
@@ -90,7 +90,7 @@ def test_they_are_told_in_words_too(crossing: Crossing, listed: dict[str, str]):
     assert "  next:   look at it with `oci-bundler verify`" in done.out
 
 
-def test_with_skip_failing_the_good_ones_are_carried_and_the_others_named(crossing: Crossing, listed: dict[str, str]):
+def test_with_skip_failing_the_good_ones_are_carried_and_the_others_named(crossing: Crossing, listed: dict[str, str]) -> None:
     done = export(crossing, *listed.values(), "--trust", crossing.trust, "--skip-failing")
     assert done.exit == 9
     assert failed(done) == {listed[what]: code for what, code in CODES.items()}
@@ -101,7 +101,7 @@ def test_with_skip_failing_the_good_ones_are_carried_and_the_others_named(crossi
     assert [image["reference"] for image in ran.json["images"]] == [listed["good"], listed["also good"]]
 
 
-def test_the_words_of_a_bundle_without_some_say_so_first_and_last(crossing: Crossing, listed: dict[str, str]):
+def test_the_words_of_a_bundle_without_some_say_so_first_and_last(crossing: Crossing, listed: dict[str, str]) -> None:
     to = crossing.folder / "b.oci.tar.zst"
     done = run("export", listed["good"], listed["unsigned"], "-o", to, "--key", crossing.keys["exporter"], "--skip-failing")
     assert done.exit == 9
@@ -110,19 +110,19 @@ def test_the_words_of_a_bundle_without_some_say_so_first_and_last(crossing: Cros
     assert f"\n{listed['unsigned']}: signature.missing: nothing signed was found" in done.out
 
 
-def test_when_none_can_be_carried_nothing_is_written_whatever_was_asked(crossing: Crossing, listed: dict[str, str]):
+def test_when_none_can_be_carried_nothing_is_written_whatever_was_asked(crossing: Crossing, listed: dict[str, str]) -> None:
     done = export(crossing, listed["unsigned"], listed["absent"], "--skip-failing")
     assert (done.exit, set(failed(done))) == (5, {listed["unsigned"], listed["absent"]})
     assert not written(crossing)
 
 
 @pytest.mark.parametrize("flags", [(), ("--skip-failing",)])
-def test_of_one_image_alone_the_reason_is_the_error(crossing: Crossing, listed: dict[str, str], flags: tuple[str, ...]):
+def test_of_one_image_alone_the_reason_is_the_error(crossing: Crossing, listed: dict[str, str], flags: tuple[str, ...]) -> None:
     done = export(crossing, listed["unsigned"], *flags)
     assert (done.exit, done.code) == (5, "signature.missing")
 
 
-def test_nothing_of_what_fails_is_in_the_bundle_though_it_shares_repository_and_layers(crossing: Crossing):
+def test_nothing_of_what_fails_is_in_the_bundle_though_it_shares_repository_and_layers(crossing: Crossing) -> None:
     content = crossing.content
     good = crossing.signed_image("team/app:good", words="shared")
     [_, layer] = good.root.blobs
@@ -143,7 +143,7 @@ def test_nothing_of_what_fails_is_in_the_bundle_though_it_shares_repository_and_
     assert str(bad.digest) not in {lookup["manifest"] for lookup in lookups}
 
 
-def test_a_layer_that_is_gone_is_found_while_it_is_carried_and_ends_the_run(crossing: Crossing):
+def test_a_layer_that_is_gone_is_found_while_it_is_carried_and_ends_the_run(crossing: Crossing) -> None:
     good, gone = crossing.signed_image("team/good:v1", words="good"), crossing.signed_image("team/gone:v1", words="gone")
     crossing.here.forget(f"{crossing.here.host}/team/gone", gone.root.blobs[1].digest)
     done = export(crossing, good.reference, gone.reference, "--skip-failing")
@@ -151,7 +151,7 @@ def test_a_layer_that_is_gone_is_found_while_it_is_carried_and_ends_the_run(cros
     assert not written(crossing)
 
 
-def test_two_images_of_one_name_both_fail_and_the_others_do_not(crossing: Crossing):
+def test_two_images_of_one_name_both_fail_and_the_others_do_not(crossing: Crossing) -> None:
     one, two, three = (crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two", "three"))
     (crossing.folder / "list").write_text(f"{one.reference} x.example/x:1\n{two.reference} x.example/x:1\n{three.reference}\n")
     done = export(crossing, "--images", crossing.folder / "list", "--skip-failing")
@@ -160,14 +160,14 @@ def test_two_images_of_one_name_both_fail_and_the_others_do_not(crossing: Crossi
     assert not members(crossing) & {image.root.digest.encoded for image in (one, two)}
 
 
-def test_all_are_told_in_the_order_in_which_they_were_asked_for(crossing: Crossing, listed: dict[str, str]):
+def test_all_are_told_in_the_order_in_which_they_were_asked_for(crossing: Crossing, listed: dict[str, str]) -> None:
     one, two = (crossing.signed_image(f"team/{name}:v1", words=name).reference for name in ("one", "two"))
     lines = [f"{one} x.example/x:1", listed["absent"], f"{two} x.example/x:1", listed["unsigned"]]
     (crossing.folder / "list").write_text("\n".join(lines))
     assert list(failed(export(crossing, "--images", crossing.folder / "list"))) == [one, listed["absent"], two, listed["unsigned"]]
 
 
-def test_a_name_for_evidence_that_a_layout_gives_fails_too(crossing: Crossing):
+def test_a_name_for_evidence_that_a_layout_gives_fails_too(crossing: Crossing) -> None:
     good = crossing.signed_image()
     odd = f"registry.example/app:sha256-{'a' * 64}"
     listed = f"oci:{write_layout(crossing.folder / 'layout', crossing.content, {odd: good.root})}:{odd}"
@@ -175,7 +175,7 @@ def test_a_name_for_evidence_that_a_layout_gives_fails_too(crossing: Crossing):
     assert (done.exit, failed(done)) == (9, {listed: ("usage.reference", 2)})
 
 
-def test_a_name_for_evidence_fails_without_a_question_and_the_others_do_not(crossing: Crossing):
+def test_a_name_for_evidence_fails_without_a_question_and_the_others_do_not(crossing: Crossing) -> None:
     good, odd = crossing.signed_image(), f"{crossing.here.host}/team/odd:sha256-{'a' * 64}.sig"
     crossing.here.asked.clear()
     done = export(crossing, good.reference, odd)
@@ -183,20 +183,20 @@ def test_a_name_for_evidence_fails_without_a_question_and_the_others_do_not(cros
     assert not [line for line in crossing.here.asked if "/team/odd/" in line]
 
 
-def test_content_that_no_bundle_can_carry_keeps_no_other_image_from_it(crossing: Crossing):
+def test_content_that_no_bundle_can_carry_keeps_no_other_image_from_it(crossing: Crossing) -> None:
     good = crossing.signed_image()
     other = crossing.push(crossing.content.image("other", algorithm="sha512"), "team/other:v1")
     done = export(crossing, good.reference, other.reference, "--skip-failing", "--allow-unsigned")
     assert (done.exit, failed(done)) == (9, {other.reference: ("format.digest", 3)})
 
 
-def test_one_that_fails_and_is_named_twice_is_told_once_for_each_spelling(crossing: Crossing, listed: dict[str, str]):
+def test_one_that_fails_and_is_named_twice_is_told_once_for_each_spelling(crossing: Crossing, listed: dict[str, str]) -> None:
     bad = listed["unsigned"]
     done = export(crossing, bad, listed["good"], bad, f"docker://{bad}", "--skip-failing")
     assert (done.exit, list(failed(done))) == (9, [bad, f"docker://{bad}"])
 
 
-def test_trouble_with_one_repository_is_not_that_of_its_registry(crossing: Crossing, listed: dict[str, str]):
+def test_trouble_with_one_repository_is_not_that_of_its_registry(crossing: Crossing, listed: dict[str, str]) -> None:
     crossing.here.refuse(400, "DENIED", when=lambda request: "/team/unsigned/" in request.path)
     done = export(crossing, listed["unsigned"], listed["good"], "--skip-failing")
     assert (done.exit, failed(done)) == (9, {listed["unsigned"]: ("registry.status", 7)})
@@ -205,7 +205,7 @@ def test_trouble_with_one_repository_is_not_that_of_its_registry(crossing: Cross
 # --- registries that do not answer ---
 
 
-def test_a_registry_that_does_not_answer_is_asked_for_two_images_and_said_once(crossing: Crossing, quick: None):
+def test_a_registry_that_does_not_answer_is_asked_for_two_images_and_said_once(crossing: Crossing, quick: None) -> None:
     good = crossing.signed_image()
     with HostileRegistry() as silent:
         silent.always("GET", "/v2/", answer(200))
@@ -222,7 +222,9 @@ def test_a_registry_that_does_not_answer_is_asked_for_two_images_and_said_once(c
     assert sorted(name for name in names if f"  also:   {name}\n" in told or f"\n{name}: registry.unreachable: " in told) == names
 
 
-def test_one_that_goes_down_in_the_middle_is_asked_no_further_than_it_takes_to_know(crossing: Crossing, quick: None, tmp_path: Path):
+def test_one_that_goes_down_in_the_middle_is_asked_no_further_than_it_takes_to_know(
+    crossing: Crossing, quick: None, tmp_path: Path
+) -> None:
     images = [crossing.signed_image(f"team/app{number}:v1", words=str(number)) for number in range(6)]
     (tmp_path / "half").write_bytes(b"half")
     down = []
@@ -240,14 +242,14 @@ def test_one_that_goes_down_in_the_middle_is_asked_no_further_than_it_takes_to_k
     assert not written(crossing)
 
 
-def test_a_connection_that_breaks_over_one_image_alone_keeps_no_other_from_being_asked_for(crossing: Crossing, quick: None):
+def test_a_connection_that_breaks_over_one_image_alone_keeps_no_other_from_being_asked_for(crossing: Crossing, quick: None) -> None:
     images = [crossing.signed_image(f"team/app{number}:v1", words=str(number)) for number in range(3)]
     crossing.here.cut("/v2/team/app0/manifests/v1")
     done = export(crossing, *(image.reference for image in images), "-j", "1", "--skip-failing")
     assert (done.exit, list(failed(done))) == (9, [images[0].reference])
 
 
-def test_a_repository_that_broke_before_its_registry_answered_counts_no_more(crossing: Crossing, quick: None, tmp_path: Path):
+def test_a_repository_that_broke_before_its_registry_answered_counts_no_more(crossing: Crossing, quick: None, tmp_path: Path) -> None:
     images = [crossing.signed_image(f"team/app{number}:v1", words=str(number)) for number in range(4)]
     (tmp_path / "half").write_bytes(b"half")
     broken = ("/v2/team/app0/", "/v2/team/app2/")
@@ -256,7 +258,7 @@ def test_a_repository_that_broke_before_its_registry_answered_counts_no_more(cro
     assert (done.exit, list(failed(done))) == (9, [images[0].reference, images[2].reference])
 
 
-def test_one_repository_that_does_not_answer_is_asked_for_one_image(crossing: Crossing, quick: None):
+def test_one_repository_that_does_not_answer_is_asked_for_one_image(crossing: Crossing, quick: None) -> None:
     with HostileRegistry() as silent:
         silent.always("GET", "/v2/", answer(200))
         names = [f"{silent.host}/team/app:v{number}" for number in range(5)]
@@ -267,7 +269,7 @@ def test_one_repository_that_does_not_answer_is_asked_for_one_image(crossing: Cr
     assert (done.exit, failed(done), len(asked)) == (7, dict.fromkeys(names, ("registry.unreachable", 7)), 1)
 
 
-def test_sign_gives_up_a_silent_registry_too(crossing: Crossing, quick: None):
+def test_sign_gives_up_a_silent_registry_too(crossing: Crossing, quick: None) -> None:
     image = crossing.push(crossing.content.image())
     with HostileRegistry() as silent:
         silent.always("GET", "/v2/", answer(200))
@@ -283,7 +285,7 @@ def test_sign_gives_up_a_silent_registry_too(crossing: Crossing, quick: None):
 # --- what is a matter of the run ---
 
 
-def test_the_disk_of_the_cache_ends_the_run(crossing: Crossing, listed: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+def test_the_disk_of_the_cache_ends_the_run(crossing: Crossing, listed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = os.open
 
     def opened(path: Path | str, flags: int, *rest: object, **named: object) -> int:
@@ -299,7 +301,7 @@ def test_the_disk_of_the_cache_ends_the_run(crossing: Crossing, listed: dict[str
     assert not written(crossing)
 
 
-def test_a_layout_on_a_broken_disk_is_a_matter_of_its_image(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_layout_on_a_broken_disk_is_a_matter_of_its_image(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     good = crossing.signed_image()
     layout = write_layout(crossing.folder / "layout", crossing.content, {"registry.example/app:v1": good.root})
     genuine = os.open
@@ -314,7 +316,7 @@ def test_a_layout_on_a_broken_disk_is_a_matter_of_its_image(crossing: Crossing, 
     assert (done.exit, failed(done)) == (9, {f"oci:{layout}": ("disk.io", 7)})
 
 
-def test_an_interrupt_ends_it_all(crossing: Crossing, listed: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupt_ends_it_all(crossing: Crossing, listed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -31,7 +31,7 @@ def two(crossing: Crossing) -> tuple[Image, Image, Path]:
     return one, other, crossing.export(one, other)
 
 
-def test_an_image_is_extracted_with_its_evidence_under_its_name(crossing: Crossing):
+def test_an_image_is_extracted_with_its_evidence_under_its_name(crossing: Crossing) -> None:
     one, other, bundle = two(crossing)
     ran = extract(crossing, bundle, one.reference)
     assert ran.exit == 0
@@ -48,7 +48,7 @@ def test_an_image_is_extracted_with_its_evidence_under_its_name(crossing: Crossi
     assert not any(blob.digest.encoded in names for blob in other.root.blobs)
 
 
-def test_nothing_of_the_other_images_layers_is_read(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_of_the_other_images_layers_is_read(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other, bundle = two(crossing)
     read: list[tuple[int, int]] = []
     preadv = os.preadv
@@ -65,7 +65,7 @@ def test_nothing_of_the_other_images_layers_is_read(crossing: Crossing, monkeypa
         assert any(first <= at < last for first, last in read) is wanted
 
 
-def test_damage_elsewhere_is_no_matter_and_damage_here_is(crossing: Crossing):
+def test_damage_elsewhere_is_no_matter_and_damage_here_is(crossing: Crossing) -> None:
     one, other, bundle = two(crossing)
     data = bytearray(bundle.read_bytes())
     data[data.index(crossing.content.blobs[other.root.blobs[1].digest][1000:1040])] ^= 1
@@ -86,12 +86,12 @@ NAMES: dict[str, Callable[[Image], str]] = {
 
 
 @pytest.mark.parametrize("how", NAMES)
-def test_an_image_is_meant(how: str, crossing: Crossing):
+def test_an_image_is_meant(how: str, crossing: Crossing) -> None:
     image = crossing.signed_image()
     assert extract(crossing, crossing.export(image), NAMES[how](image)).exit == 0
 
 
-def test_several_are_extracted_together(crossing: Crossing):
+def test_several_are_extracted_together(crossing: Crossing) -> None:
     one, other, bundle = two(crossing)
     ran = extract(crossing, bundle, one.reference, other.reference)
     assert [image["reference"] for image in ran.json["images"]] == [one.reference, other.reference]
@@ -99,7 +99,7 @@ def test_several_are_extracted_together(crossing: Crossing):
     assert words.first == f"PASSED: 2 images verified and extracted to oci:{crossing.folder / 'again'}"
 
 
-def test_a_second_extraction_adds_to_the_layout(crossing: Crossing):
+def test_a_second_extraction_adds_to_the_layout(crossing: Crossing) -> None:
     one, other, bundle = two(crossing)
     assert extract(crossing, bundle, one.reference).exit == 0
     assert extract(crossing, bundle, other.reference).exit == 0
@@ -109,7 +109,7 @@ def test_a_second_extraction_adds_to_the_layout(crossing: Crossing):
 
 
 @pytest.mark.parametrize("reference", ["registry.example/none:v1", "{name}:other", "{name}:v1@{digest}"])
-def test_what_the_bundle_does_not_carry_is_missing(reference: str, crossing: Crossing):
+def test_what_the_bundle_does_not_carry_is_missing(reference: str, crossing: Crossing) -> None:
     image = crossing.signed_image()
     text = reference.format(name=image.reference.rpartition(":")[0], digest=Digest.of(b"other"))
     ran = extract(crossing, crossing.export(image), text)
@@ -118,7 +118,7 @@ def test_what_the_bundle_does_not_carry_is_missing(reference: str, crossing: Cro
     assert not (crossing.folder / "out").exists()
 
 
-def test_what_does_not_pass_is_not_extracted(crossing: Crossing):
+def test_what_does_not_pass_is_not_extracted(crossing: Crossing) -> None:
     good, bad = crossing.signed_image("team/good:v1", words="good"), crossing.signed_image("team/bad:v1", key=STRANGER, words="bad")
     bundle = crossing.export(good, bad)
     ran = extract(crossing, bundle, good.reference, bad.reference)
@@ -127,7 +127,7 @@ def test_what_does_not_pass_is_not_extracted(crossing: Crossing):
     assert extract(crossing, bundle, good.reference).exit == 0
 
 
-def test_a_seal_by_a_stranger_opens_nothing(crossing: Crossing):
+def test_a_seal_by_a_stranger_opens_nothing(crossing: Crossing) -> None:
     image = crossing.signed_image()
     run("export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["stranger"])
     ran = extract(crossing, crossing.folder / "b", image.reference)
@@ -135,7 +135,7 @@ def test_a_seal_by_a_stranger_opens_nothing(crossing: Crossing):
     assert not (crossing.folder / "out").exists()
 
 
-def test_a_name_that_the_layout_has_for_something_else_is_a_conflict(crossing: Crossing):
+def test_a_name_that_the_layout_has_for_something_else_is_a_conflict(crossing: Crossing) -> None:
     image = crossing.signed_image()
     content = Content()
     folder = write_layout(crossing.folder / "out", content, {image.reference: content.image("other")})
@@ -145,7 +145,7 @@ def test_a_name_that_the_layout_has_for_something_else_is_a_conflict(crossing: C
     assert (folder / "index.json").read_bytes() == before
 
 
-def test_the_index_is_written_once_however_many_images_there_are(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_the_index_is_written_once_however_many_images_there_are(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two", "three")]
     bundle = crossing.export(*images)
     written: list[str] = []
@@ -158,7 +158,7 @@ def test_the_index_is_written_once_however_many_images_there_are(crossing: Cross
         assert crossing.run("verify", f"oci:{crossing.folder / 'out'}:{image.reference}").exit == 0
 
 
-def test_a_disk_without_room_is_told_and_what_is_there_needs_none(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_disk_without_room_is_told_and_what_is_there_needs_none(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other, bundle = two(crossing)
     assert extract(crossing, bundle, one.reference).exit == 0
     before = (crossing.folder / "out/index.json").read_bytes()
@@ -180,7 +180,7 @@ def test_a_disk_without_room_is_told_and_what_is_there_needs_none(crossing: Cros
     assert extract(crossing, bundle, one.reference).exit == 0
 
 
-def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other, bundle = two(crossing)
     assert extract(crossing, bundle, one.reference).exit == 0
     hidden = [crossing.folder / "out" / below / ".oci-bundler-0123456789abcdef.tmp" for below in ("", "blobs/sha256")]
@@ -199,7 +199,7 @@ def test_what_a_killed_run_left_is_removed_before_room_is_looked_for(crossing: C
 
 
 @pytest.mark.parametrize("name", ["oci-layout", "index.json", "referrer"])
-def test_a_medium_that_ends_a_file_of_a_layout_early_is_damaged(name: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_medium_that_ends_a_file_of_a_layout_early_is_damaged(name: str, crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the file is not called a malformed one."""
     root = crossing.sign(crossing.content.image())
     referrer = crossing.attach(root)
@@ -217,7 +217,9 @@ def test_a_medium_that_ends_a_file_of_a_layout_early_is_damaged(name: str, cross
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_told_before_anything_is_written(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, error: int):
+def test_a_file_system_without_locks_is_told_before_anything_is_written(
+    crossing: Crossing, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
 
@@ -232,7 +234,7 @@ def test_a_file_system_without_locks_is_told_before_anything_is_written(crossing
     assert sorted(path.name for path in (crossing.folder / "out").iterdir()) == ["index.json", "oci-layout"]
 
 
-def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other, bundle = two(crossing)
     fsync = os.fsync
 
@@ -249,12 +251,12 @@ def test_an_error_at_the_second_image_lists_neither(crossing: Crossing, monkeypa
 
 
 @pytest.mark.parametrize("target", ["out", "oci:", "oci-archive:x", "docker://x"])
-def test_a_target_that_is_no_layout_is_refused(target: str, crossing: Crossing):
+def test_a_target_that_is_no_layout_is_refused(target: str, crossing: Crossing) -> None:
     image = crossing.signed_image()
     assert crossing.run("extract", crossing.export(image), image.reference, "--to", target).exit == 2
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(crossing: Crossing):
+def test_a_folder_that_holds_something_else_is_left_alone(crossing: Crossing) -> None:
     image = crossing.signed_image()
     (crossing.folder / "out").mkdir()
     (crossing.folder / "out/mine").write_text("mine")
@@ -263,14 +265,14 @@ def test_a_folder_that_holds_something_else_is_left_alone(crossing: Crossing):
     assert [path.name for path in (crossing.folder / "out").iterdir()] == ["mine"]
 
 
-def test_braces_in_a_folders_name_are_braces(crossing: Crossing):
+def test_braces_in_a_folders_name_are_braces(crossing: Crossing) -> None:
     image = crossing.signed_image()
     ran = crossing.run("extract", crossing.export(image), image.reference, "--to", f"oci:{crossing.folder}/{{x}}{{images}}")
     assert ran.exit == 0
     assert ran.first.endswith("{x}{images}")
 
 
-def test_an_image_without_a_tag_is_extracted_by_its_digest(crossing: Crossing):
+def test_an_image_without_a_tag_is_extracted_by_its_digest(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.index())
     crossing.push(root)
     reference = f"{crossing.here.host}/team/app@{root.digest}"

@@ -37,7 +37,7 @@ def layers(document: Document | None) -> list[tuple[Digest, str | None]]:
 # --- names ---
 
 
-def test_an_image_goes_below_the_prefix_under_its_own_host_and_path(crossing: Crossing):
+def test_an_image_goes_below_the_prefix_under_its_own_host_and_path(crossing: Crossing) -> None:
     image = crossing.signed_image("team/app:v1")
     ran = crossing.import_(crossing.export(image), "--json", prefix="mirror/one")
     host = crossing.here.host.replace(":", "-")
@@ -56,7 +56,7 @@ MAPS: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", MAPS)
-def test_names_are_mapped(case: str, crossing: Crossing):
+def test_names_are_mapped(case: str, crossing: Crossing) -> None:
     rules, wanted = MAPS[case]
     host = crossing.here.host
     flags = [word for rule in rules for word in ("--map", rule.format(host=host))]
@@ -75,31 +75,31 @@ BAD_MAPS = [
 
 
 @pytest.mark.parametrize("flags", BAD_MAPS)
-def test_a_map_that_makes_no_name_is_refused_before_anything_is_sent(flags: list[str], crossing: Crossing):
+def test_a_map_that_makes_no_name_is_refused_before_anything_is_sent(flags: list[str], crossing: Crossing) -> None:
     ran = import_(crossing, crossing.signed_image(), *(flag.format(host=crossing.here.host) for flag in flags))
     assert ran.exit == 2
     assert not crossing.there.changes
 
 
-def test_an_image_that_a_map_leaves_without_a_name_is_refused(crossing: Crossing):
+def test_an_image_that_a_map_leaves_without_a_name_is_refused(crossing: Crossing) -> None:
     ran = import_(crossing, crossing.signed_image("team/app:v1"), "--map", f"{crossing.here.host}/team/app=")
     assert (ran.exit, ran.code) == (2, "usage.reference")
     assert not crossing.there.changes
 
 
-def test_a_map_that_fits_nothing_is_said(crossing: Crossing):
+def test_a_map_that_fits_nothing_is_said(crossing: Crossing) -> None:
     ran = import_(crossing, crossing.signed_image(), "--map", "registry.exmaple=x")
     assert ran.exit == 0
     assert "--map registry.exmaple=… fits no image" in ran.err
 
 
 @pytest.mark.parametrize("destination", ["", "nohost", "http://127.0.0.1:5000", "127.0.0.1:5000/UPPER", "127.0.0.1:5000/a b", "[::1"])
-def test_a_destination_that_is_none_is_refused(destination: str, crossing: Crossing):
+def test_a_destination_that_is_none_is_refused(destination: str, crossing: Crossing) -> None:
     ran = crossing.run("import", crossing.export(crossing.signed_image()), destination, "--json")
     assert (ran.exit, ran.code) == (2, "usage.reference")
 
 
-def test_a_digest_goes_without_a_tag_and_that_is_said(crossing: Crossing):
+def test_a_digest_goes_without_a_tag_and_that_is_said(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     crossing.push(root)
     bundle = crossing.export(f"{crossing.here.host}/team/app@{root.digest}")
@@ -114,7 +114,7 @@ def test_a_digest_goes_without_a_tag_and_that_is_said(crossing: Crossing):
 # --- one image under many names ---
 
 
-def test_an_image_under_many_names_is_judged_by_the_rule_of_each(crossing: Crossing):
+def test_an_image_under_many_names_is_judged_by_the_rule_of_each(crossing: Crossing) -> None:
     host = crossing.here.host
     root = crossing.sign(crossing.content.image())
     images = [crossing.push(root, name) for name in ("one/app:v1", "one/app:v2", "two/app:v1", "three/app:v1", "four/app:v1")]
@@ -131,7 +131,7 @@ def test_an_image_under_many_names_is_judged_by_the_rule_of_each(crossing: Cross
     ]
 
 
-def test_a_signature_that_names_one_repository_counts_in_that_one(crossing: Crossing):
+def test_a_signature_that_names_one_repository_counts_in_that_one(crossing: Crossing) -> None:
     host = crossing.here.host
     root = crossing.content.image()
     crossing.content.sig(root.digest, signing.signed(root, reference=f"{host}/one/app"))
@@ -141,7 +141,7 @@ def test_a_signature_that_names_one_repository_counts_in_that_one(crossing: Cros
     assert [(image["passed"], image["reasons"]) for image in ran.json["images"]] == [(True, []), (False, ["policy.name"])]
 
 
-def test_other_evidence_in_another_repository_is_another_verdict(crossing: Crossing):
+def test_other_evidence_in_another_repository_is_another_verdict(crossing: Crossing) -> None:
     root = crossing.content.image()
     unsigned = crossing.push(root, "one/app:v1")
     signed = crossing.push(crossing.sign(root), "two/app:v1")
@@ -152,7 +152,7 @@ def test_other_evidence_in_another_repository_is_another_verdict(crossing: Cross
 # --- conflicts ---
 
 
-def test_all_names_that_are_taken_are_listed_together_and_nothing_is_sent(crossing: Crossing):
+def test_all_names_that_are_taken_are_listed_together_and_nothing_is_sent(crossing: Crossing) -> None:
     images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two", "three")]
     for image in images[:2]:
         crossing.content = Content()
@@ -167,7 +167,7 @@ def test_all_names_that_are_taken_are_listed_together_and_nothing_is_sent(crossi
     assert not crossing.there.changes
 
 
-def test_replace_moves_the_tag(crossing: Crossing):
+def test_replace_moves_the_tag(crossing: Crossing) -> None:
     image = crossing.signed_image()
     other = Content()
     push(crossing.arrived(image), other, other.image("other"), tag="v1")
@@ -175,7 +175,7 @@ def test_replace_moves_the_tag(crossing: Crossing):
     assert tags_of(crossing.arrived(image))["v1"] == image.root.digest
 
 
-def test_a_name_that_holds_what_nobody_can_read_is_a_conflict_too(crossing: Crossing):
+def test_a_name_that_holds_what_nobody_can_read_is_a_conflict_too(crossing: Crossing) -> None:
     image = crossing.signed_image()
     path = f"/v2/{crossing.here.host.replace(':', '-')}/team/app/manifests/v1"
     crossing.there.answer_with(path, b'{"schemaVersion":1}', mediatype.OCI_MANIFEST)
@@ -183,7 +183,7 @@ def test_a_name_that_holds_what_nobody_can_read_is_a_conflict_too(crossing: Cros
 
 
 @pytest.mark.parametrize("tag", ["v1", "v2"])
-def test_two_repositories_that_end_at_one_are_a_conflict_whatever_is_there(tag: str, crossing: Crossing):
+def test_two_repositories_that_end_at_one_are_a_conflict_whatever_is_there(tag: str, crossing: Crossing) -> None:
     one, two = crossing.signed_image("one/app:v1", words="one"), crossing.signed_image(f"two/app:{tag}", words="two")
     host = crossing.here.host
     ran = crossing.import_(crossing.export(one, two), "--json", "--map", f"{host}/one=x", "--map", f"{host}/two=x", "--replace")
@@ -192,7 +192,7 @@ def test_two_repositories_that_end_at_one_are_a_conflict_whatever_is_there(tag: 
     assert crossing.there.asked == ["GET /v2/"]
 
 
-def test_two_repositories_of_one_image_may_not_end_at_one_either(crossing: Crossing):
+def test_two_repositories_of_one_image_may_not_end_at_one_either(crossing: Crossing) -> None:
     """What each of them has as evidence was judged by the rule of its own."""
     one = crossing.signed_image("one/app:v1")
     two = crossing.push(one.root, "two/app:v1")
@@ -201,7 +201,7 @@ def test_two_repositories_of_one_image_may_not_end_at_one_either(crossing: Cross
     assert (ran.exit, ran.code) == (8, "name.conflict")
 
 
-def test_a_host_with_a_port_and_one_with_a_hyphen_do_not_become_one_repository(crossing: Crossing):
+def test_a_host_with_a_port_and_one_with_a_hyphen_do_not_become_one_repository(crossing: Crossing) -> None:
     """``HOST:PORT`` is written ``HOST-PORT`` at the destination, which another host may be called."""
     dashed = f"{crossing.here.host.replace(':', '-')}/team/app:v2"
     one = crossing.signed_image("team/app:v1")
@@ -214,7 +214,7 @@ def test_a_host_with_a_port_and_one_with_a_hyphen_do_not_become_one_repository(c
     assert crossing.there.asked == ["GET /v2/"]
 
 
-def test_what_is_there_already_is_sent_no_second_time(crossing: Crossing):
+def test_what_is_there_already_is_sent_no_second_time(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     bundle = crossing.export(image)
     assert crossing.import_(bundle).exit == 0
@@ -231,7 +231,7 @@ def of_one_large_layer(crossing: Crossing) -> Document:
     return crossing.content.image(layers=[crossing.content.blob(bytes(SMALL + 1), PLAIN_LAYER)])
 
 
-def test_a_blob_is_mounted_from_a_sibling_repository(crossing: Crossing):
+def test_a_blob_is_mounted_from_a_sibling_repository(crossing: Crossing) -> None:
     one = crossing.push(crossing.sign(of_one_large_layer(crossing)), "one/app:v1")
     two = crossing.push(one.root, "two/app:v1")
     assert crossing.import_(crossing.export(one, two)).exit == 0
@@ -239,7 +239,7 @@ def test_a_blob_is_mounted_from_a_sibling_repository(crossing: Crossing):
     assert faults(crossing.arrived(two)) == []
 
 
-def test_what_many_images_share_is_sent_once_though_they_are_placed_side_by_side(crossing: Crossing):
+def test_what_many_images_share_is_sent_once_though_they_are_placed_side_by_side(crossing: Crossing) -> None:
     one = crossing.push(crossing.sign(of_one_large_layer(crossing)), "shared/app0:v1")
     others = [crossing.push(one.root, f"shared/app{number}:v1") for number in range(1, 9)]
     crossing.there.before = lambda request: time.sleep(0.05) if request.method == "POST" else None
@@ -251,7 +251,7 @@ def test_what_many_images_share_is_sent_once_though_they_are_placed_side_by_side
 # --- dry run ---
 
 
-def test_a_dry_run_changes_nothing_and_says_where_things_would_go(crossing: Crossing):
+def test_a_dry_run_changes_nothing_and_says_where_things_would_go(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     ran = crossing.import_(bundle, "--dry-run")
@@ -262,7 +262,7 @@ def test_a_dry_run_changes_nothing_and_says_where_things_would_go(crossing: Cros
     assert crossing.there.asked
 
 
-def test_a_dry_run_finds_conflicts(crossing: Crossing):
+def test_a_dry_run_finds_conflicts(crossing: Crossing) -> None:
     image = crossing.signed_image()
     other = Content()
     push(crossing.arrived(image), other, other.image("other"), tag="v1")
@@ -277,7 +277,7 @@ def mixed(crossing: Crossing) -> tuple[Image, Image, Path]:
     return good, bad, crossing.export(good, bad)
 
 
-def test_one_refused_image_keeps_the_whole_bundle_out(crossing: Crossing):
+def test_one_refused_image_keeps_the_whole_bundle_out(crossing: Crossing) -> None:
     *_, bundle = mixed(crossing)
     ran = crossing.import_(bundle, "--json")
     assert ran.exit == 5
@@ -286,7 +286,7 @@ def test_one_refused_image_keeps_the_whole_bundle_out(crossing: Crossing):
     assert crossing.there.asked == ["GET /v2/"]
 
 
-def test_the_passing_ones_are_admitted_when_asked_and_the_rest_is_named(crossing: Crossing):
+def test_the_passing_ones_are_admitted_when_asked_and_the_rest_is_named(crossing: Crossing) -> None:
     good, bad, bundle = mixed(crossing)
     ran = crossing.import_(bundle, "--json", "--admit-passing")
     assert ran.exit == 9
@@ -300,13 +300,13 @@ def test_the_passing_ones_are_admitted_when_asked_and_the_rest_is_named(crossing
     assert words.first == "PARTLY: 1 image verified and imported; 1 refused"
 
 
-def test_admitting_what_passes_admits_nothing_where_nothing_does(crossing: Crossing):
+def test_admitting_what_passes_admits_nothing_where_nothing_does(crossing: Crossing) -> None:
     ran = import_(crossing, crossing.signed_image(key=STRANGER), "--admit-passing")
     assert (ran.exit, crossing.there.asked) == (5, ["GET /v2/"])
 
 
 @pytest.mark.parametrize("flags", [(), ("--verify-first",)], ids=["read once", "verified first"])
-def test_a_damaged_bundle_admits_nothing_whatever_is_asked(crossing: Crossing, flags: tuple[str, ...]):
+def test_a_damaged_bundle_admits_nothing_whatever_is_asked(crossing: Crossing, flags: tuple[str, ...]) -> None:
     good, _, bundle = mixed(crossing)
     data = bytearray(bundle.read_bytes())
     layer = next(b for b in crossing.content.blobs.values() if b[:2] == b"\x1f\x8b")  # stored as it is
@@ -323,7 +323,7 @@ def test_a_damaged_bundle_admits_nothing_whatever_is_asked(crossing: Crossing, f
         assert not crossing.there.changes
 
 
-def test_a_damaged_bundle_leaves_blobs_that_are_what_their_digests_say_and_no_manifest(crossing: Crossing):
+def test_a_damaged_bundle_leaves_blobs_that_are_what_their_digests_say_and_no_manifest(crossing: Crossing) -> None:
     """The first image's layers were read, hashed and sent before the damage in the second one's was met."""
     blobs = [crossing.content.blob(noise(number, 1_200_000), PLAIN_LAYER) for number in (1, 2)]
     images = [
@@ -346,7 +346,7 @@ def test_a_damaged_bundle_leaves_blobs_that_are_what_their_digests_say_and_no_ma
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["sent", "there already"])
-def test_an_import_reads_the_medium_once(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, there: bool):
+def test_an_import_reads_the_medium_once(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
     """Also the blobs that are at the destination: the bundle must be whole for anything to be named."""
     sizes = (300_000, 300_000, 1_500_000, 20_000, 20_000, 20_000)
     blobs = [crossing.content.blob(noise(number, size), PLAIN_LAYER) for number, size in enumerate(sizes)]
@@ -368,7 +368,7 @@ def test_an_import_reads_the_medium_once(crossing: Crossing, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("form", ["sig", "att", "sbom"])
-def test_what_lies_under_a_tag_and_refers_to_another_manifest_is_carried_named_and_not_pushed(crossing: Crossing, form: str):
+def test_what_lies_under_a_tag_and_refers_to_another_manifest_is_carried_named_and_not_pushed(crossing: Crossing, form: str) -> None:
     """At the registry it would be that one's."""
     root, other = crossing.sign(crossing.content.image()), crossing.content.image("other")
     subject = crossing.content.index() if form == "sig" else root
@@ -386,7 +386,7 @@ def test_what_lies_under_a_tag_and_refers_to_another_manifest_is_carried_named_a
     assert crossing.arrived(image).document(stray.digest) is None
 
 
-def test_evidence_that_could_be_run_is_not_pushed(crossing: Crossing):
+def test_evidence_that_could_be_run_is_not_pushed(crossing: Crossing) -> None:
     """An image in the place of an SBOM, and one that refers to the image."""
     root = crossing.sign(crossing.content.image())
     layer = crossing.content.layer("evil")
@@ -416,7 +416,7 @@ def theirs(crossing: Crossing, image: Image, *signatures: tuple[bytes, bytes], *
     return made
 
 
-def test_signatures_that_are_there_and_those_that_come_are_merged(crossing: Crossing):
+def test_signatures_that_are_there_and_those_that_come_are_merged(crossing: Crossing) -> None:
     image = crossing.signed_image()
     ours = crossing.content.tags[f"{image.root.digest.tag}.sig"]
     there = theirs(crossing, image, signing.signed(image.root, STRANGER), signing.signed(image.root, signing.THIRD))
@@ -432,7 +432,7 @@ def test_signatures_that_are_there_and_those_that_come_are_merged(crossing: Cros
     assert faults(crossing.arrived(image)) == []
 
 
-def test_a_second_import_merges_nothing_more(crossing: Crossing):
+def test_a_second_import_merges_nothing_more(crossing: Crossing) -> None:
     image = crossing.signed_image()
     theirs(crossing, image, signing.signed(image.root, STRANGER))
     bundle = crossing.export(image)
@@ -443,7 +443,7 @@ def test_a_second_import_merges_nothing_more(crossing: Crossing):
     assert tags_of(crossing.arrived(image)) == before
 
 
-def test_what_is_there_stays_where_it_has_all_of_ours(crossing: Crossing):
+def test_what_is_there_stays_where_it_has_all_of_ours(crossing: Crossing) -> None:
     image = crossing.signed_image()
     ours = crossing.content.tags[f"{image.root.digest.tag}.sig"]
     there = theirs(crossing, image, signing.signed(image.root, STRANGER), signing.signed(image.root, RELEASE))
@@ -453,7 +453,7 @@ def test_what_is_there_stays_where_it_has_all_of_ours(crossing: Crossing):
     assert crossing.arrived(image).document(ours.digest) == ours
 
 
-def test_ours_is_written_where_it_has_all_of_theirs(crossing: Crossing):
+def test_ours_is_written_where_it_has_all_of_theirs(crossing: Crossing) -> None:
     root = crossing.content.image()
     ours = crossing.content.sig(root.digest, signing.signed(root, RELEASE), signing.signed(root, STRANGER))
     image = crossing.push(root)
@@ -463,7 +463,7 @@ def test_ours_is_written_where_it_has_all_of_theirs(crossing: Crossing):
     assert tags_of(crossing.arrived(image))[f"{root.digest.tag}.sig"] == ours.digest
 
 
-def test_two_signatures_over_one_payload_are_two(crossing: Crossing):
+def test_two_signatures_over_one_payload_are_two(crossing: Crossing) -> None:
     """They differ in their annotations alone."""
     image = crossing.signed_image()
     payload, _ = signing.signed(image.root)
@@ -475,7 +475,7 @@ def test_two_signatures_over_one_payload_are_two(crossing: Crossing):
 @pytest.mark.parametrize(
     "config", [b"{}", b"[]", b"no JSON", b'{"rootfs":null}', b'{"rootfs":{"diff_ids":[1,2,3]}}', b'{"rootfs":{"diff_ids":5}}']
 )
-def test_a_config_that_is_no_list_of_layers_is_made_anew(config: bytes, crossing: Crossing):
+def test_a_config_that_is_no_list_of_layers_is_made_anew(config: bytes, crossing: Crossing) -> None:
     image = crossing.signed_image()
     content = Content()
     payload, signature = signing.signed(image.root, STRANGER)
@@ -492,7 +492,7 @@ def test_a_config_that_is_no_list_of_layers_is_made_anew(config: bytes, crossing
     assert made["rootfs"] == {"type": "layers", "diff_ids": [str(digest) for digest, _ in layers(union)]}
 
 
-def test_an_index_in_the_place_of_signatures_stays_and_is_reported(crossing: Crossing):
+def test_an_index_in_the_place_of_signatures_stays_and_is_reported(crossing: Crossing) -> None:
     image = crossing.signed_image()
     ours = crossing.content.tags[f"{image.root.digest.tag}.sig"]
     other = Content()
@@ -503,7 +503,7 @@ def test_an_index_in_the_place_of_signatures_stays_and_is_reported(crossing: Cro
     assert crossing.arrived(image).document(ours.digest) == ours
 
 
-def test_another_sbom_that_is_there_stays_and_is_reported(crossing: Crossing):
+def test_another_sbom_that_is_there_stays_and_is_reported(crossing: Crossing) -> None:
     """cosign reads exactly one layer there."""
     root = crossing.sign(crossing.content.image())
     ours = crossing.content.sbom(root.digest, b"ours")
@@ -524,7 +524,7 @@ def flat(tmp_path: Path) -> Any:
         yield running
 
 
-def test_what_the_fallback_index_lists_already_stays_in_it(flat: Crossing):
+def test_what_the_fallback_index_lists_already_stays_in_it(flat: Crossing) -> None:
     root = flat.sign(flat.content.image())
     ours = flat.attach(root)
     image = flat.push(root)
@@ -541,7 +541,7 @@ def test_what_the_fallback_index_lists_already_stays_in_it(flat: Crossing):
     assert [{name: value for name, value in entry.items() if name != "platform"}] == json.loads(before.raw)["manifests"]
 
 
-def test_an_image_at_the_fallback_tag_is_not_overwritten_but_reported(flat: Crossing):
+def test_an_image_at_the_fallback_tag_is_not_overwritten_but_reported(flat: Crossing) -> None:
     root = flat.sign(flat.content.image())
     ours = flat.attach(root)
     image = flat.push(root)
@@ -554,7 +554,7 @@ def test_an_image_at_the_fallback_tag_is_not_overwritten_but_reported(flat: Cros
     assert flat.arrived(image).document(ours.digest) == ours
 
 
-def test_a_fallback_index_that_lists_what_is_gone_is_mended_where_the_registry_minds(flat: Crossing):
+def test_a_fallback_index_that_lists_what_is_gone_is_mended_where_the_registry_minds(flat: Crossing) -> None:
     root = flat.sign(flat.content.image())
     ours = flat.attach(root)
     image = flat.push(root)
@@ -571,7 +571,7 @@ def test_a_fallback_index_that_lists_what_is_gone_is_mended_where_the_registry_m
     assert [child.digest for child in after.children] == [kept.digest, ours.digest]
 
 
-def test_a_registry_that_lists_referrers_itself_gets_no_fallback_index(crossing: Crossing):
+def test_a_registry_that_lists_referrers_itself_gets_no_fallback_index(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     crossing.attach(root)
     image = crossing.push(root)
@@ -579,7 +579,7 @@ def test_a_registry_that_lists_referrers_itself_gets_no_fallback_index(crossing:
     assert root.digest.tag not in crossing.arrived(image).tags()
 
 
-def test_a_registry_that_promises_a_listing_and_does_not_list_gets_the_fallback_index(crossing: Crossing):
+def test_a_registry_that_promises_a_listing_and_does_not_list_gets_the_fallback_index(crossing: Crossing) -> None:
     """Checklist 5: some answer OCI-Subject and have no API."""
     root = crossing.sign(crossing.content.image())
     ours = crossing.attach(root)
@@ -592,7 +592,7 @@ def test_a_registry_that_promises_a_listing_and_does_not_list_gets_the_fallback_
     assert [child.digest for child in after.children] == [ours.digest]
 
 
-def test_another_writer_between_reading_and_writing_does_not_lose_ours(flat: Crossing):
+def test_another_writer_between_reading_and_writing_does_not_lose_ours(flat: Crossing) -> None:
     """The fallback index is written by somebody else right after us: what is read back is not ours, so it is joined again."""
     root = flat.sign(flat.content.image())
     ours = flat.attach(root)
@@ -619,7 +619,7 @@ def test_another_writer_between_reading_and_writing_does_not_lose_ours(flat: Cro
     assert {child.digest for child in after.children} == {other.digest, ours.digest}
 
 
-def test_images_that_share_a_subject_do_not_write_its_list_at_the_same_time(flat: Crossing):
+def test_images_that_share_a_subject_do_not_write_its_list_at_the_same_time(flat: Crossing) -> None:
     root = flat.sign(flat.content.image())
     ours = flat.attach(root)
     images = [flat.push(root, f"team/app:v{number}") for number in range(4)]
@@ -638,7 +638,7 @@ def test_images_that_share_a_subject_do_not_write_its_list_at_the_same_time(flat
 
 
 @pytest.mark.parametrize("of", ["image", "signature"])
-def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossing: Crossing, of: str):
+def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossing: Crossing, of: str) -> None:
     """Registries collect garbage, and a blob that was there a moment ago is not."""
     image = crossing.signed_image()
     bundle = crossing.export(image)
@@ -660,7 +660,7 @@ def test_a_manifest_refused_for_a_lost_blob_is_sent_again_with_that_blob(crossin
     assert sum(line.startswith("POST") and "/uploads/" in line for line in crossing.there.asked) == 5
 
 
-def test_a_registry_that_goes_on_refusing_is_named(crossing: Crossing):
+def test_a_registry_that_goes_on_refusing_is_named(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     crossing.there.refuse(404, "MANIFEST_BLOB_UNKNOWN", "unknown", when=lambda r: r.method == "PUT" and r.path.endswith("/manifests/v1"))
@@ -678,7 +678,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_registry_that_refuses_a_sparse_index_is_said_to(refusal: str, crossing: Crossing):
+def test_a_registry_that_refuses_a_sparse_index_is_said_to(refusal: str, crossing: Crossing) -> None:
     status, code, message = REFUSALS[refusal]
     image = crossing.push(crossing.sign(crossing.content.index()))
     bundle = crossing.export(image, flags=["--platform", "linux/amd64"])
@@ -689,7 +689,7 @@ def test_a_registry_that_refuses_a_sparse_index_is_said_to(refusal: str, crossin
     assert "v1" not in crossing.arrived(image).tags()
 
 
-def test_a_registry_that_refuses_a_sparse_index_without_a_word_is_said_to(crossing: Crossing):
+def test_a_registry_that_refuses_a_sparse_index_without_a_word_is_said_to(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     bundle = crossing.export(image, flags=["--platform", "linux/amd64"])
     root = f"/manifests/{image.root.digest}"
@@ -698,7 +698,7 @@ def test_a_registry_that_refuses_a_sparse_index_without_a_word_is_said_to(crossi
     assert (ran.exit, ran.code, ran.json["error"]["found"]) == (7, "registry.sparse-index", "400")
 
 
-def test_a_sparse_index_enters_where_it_may(crossing: Crossing):
+def test_a_sparse_index_enters_where_it_may(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     ran = crossing.import_(crossing.export(image, flags=["--platform", "linux/arm64"]), "--json")
     assert ran.exit == 0
@@ -709,7 +709,7 @@ def test_a_sparse_index_enters_where_it_may(crossing: Crossing):
     assert crossing.arrived(image).document(image.root.children[0].digest) is None
 
 
-def test_a_registry_that_gives_back_other_bytes_is_found_out(crossing: Crossing):
+def test_a_registry_that_gives_back_other_bytes_is_found_out(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     path = f"/v2/{crossing.here.host.replace(':', '-')}/team/app/manifests/v1"
@@ -719,7 +719,7 @@ def test_a_registry_that_gives_back_other_bytes_is_found_out(crossing: Crossing)
     assert (ran.exit, ran.code) == (7, "registry.read-back")
 
 
-def test_a_registry_that_only_reads_gets_nothing(crossing: Crossing):
+def test_a_registry_that_only_reads_gets_nothing(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     crossing.there.refuse(405, "UNSUPPORTED", when=lambda request: request.method in {"POST", "PUT", "PATCH"})
@@ -730,7 +730,7 @@ def test_a_registry_that_only_reads_gets_nothing(crossing: Crossing):
 # --- the medium ---
 
 
-def test_what_changes_on_the_medium_after_it_was_verified_is_not_committed(crossing: Crossing):
+def test_what_changes_on_the_medium_after_it_was_verified_is_not_committed(crossing: Crossing) -> None:
     """FS-005: bytes are hashed again while they are sent."""
     image = crossing.signed_image()
     bundle = crossing.export(image)
@@ -750,7 +750,7 @@ def test_what_changes_on_the_medium_after_it_was_verified_is_not_committed(cross
     assert crossing.arrived(image).document(image.root.digest) is None
 
 
-def test_verify_and_import_need_no_file_beside_the_bundle_and_write_none(crossing: Crossing):
+def test_verify_and_import_need_no_file_beside_the_bundle_and_write_none(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     for beside in bundle.parent.glob(f"{bundle.name}.*"):
@@ -762,7 +762,7 @@ def test_verify_and_import_need_no_file_beside_the_bundle_and_write_none(crossin
     assert sorted(path.name for path in bundle.parent.iterdir()) == before
 
 
-def test_the_far_end_is_verified_as_the_near_one_was(crossing: Crossing):
+def test_the_far_end_is_verified_as_the_near_one_was(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     assert crossing.import_(crossing.export(image)).exit == 0
     arrived = f"docker://{crossing.arrived(image).name}:v1"

@@ -32,7 +32,7 @@ def counts(ran: Ran) -> tuple[int, str, int]:
 # --- what would be sent ---
 
 
-def test_not_one_byte_at_the_registry_is_another_afterwards(crossing: Crossing):
+def test_not_one_byte_at_the_registry_is_another_afterwards(crossing: Crossing) -> None:
     images = [crossing.signed_image(f"team/{name}:v1", words=LARGE + name) for name in ("there", "moved", "new")]
     root = crossing.sign(crossing.content.index())
     crossing.attach(root)
@@ -49,7 +49,7 @@ def test_not_one_byte_at_the_registry_is_another_afterwards(crossing: Crossing):
     assert [image["state"] for image in ran.json["images"]] == ["same", "moved", "new", "new"]
 
 
-def test_what_it_says_is_what_an_import_then_does(crossing: Crossing):
+def test_what_it_says_is_what_an_import_then_does(crossing: Crossing) -> None:
     """Layers of an image, of two that share one, and of one that is there already under another name."""
     here = [crossing.signed_image(f"team/{name}:v1", words=LARGE) for name in ("one", "two")]
     there = crossing.signed_image("team/three:v1", words=LARGE * 2)
@@ -64,11 +64,11 @@ def test_what_it_says_is_what_an_import_then_does(crossing: Crossing):
     assert again[:2] == (0, "0 B")
 
 
-def test_quiet_does_not_say_it(crossing: Crossing):
+def test_quiet_does_not_say_it(crossing: Crossing) -> None:
     assert crossing.import_(crossing.export(crossing.signed_image()), "--dry-run", "-q").err == ""
 
 
-def test_of_a_damaged_bundle_nothing_is_promised_and_nothing_was_sent(crossing: Crossing):
+def test_of_a_damaged_bundle_nothing_is_promised_and_nothing_was_sent(crossing: Crossing) -> None:
     noise = "".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(4_000))
     bundle = crossing.export(crossing.signed_image(words=noise))
     data = bytearray(bundle.read_bytes())
@@ -84,7 +84,7 @@ def test_of_a_damaged_bundle_nothing_is_promised_and_nothing_was_sent(crossing: 
 # --- what would be refused ---
 
 
-def test_an_index_without_all_its_platforms_may_be_refused_and_that_is_said(crossing: Crossing):
+def test_an_index_without_all_its_platforms_may_be_refused_and_that_is_said(crossing: Crossing) -> None:
     crossing.there.strict_about_children = True
     image = crossing.push(crossing.sign(crossing.content.index()))
     bundle = crossing.export(image, flags=["--platform", "linux/arm64"])
@@ -95,7 +95,7 @@ def test_an_index_without_all_its_platforms_may_be_refused_and_that_is_said(cros
     assert crossing.import_(bundle, "--json").code == Code.REGISTRY_SPARSE_INDEX
 
 
-def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing):
+def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     assert "registry.sparse-index" not in crossing.import_(crossing.export(image, to="whole"), "--dry-run").out
     sparse = crossing.export(image, flags=["--platform", "linux/arm64"])
@@ -108,7 +108,7 @@ def test_a_whole_index_and_one_that_is_there_are_not_doubted(crossing: Crossing)
     assert "registry.sparse-index" not in later.out
 
 
-def test_what_cannot_be_read_at_the_registry_ends_a_dry_run_as_it_ends_an_import(crossing: Crossing):
+def test_what_cannot_be_read_at_the_registry_ends_a_dry_run_as_it_ends_an_import(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     assert crossing.import_(bundle).exit == 0
@@ -141,7 +141,7 @@ def granted(*actions: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("access", [[], [granted()], [granted("pull")]])
-def test_a_token_that_does_not_let_us_push_is_told_with_the_code_of_the_import(access: list[dict[str, Any]], crossing: Crossing):
+def test_a_token_that_does_not_let_us_push_is_told_with_the_code_of_the_import(access: list[dict[str, Any]], crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     crossing.there.before = token_service(crossing, jwt(access=access))
     ran = crossing.import_(bundle, "--dry-run", "--json")
@@ -170,14 +170,14 @@ def test_a_token_that_does_not_let_us_push_is_told_with_the_code_of_the_import(a
         jwt(sub="alice"),
     ],
 )
-def test_of_a_token_that_says_nothing_against_it_nothing_is_said(text: str, crossing: Crossing):
+def test_of_a_token_that_says_nothing_against_it_nothing_is_said(text: str, crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     crossing.there.before = token_service(crossing, text)
     ran = crossing.import_(bundle, "--dry-run")
     assert ran.exit == 0, ran.err
 
 
-def test_where_all_is_there_already_a_token_to_read_with_is_enough(crossing: Crossing):
+def test_where_all_is_there_already_a_token_to_read_with_is_enough(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     assert crossing.import_(bundle).exit == 0
     crossing.there.before = token_service(crossing, jwt(access=[granted("pull")]))
@@ -187,7 +187,7 @@ def test_where_all_is_there_already_a_token_to_read_with_is_enough(crossing: Cro
 
 @pytest.mark.parametrize("flags", [[], ["--dry-run"]])
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_registry_that_refuses_everything_is_told_in_a_dry_run_as_in_an_import(status: int, flags: list[str], crossing: Crossing):
+def test_a_registry_that_refuses_everything_is_told_in_a_dry_run_as_in_an_import(status: int, flags: list[str], crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     crossing.there.refuse(status, "DENIED", when=lambda _: True)
     ran = crossing.import_(bundle, "--json", *flags)

@@ -18,7 +18,7 @@ def unused() -> str:
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("flags", [[], ["--verify-first"], ["--dry-run"]])
-def test_a_dead_destination_is_told_before_the_bundle_is_judged(crossing: Crossing, flags: list[str]):
+def test_a_dead_destination_is_told_before_the_bundle_is_judged(crossing: Crossing, flags: list[str]) -> None:
     """By whom what it carries is signed is wrong, too."""
     bundle, host = crossing.export(crossing.signed_image(key=STRANGER)), unused()
     ran = crossing.run("import", bundle, host, "--json", *flags)
@@ -29,24 +29,24 @@ def test_a_dead_destination_is_told_before_the_bundle_is_judged(crossing: Crossi
 
 
 @pytest.mark.usefixtures("quick")
-def test_quiet_is_quiet_about_tries_too(crossing: Crossing):
+def test_quiet_is_quiet_about_tries_too(crossing: Crossing) -> None:
     ran = crossing.run("import", crossing.export(crossing.signed_image()), unused(), "-q")
     assert ran.exit == 7
     assert "trying again" not in ran.err
 
 
-def test_a_refused_bundle_has_asked_one_question_that_names_nothing(crossing: Crossing):
+def test_a_refused_bundle_has_asked_one_question_that_names_nothing(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image(key=STRANGER))
     assert crossing.import_(bundle, "--verify-first", prefix="mirror").exit == 5
     assert crossing.there.asked == ["GET /v2/"]
 
 
-def test_what_is_not_a_bundle_asks_nothing(crossing: Crossing):
+def test_what_is_not_a_bundle_asks_nothing(crossing: Crossing) -> None:
     assert crossing.run("import", crossing.keys["exporter"], crossing.there.host).exit == 3
     assert crossing.there.asked == []
 
 
-def test_a_login_that_is_not_taken_is_told_before_the_bundle_is_judged(crossing: Crossing):
+def test_a_login_that_is_not_taken_is_told_before_the_bundle_is_judged(crossing: Crossing) -> None:
     wants = Answer(401, {"WWW-Authenticate": 'Basic realm="r"'}, b"")
     crossing.there.before = lambda _: wants
     bundle = crossing.export(crossing.signed_image(key=STRANGER))
@@ -56,7 +56,7 @@ def test_a_login_that_is_not_taken_is_told_before_the_bundle_is_judged(crossing:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_registry_that_is_busy_for_a_while_is_waited_for_and_that_is_said(crossing: Crossing):
+def test_a_registry_that_is_busy_for_a_while_is_waited_for_and_that_is_said(crossing: Crossing) -> None:
     left = [3]
 
     def before(request: Request) -> Answer | None:
@@ -74,7 +74,7 @@ def test_a_registry_that_is_busy_for_a_while_is_waited_for_and_that_is_said(cros
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_export_says_it_too(crossing: Crossing):
+def test_an_export_says_it_too(crossing: Crossing) -> None:
     image = crossing.signed_image()
     crossing.here.refuse(429, "TOOMANYREQUESTS", "slow down", when=lambda request: "/blobs/" in request.path, times=1)
     ran = run("export", image.reference, "-o", crossing.folder / "b", "--key", crossing.keys["exporter"])

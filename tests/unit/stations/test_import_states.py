@@ -30,7 +30,7 @@ def before_put(registry: Watched, tag: str, act: Callable[[], object]) -> list[s
 
 
 @pytest.mark.parametrize("flags", [[], ["--replace"]])
-def test_a_name_that_nothing_had_is_new_and_the_same_afterwards(crossing: Crossing, flags: list[str]):
+def test_a_name_that_nothing_had_is_new_and_the_same_afterwards(crossing: Crossing, flags: list[str]) -> None:
     bundle = crossing.export(crossing.signed_image())
     assert states(crossing.import_(bundle, "--json", "--dry-run", *flags)) == ["new"]
     assert states(crossing.import_(bundle, "--json", *flags)) == ["new"]
@@ -38,7 +38,7 @@ def test_a_name_that_nothing_had_is_new_and_the_same_afterwards(crossing: Crossi
     assert states(crossing.import_(bundle, "--json", *flags)) == ["same"]
 
 
-def test_a_name_of_another_image_is_moved(crossing: Crossing):
+def test_a_name_of_another_image_is_moved(crossing: Crossing) -> None:
     images = [crossing.signed_image(f"team/{name}:v1", words=name) for name in ("one", "two", "three")]
     assert crossing.import_(crossing.export(images[0], to="before")).exit == 0
     push(crossing.arrived(images[1]), crossing.content, crossing.content.image("theirs"), tag="v1")
@@ -48,7 +48,7 @@ def test_a_name_of_another_image_is_moved(crossing: Crossing):
     assert crossing.arrived(images[1]).document("v1") == images[1].root
 
 
-def test_what_is_not_an_image_at_the_name_is_moved(crossing: Crossing):
+def test_what_is_not_an_image_at_the_name_is_moved(crossing: Crossing) -> None:
     image = crossing.signed_image()
     where = crossing.arrived(image)
     bundle = crossing.export(image)
@@ -58,7 +58,7 @@ def test_what_is_not_an_image_at_the_name_is_moved(crossing: Crossing):
     assert states(crossing.import_(bundle, "--json", "--replace", "--dry-run")) == ["moved"]
 
 
-def test_an_image_without_a_tag_is_new_or_the_same_by_its_manifest(crossing: Crossing):
+def test_an_image_without_a_tag_is_new_or_the_same_by_its_manifest(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     crossing.push(root)
     bundle = crossing.export(f"{crossing.here.host}/team/app@{root.digest}")
@@ -68,7 +68,7 @@ def test_an_image_without_a_tag_is_new_or_the_same_by_its_manifest(crossing: Cro
     assert states(crossing.import_(bundle, "--json")) == ["same"]
 
 
-def test_an_image_without_a_tag_that_is_there_is_asked_about_all_the_same(crossing: Crossing):
+def test_an_image_without_a_tag_that_is_there_is_asked_about_all_the_same(crossing: Crossing) -> None:
     """That its manifest is there does not say that all of it is, as a tag does."""
     root = crossing.sign(crossing.content.image("layer" * 8000))
     crossing.push(root)
@@ -80,14 +80,14 @@ def test_an_image_without_a_tag_that_is_there_is_asked_about_all_the_same(crossi
     assert arrived.has(root.blobs[1])
 
 
-def test_images_that_may_not_enter_have_no_state(crossing: Crossing):
+def test_images_that_may_not_enter_have_no_state(crossing: Crossing) -> None:
     good, bad = crossing.signed_image(), crossing.push(crossing.content.image("bad"), "team/bad:v1", evidence=False)
     ran = crossing.import_(crossing.export(good, bad, flags=["--allow-unsigned"]), "--json", "--admit-passing")
     assert ran.exit == 9
     assert [image["state"] for image in ran.json["images"]] == ["new", None]
 
 
-def test_only_an_import_has_states(crossing: Crossing):
+def test_only_an_import_has_states(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     assert states(crossing.run("verify", bundle, "--json")) == [None]
 
@@ -95,7 +95,7 @@ def test_only_an_import_has_states(crossing: Crossing):
 # --- others write at the same time ---
 
 
-def test_a_name_that_another_import_has_given_meanwhile_is_the_same(crossing: Crossing):
+def test_a_name_that_another_import_has_given_meanwhile_is_the_same(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where = crossing.export(image), crossing.arrived(image)
     seen = before_put(crossing.there, "v1", lambda: push(where, crossing.content, image.root, tag="v1"))
@@ -103,7 +103,7 @@ def test_a_name_that_another_import_has_given_meanwhile_is_the_same(crossing: Cr
     assert seen
 
 
-def test_a_name_that_comes_up_and_is_replaced_is_moved(crossing: Crossing):
+def test_a_name_that_comes_up_and_is_replaced_is_moved(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where, other = crossing.export(image), crossing.arrived(image), crossing.content.image("theirs")
     seen = before_put(crossing.there, "v1", lambda: push(where, crossing.content, other, tag="v1"))
@@ -112,7 +112,7 @@ def test_a_name_that_comes_up_and_is_replaced_is_moved(crossing: Crossing):
     assert where.document("v1") == image.root
 
 
-def test_a_name_that_is_written_again_and_again_is_replaced_in_the_end(crossing: Crossing):
+def test_a_name_that_is_written_again_and_again_is_replaced_in_the_end(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where = crossing.export(image), crossing.arrived(image)
     others = [crossing.content.image(f"theirs {number}") for number in range(9)]
@@ -131,7 +131,7 @@ def test_a_name_that_is_written_again_and_again_is_replaced_in_the_end(crossing:
     assert where.document("v1") == image.root
 
 
-def test_a_name_that_is_gone_again_is_new(crossing: Crossing):
+def test_a_name_that_is_gone_again_is_new(crossing: Crossing) -> None:
     """It was another image's when it was asked for first, and nobody's when it was put."""
     image = crossing.signed_image()
     bundle, where = crossing.export(image), crossing.arrived(image)

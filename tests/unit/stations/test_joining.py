@@ -46,14 +46,14 @@ def dsse(number: int) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("of", [simple, dsse])
-def test_two_lists_of_one_form_become_one(content: Content, of):
+def test_two_lists_of_one_form_become_one(content: Content, of) -> None:
     made = joined(content, listed(content, of(1)), listed(content, of(2)))
     assert made is not None
     assert isinstance(made.content, Manifest)
     assert [content.blobs[layer.digest] for layer in made.content.layers] == [of(1)[0], of(2)[0]]
 
 
-def test_what_others_wrote_beside_a_signature_stays_as_it_is(content: Content):
+def test_what_others_wrote_beside_a_signature_stays_as_it_is(content: Content) -> None:
     theirs = listed(content, simple(1))
     told = json.loads(theirs.raw)
     told["layers"][0]["annotations"] = {"Label": "a", "label": "b\x1b[1m"}
@@ -75,17 +75,17 @@ OTHERS = {
 
 @pytest.mark.parametrize("turned", [False, True], ids=["came", "there"])
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_what_is_of_another_form_is_not_joined_with_a_signature(content: Content, other: tuple[bytes, str], turned: bool):
+def test_what_is_of_another_form_is_not_joined_with_a_signature(content: Content, other: tuple[bytes, str], turned: bool) -> None:
     pair = [listed(content, simple(1)), listed(content, other)]
     assert joined(content, *(reversed(pair) if turned else pair)) is None
 
 
 @pytest.mark.parametrize("layer", [(TAR, PLAIN_LAYER), (b"\0", "text/plain")])
-def test_two_that_are_not_proven_are_not_joined_though_they_are_alike(content: Content, layer: tuple[bytes, str]):
+def test_two_that_are_not_proven_are_not_joined_though_they_are_alike(content: Content, layer: tuple[bytes, str]) -> None:
     assert joined(content, listed(content, layer), listed(content, (layer[0] + layer[0], layer[1]))) is None
 
 
-def test_the_config_of_one_and_the_layers_of_the_other_make_no_image(content: Content):
+def test_the_config_of_one_and_the_layers_of_the_other_make_no_image(content: Content) -> None:
     """Neither of them runs; what they would make together does."""
     nothing = (b"", "text/spdx")
     config = {"config": {"Cmd": ["/evil"]}, "rootfs": {"type": "layers", "diff_ids": [str(content.blob(b"").digest)]}}
@@ -94,7 +94,7 @@ def test_the_config_of_one_and_the_layers_of_the_other_make_no_image(content: Co
     assert joined(content, theirs, ours) is None
 
 
-def test_a_config_that_names_the_layers_of_another_image_is_not_joined(content: Content):
+def test_a_config_that_names_the_layers_of_another_image_is_not_joined(content: Content) -> None:
     """containerd would take those for the layers of the list."""
     layer = content.blob(simple(1)[0], mediatype.SIMPLE_SIGNING)
     for named, joins in ((layer, True), (content.blob(TAR), False)):
@@ -103,7 +103,7 @@ def test_a_config_that_names_the_layers_of_another_image_is_not_joined(content: 
         assert (joined(content, theirs, listed(content, simple(2))) is not None) is joins
 
 
-def test_what_is_too_large_to_be_read_is_not_joined(content: Content):
+def test_what_is_too_large_to_be_read_is_not_joined(content: Content) -> None:
     theirs, ours = listed(content, simple(1)), listed(content, simple(2))
     assert isinstance(ours.content, Manifest)
     [layer] = ours.content.layers
@@ -111,13 +111,13 @@ def test_what_is_too_large_to_be_read_is_not_joined(content: Content):
     assert joined(content, theirs, content.manifest(ours.content.config, [large])) is None
 
 
-def test_one_list_within_the_other_is_not_a_question_of_form(content: Content):
+def test_one_list_within_the_other_is_not_a_question_of_form(content: Content) -> None:
     both, one = listed(content, simple(1), (b"text", "text/plain")), listed(content, simple(1))
     assert joined(content, both, one) == both
     assert joined(content, one, both) == both
 
 
-def test_an_sbom_is_joined_with_nothing(content: Content):
+def test_an_sbom_is_joined_with_nothing(content: Content) -> None:
     assert joined(content, listed(content, (b"{}", "text/spdx+json")), listed(content, (b"[]", "text/spdx+json")), Form.SBOM) is None
 
 
@@ -153,7 +153,7 @@ def about_another(theirs: Content, root: Document) -> Document:
 
 
 @pytest.mark.parametrize("theirs", [platforms, platforms_that_refer_to_it, an_image, about_another])
-def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat: Crossing, theirs):
+def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat: Crossing, theirs) -> None:
     """Whoever pulls it by its tag gets something of it."""
     image, ours = attached(flat)
     content = Content()
@@ -168,7 +168,7 @@ def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat:
     assert repository.document(ours.digest) == ours
 
 
-def test_each_entry_of_a_list_that_is_written_has_the_platform_that_nothing_is(flat: Crossing):
+def test_each_entry_of_a_list_that_is_written_has_the_platform_that_nothing_is(flat: Crossing) -> None:
     """Runtimes take the first image of an index that names no platforms."""
     image, ours = attached(flat)
     content = Content()
@@ -182,7 +182,7 @@ def test_each_entry_of_a_list_that_is_written_has_the_platform_that_nothing_is(f
     assert after.children == tuple(replace(entry, platform=Platform("unknown", "unknown")) for entry in (before, ours.as_referrer))
 
 
-def test_what_a_list_that_we_wrote_holds_is_added_to(flat: Crossing):
+def test_what_a_list_that_we_wrote_holds_is_added_to(flat: Crossing) -> None:
     image, ours = attached(flat)
     assert flat.import_(flat.export(image, to="1.oci.tar.zst")).exit == 0
     later = flat.attach(image.root, STRANGER)
@@ -193,7 +193,7 @@ def test_what_a_list_that_we_wrote_holds_is_added_to(flat: Crossing):
     assert {child.digest for child in listed.children} == {ours.digest, later.digest}
 
 
-def test_what_a_list_that_we_wrote_holds_is_found_by_the_next_export(flat: Crossing):
+def test_what_a_list_that_we_wrote_holds_is_found_by_the_next_export(flat: Crossing) -> None:
     image, ours = attached(flat)
     assert flat.import_(flat.export(image)).exit == 0
     onward = flat.export(f"docker://{flat.arrived(image).name}:v1", to="onward.oci.tar.zst")
@@ -202,7 +202,7 @@ def test_what_a_list_that_we_wrote_holds_is_found_by_the_next_export(flat: Cross
     assert {"digest": str(ours.digest), "form": "referrer"} in lookup["found"]
 
 
-def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it():
+def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it() -> None:
     """The name is read again when they have been, and then written over what it was last."""
     content = Content()
     root = content.image()
@@ -215,7 +215,7 @@ def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it():
     assert sink.asked == [there.digest, came.digest]
 
 
-def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is():
+def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is() -> None:
     content = Content()
     root = content.image()
     ours = content.artifact(b"ours", subject=root)
@@ -227,7 +227,7 @@ def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is():
     assert sink.put is None
 
 
-def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list():
+def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list() -> None:
     """As the artifact manifests that older tools wrote."""
     content = Content()
     root = content.image()
@@ -270,7 +270,7 @@ class Busy:
 
 
 @pytest.mark.parametrize("platform", [{"os": "linux", "architecture": "arm64"}, {"os": "linux", "architecture": ""}])
-def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_path, platform: dict[str, str]):
+def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_path, platform: dict[str, str]) -> None:
     """Whoever pulls it by its tag gets one of its platforms."""
     with Crossing(tmp_path, referrers_there=False) as crossing:
         root = crossing.sign(crossing.content.image())

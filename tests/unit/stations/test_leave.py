@@ -62,7 +62,9 @@ def malformed(crossing: Crossing, subject: Document, **members: Any) -> Digest:
         pytest.param({"mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []}, id="an artifact manifest"),
     ],
 )
-def test_evidence_in_a_layout_that_cannot_be_read_stops_the_export_and_is_left_out_by_name(crossing: Crossing, members: dict[str, Any]):
+def test_evidence_in_a_layout_that_cannot_be_read_stops_the_export_and_is_left_out_by_name(
+    crossing: Crossing, members: dict[str, Any]
+) -> None:
     root = crossing.sign(crossing.content.image())
     broken = malformed(crossing, root, **members)
     image = laid(crossing, root)
@@ -79,13 +81,13 @@ def test_evidence_in_a_layout_that_cannot_be_read_stops_the_export_and_is_left_o
     assert {"digest": str(broken), "form": "referrer"} in [found for lookup in seal["lookups"] for found in lookup["found"]]
 
 
-def test_json_that_is_no_manifest_may_have_a_subject(crossing: Crossing):
+def test_json_that_is_no_manifest_may_have_a_subject(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     crossing.content.blob(json.dumps({"subject": {"digest": str(root.digest)}, "predicate": {}}).encode())
     assert export(crossing, laid(crossing, root)).exit == 0
 
 
-def test_all_that_cannot_be_read_is_named_at_once(crossing: Crossing):
+def test_all_that_cannot_be_read_is_named_at_once(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     broken = [malformed(crossing, root, annotations={"n": str(n)}) for n in range(3)]
     image = laid(crossing, root)
@@ -97,7 +99,7 @@ def test_all_that_cannot_be_read_is_named_at_once(crossing: Crossing):
     assert {child["digest"] for child in crossed(crossing)} == set(map(str, broken))
 
 
-def test_a_referrer_that_is_listed_and_gone_is_left_out_by_name(crossing: Crossing):
+def test_a_referrer_that_is_listed_and_gone_is_left_out_by_name(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     gone = crossing.content.artifact(b'{"gone": true}', subject=root)
     crossing.content.fallback(root.digest, gone)
@@ -114,7 +116,7 @@ def test_a_referrer_that_is_listed_and_gone_is_left_out_by_name(crossing: Crossi
     assert crossed(crossing) == [{"digest": str(gone.digest), "platform": None}]
 
 
-def test_a_signature_that_is_left_out_is_none(crossing: Crossing):
+def test_a_signature_that_is_left_out_is_none(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     path = f"/v2/{image.path}/manifests/{image.root.digest.tag}.sig"
     raw = b'{"schemaVersion":2,"layers":[]}'
@@ -130,7 +132,7 @@ def test_a_signature_that_is_left_out_is_none(crossing: Crossing):
     assert "signature.missing" in verified.json["images"][0]["reasons"]
 
 
-def test_a_signature_that_a_layout_lists_and_lacks_is_left_out_by_name(crossing: Crossing):
+def test_a_signature_that_a_layout_lists_and_lacks_is_left_out_by_name(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     crossing.attach(root)
     image = laid(crossing, root)
@@ -143,7 +145,7 @@ def test_a_signature_that_a_layout_lists_and_lacks_is_left_out_by_name(crossing:
     assert crossed(crossing) == [{"digest": str(gone), "platform": None}]
 
 
-def test_a_list_of_referrers_that_cannot_be_read_is_left_out_by_name(crossing: Crossing):
+def test_a_list_of_referrers_that_cannot_be_read_is_left_out_by_name(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     image = crossing.push(root)
     raw = b'{"schemaVersion":2,"manifests":{}}'
@@ -155,7 +157,7 @@ def test_a_list_of_referrers_that_cannot_be_read_is_left_out_by_name(crossing: C
     assert crossed(crossing) == [{"digest": str(Digest.of(raw)), "platform": None}]
 
 
-def test_what_can_be_read_is_carried_whatever_is_to_be_left(crossing: Crossing):
+def test_what_can_be_read_is_carried_whatever_is_to_be_left(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     signature = crossing.content.tags[f"{root.digest.tag}.sig"]
     done = export(crossing, laid(crossing, root), "--leave", signature.digest, "--leave", root.digest)
@@ -164,12 +166,12 @@ def test_what_can_be_read_is_carried_whatever_is_to_be_left(crossing: Crossing):
     assert crossed(crossing) == []
 
 
-def test_what_is_to_be_left_is_a_digest(crossing: Crossing):
+def test_what_is_to_be_left_is_a_digest(crossing: Crossing) -> None:
     refused = export(crossing, laid(crossing, crossing.content.image()), "--leave", "v1")
     assert (refused.exit, refused.code) == (2, "usage")
 
 
-def test_where_it_lies_an_image_is_verified_beside_evidence_that_cannot_be_read(crossing: Crossing):
+def test_where_it_lies_an_image_is_verified_beside_evidence_that_cannot_be_read(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     broken = malformed(crossing, root)
     done = crossing.run("verify", laid(crossing, root))
@@ -177,7 +179,7 @@ def test_where_it_lies_an_image_is_verified_beside_evidence_that_cannot_be_read(
     assert str(broken) in done.out + done.err
 
 
-def test_one_image_leaves_out_what_another_does_not_have(crossing: Crossing):
+def test_one_image_leaves_out_what_another_does_not_have(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
     whole = shutil.copytree(Path(laid(crossing, root).split(":")[1]), crossing.folder / "whole")
     broken = malformed(crossing, root)
@@ -203,7 +205,7 @@ def saved(crossing: Crossing, *, without: str) -> tuple[str, Document, list[Dige
     return laid(crossing, root), root, gone
 
 
-def test_attestations_that_are_not_there_are_left_out_by_name(crossing: Crossing):
+def test_attestations_that_are_not_there_are_left_out_by_name(crossing: Crossing) -> None:
     image, root, gone = saved(crossing, without="attestations")
     refused = export(crossing, image)
     assert (refused.exit, refused.code) == (6, "blob.missing")
@@ -218,7 +220,7 @@ def test_attestations_that_are_not_there_are_left_out_by_name(crossing: Crossing
     assert export(crossing, image, "--replace", "--platform", "linux/amd64", "--leave", gone[0]).exit == 0
 
 
-def test_platforms_that_are_not_there_are_left_out_by_platform_or_by_name(crossing: Crossing):
+def test_platforms_that_are_not_there_are_left_out_by_platform_or_by_name(crossing: Crossing) -> None:
     image, _, gone = saved(crossing, without="platforms")
     refused = export(crossing, image)
     assert (refused.exit, refused.code) == (6, "blob.missing")
@@ -249,7 +251,7 @@ def with_others(crossing: Crossing, *others: tuple[bytes, str], signed: bool = T
 OTHERS = [(b"<x/>\n", "application/xml"), (b"\x1f\x8b layer", "application/vnd.oci.image.layer.v1.tar+gzip")]
 
 
-def test_what_an_index_lists_of_other_media_types_is_carried_as_it_is(crossing: Crossing):
+def test_what_an_index_lists_of_other_media_types_is_carried_as_it_is(crossing: Crossing) -> None:
     root = with_others(crossing, *OTHERS)
     assert export(crossing, laid(crossing, root)).exit == 0
     assert crossed(crossing) == []
@@ -264,7 +266,7 @@ def test_what_an_index_lists_of_other_media_types_is_carried_as_it_is(crossing: 
     )
 
 
-def test_of_an_index_of_other_media_types_alone_all_is_carried(crossing: Crossing):
+def test_of_an_index_of_other_media_types_alone_all_is_carried(crossing: Crossing) -> None:
     """BuildKit's cache."""
     listed = [crossing.content.blob(data, media_type).to_json() for data, media_type in OTHERS]
     root = crossing.sign(crossing.content.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))
@@ -284,7 +286,7 @@ DISGUISED = [
 
 
 @pytest.mark.parametrize("text", DISGUISED)
-def test_a_manifest_that_an_index_lists_as_another_thing_does_not_travel(crossing: Crossing, text: str):
+def test_a_manifest_that_an_index_lists_as_another_thing_does_not_travel(crossing: Crossing, text: str) -> None:
     root = with_others(crossing, (text.encode(), "application/x-other"))
     image = laid(crossing, root)
     refused = export(crossing, image)
@@ -294,7 +296,7 @@ def test_a_manifest_that_an_index_lists_as_another_thing_does_not_travel(crossin
 
 
 @pytest.mark.parametrize("text", ['{"layers":[],"records":[]}', '{"spdxVersion":"SPDX-2.3","a":{"manifests":[1.5]}}', "[]", "{" * 10])
-def test_json_that_is_no_manifest_travels_in_an_index(crossing: Crossing, text: str):
+def test_json_that_is_no_manifest_travels_in_an_index(crossing: Crossing, text: str) -> None:
     """BuildKit's cache config, and SBOMs."""
     kind = "format.media-type" if text.startswith("{{") else None
     done = export(crossing, laid(crossing, with_others(crossing, (text.encode(), "application/x-other"))))
@@ -302,7 +304,7 @@ def test_json_that_is_no_manifest_travels_in_an_index(crossing: Crossing, text: 
 
 
 @pytest.mark.parametrize("data", [b"other", b"<x/>\n<y/>"], ids=["of its size", "of another size"])
-def test_of_what_an_index_lists_the_bytes_are_verified(crossing: Crossing, data: bytes):
+def test_of_what_an_index_lists_the_bytes_are_verified(crossing: Crossing, data: bytes) -> None:
     root = with_others(crossing, (b"<x/>\n", "application/xml"))
     image = laid(crossing, root)
     (crossing.folder / "layout/blobs/sha256" / root.others[0].digest.encoded).write_bytes(data)
@@ -311,7 +313,7 @@ def test_of_what_an_index_lists_the_bytes_are_verified(crossing: Crossing, data:
     assert not (crossing.folder / "b.oci.tar.zst").exists()
 
 
-def test_what_an_index_lists_and_the_source_lacks_is_left_out_by_name(crossing: Crossing):
+def test_what_an_index_lists_and_the_source_lacks_is_left_out_by_name(crossing: Crossing) -> None:
     root = with_others(crossing, *OTHERS)
     image = laid(crossing, root)
     gone = root.others[0].digest
@@ -328,7 +330,7 @@ def test_what_an_index_lists_and_the_source_lacks_is_left_out_by_name(crossing: 
     assert b"".join(crossing.there.repository(AT_THE_FAR_SIDE).chunks(root.others[1])) == OTHERS[1][0]
 
 
-def test_where_platforms_are_signed_an_index_that_lists_more_is_signed_too(crossing: Crossing):
+def test_where_platforms_are_signed_an_index_that_lists_more_is_signed_too(crossing: Crossing) -> None:
     rules = [signing.rule(signing.Key.of("p256"), scope="**", node="platforms")]
     write_trust(crossing.folder / "platforms", rules=rules, seals=[])
     plain = crossing.content.index(children=[crossing.content.image()])
@@ -354,7 +356,7 @@ def test_where_platforms_are_signed_an_index_that_lists_more_is_signed_too(cross
         pytest.param({"architecture": "amd64"}, id="half of it"),
     ],
 )
-def test_a_child_with_an_odd_platform_has_none(crossing: Crossing, platform: dict[str, str]):
+def test_a_child_with_an_odd_platform_has_none(crossing: Crossing, platform: dict[str, str]) -> None:
     amd, odd = crossing.content.image(), crossing.content.image("odd")
     listed = [
         amd.descriptor.to_json() | {"platform": {"os": "linux", "architecture": "amd64"}},
@@ -368,6 +370,6 @@ def test_a_child_with_an_odd_platform_has_none(crossing: Crossing, platform: dic
     assert crossing.there.repository(AT_THE_FAR_SIDE).document(odd.digest) == odd
 
 
-def test_what_a_manifest_needs_is_carried_whatever_an_index_leaves_out():
+def test_what_a_manifest_needs_is_carried_whatever_an_index_leaves_out() -> None:
     image, other = Content().image(), Digest.of(b"other")
     assert left_blobs([LeftOut(image.blobs[1].digest, None), LeftOut(other, None)], [image]) == {other}

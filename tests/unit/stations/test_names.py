@@ -37,7 +37,7 @@ def names(ran: Ran) -> list[list[str | None]]:
     return [*seals, *([signer["name"] for signer in rule["signers"]] for rule in ran.json["rules"])]
 
 
-def test_a_key_is_called_by_its_file_unless_it_is_given_a_name(folder: Path, keys: dict[str, Path]):
+def test_a_key_is_called_by_its_file_unless_it_is_given_a_name(folder: Path, keys: dict[str, Path]) -> None:
     assert names(added(folder, "--seal", "a", "--scope", "**", "--key", keys["exporter"])) == [["exporter"]]
     ran = added(folder, "--image", "a.test/**", "--key", keys["release"], "--as", "release team")
     assert names(ran) == [["exporter"], ["release team"]]
@@ -46,7 +46,7 @@ def test_a_key_is_called_by_its_file_unless_it_is_given_a_name(folder: Path, key
     assert table(folder)["rule"][0]["signer"][0]["name"] == "release team"
 
 
-def test_several_signers_are_named_in_their_order(folder: Path, keys: dict[str, Path]):
+def test_several_signers_are_named_in_their_order(folder: Path, keys: dict[str, Path]) -> None:
     both = ("--key", keys["release"], "--key", keys["second"], "--threshold", 1)
     assert names(added(folder, "--image", "a.test/**", *both, "--as", "A", "--as", "B")) == [["A", "B"]]
     assert names(added(folder, "--seal", "x", "--scope", "**", "--key", keys["exporter"], "--as", "C")) == [["C"], ["A", "B"]]
@@ -67,14 +67,14 @@ def test_several_signers_are_named_in_their_order(folder: Path, keys: dict[str, 
         (["--seal", "a", "--scope", "**", "--key", "{exporter}", "--as", "x" * 65], "trust.form"),
     ],
 )
-def test_a_name_that_cannot_be_one_changes_nothing(words: list[str], code: str, folder: Path, keys: dict[str, Path]):
+def test_a_name_that_cannot_be_one_changes_nothing(words: list[str], code: str, folder: Path, keys: dict[str, Path]) -> None:
     before = (folder / "trust.toml").read_bytes()
     ran = added(folder, *(word.format(**keys) for word in words))
     assert (ran.exit, ran.code) == (2, code)
     assert (folder / "trust.toml").read_bytes() == before
 
 
-def test_two_files_of_one_name_make_no_two_signers_of_one_name(folder: Path, keys: dict[str, Path], tmp_path: Path):
+def test_two_files_of_one_name_make_no_two_signers_of_one_name(folder: Path, keys: dict[str, Path], tmp_path: Path) -> None:
     """cosign calls every key cosign.pub."""
     for number, key in enumerate((RELEASE, STRANGER)):
         (tmp_path / str(number)).mkdir()
@@ -87,18 +87,18 @@ def test_two_files_of_one_name_make_no_two_signers_of_one_name(folder: Path, key
 
 
 @pytest.mark.parametrize("stem", ["a\tb", "x" * 65, "sha256:1", " a"])
-def test_a_file_whose_name_cannot_be_one_gives_none(stem: str, folder: Path, tmp_path: Path):
+def test_a_file_whose_name_cannot_be_one_gives_none(stem: str, folder: Path, tmp_path: Path) -> None:
     write_key(tmp_path / "key.key", RELEASE)
     (tmp_path / "key.pub").rename(tmp_path / f"{stem}.pub")
     assert names(added(folder, "--image", "**", "--key", tmp_path / f"{stem}.pub")) == [[None]]
 
 
-def test_a_first_trust_has_the_names_of_its_files(keys: dict[str, Path], tmp_path: Path):
+def test_a_first_trust_has_the_names_of_its_files(keys: dict[str, Path], tmp_path: Path) -> None:
     words = ("--seal-key", keys["exporter"], "--image-key", keys["release"], "--scope", "a.test/**", "--scope", "b.test/**")
     assert names(run("trust", "init", tmp_path / "first", *words, "--json")) == [["exporter"], ["release"], ["release"]]
 
 
-def test_list_shows_names_with_short_fingerprints_and_the_whole_ones_at_the_end(folder: Path, keys: dict[str, Path]):
+def test_list_shows_names_with_short_fingerprints_and_the_whole_ones_at_the_end(folder: Path, keys: dict[str, Path]) -> None:
     added(folder, "--seal", "a", "--scope", "**", "--key", keys["exporter"])
     added(folder, "--image", "**", "--key", keys["release"], "--as", "release team")
     assert run("trust", "list", folder).out.splitlines()[1:] == [
@@ -112,7 +112,7 @@ def test_list_shows_names_with_short_fingerprints_and_the_whole_ones_at_the_end(
     ]
 
 
-def test_a_key_is_removed_by_its_name(folder: Path, keys: dict[str, Path]):
+def test_a_key_is_removed_by_its_name(folder: Path, keys: dict[str, Path]) -> None:
     both = ("--key", keys["exporter"], "--key", keys["stranger"], "--threshold", 1)
     added(folder, "--seal", "a", "--scope", "**", *both)
     added(folder, "--image", "**", "--key", keys["release"], "--as", "release team")
@@ -126,7 +126,7 @@ def test_a_key_is_removed_by_its_name(folder: Path, keys: dict[str, Path]):
 
 def test_what_is_the_name_of_one_key_and_the_file_of_another_removes_neither(
     folder: Path, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+) -> None:
     both = ("--key", keys["release"], "--key", keys["second"], "--threshold", 1)
     added(folder, "--image", "**", *both)
     before = (folder / "trust.toml").read_bytes()
@@ -142,7 +142,7 @@ def test_what_is_the_name_of_one_key_and_the_file_of_another_removes_neither(
 @pytest.mark.parametrize("beside", [None, b"no key", "stranger"], ids=["a folder", "no key", "a key that trust has not"])
 def test_a_file_that_is_not_a_key_of_this_trust_does_not_hide_a_name(
     beside: object, folder: Path, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+) -> None:
     added(folder, "--image", "**", "--key", keys["release"], "--key", keys["second"], "--threshold", 1)
     monkeypatch.chdir(tmp_path)
     if beside is None:
@@ -152,7 +152,7 @@ def test_a_file_that_is_not_a_key_of_this_trust_does_not_hide_a_name(
     assert names(run("trust", "remove", folder, "release", "--json")) == [["second"]]
 
 
-def test_what_is_a_scope_and_a_name_removes_neither(folder: Path, keys: dict[str, Path]):
+def test_what_is_a_scope_and_a_name_removes_neither(folder: Path, keys: dict[str, Path]) -> None:
     added(folder, "--image", "**", "--key", keys["release"])
     added(folder, "--image", "a.test/app", "--key", keys["second"], "--as", "**")
     before = (folder / "trust.toml").read_bytes()
@@ -161,7 +161,7 @@ def test_what_is_a_scope_and_a_name_removes_neither(folder: Path, keys: dict[str
     assert (folder / "trust.toml").read_bytes() == before
 
 
-def test_a_verdict_has_the_name_and_an_old_trust_folder_is_good_without(crossing: Crossing):
+def test_a_verdict_has_the_name_and_an_old_trust_folder_is_good_without(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     old = crossing.run("verify", bundle, "--json")
     assert (old.exit, [signer["name"] for signer in old.json["images"][0]["signers"]]) == (0, [None])
@@ -177,7 +177,7 @@ def test_a_verdict_has_the_name_and_an_old_trust_folder_is_good_without(crossing
     assert new.json["trust"]["digest"] != old.json["trust"]["digest"]
 
 
-def test_a_name_lets_nobody_in(crossing: Crossing):
+def test_a_name_lets_nobody_in(crossing: Crossing) -> None:
     """The stranger is called as the release team's key is elsewhere; and the signer of the rule as the stranger's file is."""
     bundle = crossing.export(crossing.signed_image(key=STRANGER))
     trust = write_trust(

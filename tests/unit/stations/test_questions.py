@@ -56,7 +56,7 @@ def attached(crossing: Crossing, count: int) -> Document:
 # --- out ---
 
 
-def test_a_small_signed_image_is_carried_out_with_sixteen_questions(crossing: Crossing):
+def test_a_small_signed_image_is_carried_out_with_sixteen_questions(crossing: Crossing) -> None:
     image = crossing.signed_image()
     crossing.here.asked.clear()
     crossing.export(image)
@@ -64,7 +64,7 @@ def test_a_small_signed_image_is_carried_out_with_sixteen_questions(crossing: Cr
     assert len(asked(crossing.here, "GET", "/manifests/")) == 2  # the image and its .sig: nothing that is absent
 
 
-def test_manifests_that_are_not_there_are_never_asked_for_by_get(crossing: Crossing):
+def test_manifests_that_are_not_there_are_never_asked_for_by_get(crossing: Crossing) -> None:
     """Docker Hub counts each GET of a manifest against a limit."""
     platforms = [f"linux/{name}" for name in ("amd64", "arm64", "386", "arm", "ppc64le", "riscv64", "s390x", "mips64le")]
     image = crossing.push(crossing.sign(crossing.content.index(platforms=platforms)))
@@ -84,7 +84,7 @@ LIES: dict[str, Callable[[Request], Answer | None]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("api", [True, False])
-def test_a_registry_whose_head_cannot_be_believed_loses_no_signature(lie: str, api: bool, tmp_path: Path):
+def test_a_registry_whose_head_cannot_be_believed_loses_no_signature(lie: str, api: bool, tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_here=api) as crossing:
         root = crossing.sign(crossing.content.index())
         if not api:
@@ -98,7 +98,7 @@ def test_a_registry_whose_head_cannot_be_believed_loses_no_signature(lie: str, a
         assert api or crossing.arrived(image).referrers(root.digest).listed
 
 
-def test_what_head_denies_of_one_name_is_believed_only_after_it_found_another(crossing: Crossing):
+def test_what_head_denies_of_one_name_is_believed_only_after_it_found_another(crossing: Crossing) -> None:
     """The ``.sig`` is asked for first: a proxy that has never fetched anything by HEAD must not make it absent."""
     image = crossing.signed_image()
     crossing.here.before = lambda request: Answer(404, {}, b"") if request.method == "HEAD" else None
@@ -109,7 +109,7 @@ def test_what_head_denies_of_one_name_is_believed_only_after_it_found_another(cr
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 410, 429, 500])
-def test_only_a_404_is_absence_where_head_tells(crossing: Crossing, status: int):
+def test_only_a_404_is_absence_where_head_tells(crossing: Crossing, status: int) -> None:
     """HEAD finds the ``.sig``, so that it is believed; what else than 404 it says of the ``.att`` is for GET to decide."""
     root = crossing.sign(crossing.content.image())
     crossing.content.att(root.digest, signing.att(root))
@@ -119,7 +119,7 @@ def test_only_a_404_is_absence_where_head_tells(crossing: Crossing, status: int)
     assert f"{root.digest.tag}.att" in crossing.arrived(image).tags()
 
 
-def test_that_a_repository_has_no_referrers_api_is_asked_once(tmp_path: Path):
+def test_that_a_repository_has_no_referrers_api_is_asked_once(tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_here=False) as crossing:
         image = crossing.push(crossing.sign(crossing.content.index()))
         crossing.here.asked.clear()
@@ -127,7 +127,7 @@ def test_that_a_repository_has_no_referrers_api_is_asked_once(tmp_path: Path):
         assert len(asked(crossing.here, "GET", "/referrers/")) == 1
 
 
-def test_a_404_where_the_api_answered_before_is_about_one_manifest(crossing: Crossing):
+def test_a_404_where_the_api_answered_before_is_about_one_manifest(crossing: Crossing) -> None:
     repository = crossing.here.repository("team/app")
     image = crossing.signed_image()
     repository.referrers(image.root.digest)
@@ -143,7 +143,7 @@ DISTRIBUTION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 """What a registry says that looks, when a manifest is put, whether its blobs are there: then nobody asks for them again."""
 
 
-def test_a_small_signed_image_is_carried_in_with_thirteen_questions(crossing: Crossing):
+def test_a_small_signed_image_is_carried_in_with_thirteen_questions(crossing: Crossing) -> None:
     """One of them once a run, whether it is http; two for the sake of other writers: the tag again, and whether it compares."""
     crossing.there.say(DISTRIBUTION)
     image = crossing.signed_image()
@@ -155,7 +155,7 @@ def test_a_small_signed_image_is_carried_in_with_thirteen_questions(crossing: Cr
     assert len(asked(crossing.there, "PUT", "/manifests/")) == 3
 
 
-def test_the_root_is_put_last_and_under_its_tag_alone(crossing: Crossing):
+def test_the_root_is_put_last_and_under_its_tag_alone(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.index())
     crossing.attach(root)
     image = crossing.push(root)
@@ -167,7 +167,7 @@ def test_the_root_is_put_last_and_under_its_tag_alone(crossing: Crossing):
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
-def test_a_registry_that_wants_a_subject_first_gets_it_first(crossing: Crossing, status: int):
+def test_a_registry_that_wants_a_subject_first_gets_it_first(crossing: Crossing, status: int) -> None:
     """Against the specification, which wants a referrer taken before what it refers to."""
     root = crossing.sign(crossing.content.image())
     crossing.attach(root)
@@ -186,7 +186,7 @@ def test_a_registry_that_wants_a_subject_first_gets_it_first(crossing: Crossing,
     assert tags_of(crossing.arrived(image))["v1"] == root.digest
 
 
-def test_of_what_its_tag_names_only_the_evidence_is_looked_at_again(crossing: Crossing):
+def test_of_what_its_tag_names_only_the_evidence_is_looked_at_again(crossing: Crossing) -> None:
     crossing.there.say(DISTRIBUTION)
     root = crossing.sign(crossing.content.image())
     crossing.attach(root)
@@ -200,7 +200,7 @@ def test_of_what_its_tag_names_only_the_evidence_is_looked_at_again(crossing: Cr
     assert len(crossing.there.asked) <= 6  # is it http; the tag; .sig; the referrer; the list, and that once more at the end
 
 
-def test_a_signature_that_came_later_enters_although_the_tag_names_the_image(crossing: Crossing):
+def test_a_signature_that_came_later_enters_although_the_tag_names_the_image(crossing: Crossing) -> None:
     image = crossing.signed_image()
     assert crossing.import_(crossing.export(image)).exit == 0
     referrer = crossing.attach(image.root)
@@ -209,7 +209,7 @@ def test_a_signature_that_came_later_enters_although_the_tag_names_the_image(cro
     assert [listed.digest for listed in crossing.arrived(image).referrers(image.root.digest).listed] == [referrer.digest]
 
 
-def test_a_platform_that_was_left_out_enters_although_the_tag_names_the_index(crossing: Crossing):
+def test_a_platform_that_was_left_out_enters_although_the_tag_names_the_index(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     assert crossing.import_(crossing.export(image, flags=["--platform", "linux/arm64"])).exit == 0
     assert faults(crossing.arrived(image)) != []
@@ -217,7 +217,7 @@ def test_a_platform_that_was_left_out_enters_although_the_tag_names_the_index(cr
     assert faults(crossing.arrived(image)) == []
 
 
-def test_replace_sends_again_what_a_registry_lost_below_a_tag(crossing: Crossing):
+def test_replace_sends_again_what_a_registry_lost_below_a_tag(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     assert crossing.import_(bundle).exit == 0
@@ -231,13 +231,13 @@ def test_replace_sends_again_what_a_registry_lost_below_a_tag(crossing: Crossing
 # --- at the same time ---
 
 
-def test_all_referrers_of_one_image_are_fetched_side_by_side(crossing: Crossing):
+def test_all_referrers_of_one_image_are_fetched_side_by_side(crossing: Crossing) -> None:
     image = crossing.push(attached(crossing, 4))
     crossing.here.before = together(3, lambda r: r.method == "GET" and "/manifests/sha256:" in r.path)
     crossing.export(image, flags=["-j", "4"])
 
 
-def test_small_evidence_is_read_side_by_side_and_once(crossing: Crossing):
+def test_small_evidence_is_read_side_by_side_and_once(crossing: Crossing) -> None:
     image = crossing.push(attached(crossing, 4))
     layers = tuple(str(d.blobs[1].digest) for d in crossing.content.documents.values() if d.subject is not None)
     crossing.here.before = together(3, lambda r: r.method == "GET" and r.path.endswith(layers))
@@ -247,27 +247,27 @@ def test_small_evidence_is_read_side_by_side_and_once(crossing: Crossing):
     assert len(blobs) == len(set(blobs))
 
 
-def test_the_children_of_an_index_are_fetched_side_by_side(crossing: Crossing):
+def test_the_children_of_an_index_are_fetched_side_by_side(crossing: Crossing) -> None:
     image = crossing.push(crossing.sign(crossing.content.index()))
     crossing.here.before = together(2, lambda r: r.method == "GET" and "/manifests/sha256:" in r.path)
     crossing.export(image, flags=["-j", "4"])
 
 
-def test_the_evidence_of_one_image_is_placed_side_by_side(crossing: Crossing):
+def test_the_evidence_of_one_image_is_placed_side_by_side(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.push(attached(crossing, 4)))
     crossing.there.before = together(3, lambda r: r.method == "PUT" and "/manifests/sha256:" in r.path)
     ran = crossing.import_(bundle, "-j", "4")
     assert ran.exit == 0, ran.err
 
 
-def test_the_children_of_an_index_are_placed_side_by_side(crossing: Crossing):
+def test_the_children_of_an_index_are_placed_side_by_side(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.push(crossing.sign(crossing.content.index())))
     crossing.there.before = together(2, lambda r: r.method == "PUT" and "/manifests/sha256:" in r.path)
     ran = crossing.import_(bundle, "-j", "4")
     assert ran.exit == 0, ran.err
 
 
-def test_images_at_a_registry_are_verified_side_by_side_and_told_in_their_order(crossing: Crossing):
+def test_images_at_a_registry_are_verified_side_by_side_and_told_in_their_order(crossing: Crossing) -> None:
     images = [crossing.signed_image(f"team/app{number}:v1", words=str(number)) for number in range(3)]
     crossing.here.before = together(3, lambda r: r.method == "GET" and r.path.endswith("/manifests/v1"))
     ran = crossing.run("verify", *(f"docker://{image.reference}" for image in images), "-j", "3", "--json")
@@ -300,7 +300,7 @@ class Shelf:
         return blob.digest in self.content.blobs
 
 
-def test_choosing_among_thousands_of_children_takes_a_moment():
+def test_choosing_among_thousands_of_children_takes_a_moment() -> None:
     """Each compared with each would be 36 million comparisons, several times over."""
     content = Content()
     image = content.image()
@@ -319,7 +319,7 @@ def test_choosing_among_thousands_of_children_takes_a_moment():
     assert (len(found.carried.own), len(found.carried.left_out)) == (3_002, 3_000)
 
 
-def test_documents_come_in_waves_each_of_which_needs_only_earlier_ones():
+def test_documents_come_in_waves_each_of_which_needs_only_earlier_ones() -> None:
     content = Content()
     root = content.nested()
     about = content.artifact(subject=root)

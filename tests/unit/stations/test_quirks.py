@@ -44,7 +44,9 @@ def of_referrers(request: Request) -> bool:
         (instead(406, of_referrers), "it answers 406"),
     ],
 )
-def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(tmp_path: Path, before: Callable[[Request], Answer | None], told: str):
+def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(
+    tmp_path: Path, before: Callable[[Request], Answer | None], told: str
+) -> None:
     with Crossing(tmp_path, referrers_here=False) as crossing:
         root = crossing.content.index()
         bundle = crossing.attach(root)
@@ -61,7 +63,7 @@ def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(tmp_path: P
         assert [listed.digest for listed in crossing.arrived(image).referrers(root.digest).listed] == [bundle.digest]
 
 
-def test_a_list_of_referrers_that_fails_for_now_ends_the_export(crossing: Crossing, quick: None):
+def test_a_list_of_referrers_that_fails_for_now_ends_the_export(crossing: Crossing, quick: None) -> None:
     image = crossing.signed_image()
     crossing.here.before = instead(503, of_referrers)
     done = exported(crossing, image.reference)
@@ -69,7 +71,7 @@ def test_a_list_of_referrers_that_fails_for_now_ends_the_export(crossing: Crossi
     assert not (crossing.folder / "b").exists()
 
 
-def test_evidence_goes_to_a_registry_whose_referrers_are_a_page_elsewhere(tmp_path: Path):
+def test_evidence_goes_to_a_registry_whose_referrers_are_a_page_elsewhere(tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_there=False) as crossing:
         root = crossing.content.image()
         bundle = crossing.attach(root)
@@ -86,7 +88,7 @@ def test_evidence_goes_to_a_registry_whose_referrers_are_a_page_elsewhere(tmp_pa
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, status: int):
+def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     image = crossing.signed_image()
     answered = crossing.there.answer
 
@@ -105,7 +107,7 @@ def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monke
 # --- documents at another registry ---
 
 
-def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_and_the_registry_is_named(crossing: Crossing):
+def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_and_the_registry_is_named(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.index())
     bundle = crossing.attach(root)
     crossing.push(root)
@@ -119,7 +121,7 @@ def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_a
     assert crossing.import_(crossing.folder / "b").exit == 0
 
 
-def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Crossing):
+def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     with Watched(crossing.folder / "front") as front:
         front.before = lambda request: Answer(307, {"Location": f"{crossing.there.url}{request.path}"}, b"")
@@ -131,7 +133,7 @@ def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Cros
 # --- token services elsewhere ---
 
 
-def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossing):
+def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossing) -> None:
     image = crossing.signed_image()
     elsewhere = f"localhost:{crossing.here.host.rpartition(':')[2]}"
 
@@ -150,7 +152,7 @@ def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossin
 
 
 @pytest.mark.parametrize("host", ["", "https://tokens.example", "tokens.example/x", "a b", "u@tokens.example"])
-def test_what_is_not_a_host_is_no_token_service(crossing: Crossing, host: str):
+def test_what_is_not_a_host_is_no_token_service(crossing: Crossing, host: str) -> None:
     done = exported(crossing, "registry.example/app:1", "--token-host", host)
     assert (done.exit, done.code) == (2, "usage")
 
@@ -174,7 +176,7 @@ def reads_tags_as_digests(server: Watched, *, puts: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["image", "index"])
-def test_a_manifest_is_not_its_own_list_of_referrers(tmp_path: Path, kind: str):
+def test_a_manifest_is_not_its_own_list_of_referrers(tmp_path: Path, kind: str) -> None:
     with Crossing(tmp_path, referrers_here=False) as crossing:
         root = crossing.sign(crossing.content.image() if kind == "image" else crossing.content.index())
         image = crossing.push(root)
@@ -190,7 +192,7 @@ def test_a_manifest_is_not_its_own_list_of_referrers(tmp_path: Path, kind: str):
 
 @pytest.mark.parametrize("puts", [False, True])
 @pytest.mark.parametrize("kind", ["image", "index", "empty index"])
-def test_signatures_are_placed_as_well_as_a_registry_allows_that_reads_tags_as_digests(tmp_path: Path, kind: str, puts: bool):
+def test_signatures_are_placed_as_well_as_a_registry_allows_that_reads_tags_as_digests(tmp_path: Path, kind: str, puts: bool) -> None:
     with Crossing(tmp_path, referrers_there=False) as crossing:
         content = crossing.content
         root = crossing.sign({"image": content.image, "index": content.index, "empty index": lambda: content.index(platforms=[])}[kind]())
@@ -207,7 +209,7 @@ def test_signatures_are_placed_as_well_as_a_registry_allows_that_reads_tags_as_d
         assert arrived.document(f"{root.digest.tag}.sig")
 
 
-def test_a_list_that_a_registry_refuses_for_another_reason_is_refused_with_it(tmp_path: Path):
+def test_a_list_that_a_registry_refuses_for_another_reason_is_refused_with_it(tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_there=False) as crossing:
         root = crossing.content.image()
         crossing.attach(root)
@@ -228,7 +230,7 @@ def hides(server: Watched, *endings: str) -> None:
 
 
 @pytest.mark.parametrize("way", [".sig", ".att", ".sbom", ""])
-def test_a_tag_that_is_hidden_stops_the_export_with_the_way_on(crossing: Crossing, way: str):
+def test_a_tag_that_is_hidden_stops_the_export_with_the_way_on(crossing: Crossing, way: str) -> None:
     image = crossing.signed_image()
     hides(crossing.here, way)
     done = exported(crossing, image.reference)
@@ -240,7 +242,7 @@ def test_a_tag_that_is_hidden_stops_the_export_with_the_way_on(crossing: Crossin
     assert not (crossing.folder / "b").exists()
 
 
-def test_a_tag_that_is_hidden_is_sealed_as_that_where_a_person_says_what_it_means(crossing: Crossing):
+def test_a_tag_that_is_hidden_is_sealed_as_that_where_a_person_says_what_it_means(crossing: Crossing) -> None:
     image = crossing.signed_image()
     hides(crossing.here, ".att", ".sbom", "")
     for host in ("registry.example", f"{crossing.here.host.partition(':')[0]}:1"):
@@ -254,13 +256,13 @@ def test_a_tag_that_is_hidden_is_sealed_as_that_where_a_person_says_what_it_mean
 
 
 @pytest.mark.parametrize("status", [401, 402, 429, 500])
-def test_no_other_refusal_is_taken_for_hidden(crossing: Crossing, status: int, quick: None):
+def test_no_other_refusal_is_taken_for_hidden(crossing: Crossing, status: int, quick: None) -> None:
     image = crossing.signed_image()
     crossing.here.refuse(status, "DENIED", when=lambda request: request.path.endswith(".att"))
     assert exported(crossing, image.reference, "--absent-is-403", crossing.here.host).exit == 7
 
 
-def test_an_image_that_may_not_be_read_is_not_hidden(crossing: Crossing):
+def test_an_image_that_may_not_be_read_is_not_hidden(crossing: Crossing) -> None:
     image = crossing.signed_image()
     crossing.here.refuse(403, "DENIED", when=lambda request: "/manifests/" in request.path)
     done = exported(crossing, image.reference, "--absent-is-403", crossing.here.host)
@@ -268,7 +270,7 @@ def test_an_image_that_may_not_be_read_is_not_hidden(crossing: Crossing):
     assert "--absent-is-403" not in done.json["error"]["next"]
 
 
-def test_what_one_place_hides_and_another_lacks_is_hidden(crossing: Crossing, tmp_path: Path):
+def test_what_one_place_hides_and_another_lacks_is_hidden(crossing: Crossing, tmp_path: Path) -> None:
     image = crossing.signed_image()
     hides(crossing.here, ".att")
     (tmp_path / "list").write_text(f"{image.reference} registry.example/app:a\n{crossing.there.host}/team/app:v1 registry.example/app:b\n")

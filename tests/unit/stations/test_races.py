@@ -78,7 +78,7 @@ def theirs(crossing: Crossing, image: Image, key: Key, *, at: Watched, path: str
 
 
 @pytest.mark.parametrize(("form", "api"), [("sig", True), ("bundle", False)])
-def test_two_that_sign_one_image_at_once_both_stand_at_the_end(form: str, api: bool, tmp_path: Path):
+def test_two_that_sign_one_image_at_once_both_stand_at_the_end(form: str, api: bool, tmp_path: Path) -> None:
     with Watched(tmp_path / "registry", referrers_api=api) as registry, Racers() as racers:
         repository = registry.repository("team/app")
         for number in range(ROUNDS):
@@ -87,7 +87,7 @@ def test_two_that_sign_one_image_at_once_both_stand_at_the_end(form: str, api: b
             assert signatures(repository, image, form=form) == 2, f"round {number}"
 
 
-def test_eight_that_sign_one_image_at_once_all_stand_at_the_end(tmp_path: Path):
+def test_eight_that_sign_one_image_at_once_all_stand_at_the_end(tmp_path: Path) -> None:
     with Watched(tmp_path / "registry") as registry, Racers(8) as racers:
         repository, content = registry.repository("team/app"), Content()
         image = content.image()
@@ -98,7 +98,7 @@ def test_eight_that_sign_one_image_at_once_all_stand_at_the_end(tmp_path: Path):
         assert signatures(repository, image.digest) == 8
 
 
-def test_two_that_sign_one_image_of_a_layout_at_once_both_stand_at_the_end(tmp_path: Path):
+def test_two_that_sign_one_image_of_a_layout_at_once_both_stand_at_the_end(tmp_path: Path) -> None:
     name = "registry.example/team/app:v1"
     keys = [write_key(tmp_path / f"{number}.key", Key.of("p256", 20 + number)) for number in range(2)]
     with Racers() as racers:
@@ -115,7 +115,7 @@ def test_two_that_sign_one_image_of_a_layout_at_once_both_stand_at_the_end(tmp_p
 
 
 @pytest.mark.parametrize(("form", "api"), [("sig", True), ("att", True), ("bundle", True), ("bundle", False)])
-def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(form: str, api: bool, tmp_path: Path):
+def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(form: str, api: bool, tmp_path: Path) -> None:
     twins = Twins.made(tmp_path, form)
     with Watched(tmp_path / "registry", referrers_api=api) as registry, Racers() as racers:
         for number in range(ROUNDS):
@@ -127,7 +127,7 @@ def test_two_imports_at_once_that_bring_evidence_each_leave_both_pieces(form: st
 # --- where a registry compares ---
 
 
-def test_a_name_that_another_writer_made_meanwhile_is_joined_and_not_overwritten(crossing: Crossing):
+def test_a_name_that_another_writer_made_meanwhile_is_joined_and_not_overwritten(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where = crossing.export(image), crossing.arrived(image)
     tag = f"{image.root.digest.tag}.sig"
@@ -138,14 +138,14 @@ def test_a_name_that_another_writer_made_meanwhile_is_joined_and_not_overwritten
     assert signatures(where, image.root.digest) == 2
 
 
-def test_where_a_registry_compares_nothing_is_read_again_at_the_end(crossing: Crossing):
+def test_where_a_registry_compares_nothing_is_read_again_at_the_end(crossing: Crossing) -> None:
     image = crossing.signed_image()
     assert crossing.import_(crossing.export(image)).exit == 0
     tag = f"{image.root.digest.tag}.sig"
     assert [line.partition(" ")[0] for line in crossing.there.asked if line.endswith(f"/manifests/{tag}")] == ["GET", "PUT", "GET"]
 
 
-def test_a_name_that_another_writer_joined_meanwhile_is_joined_once_more(crossing: Crossing):
+def test_a_name_that_another_writer_joined_meanwhile_is_joined_once_more(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where = crossing.export(image), crossing.arrived(image)
     path, tag = where.name.partition("/")[2], f"{image.root.digest.tag}.sig"
@@ -165,7 +165,7 @@ def test_a_name_that_another_writer_joined_meanwhile_is_joined_once_more(crossin
 
 
 @pytest.mark.parametrize("claims", [False, True])
-def test_a_signature_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing, claims: bool):
+def test_a_signature_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing, claims: bool) -> None:
     """Also where the registry tells an ETag of what is put, as one that compares would, and does not."""
     if claims:
         ignorant.there.say({"ETag": '"a-word-of-its-own"'})
@@ -179,7 +179,7 @@ def test_a_signature_that_another_writer_overwrites_is_joined_again_at_the_end(i
     assert signatures(where, image.root.digest) == 2
 
 
-def test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing):
+def test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_the_end(ignorant: Crossing) -> None:
     ignorant.here.referrers_api = ignorant.there.referrers_api = False
     image = ignorant.push(ignorant.content.image())
     repository = ignorant.here.repository(image.path)
@@ -208,7 +208,7 @@ def test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_t
     assert signatures(repository, image.root.digest, form="bundle") == 2
 
 
-def test_a_referrer_that_a_registry_no_longer_lists_at_the_end_is_pushed_once_more(ignorant: Crossing):
+def test_a_referrer_that_a_registry_no_longer_lists_at_the_end_is_pushed_once_more(ignorant: Crossing) -> None:
     image = ignorant.push(ignorant.content.image())
     asked = [0]
 
@@ -225,7 +225,7 @@ def test_a_referrer_that_a_registry_no_longer_lists_at_the_end_is_pushed_once_mo
     assert len([line for line in ignorant.here.asked if line.startswith("PUT") and line.endswith(pushed)]) == 2
 
 
-def test_evidence_that_others_keep_replacing_is_named_and_not_called_imported(ignorant: Crossing):
+def test_evidence_that_others_keep_replacing_is_named_and_not_called_imported(ignorant: Crossing) -> None:
     image = ignorant.signed_image()
     bundle, where = ignorant.export(image), ignorant.arrived(image)
     tag = f"{image.root.digest.tag}.sig"
@@ -245,7 +245,7 @@ def test_evidence_that_others_keep_replacing_is_named_and_not_called_imported(ig
     assert f"{where.name}:{tag}" in ended.json["error"]["found"]
 
 
-def test_a_name_that_in_the_end_holds_what_ours_cannot_be_joined_to_is_named(ignorant: Crossing):
+def test_a_name_that_in_the_end_holds_what_ours_cannot_be_joined_to_is_named(ignorant: Crossing) -> None:
     image = ignorant.signed_image()
     bundle, where = ignorant.export(image), ignorant.arrived(image)
     tag = f"{image.root.digest.tag}.sig"
@@ -277,7 +277,7 @@ def unentered(before: Callable[[Request], None]) -> Callable[[Request], None]:
 # --- the image's own name ---
 
 
-def test_a_tag_that_comes_up_while_an_import_runs_is_not_overwritten(ignorant: Crossing):
+def test_a_tag_that_comes_up_while_an_import_runs_is_not_overwritten(ignorant: Crossing) -> None:
     image = ignorant.signed_image()
     bundle, where, other = ignorant.export(image), ignorant.arrived(image), ignorant.content.image("theirs")
     seen = when(ignorant.there, lambda: push(where, ignorant.content, other, tag="v1"), method="POST", ends="/blobs/uploads/")
@@ -287,7 +287,7 @@ def test_a_tag_that_comes_up_while_an_import_runs_is_not_overwritten(ignorant: C
     assert where.document("v1") == other
 
 
-def test_a_tag_that_comes_up_just_before_it_is_put_is_not_overwritten_where_the_registry_compares(crossing: Crossing):
+def test_a_tag_that_comes_up_just_before_it_is_put_is_not_overwritten_where_the_registry_compares(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where, other = crossing.export(image), crossing.arrived(image), crossing.content.image("theirs")
     seen = when(crossing.there, lambda: push(where, crossing.content, other, tag="v1"), method="PUT", ends="/manifests/v1")
@@ -297,7 +297,7 @@ def test_a_tag_that_comes_up_just_before_it_is_put_is_not_overwritten_where_the_
     assert where.document("v1") == other
 
 
-def test_a_tag_that_comes_up_is_moved_by_replace(crossing: Crossing):
+def test_a_tag_that_comes_up_is_moved_by_replace(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where, other = crossing.export(image), crossing.arrived(image), crossing.content.image("theirs")
     when(crossing.there, lambda: push(where, crossing.content, other, tag="v1"), method="PUT", ends="/manifests/v1")
@@ -305,7 +305,7 @@ def test_a_tag_that_comes_up_is_moved_by_replace(crossing: Crossing):
     assert where.document("v1") == image.root
 
 
-def test_the_same_tag_that_another_import_has_put_meanwhile_is_no_conflict(crossing: Crossing):
+def test_the_same_tag_that_another_import_has_put_meanwhile_is_no_conflict(crossing: Crossing) -> None:
     image = crossing.signed_image()
     bundle, where = crossing.export(image), crossing.arrived(image)
     when(crossing.there, lambda: push(where, crossing.content, image.root, tag="v1"), method="PUT", ends="/manifests/v1")
@@ -328,7 +328,7 @@ def lose(crossing: Crossing, image: Image, monkeypatch: pytest.MonkeyPatch) -> N
     crossing.there.after = after
 
 
-def test_a_blob_that_a_registry_took_and_lost_is_named(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_a_blob_that_a_registry_took_and_lost_is_named(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     image = crossing.signed_image()
     bundle = crossing.export(image)
     lose(crossing, image, monkeypatch)
@@ -338,7 +338,7 @@ def test_a_blob_that_a_registry_took_and_lost_is_named(crossing: Crossing, monke
 
 
 @pytest.mark.parametrize("checks", [True, False])
-def test_blobs_are_asked_for_at_the_end_once_and_only_where_nobody_looked(crossing: Crossing, checks: bool):
+def test_blobs_are_asked_for_at_the_end_once_and_only_where_nobody_looked(crossing: Crossing, checks: bool) -> None:
     if checks:
         crossing.there.say({"Docker-Distribution-Api-Version": "registry/2.0"})
     image = crossing.signed_image()
@@ -355,7 +355,7 @@ def read_nothing(_: object) -> bytes:
     raise AssertionError("nothing has to be read")
 
 
-def test_what_is_there_stays_where_it_holds_all_that_came_and_the_reverse():
+def test_what_is_there_stays_where_it_holds_all_that_came_and_the_reverse() -> None:
     content = Content()
     image = content.image()
     one = content.sig(image.digest, signing.signed(image, RELEASE))
@@ -366,7 +366,7 @@ def test_what_is_there_stays_where_it_holds_all_that_came_and_the_reverse():
         assert (made.document, made.config) == (kept, None)
 
 
-def test_an_index_and_a_manifest_are_not_joined_nor_are_two_sboms():
+def test_an_index_and_a_manifest_are_not_joined_nor_are_two_sboms() -> None:
     content = Content()
     image, index = content.image(), content.index(platforms=[])
     one = content.sig(image.digest, signing.signed(image, RELEASE))
@@ -376,7 +376,7 @@ def test_an_index_and_a_manifest_are_not_joined_nor_are_two_sboms():
     assert merged(*sboms, Form.SBOM, read_nothing) is None
 
 
-def test_a_signature_that_may_not_be_joined_to_what_is_there_is_kept_by_its_digest_and_said(crossing: Crossing):
+def test_a_signature_that_may_not_be_joined_to_what_is_there_is_kept_by_its_digest_and_said(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image(), evidence=False)
     repository, index, tag = crossing.here.repository(image.path), crossing.content.index(platforms=[]), f"{image.root.digest.tag}.sig"
     repository.put_document(index, tag=tag)
@@ -391,7 +391,7 @@ def test_a_signature_that_may_not_be_joined_to_what_is_there_is_kept_by_its_dige
 # --- a layout ---
 
 
-def test_a_layout_puts_a_name_only_over_what_was_read(tmp_path: Path):
+def test_a_layout_puts_a_name_only_over_what_was_read(tmp_path: Path) -> None:
     content = Content()
     one, other = content.image("one"), content.image("other")
     write_layout(tmp_path / "layout", content, {"v1": one})
@@ -407,7 +407,7 @@ def test_a_layout_puts_a_name_only_over_what_was_read(tmp_path: Path):
         assert repository.document("v1") == other
 
 
-def test_a_layout_that_another_run_makes_meanwhile_is_not_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_layout_that_another_run_makes_meanwhile_is_not_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = Content()
     image = content.image()
     fsync = os.fsync

@@ -29,7 +29,7 @@ def sig_of(crossing: Crossing, image: Image, subject: Document) -> Manifest:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["sig", "bundle"])
-def test_what_is_signed_passes(form: str, kind: str, crossing: Crossing):
+def test_what_is_signed_passes(form: str, kind: str, crossing: Crossing) -> None:
     key = Key.of(kind)
     write_key(crossing.folder / "any.key", key)
     trust = write_trust(crossing.folder / "any", rules=[signing.rule(key, scope="**", name="signed" if form == "sig" else "any")])
@@ -41,7 +41,7 @@ def test_what_is_signed_passes(form: str, kind: str, crossing: Crossing):
     assert [signer["form"] for signer in verdict.json["images"][0]["signers"]] == [form]
 
 
-def test_both_forms_are_made_where_they_are_asked_for_and_what_was_pushed_is_said(crossing: Crossing):
+def test_both_forms_are_made_where_they_are_asked_for_and_what_was_pushed_is_said(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     said = sign(crossing, image, "--form", "sig,bundle").json
     repository = crossing.here.repository(image.path)
@@ -65,7 +65,7 @@ def bundles_of(crossing: Crossing, image: Image, subject: Document) -> list[Desc
 
 
 @pytest.mark.parametrize("flags", [(), ("--form", "auto")], ids=["by default", "auto"])
-def test_a_first_bundle_is_never_made_unasked(crossing: Crossing, flags: tuple[str, ...]):
+def test_a_first_bundle_is_never_made_unasked(crossing: Crossing, flags: tuple[str, ...]) -> None:
     """It would hide the signatures of others from whoever looks at bundles first."""
     image = crossing.push(crossing.content.image())
     ran = sign(crossing, image, *flags)
@@ -82,7 +82,7 @@ OTHER_REFERRERS = {
 
 
 @pytest.mark.parametrize("attach", OTHER_REFERRERS.values(), ids=OTHER_REFERRERS)
-def test_another_referrer_is_not_a_bundle(crossing: Crossing, attach):
+def test_another_referrer_is_not_a_bundle(crossing: Crossing, attach) -> None:
     root = crossing.content.image()
     attach(crossing, root)
     image = crossing.push(root)
@@ -102,7 +102,7 @@ BUNDLES = {
 
 @pytest.mark.parametrize("api", [True, False], ids=["by the API", "by the fallback list"])
 @pytest.mark.parametrize("attach", BUNDLES.values(), ids=BUNDLES)
-def test_where_there_is_a_bundle_another_is_made_beside_the_tag(tmp_path: Path, api: bool, attach):
+def test_where_there_is_a_bundle_another_is_made_beside_the_tag(tmp_path: Path, api: bool, attach) -> None:
     with Crossing(tmp_path, referrers_here=api) as crossing:
         root = crossing.content.image()
         attached = attach(crossing, root)
@@ -117,7 +117,7 @@ def test_where_there_is_a_bundle_another_is_made_beside_the_tag(tmp_path: Path, 
         assert "one refers to the image already" in ran.err
 
 
-def test_a_bundle_in_a_list_that_does_not_say_what_it_is_is_found(tmp_path: Path):
+def test_a_bundle_in_a_list_that_does_not_say_what_it_is_is_found(tmp_path: Path) -> None:
     """Older clients left the artifact type out of the fallback list."""
     with Crossing(tmp_path, referrers_here=False) as crossing:
         root = crossing.content.image()
@@ -128,7 +128,7 @@ def test_a_bundle_in_a_list_that_does_not_say_what_it_is_is_found(tmp_path: Path
         assert "one refers to the image already" in sign(crossing, image).err
 
 
-def test_each_manifest_below_an_index_is_asked_by_itself(crossing: Crossing):
+def test_each_manifest_below_an_index_is_asked_by_itself(crossing: Crossing) -> None:
     root = crossing.content.index()
     first, second = (crossing.content.documents[child.digest] for child in root.children)
     crossing.attach(first)
@@ -138,7 +138,7 @@ def test_each_manifest_below_an_index_is_asked_by_itself(crossing: Crossing):
 
 
 @pytest.mark.parametrize("bundled", [False, True], ids=["without a bundle", "with one"])
-def test_the_same_again_puts_nothing(crossing: Crossing, bundled: bool):
+def test_the_same_again_puts_nothing(crossing: Crossing, bundled: bool) -> None:
     root = crossing.content.image()
     if bundled:
         crossing.attach(root, STRANGER)
@@ -150,7 +150,7 @@ def test_the_same_again_puts_nothing(crossing: Crossing, bundled: bool):
     assert not crossing.here.changes
 
 
-def test_a_registry_without_an_api_gets_the_fallback_index(tmp_path: Path):
+def test_a_registry_without_an_api_gets_the_fallback_index(tmp_path: Path) -> None:
     with Crossing(tmp_path, referrers_here=False) as crossing:
         image = crossing.push(crossing.content.image())
         assert sign(crossing, image, "--form", "bundle").exit == 0
@@ -158,7 +158,7 @@ def test_a_registry_without_an_api_gets_the_fallback_index(tmp_path: Path):
         assert image.root.digest.tag in crossing.here.repository(image.path).tags()
 
 
-def test_an_index_is_signed_alone_or_with_all_that_is_below_it(crossing: Crossing):
+def test_an_index_is_signed_alone_or_with_all_that_is_below_it(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.nested())
     assert [one["digest"] for one in sign(crossing, image).json["signed"]] == [str(image.root.digest)]
     below = sign(crossing, image, "--recursive").json["signed"]
@@ -167,7 +167,7 @@ def test_an_index_is_signed_alone_or_with_all_that_is_below_it(crossing: Crossin
     assert run("verify", f"docker://{image.reference}", "--trust", trust).exit == 0
 
 
-def test_a_signature_is_added_beside_those_there(crossing: Crossing):
+def test_a_signature_is_added_beside_those_there(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     sign(crossing, image, "--form", "sig,bundle")
     sign(crossing, image, "--form", "sig,bundle", key="stranger")
@@ -181,7 +181,7 @@ def test_a_signature_is_added_beside_those_there(crossing: Crossing):
         assert {signer["form"] for signer in verdict.json["images"][0]["signers"]} == {"sig", "bundle"}
 
 
-def test_the_same_key_signing_again_adds_nothing(crossing: Crossing):
+def test_the_same_key_signing_again_adds_nothing(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     first = sign(crossing, image).json
     before = tags_of(crossing.here.repository(image.path))
@@ -189,7 +189,7 @@ def test_the_same_key_signing_again_adds_nothing(crossing: Crossing):
     assert tags_of(crossing.here.repository(image.path)) == before
 
 
-def test_annotations_are_said_in_what_is_signed(crossing: Crossing):
+def test_annotations_are_said_in_what_is_signed(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     assert sign(crossing, image, "--annotation", "build=42", "--annotation", "note=a=b").exit == 0
     [layer] = sig_of(crossing, image, image.root).layers
@@ -198,7 +198,7 @@ def test_annotations_are_said_in_what_is_signed(crossing: Crossing):
     assert payload["critical"]["identity"]["docker-reference"] == image.reference.rpartition(":")[0]
 
 
-def test_an_image_is_signed_under_another_name(crossing: Crossing):
+def test_an_image_is_signed_under_another_name(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     assert sign(crossing, image, "--as", "registry.example/app:v1", "--form", "sig").exit == 0
     trust = write_trust(crossing.folder / "named", rules=[signing.rule(RELEASE, scope="**", name="signed")])
@@ -207,7 +207,7 @@ def test_an_image_is_signed_under_another_name(crossing: Crossing):
     assert run("verify", where, "--trust", trust, "--json").json["images"][0]["reasons"][0] == "policy.name"
 
 
-def test_a_layout_is_signed(crossing: Crossing):
+def test_a_layout_is_signed(crossing: Crossing) -> None:
     name = "registry.example/app:v1"
     folder = write_layout(crossing.folder / "layout", crossing.content, {name: crossing.content.index()})
     ran = run("sign", f"oci:{folder}:{name}", "--key", crossing.keys["release"], "--recursive", "--json")
@@ -218,17 +218,17 @@ def test_a_layout_is_signed(crossing: Crossing):
     assert run("verify", crossing.folder / "b", "--trust", trust).exit == 0
 
 
-def test_an_archive_cannot_be_signed(crossing: Crossing):
+def test_an_archive_cannot_be_signed(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     assert run("sign", f"oci-archive:{bundle}", "--key", crossing.keys["release"], "--json").exit == 2
 
 
-def test_an_image_that_is_not_there_is_missing(crossing: Crossing):
+def test_an_image_that_is_not_there_is_missing(crossing: Crossing) -> None:
     ran = run("sign", f"{crossing.here.host}/none:v1", "--key", crossing.keys["release"], "--json")
     assert (ran.exit, ran.code) == (6, "image.missing")
 
 
-def test_the_others_are_signed_where_one_cannot_be(crossing: Crossing):
+def test_the_others_are_signed_where_one_cannot_be(crossing: Crossing) -> None:
     first, last = (crossing.push(crossing.content.image(words), f"team/{words}:v1") for words in ("first", "last"))
     none, nowhere = f"{crossing.here.host}/none:v1", "oci:/nowhere"
     words = (first.reference, none, nowhere, last.reference, "--key", crossing.keys["release"])
@@ -247,7 +247,7 @@ def test_the_others_are_signed_where_one_cannot_be(crossing: Crossing):
     assert f"\n{none}: image.missing: " in told.out
 
 
-def test_images_are_signed_by_a_list(crossing: Crossing):
+def test_images_are_signed_by_a_list(crossing: Crossing) -> None:
     images = [crossing.push(crossing.content.image(words), f"team/{words}:v1") for words in ("one", "two")]
     (crossing.folder / "images.txt").write_text("".join(f"{image.reference}\n" for image in images))
     ran = run("sign", "--images", crossing.folder / "images.txt", "--key", crossing.keys["release"], "--json")
@@ -255,7 +255,7 @@ def test_images_are_signed_by_a_list(crossing: Crossing):
     assert run("sign", "--key", crossing.keys["release"], "--json").code == "usage"
 
 
-def test_a_key_that_others_can_read_is_warned_of(crossing: Crossing):
+def test_a_key_that_others_can_read_is_warned_of(crossing: Crossing) -> None:
     image, key = crossing.push(crossing.content.image()), crossing.keys["release"]
     key.chmod(0o640)
     assert f"others on this machine can read {key} (mode 0640); next: chmod 600 {key}" in sign(crossing, image).err
@@ -264,18 +264,18 @@ def test_a_key_that_others_can_read_is_warned_of(crossing: Crossing):
 
 
 @pytest.mark.parametrize("flags", [["--form", "x"], ["--form", ""], ["--form", "sig,,"], ["--annotation", "x"], ["--annotation", "=x"]])
-def test_flags_that_cannot_be_are_refused(flags: list[str], crossing: Crossing):
+def test_flags_that_cannot_be_are_refused(flags: list[str], crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     assert sign(crossing, image, *flags).exit == 2
     assert crossing.here.repository(image.path).tags() == ["v1"]
 
 
-def test_a_name_for_several_images_is_refused(crossing: Crossing):
+def test_a_name_for_several_images_is_refused(crossing: Crossing) -> None:
     words = ["sign", "registry.example/a", "registry.example/b", "--as", "registry.example/c:1", "--key", crossing.keys["release"]]
     assert run(*words).exit == 2
 
 
-def test_something_else_in_the_place_of_signatures_is_said_and_left(crossing: Crossing):
+def test_something_else_in_the_place_of_signatures_is_said_and_left(crossing: Crossing) -> None:
     image = crossing.push(crossing.content.image())
     other = crossing.push(crossing.content.index("other"), f"team/app:{image.root.digest.tag}.sig", evidence=False)
     ran = sign(crossing, image, "--form", "sig")

@@ -40,19 +40,19 @@ def refused(folder: Path) -> str:
 
 @pytest.mark.parametrize("mode", [0o770, 0o757, 0o1777])
 @pytest.mark.parametrize("what", ["", "keys"], ids=["the folder", "keys"])
-def test_a_folder_that_others_may_write_is_refused(what: str, mode: int, trust: Path):
+def test_a_folder_that_others_may_write_is_refused(what: str, mode: int, trust: Path) -> None:
     (trust / what).chmod(mode)
     assert refused(trust) == "trust.permissions"
 
 
 @pytest.mark.parametrize("mode", [0o660, 0o606, 0o666])
 @pytest.mark.parametrize("what", ["trust.toml", "keys/*.pub"])
-def test_a_file_that_others_may_write_is_refused(what: str, mode: int, trust: Path):
+def test_a_file_that_others_may_write_is_refused(what: str, mode: int, trust: Path) -> None:
     next(trust.glob(what)).chmod(mode)
     assert refused(trust) == "trust.permissions"
 
 
-def test_what_others_may_only_read_is_fine(trust: Path):
+def test_what_others_may_only_read_is_fine(trust: Path) -> None:
     trust.chmod(0o755)
     (trust / "trust.toml").chmod(0o644)
     assert check(trust).exit == 0
@@ -60,13 +60,13 @@ def test_what_others_may_only_read_is_fine(trust: Path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("what", ["", "keys", "trust.toml", "keys/*.pub"])
-def test_what_belongs_to_somebody_else_is_refused(what: str, trust: Path):
+def test_what_belongs_to_somebody_else_is_refused(what: str, trust: Path) -> None:
     os.chown(next(trust.glob(what)) if what else trust, NOBODY, NOBODY)
     assert refused(trust) == "trust.permissions"
 
 
 @pytest.mark.parametrize("what", ["", "keys", "trust.toml", "keys/*.pub"])
-def test_nothing_is_read_through_a_symlink(what: str, trust: Path):
+def test_nothing_is_read_through_a_symlink(what: str, trust: Path) -> None:
     path = next(trust.glob(what)) if what else trust
     path.rename(trust.parent / "elsewhere")
     path.symlink_to(trust.parent / "elsewhere")
@@ -75,7 +75,7 @@ def test_nothing_is_read_through_a_symlink(what: str, trust: Path):
 
 @pytest.mark.parametrize("what", ["trust.toml", "keys/*.pub"])
 @pytest.mark.parametrize("kind", ["fifo", "folder"])
-def test_what_is_no_regular_file_is_refused_at_once(kind: str, what: str, trust: Path):
+def test_what_is_no_regular_file_is_refused_at_once(kind: str, what: str, trust: Path) -> None:
     path = next(trust.glob(what))
     path.unlink()
     if kind == "fifo":
@@ -89,7 +89,7 @@ def test_what_is_no_regular_file_is_refused_at_once(kind: str, what: str, trust:
 
 
 @pytest.mark.parametrize("what", ["", "trust.toml"])
-def test_a_missing_folder_or_file_is_no_trust(what: str, trust: Path):
+def test_a_missing_folder_or_file_is_no_trust(what: str, trust: Path) -> None:
     if what:
         (trust / what).unlink()
     else:
@@ -97,7 +97,7 @@ def test_a_missing_folder_or_file_is_no_trust(what: str, trust: Path):
     assert refused(trust) == "trust.missing"
 
 
-def test_a_key_that_is_not_there_is_refused(trust: Path):
+def test_a_key_that_is_not_there_is_refused(trust: Path) -> None:
     next(trust.glob("keys/*.pub")).unlink()
     assert refused(trust) == "trust.key"
 
@@ -129,26 +129,26 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_trust_that_is_not_understood_admits_nothing(case: str, trust: Path):
+def test_trust_that_is_not_understood_admits_nothing(case: str, trust: Path) -> None:
     text, code = BROKEN[case]
     (trust / "trust.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert refused(trust) == code
 
 
-def test_one_key_in_both_roles_is_refused(trust: Path):
+def test_one_key_in_both_roles_is_refused(trust: Path) -> None:
     write_trust(trust, rules=[signing.rule(RELEASE, EXPORTER, scope="**", threshold=1)], seals=[signing.seal(EXPORTER)])
     assert refused(trust) == "trust.roles"
 
 
 @pytest.mark.parametrize("content", ["", "no key", "{private}", "{key}{key}", "{key}\n{private}"])
-def test_a_key_file_holds_one_public_key(content: str, trust: Path, tmp_path: Path):
+def test_a_key_file_holds_one_public_key(content: str, trust: Path, tmp_path: Path) -> None:
     private = write_key(tmp_path / "release.key", RELEASE).read_text()
     path = trust / f"keys/{RELEASE.fingerprint.removeprefix('sha256:')}.pub"
     path.write_text(content.format(key=RELEASE.pem.decode(), private=private))
     assert refused(trust) == "trust.key"
 
 
-def test_other_files_in_the_folder_are_never_read(trust: Path):
+def test_other_files_in_the_folder_are_never_read(trust: Path) -> None:
     """TRS-046."""
     digest = check(trust).json["digest"]
     (trust / "README").write_text("who brought this folder")
@@ -157,14 +157,14 @@ def test_other_files_in_the_folder_are_never_read(trust: Path):
     assert check(trust).json["digest"] == digest
 
 
-def test_a_key_may_be_named_by_its_fingerprint(trust: Path):
+def test_a_key_may_be_named_by_its_fingerprint(trust: Path) -> None:
     path = trust / "trust.toml"
     path.write_text(path.read_text().replace(f"keys/{RELEASE.fingerprint.removeprefix('sha256:')}.pub", RELEASE.fingerprint))
     (trust / f"keys/{RELEASE.fingerprint.removeprefix('sha256:')}.pub").rename(trust / "keys/release-team.pub")
     assert check(trust).json["rules"][0]["signers"][0]["id"] == RELEASE.fingerprint
 
 
-def test_an_empty_trust_admits_nothing(crossing: Crossing):
+def test_an_empty_trust_admits_nothing(crossing: Crossing) -> None:
     """TRS-030: never "accept unsigned"."""
     bundle = crossing.export(crossing.signed_image())
     run("trust", "init", crossing.folder / "empty")
@@ -182,7 +182,7 @@ def found(env: dict[str, str], *words: object) -> str:
     return str(ran.json.get("error", {}).get("code"))
 
 
-def test_the_first_that_exists_is_used(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_the_first_that_exists_is_used(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     image = crossing.signed_image()
     places = [crossing.folder / name for name in ("given", "environment", "config/oci-bundler/trust", "home/.config/oci-bundler/trust")]
     for place in places:
@@ -201,7 +201,7 @@ def test_the_first_that_exists_is_used(crossing: Crossing, monkeypatch: pytest.M
     assert used() == str(places[3])
 
 
-def test_path_and_digest_of_the_trust_are_printed(crossing: Crossing):
+def test_path_and_digest_of_the_trust_are_printed(crossing: Crossing) -> None:
     used = check(crossing.trust).json["digest"]
     image = f"docker://{crossing.signed_image().reference}"
     assert f"trust {used[:19]}… at {crossing.trust}" in crossing.run("verify", image).said
@@ -209,7 +209,7 @@ def test_path_and_digest_of_the_trust_are_printed(crossing: Crossing):
 
 
 @pytest.mark.parametrize("env", [{}, {"XDG_CONFIG_HOME": "."}, {"XDG_CONFIG_HOME": "config"}, {"XDG_CONFIG_HOME": "", "HOME": "."}])
-def test_the_working_folder_is_never_looked_into(env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_working_folder_is_never_looked_into(env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Media carry folders too. What is no absolute path is ignored, as the XDG specification has it."""
     for name in ("trust", "oci-bundler/trust", "config/oci-bundler/trust", ".config/oci-bundler/trust"):
         write_trust(tmp_path / name, rules=[signing.rule(RELEASE, scope="**")])
@@ -217,13 +217,13 @@ def test_the_working_folder_is_never_looked_into(env: dict[str, str], tmp_path: 
     assert found(env) == "trust.missing"
 
 
-def test_an_environment_that_names_nothing_is_an_error_and_not_the_next_place(tmp_path: Path):
+def test_an_environment_that_names_nothing_is_an_error_and_not_the_next_place(tmp_path: Path) -> None:
     write_trust(tmp_path / "config/oci-bundler/trust", rules=[signing.rule(RELEASE, scope="**")])
     env = {"OCI_BUNDLER_TRUST": str(tmp_path / "none"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     assert found(env) == "trust.missing"
 
 
-def test_what_lies_beside_the_bundle_is_no_trust(crossing: Crossing, monkeypatch: pytest.MonkeyPatch):
+def test_what_lies_beside_the_bundle_is_no_trust(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
     """POL-015, FS-014."""
     bundle = crossing.export(crossing.signed_image())
     monkeypatch.chdir(crossing.folder)
@@ -233,7 +233,7 @@ def test_what_lies_beside_the_bundle_is_no_trust(crossing: Crossing, monkeypatch
 # --- trust init, add, list, check ---
 
 
-def test_init_makes_a_folder_that_loads_and_trusts_nobody(tmp_path: Path):
+def test_init_makes_a_folder_that_loads_and_trusts_nobody(tmp_path: Path) -> None:
     ran = run("trust", "init", tmp_path / "new/trust", "--json")
     assert ran.exit == 0
     assert ran.json == {"path": str(tmp_path / "new/trust"), "digest": check(tmp_path / "new/trust").json["digest"], "serial": 1} | {
@@ -244,7 +244,7 @@ def test_init_makes_a_folder_that_loads_and_trusts_nobody(tmp_path: Path):
     assert modes == {"trust": 0o700, "keys": 0o700, "trust.toml": 0o600}
 
 
-def test_init_takes_an_empty_folder_and_no_other(tmp_path: Path):
+def test_init_takes_an_empty_folder_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir(mode=0o755)
     assert run("trust", "init", tmp_path / "empty").exit == 0
     for taken in ("empty", "file", "full", "link"):
@@ -271,7 +271,7 @@ def keys(tmp_path: Path) -> dict[str, Path]:
     return {name: write_key(tmp_path / f"{name}.key", key).with_suffix(".pub") for name, key in made.items()}
 
 
-def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[str, Path]):
+def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     words = ["--seal", "platform", "--scope", "registry.example/**", "--scope", "cgr.dev/*/*", "--key", keys["exporter"]]
@@ -298,7 +298,7 @@ def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[st
     assert run("trust", "list", folder, "--json").json == ran.json
 
 
-def test_the_digest_of_trust_changes_with_each_thing_in_it(tmp_path: Path, keys: dict[str, Path]):
+def test_the_digest_of_trust_changes_with_each_thing_in_it(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     digests = [run("trust", "init", folder, "--json").json["digest"]]
     digests.append(added(folder, "--seal", "a", "--scope", "**", "--key", keys["exporter"]).json["digest"])
@@ -306,7 +306,7 @@ def test_the_digest_of_trust_changes_with_each_thing_in_it(tmp_path: Path, keys:
     assert len({Digest.parse(digest) for digest in digests}) == 3
 
 
-def test_short_names_of_attestations_are_written_as_their_uris(tmp_path: Path, keys: dict[str, Path]):
+def test_short_names_of_attestations_are_written_as_their_uris(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     words = ["--attestation", "spdxjson", "--attestation", "slsaprovenance1", "--attestation", "https://example.test/own/v1"]
@@ -316,14 +316,14 @@ def test_short_names_of_attestations_are_written_as_their_uris(tmp_path: Path, k
     assert tomllib.loads((folder / "trust.toml").read_text())["rule"][0]["attestations"] == wanted
 
 
-def test_attestations_alone_are_asked_for_with_threshold_0(tmp_path: Path, keys: dict[str, Path]):
+def test_attestations_alone_are_asked_for_with_threshold_0(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     assert added(folder, "--image", "**", "--key", keys["release"], "--threshold", 0).exit == 2
     assert added(folder, "--image", "**", "--key", keys["release"], "--threshold", 0, "--attestation", "spdx").exit == 0
 
 
-def test_a_name_that_must_be_signed_comes_with_a_warning(tmp_path: Path, keys: dict[str, Path]):
+def test_a_name_that_must_be_signed_comes_with_a_warning(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     ran = added(folder, "--image", "**", "--key", keys["release"], "--name", "signed")
@@ -356,7 +356,7 @@ REFUSED: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_would_be_no_trust_changes_nothing(case: str, tmp_path: Path, keys: dict[str, Path]):
+def test_what_would_be_no_trust_changes_nothing(case: str, tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     added(folder, "--seal", "default", "--scope", "**", "--key", keys["exporter"])
@@ -366,7 +366,7 @@ def test_what_would_be_no_trust_changes_nothing(case: str, tmp_path: Path, keys:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_key_that_is_there_with_other_bytes_is_not_taken_for_the_new_one(tmp_path: Path, keys: dict[str, Path]):
+def test_a_key_that_is_there_with_other_bytes_is_not_taken_for_the_new_one(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     (folder / "keys" / f"{RELEASE.fingerprint.removeprefix('sha256:')}.pub").write_bytes(STRANGER.pem)
@@ -376,7 +376,7 @@ def test_a_key_that_is_there_with_other_bytes_is_not_taken_for_the_new_one(tmp_p
     assert (folder / "trust.toml").read_bytes() == before
 
 
-def test_what_a_person_wrote_by_hand_stays_as_it_is(tmp_path: Path, keys: dict[str, Path]):
+def test_what_a_person_wrote_by_hand_stays_as_it_is(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     text = "# ours\r\nversion = 1 # of this form\r\nserial = 41 # last changed by ops\r\n\r\n"
@@ -387,14 +387,14 @@ def test_what_a_person_wrote_by_hand_stays_as_it_is(tmp_path: Path, keys: dict[s
 
 
 @pytest.mark.parametrize("broken", [lambda f: (f / "trust.toml").write_text("version = 9"), lambda f: f.chmod(0o777)])
-def test_nothing_is_added_to_trust_that_cannot_be_used(broken: Callable[[Path], object], tmp_path: Path, keys: dict[str, Path]):
+def test_nothing_is_added_to_trust_that_cannot_be_used(broken: Callable[[Path], object], tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     broken(folder)
     assert added(folder, "--image", "**", "--key", keys["release"]).exit == 2
 
 
-def test_list_says_who_may_what_in_words(trust: Path):
+def test_list_says_who_may_what_in_words(trust: Path) -> None:
     words = run("trust", "list", trust).out
     assert words.splitlines() == [
         f"trust {check(trust).json['digest']}, serial 1",
@@ -407,7 +407,7 @@ def test_list_says_who_may_what_in_words(trust: Path):
 
 
 @pytest.mark.parametrize("kind", ["rsa2048", "ed25519", "p521"])
-def test_a_key_that_may_sign_images_and_no_seal_is_refused_for_a_seal(kind: str, tmp_path: Path):
+def test_a_key_that_may_sign_images_and_no_seal_is_refused_for_a_seal(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
     public = write_key(tmp_path / "k.key", Key.of(kind)).with_suffix(".pub")
@@ -415,7 +415,7 @@ def test_a_key_that_may_sign_images_and_no_seal_is_refused_for_a_seal(kind: str,
     assert added(folder, "--image", "**", "--key", public).exit == 0
 
 
-def test_trust_that_the_next_run_reads_is_the_one_that_was_judged_by(crossing: Crossing):
+def test_trust_that_the_next_run_reads_is_the_one_that_was_judged_by(crossing: Crossing) -> None:
     """TRS-034: it is read once; a change of it while a run goes on counts for the next."""
     image = crossing.signed_image()
     bundle = crossing.export(image)
@@ -430,12 +430,12 @@ def test_trust_that_the_next_run_reads_is_the_one_that_was_judged_by(crossing: C
     assert crossing.import_(bundle, "--json").exit == 5
 
 
-def test_json_of_trust_is_one_object(trust: Path):
+def test_json_of_trust_is_one_object(trust: Path) -> None:
     for words in (["list", trust], ["check", trust]):
         assert set(json.loads(run("trust", *words, "--json").out)) == {"path", "digest", "serial", "seals", "roots", "stores", "rules"}
 
 
-def test_changes_of_one_folder_at_once_come_one_after_the_other(trust: Path, tmp_path: Path):
+def test_changes_of_one_folder_at_once_come_one_after_the_other(trust: Path, tmp_path: Path) -> None:
     """Whoever read before another wrote would write that away, and both would have ended well."""
     key = write_key(tmp_path / "stranger.key", STRANGER).with_suffix(".pub")
     before = tomllib.loads((trust / "trust.toml").read_text())["serial"]

@@ -37,7 +37,7 @@ def table(folder: Path) -> dict[str, object]:
 # --- trust init with keys ---
 
 
-def test_a_first_trust_in_one_command_admits_what_its_keys_vouch_for(crossing: Crossing):
+def test_a_first_trust_in_one_command_admits_what_its_keys_vouch_for(crossing: Crossing) -> None:
     exporter, release = (crossing.keys[name].with_suffix(".pub") for name in ("exporter", "release"))
     trust = crossing.folder / "first"
     made = run("trust", "init", trust, "--seal-key", exporter, "--image-key", release, "--scope", f"{crossing.here.host}/**", "--json")
@@ -57,7 +57,7 @@ def test_a_first_trust_in_one_command_admits_what_its_keys_vouch_for(crossing: C
         (["--seal-key", "{exporter}", "--scope", "*x*/"], "trust.form"),
     ],
 )
-def test_what_would_be_no_trust_leaves_nothing(words: list[str], code: str, keys: dict[str, Path], tmp_path: Path):
+def test_what_would_be_no_trust_leaves_nothing(words: list[str], code: str, keys: dict[str, Path], tmp_path: Path) -> None:
     ran = run("trust", "init", tmp_path / "new", *(word.format(**keys) for word in words), "--json")
     assert (ran.exit, ran.code) == (2, code)
     assert not (tmp_path / "new").exists()
@@ -66,7 +66,7 @@ def test_what_would_be_no_trust_leaves_nothing(words: list[str], code: str, keys
 # --- trust remove ---
 
 
-def test_a_rule_goes_by_its_scope_and_what_then_holds_is_said(folder: Path):
+def test_a_rule_goes_by_its_scope_and_what_then_holds_is_said(folder: Path) -> None:
     ran = removed(folder, "registry.example/app/**")
     assert ran.exit == 0
     assert [rule["scope"] for rule in ran.json["rules"]] == ["registry.example/**"]
@@ -76,7 +76,7 @@ def test_a_rule_goes_by_its_scope_and_what_then_holds_is_said(folder: Path):
 
 
 @pytest.mark.parametrize("by", ["file", "fingerprint"])
-def test_a_key_goes_wherever_it_counts(by: str, folder: Path, keys: dict[str, Path]):
+def test_a_key_goes_wherever_it_counts(by: str, folder: Path, keys: dict[str, Path]) -> None:
     ran = removed(folder, keys["release"] if by == "file" else RELEASE.fingerprint)
     assert ran.exit == 0
     assert [(rule["scope"], [signer["id"] for signer in rule["signers"]]) for rule in ran.json["rules"]] == [
@@ -86,7 +86,7 @@ def test_a_key_goes_wherever_it_counts(by: str, folder: Path, keys: dict[str, Pa
     assert removed(folder, EXPORTER.fingerprint).json["seals"] == []
 
 
-def test_what_is_not_there_is_refused_with_what_is(folder: Path, keys: dict[str, Path]):
+def test_what_is_not_there_is_refused_with_what_is(folder: Path, keys: dict[str, Path]) -> None:
     before = (folder / "trust.toml").read_bytes()
     for what in ("registry.example/other/**", STRANGER.fingerprint, keys["stranger"], "x" * 10_000, "x\0"):
         ran = removed(folder, what)
@@ -95,7 +95,7 @@ def test_what_is_not_there_is_refused_with_what_is(folder: Path, keys: dict[str,
     assert (folder / "trust.toml").read_bytes() == before
 
 
-def test_fewer_keys_than_are_needed_are_not_left(folder: Path, keys: dict[str, Path]):
+def test_fewer_keys_than_are_needed_are_not_left(folder: Path, keys: dict[str, Path]) -> None:
     words = ("--image", "two.example/**", "--key", keys["release"], "--key", keys["second"], "--threshold", "2")
     assert run("trust", "add", folder, *words).exit == 0
     before = (folder / "trust.toml").read_bytes()
@@ -105,7 +105,7 @@ def test_fewer_keys_than_are_needed_are_not_left(folder: Path, keys: dict[str, P
     assert (folder / "trust.toml").read_bytes() == before
 
 
-def test_a_key_that_counts_for_an_attestation_is_not_left_to_count(folder: Path, keys: dict[str, Path]):
+def test_a_key_that_counts_for_an_attestation_is_not_left_to_count(folder: Path, keys: dict[str, Path]) -> None:
     name = f"keys/{signing.THIRD.fingerprint.removeprefix('sha256:')}.pub"
     with (folder / "trust.toml").open("a") as file:
         file.write(
@@ -157,14 +157,14 @@ def by_hand(tmp_path: Path, keys: dict[str, Path]) -> Path:
     return folder
 
 
-def test_what_a_person_wrote_around_it_stays(by_hand: Path):
+def test_what_a_person_wrote_around_it_stays(by_hand: Path) -> None:
     before = (by_hand / "trust.toml").read_text()
     assert removed(by_hand, "old.example/**").exit == 0
     rule = before[before.index('[[rule]]\nscope = "old') : before.index("# said inside")]
     assert (by_hand / "trust.toml").read_text() == before.replace(rule, "").replace("serial = 7", "serial = 8")
 
 
-def test_a_file_that_cannot_be_changed_by_lines_is_left_to_a_person(by_hand: Path):
+def test_a_file_that_cannot_be_changed_by_lines_is_left_to_a_person(by_hand: Path) -> None:
     text = (by_hand / "trust.toml").read_text()
     body = text.index("# for the old")
     inline = '\nrule = [{ scope = "old.example/**", signer = [{ key = "keys/release.pub" }] }]\n'
@@ -176,7 +176,7 @@ def test_a_file_that_cannot_be_changed_by_lines_is_left_to_a_person(by_hand: Pat
     assert (by_hand / "trust.toml").read_bytes() == before
 
 
-def test_without_a_folder_it_is_the_one_that_import_finds(folder: Path, keys: dict[str, Path]):
+def test_without_a_folder_it_is_the_one_that_import_finds(folder: Path, keys: dict[str, Path]) -> None:
     env = {"OCI_BUNDLER_TRUST": str(folder)}
     assert run("trust", "add", "--image", "b.example/**", "--key", keys["second"], env=env).exit == 0
     assert [rule["scope"] for rule in run("trust", "list", "--json", env=env).json["rules"]][-1] == "b.example/**"
@@ -189,13 +189,13 @@ def test_without_a_folder_it_is_the_one_that_import_finds(folder: Path, keys: di
 # --- the next step ---
 
 
-def test_a_second_rule_for_a_scope_is_told_how_to_replace_the_first(folder: Path, keys: dict[str, Path]):
+def test_a_second_rule_for_a_scope_is_told_how_to_replace_the_first(folder: Path, keys: dict[str, Path]) -> None:
     ran = run("trust", "add", folder, "--image", "registry.example/**", "--key", keys["second"], "--json")
     assert (ran.exit, ran.code) == (2, "trust.form")
     assert ran.json["error"]["next"] == f"to replace it: oci-bundler trust remove {folder} 'registry.example/**'"
 
 
 @pytest.mark.parametrize("what", [["--image", "two.example/**"], ["--seal", "two", "--scope", "**"]])
-def test_two_keys_are_told_that_a_threshold_is_wanted(what: list[str], folder: Path, keys: dict[str, Path]):
+def test_two_keys_are_told_that_a_threshold_is_wanted(what: list[str], folder: Path, keys: dict[str, Path]) -> None:
     ran = run("trust", "add", folder, *what, "--key", keys["second"], "--key", keys["stranger"], "--json")
     assert (ran.exit, ran.json["error"]["wanted"]) == (2, "--threshold N, 1 to 2")

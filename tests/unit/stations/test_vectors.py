@@ -45,13 +45,13 @@ def reasons(ran: Ran) -> list[str]:
     return [*said["seal"]["reasons"], *content, *(reason for image in said["images"] for reason in image["reasons"])]
 
 
-def test_there_are_as_many_vectors_as_the_issue_asks_for():
+def test_there_are_as_many_vectors_as_the_issue_asks_for() -> None:
     assert len([name for name in ALL if name.startswith("valid/")]) >= 12
     assert len([name for name in ALL if name.startswith("invalid/")]) >= 60
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_verify_ends_as_the_vector_says(name: str, trust: Path):
+def test_verify_ends_as_the_vector_says(name: str, trust: Path) -> None:
     bundle, said = vector(name)
     ran = run("verify", bundle, "--trust", trust, "--json")
     assert (ran.exit, reasons(ran)[:1]) == (said["exit"], [said["code"]] if said["code"] else [])
@@ -60,7 +60,7 @@ def test_verify_ends_as_the_vector_says(name: str, trust: Path):
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("invalid/")])
 @pytest.mark.parametrize("flags", [(), ("--verify-first",)], ids=["", "verified first"])
-def test_import_ends_as_verify_does_and_names_nothing(name: str, flags: tuple[str, ...], trust: Path, registry: Watched):
+def test_import_ends_as_verify_does_and_names_nothing(name: str, flags: tuple[str, ...], trust: Path, registry: Watched) -> None:
     bundle, said = vector(name)
     changes, named = len(registry.changes), len(registry.named)
     ran = run("import", bundle, registry.host, "--trust", trust, "--json", "--admit-passing", *flags)
@@ -71,7 +71,7 @@ def test_import_ends_as_verify_does_and_names_nothing(name: str, flags: tuple[st
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("valid/")])
-def test_a_valid_bundle_enters(name: str, trust: Path, tmp_path: Path):
+def test_a_valid_bundle_enters(name: str, trust: Path, tmp_path: Path) -> None:
     bundle, _ = vector(name)
     with Watched(tmp_path / "registry") as registry:
         ran = run("import", bundle, registry.host, "--trust", trust, "--json")
@@ -82,5 +82,5 @@ def test_a_valid_bundle_enters(name: str, trust: Path, tmp_path: Path):
             assert there is None or str(there.digest) == image["digest"]
 
 
-def test_every_code_of_a_vector_is_one_of_ours():
+def test_every_code_of_a_vector_is_one_of_ours() -> None:
     assert {vector(name)[1]["code"] for name in ALL} - {None} <= set(map(str, Code))

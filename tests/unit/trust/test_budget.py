@@ -35,7 +35,7 @@ def lists_of_signatures(scene: Scene, *lengths: int) -> list[Evidence]:
     return pieces
 
 
-def test_as_many_verifications_as_are_allowed_are_made():
+def test_as_many_verifications_as_are_allowed_are_made() -> None:
     scene = Scene.of_index()
     asked = policy(rule(P256, *KEYS[:3], threshold=1))
     evidence = lists_of_signatures(scene, MAX_PIECES - 1)
@@ -44,7 +44,7 @@ def test_as_many_verifications_as_are_allowed_are_made():
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["good first", "good last"])
-def test_beyond_nothing_is_judged_in_whatever_order_it_comes(order: int):
+def test_beyond_nothing_is_judged_in_whatever_order_it_comes(order: int) -> None:
     scene = Scene.of_index()
     evidence = lists_of_signatures(scene, MAX_PIECES - 1, 1)
     verdict = scene.judge(policy(rule(P256, *KEYS[:3], threshold=1)), evidence[::order])
@@ -53,7 +53,7 @@ def test_beyond_nothing_is_judged_in_whatever_order_it_comes(order: int):
     assert any("4000 verifications" in check.detail for check in verdict.checks)
 
 
-def test_what_holds_no_signature_costs_nothing():
+def test_what_holds_no_signature_costs_nothing() -> None:
     scene = Scene.of_index()
     evidence = lists_of_signatures(scene, MAX_PIECES - 1)
     sbom = scene.content.sbom(scene.platforms[0].digest, b"SPDXVersion: SPDX-2.3")
@@ -79,7 +79,7 @@ def repeated(times: int, *keys: Key) -> tuple[Scene, Policy]:
     return scene, policy(rule(*keys, threshold=0, attestations=[SPDX]))
 
 
-def test_a_payload_that_lies_in_many_places_is_judged_wherever_it_lies():
+def test_a_payload_that_lies_in_many_places_is_judged_wherever_it_lies() -> None:
     scene, asked = repeated(40, P256)
     verdict = scene.judge(asked)
     assert verdict.passed
@@ -87,7 +87,7 @@ def test_a_payload_that_lies_in_many_places_is_judged_wherever_it_lies():
 
 
 @pytest.mark.parametrize("keys", [1, 5])
-def test_bytes_that_are_verified_again_are_counted_and_the_first_time_is_not(keys: int):
+def test_bytes_that_are_verified_again_are_counted_and_the_first_time_is_not(keys: int) -> None:
     fit = (MAX_REPEATED // len(LARGE)) // keys
     scene, asked = repeated(fit, P256, *KEYS[1:keys])
     assert codes(scene.judge(asked)) == set()
@@ -97,7 +97,7 @@ def test_bytes_that_are_verified_again_are_counted_and_the_first_time_is_not(key
     assert any("1073741824 bytes" in check.detail for check in verdict.checks)
 
 
-def test_a_large_manifest_that_many_signatures_are_about_counts_as_often():
+def test_a_large_manifest_that_many_signatures_are_about_counts_as_often() -> None:
     scene = Scene.of_image()
     scene.root = scene.content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [], "annotations": {"x": "x" * (3 << 20)}})
     listed = scene.content.sig(scene.root.digest, signed(scene.root), *[(b"{}", b"%d" % number) for number in range(400)])
@@ -108,7 +108,7 @@ def test_a_large_manifest_that_many_signatures_are_about_counts_as_often():
 # --- reading ---
 
 
-def test_each_payload_of_an_image_is_read_once():
+def test_each_payload_of_an_image_is_read_once() -> None:
     scene = Scene.of_index()
     envelopes = [att(scene.root, P256, SPDX), att(scene.root, P256, SLSA)]
     for part in (scene.root, *scene.platforms):
@@ -136,7 +136,7 @@ def test_each_payload_of_an_image_is_read_once():
     assert all(piece.payload == scene.content.blobs[piece.layer.digest] for piece in pieces if piece.layer)
 
 
-def test_once_remembers_what_it_gave_and_what_it_refused():
+def test_once_remembers_what_it_gave_and_what_it_refused() -> None:
     asked: list[bytes] = []
 
     @once
@@ -156,6 +156,6 @@ def test_once_remembers_what_it_gave_and_what_it_refused():
     assert asked == [b"ab", b"abc", b""]
 
 
-def test_an_envelope_that_is_read_again_is_the_same():
+def test_an_envelope_that_is_read_again_is_the_same() -> None:
     raw = att(Scene.of_image().root)
     assert Envelope.parse(raw).signed is Envelope.parse(bytes(raw)).signed

@@ -40,7 +40,7 @@ def verifies(offer: BundledSignature, key: Key = P256) -> bool:
 
 @pytest.mark.parametrize("media_type", [V01, V02, V03, V03_NEW])
 @pytest.mark.parametrize("content", [message(IMAGE), dsse(IMAGE)], ids=["message", "DSSE"])
-def test_b_1_every_version_with_either_content_is_a_signature(media_type: str, content: dict[str, Any]):
+def test_b_1_every_version_with_either_content_is_a_signature(media_type: str, content: dict[str, Any]) -> None:
     offer = read(bundle(content, media_type=media_type))
     assert verifies(offer)
     assert offer.claim().predicate_type is None
@@ -48,13 +48,13 @@ def test_b_1_every_version_with_either_content_is_a_signature(media_type: str, c
     assert offer.material.hint == P256.hint
 
 
-def test_e_7_any_other_statement_is_an_attestation():
+def test_e_7_any_other_statement_is_an_attestation() -> None:
     offer = read(bundle(dsse(IMAGE, predicate_type=SPDX)))
     assert verifies(offer)
     assert offer.claim().predicate_type == SPDX
 
 
-def test_what_we_write_reads_as_what_cosign_writes():
+def test_what_we_write_reads_as_what_cosign_writes() -> None:
     """cosign 3.1.3, cmd/cosign/cli/sign: a subject without a name, an empty predicate."""
     offer = read(build_signature_bundle(IMAGE, P256, annotations={"build": "7"}))
     assert verifies(offer)
@@ -72,12 +72,12 @@ def test_what_we_write_reads_as_what_cosign_writes():
     "media_type",
     ["", "application/json", f"{V03}.1", f"{mediatype.SIGSTORE_BUNDLE}+json;version=0.4", f"{mediatype.SIGSTORE_BUNDLE}.v0.2+json"],
 )
-def test_b_1_another_version(media_type: str):
+def test_b_1_another_version(media_type: str) -> None:
     assert code(bundle(message(IMAGE), media_type=media_type)) is Code.BUNDLE_MEDIA_TYPE
 
 
 @pytest.mark.parametrize("content", [{}, message(IMAGE) | dsse(IMAGE), {"messageSignature": None}], ids=["none", "two", "null"])
-def test_b_1_a_bundle_has_one_content(content: dict[str, Any]):
+def test_b_1_a_bundle_has_one_content(content: dict[str, Any]) -> None:
     assert code(bundle(content)) is Code.BUNDLE_CONTENT
 
 
@@ -91,11 +91,11 @@ def test_b_1_a_bundle_has_one_content(content: dict[str, Any]):
         pytest.param({"publicKey": None, "x509CertificateChain": {"certificates": [CERTIFICATE]}}, id="B-2 a chain in version 0.3"),
     ],
 )
-def test_b_1_b_2_a_bundle_is_verified_with_one_thing(material: dict[str, Any]):
+def test_b_1_b_2_a_bundle_is_verified_with_one_thing(material: dict[str, Any]) -> None:
     assert code(bundle(message(IMAGE), **material)) is Code.BUNDLE_MATERIAL
 
 
-def test_b_2_a_chain_in_earlier_versions_has_a_certificate():
+def test_b_2_a_chain_in_earlier_versions_has_a_certificate() -> None:
     chain = {"publicKey": None, "x509CertificateChain": {"certificates": [CERTIFICATE, CERTIFICATE]}}
     offer = read(bundle(message(IMAGE), media_type=V02, **chain))
     assert offer.material.certificates == (b"certificate", b"certificate")
@@ -104,13 +104,13 @@ def test_b_2_a_chain_in_earlier_versions_has_a_certificate():
     assert code(bundle(message(IMAGE), media_type=V02, **empty)) is Code.BUNDLE_MATERIAL
 
 
-def test_b_3_a_certificate_parses_and_is_not_for_a_key():
+def test_b_3_a_certificate_parses_and_is_not_for_a_key() -> None:
     offer = read(bundle(message(IMAGE), publicKey=None, certificate=CERTIFICATE))
     assert offer.material.certificates == (b"certificate",)
     assert not offer.material.by_key
 
 
-def test_what_lies_beside_is_kept_as_it_came():
+def test_what_lies_beside_is_kept_as_it_came() -> None:
     stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(b"stamp")}]}
     offer = read(bundle(message(IMAGE), tlogEntries=[{"logIndex": "7"}], timestampVerificationData=stamps))
     assert offer.material.timestamps == (b"stamp",)
@@ -126,7 +126,7 @@ def test_what_lies_beside_is_kept_as_it_came():
         pytest.param({"algorithm": "SHA2_512", "digest": b64(hashlib.sha512(IMAGE.raw).digest())}, id="SHA-512"),
     ],
 )
-def test_b_4_the_digest_of_a_message_is_a_hint(digest: Any):
+def test_b_4_the_digest_of_a_message_is_a_hint(digest: Any) -> None:
     assert code(bundle(message(IMAGE, messageDigest=digest))) is None
 
 
@@ -139,11 +139,11 @@ def test_b_4_the_digest_of_a_message_is_a_hint(digest: Any):
         pytest.param({"algorithm": "SHA2_256", "digest": ""}, id="empty"),
     ],
 )
-def test_b_4_a_hint_at_something_else(digest: Any):
+def test_b_4_a_hint_at_something_else(digest: Any) -> None:
     assert code(bundle(message(IMAGE, messageDigest=digest))) is Code.BUNDLE_MESSAGE_DIGEST
 
 
-def test_b_10_a_message_signature_is_over_the_manifest_that_it_was_found_for():
+def test_b_10_a_message_signature_is_over_the_manifest_that_it_was_found_for() -> None:
     offer = read(bundle({"messageSignature": {"signature": b64(P256.sign(OTHER_IMAGE.raw))}}))
     with pytest.raises(BundlerError) as caught:
         verifies(offer)
@@ -153,24 +153,24 @@ def test_b_10_a_message_signature_is_over_the_manifest_that_it_was_found_for():
 @pytest.mark.parametrize(
     ("said", "wanted"), [("message-signature", None), ("dsse-envelope", Code.BUNDLE_CONTENT), ("", Code.BUNDLE_CONTENT)]
 )
-def test_b_10_a_manifest_does_not_call_a_message_signature_something_else(said: str, wanted: Code | None):
+def test_b_10_a_manifest_does_not_call_a_message_signature_something_else(said: str, wanted: Code | None) -> None:
     assert code(bundle(message(IMAGE)), {CONTENT: said}) is wanted
 
 
-def test_e_3_another_payload_type():
+def test_e_3_another_payload_type() -> None:
     assert code(bundle({"dsseEnvelope": envelope(statement(IMAGE), P256, kind="text/plain")})) is Code.PAYLOAD_TYPE
 
 
-def test_e_6_a_statement_about_another_image():
+def test_e_6_a_statement_about_another_image() -> None:
     assert code(bundle(dsse(OTHER_IMAGE))) is Code.INTOTO_SUBJECT
 
 
-def test_a_payload_that_is_no_statement():
+def test_a_payload_that_is_no_statement() -> None:
     assert code(bundle({"dsseEnvelope": envelope(b"{}", P256, kind=IN_TOTO)})) is Code.INTOTO_STATEMENT
 
 
 @pytest.mark.parametrize("keys", [(), (P256, P256)], ids=["none", "two"])
-def test_e_1_an_envelope_in_a_bundle_has_one_signature(keys: tuple[Key, ...]):
+def test_e_1_an_envelope_in_a_bundle_has_one_signature(keys: tuple[Key, ...]) -> None:
     """Bypass 22."""
     assert code(bundle({"dsseEnvelope": envelope(statement(IMAGE), *keys)})) is Code.DSSE_SIGNATURE_COUNT
 
@@ -209,28 +209,28 @@ def beside(**material: Any) -> dict[str, Any]:
         pytest.param(json.dumps(bundle(message(IMAGE))).encode() + b"{}", id="something behind it"),
     ],
 )
-def test_what_is_no_bundle(value: Any):
+def test_what_is_no_bundle(value: Any) -> None:
     value = json.dumps(value).encode() if isinstance(value, dict) else value
     assert code(value) is Code.BUNDLE_MALFORMED
 
 
 @pytest.mark.parametrize("key", [{}, {"hint": None}, {"hint": ""}])
-def test_a_key_without_a_hint_is_a_key(key: dict[str, Any]):
+def test_a_key_without_a_hint_is_a_key(key: dict[str, Any]) -> None:
     offer = read(beside(publicKey=key))
     assert offer.material.by_key
     assert not offer.material.hint
 
 
-def test_limits_are_met_exactly():
+def test_limits_are_met_exactly() -> None:
     stamps = {"rfc3161Timestamps": [{"signedTimestamp": "QQ=="}] * 32}
     assert code(beside(tlogEntries=[{}] * 32, timestampVerificationData=stamps)) is None
 
 
-def test_an_envelope_in_a_bundle_that_is_none():
+def test_an_envelope_in_a_bundle_that_is_none() -> None:
     assert code(bundle({"dsseEnvelope": "x"})) is Code.DSSE_MALFORMED
 
 
-def test_protobuf_names_that_nobody_knows_are_passed_over():
+def test_protobuf_names_that_nobody_knows_are_passed_over() -> None:
     value = bundle(message(IMAGE) | {"later": 1})
     value["verificationMaterial"]["later"] = {}
     assert SigstoreBundle.parse(json.dumps(value).encode()).version == "0.3"

@@ -58,46 +58,46 @@ VALID = {
 
 
 @pytest.mark.parametrize(("name", "key"), VALID.items())
-def test_a_valid_signature_admits(fixtures: Path, name: str, key: str):
+def test_a_valid_signature_admits(fixtures: Path, name: str, key: str) -> None:
     assert judged(fixtures, f"dir-img-cosign-{name}", key).passed
 
 
 @pytest.mark.parametrize("key", ["cosign2.pub", "some-rsa-key.pub", "rekor.pub"])
-def test_another_key_does_not(fixtures: Path, key: str):
+def test_another_key_does_not(fixtures: Path, key: str) -> None:
     verdict = judged(fixtures, "dir-img-cosign-valid", key)
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "key.unknown", "signature.invalid"]
 
 
-def test_two_signatures_by_one_key_are_one_signer(fixtures: Path):
+def test_two_signatures_by_one_key_are_one_signer(fixtures: Path) -> None:
     verdict = judged(fixtures, "dir-img-cosign-valid-2", "cosign.pub", "cosign2.pub", threshold=2)
     assert [str(code) for code in verdict.reasons] == ["policy.threshold"]
     assert "signed by 1, wanted 2" in verdict.checks[0].detail
 
 
-def test_another_manifest_under_the_signature(fixtures: Path):
+def test_another_manifest_under_the_signature(fixtures: Path) -> None:
     verdict = judged(fixtures, "dir-img-cosign-modified-manifest", "cosign.pub")
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "payload.digest"]
 
 
-def test_something_else_attached_is_no_signature(fixtures: Path):
+def test_something_else_attached_is_no_signature(fixtures: Path) -> None:
     verdict = judged(fixtures, "dir-img-cosign-other-attachment", "cosign.pub")
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
     assert codes(verdict, Outcome.NOT_CHECKED) == {"carrier.other"}
 
 
 @pytest.mark.parametrize("name", ["fulcio-rekor-valid", "pki-valid"])
-def test_a_signature_by_a_certificate_counts_for_no_key(fixtures: Path, name: str):
+def test_a_signature_by_a_certificate_counts_for_no_key(fixtures: Path, name: str) -> None:
     verdict = judged(fixtures, f"dir-img-cosign-{name}", "cosign.pub")
     assert verdict.reasons[0] == "policy.threshold"
     assert verdict.signers == ()
 
 
-def test_a_log_entry_beside_a_key_is_said_to_be_unchecked(fixtures: Path):
+def test_a_log_entry_beside_a_key_is_said_to_be_unchecked(fixtures: Path) -> None:
     verdict = judged(fixtures, "dir-img-cosign-key-rekor-valid", "cosign2.pub")
     assert codes(verdict, Outcome.NOT_CHECKED) == {"tlog.not-checked"}
 
 
-def test_the_repository_that_was_signed(fixtures: Path):
+def test_the_repository_that_was_signed(fixtures: Path) -> None:
     assert judged(fixtures, "dir-img-cosign-valid", "cosign.pub", name="signed").passed
     verdict = judged(fixtures, "dir-img-cosign-valid-with-tag", "cosign.pub", name="signed")
     assert [str(code) for code in verdict.reasons] == ["policy.name"]

@@ -56,12 +56,12 @@ def changes(data: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_evidence_that_is_whole_passes(form: str):
+def test_evidence_that_is_whole_passes(form: str) -> None:
     assert judged(form, FORMS[form][1]).passed
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_evidence_that_is_damaged_fails_or_says_the_same(form: str):
+def test_evidence_that_is_damaged_fails_or_says_the_same(form: str) -> None:
     """Of JSON, what nobody has signed may change: blanks, hints, unknown names."""
     whole = FORMS[form][1]
     signers = judged(form, whole).signers
@@ -74,7 +74,7 @@ def test_evidence_that_is_damaged_fails_or_says_the_same(form: str):
     assert survived == 0 if form == "sig" else survived < len(whole) // 2
 
 
-def test_a_signature_annotation_that_is_damaged_fails():
+def test_a_signature_annotation_that_is_damaged_fails() -> None:
     text = b64(signed(SUBJECT)[1])
     for changed in changes(text.encode()):
         assert changed.decode("latin-1") == text or not judged("sig", FORMS["sig"][1], changed.decode("latin-1")).passed
@@ -82,7 +82,7 @@ def test_a_signature_annotation_that_is_damaged_fails():
 
 @pytest.mark.parametrize("form", FORMS)
 @given(raw=st.binary(max_size=400))
-def test_bytes_of_any_kind_are_a_failed_check(form: str, raw: bytes):
+def test_bytes_of_any_kind_are_a_failed_check(form: str, raw: bytes) -> None:
     assert not judged(form, raw).passed
 
 
@@ -107,23 +107,23 @@ def replaced(value: object, path: list[int], new: object) -> object:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(path=st.lists(st.integers(0, 9), max_size=6), new=JSON)
-def test_json_with_anything_anywhere_is_judged(form: str, path: list[int], new: object):
+def test_json_with_anything_anywhere_is_judged(form: str, path: list[int], new: object) -> None:
     changed = replaced(json.loads(FORMS[form][1]), path, new)
     assert isinstance(judged(form, json.dumps(changed).encode()), Verdict)
 
 
 @given(path=st.lists(st.integers(0, 9), max_size=6), new=JSON)
-def test_payloads_with_anything_anywhere_are_judged_though_their_signer_is_pinned(path: list[int], new: object):
+def test_payloads_with_anything_anywhere_are_judged_though_their_signer_is_pinned(path: list[int], new: object) -> None:
     payload = json.dumps(replaced(json.loads(signed(SUBJECT)[0]), path, new)).encode()
     assert isinstance(judged("sig", payload, b64(P256.sign(payload))), Verdict)
 
 
 @given(path=st.lists(st.integers(0, 9), max_size=6), new=JSON)
-def test_statements_with_anything_anywhere_are_judged_though_their_signer_is_pinned(path: list[int], new: object):
+def test_statements_with_anything_anywhere_are_judged_though_their_signer_is_pinned(path: list[int], new: object) -> None:
     body = json.dumps(replaced(json.loads(statement(SUBJECT)), path, new)).encode()
     assert isinstance(judged("att", json.dumps(envelope(body, P256)).encode()), Verdict)
 
 
-def test_another_signers_evidence_stays_anothers_however_it_is_damaged():
+def test_another_signers_evidence_stays_anothers_however_it_is_damaged() -> None:
     for changed in changes(json.dumps(bundle(dsse(SUBJECT, OTHER))).encode()):
         assert judged("DSSE bundle", changed).signers == ()

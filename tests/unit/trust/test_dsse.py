@@ -20,38 +20,38 @@ def code(value: Any) -> Code | None:
     return None
 
 
-def test_an_envelope_gives_its_payload_and_what_is_signed():
+def test_an_envelope_gives_its_payload_and_what_is_signed() -> None:
     got = Envelope.parse(json.dumps(envelope(BODY, P256)).encode())
     assert (got.payload_type, got.payload, got.keyid) == ("application/vnd.in-toto+json", BODY, None)
     assert P256.public.verify(got.signature, got.signed)
 
 
-def test_e_2_what_is_signed_begins_with_lengths_in_bytes():
+def test_e_2_what_is_signed_begins_with_lengths_in_bytes() -> None:
     """The example of protocol.md, and a type whose characters take more bytes than one."""
     assert pae("http://example.com/HelloWorld", b"hello world").whole == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
     assert pae("ÿ", BODY).whole == b"DSSEv1 2 \xc3\xbf 10 " + BODY
 
 
-def test_an_envelope_is_written_as_it_was_read():
+def test_an_envelope_is_written_as_it_was_read() -> None:
     value = envelope(BODY, P256)
     assert Envelope.of(value).to_json() == value
 
 
 @pytest.mark.parametrize("members", [{"extra": 1}, {"payloadtype2": "x"}])
-def test_members_that_nobody_knows_are_passed_over(members: dict[str, Any]):
+def test_members_that_nobody_knows_are_passed_over(members: dict[str, Any]) -> None:
     """protocol.md: consumers must ignore what they do not recognize."""
     assert code(envelope(BODY, P256) | members) is None
 
 
 @pytest.mark.parametrize(("keyid", "hint"), [("", None), (None, None), ("release", "release")])
-def test_a_keyid_is_a_hint(keyid: str | None, hint: str | None):
+def test_a_keyid_is_a_hint(keyid: str | None, hint: str | None) -> None:
     value = envelope(BODY, P256)
     value["signatures"][0]["keyid"] = keyid
     assert Envelope.of(value).keyid == hint
 
 
 @pytest.mark.parametrize("keys", [(), (P256, P256), (P256, OTHER)], ids=["none", "one twice", "two"])
-def test_e_1_an_envelope_has_one_signature(keys: tuple[Any, ...]):
+def test_e_1_an_envelope_has_one_signature(keys: tuple[Any, ...]) -> None:
     """sigstore-go #225: of two signatures nobody has said which must verify."""
     assert code(envelope(BODY, *keys)) is Code.DSSE_SIGNATURE_COUNT
 
@@ -84,7 +84,7 @@ def changed(**members: Any) -> dict[str, Any]:
         pytest.param(json.dumps(envelope(BODY, P256)).encode() + b"{}", id="something behind it"),
     ],
 )
-def test_what_is_no_envelope_is_malformed(value: Any):
+def test_what_is_no_envelope_is_malformed(value: Any) -> None:
     assert code(value) is Code.DSSE_MALFORMED
 
 
@@ -103,19 +103,19 @@ def test_what_is_no_envelope_is_malformed(value: Any):
         pytest.param("ÿÿÿÿ", id="no ASCII"),
     ],
 )
-def test_e_4_base64_has_one_spelling_in_one_alphabet(text: str):
+def test_e_4_base64_has_one_spelling_in_one_alphabet(text: str) -> None:
     assert code(changed(payload=text)) is Code.DSSE_MALFORMED
     assert code(changed(signatures=[{"sig": text}])) is Code.DSSE_MALFORMED
 
 
-def test_e_4_either_alphabet_will_do():
+def test_e_4_either_alphabet_will_do() -> None:
     data = b"\xfb\xef\xff\xfa"
     assert b64(data) == "++//+g=="
     assert Envelope.of(changed(payload="++//+g==")).payload == Envelope.of(changed(payload="--__-g==")).payload == data
 
 
 @pytest.mark.parametrize("text", ["QUJD\n", "QU\r\nJD", "\nQUJD"])
-def test_line_ends_in_base64_are_passed_over_and_remarked(text: str):
+def test_line_ends_in_base64_are_passed_over_and_remarked(text: str) -> None:
     assert not Envelope.of(changed()).wrapped
     wrapped = Envelope.of(changed(payload=text))
     assert (wrapped.payload, wrapped.wrapped) == (b"ABC", True)

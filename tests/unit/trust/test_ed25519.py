@@ -42,16 +42,16 @@ def verifies_prehashed(public: bytes, signature: bytes, prehash: bytes) -> bool:
     return key is not None and key.verifies(signature, prehash)
 
 
-def test_the_vector_of_the_rfc_verifies():
+def test_the_vector_of_the_rfc_verifies() -> None:
     assert verifies_prehashed(PUBLIC, SIGNATURE, PREHASH)
 
 
-def test_what_is_signed_here_as_cosign_signs_verifies():
+def test_what_is_signed_here_as_cosign_signs_verifies() -> None:
     key = Key.of("ed25519")
     assert verifies_prehashed(key.private.public_key().public_bytes_raw(), key.sign_prehashed(b"image"), hashlib.sha512(b"image").digest())
 
 
-def test_a_plain_signature_is_not_a_prehashed_one():
+def test_a_plain_signature_is_not_a_prehashed_one() -> None:
     key = Key.of("ed25519")
     public = key.private.public_key().public_bytes_raw()
     assert not verifies_prehashed(public, key.sign(b"abc"), PREHASH)
@@ -59,34 +59,34 @@ def test_a_plain_signature_is_not_a_prehashed_one():
 
 
 @pytest.mark.parametrize("at", [0, 31, 32, 63])
-def test_another_signature_does_not_verify(at: int):
+def test_another_signature_does_not_verify(at: int) -> None:
     changed = bytearray(SIGNATURE)
     changed[at] ^= 1
     assert not verifies_prehashed(PUBLIC, bytes(changed), PREHASH)
 
 
-def test_another_message_or_key_does_not_verify():
+def test_another_message_or_key_does_not_verify() -> None:
     assert not verifies_prehashed(PUBLIC, SIGNATURE, hashlib.sha512(b"abd").digest())
     assert not verifies_prehashed(Key.of("ed25519").private.public_key().public_bytes_raw(), SIGNATURE, PREHASH)
 
 
-def test_a_scalar_that_is_not_reduced_does_not_verify():
+def test_a_scalar_that_is_not_reduced_does_not_verify() -> None:
     scalar = int.from_bytes(SIGNATURE[32:], "little") + points._L
     assert not verifies_prehashed(PUBLIC, SIGNATURE[:32] + scalar.to_bytes(32, "little"), PREHASH)
 
 
 @pytest.mark.parametrize("signature", [b"", SIGNATURE[:63], SIGNATURE + b"\0", bytes(64), b"\xff" * 64])
-def test_what_has_not_the_form_of_a_signature_does_not_verify(signature: bytes):
+def test_what_has_not_the_form_of_a_signature_does_not_verify(signature: bytes) -> None:
     assert not verifies_prehashed(PUBLIC, signature, PREHASH)
 
 
-def test_a_key_that_is_no_point_verifies_nothing():
+def test_a_key_that_is_no_point_verifies_nothing() -> None:
     assert not verifies_prehashed(b"\x02" + bytes(31), SIGNATURE, PREHASH)
     assert not verifies_prehashed(PUBLIC[:31], SIGNATURE, PREHASH)
 
 
 @pytest.mark.parametrize("name", [name for name in NOT_CANONICAL if name.startswith("order")])
-def test_a_key_in_another_than_its_one_form_verifies_nothing(name: str):
+def test_a_key_in_another_than_its_one_form_verifies_nothing(name: str) -> None:
     """RFC 8032, section 5.1.3. Read as the point that it seems to be, it would have signed every fourth message that one likes."""
     public = bytes.fromhex(NOT_CANONICAL[name])
     for nonce in itertools.count(1):
@@ -98,7 +98,7 @@ def test_a_key_in_another_than_its_one_form_verifies_nothing(name: str):
 
 
 @pytest.mark.parametrize("commitment", [bytes.fromhex(text) for text in SMALL_ORDER.values()][:1])
-def test_a_commitment_of_small_order_does_not_verify_though_the_equation_holds(commitment: bytes):
+def test_a_commitment_of_small_order_does_not_verify_though_the_equation_holds(commitment: bytes) -> None:
     """Its signer has chosen the nonce 0, and so given the key away."""
     scalar = 8 * 12345
     public = points._encode(points._times(scalar, points._BASE))
@@ -111,27 +111,27 @@ def test_a_commitment_of_small_order_does_not_verify_though_the_equation_holds(c
 
 
 @pytest.mark.parametrize("encoded", SMALL_ORDER.values(), ids=SMALL_ORDER)
-def test_a_point_of_small_order_is_not_sound(encoded: str):
+def test_a_point_of_small_order_is_not_sound(encoded: str) -> None:
     assert points._decode(bytes.fromhex(encoded)) is not None
     assert not is_sound(bytes.fromhex(encoded))
 
 
 @pytest.mark.parametrize("encoded", NOT_CANONICAL.values(), ids=NOT_CANONICAL)
-def test_a_point_in_another_than_its_one_form_is_not_sound(encoded: str):
+def test_a_point_in_another_than_its_one_form_is_not_sound(encoded: str) -> None:
     assert points._decode(bytes.fromhex(encoded)) is None
     assert not is_sound(bytes.fromhex(encoded))
 
 
 @pytest.mark.parametrize("point", [b"", PUBLIC[:31], PUBLIC + b"\0", b"\x02" + bytes(31)])
-def test_what_is_no_point_is_not_sound(point: bytes):
+def test_what_is_no_point_is_not_sound(point: bytes) -> None:
     assert not is_sound(point)
 
 
-def test_honest_keys_are_sound():
+def test_honest_keys_are_sound() -> None:
     assert all(is_sound(Key.of("ed25519", number).private.public_key().public_bytes_raw()) for number in range(8))
 
 
-def test_a_worthless_signature_costs_a_station_less_than_two_milliseconds():
+def test_a_worthless_signature_costs_a_station_less_than_two_milliseconds() -> None:
     """Anybody can put a thousand beside an image. Each is new, and none is refused before the equation is asked."""
     key = PrehashKey.of(PUBLIC)
     assert key is not None

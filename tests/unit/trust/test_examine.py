@@ -36,7 +36,7 @@ def piece_of(scene: Scene, form: Form) -> Evidence:
     return found
 
 
-def test_what_a_piece_may_cost_is_known_before_it_is_judged():
+def test_what_a_piece_may_cost_is_known_before_it_is_judged() -> None:
     """As many verifications as signers, over its layer and what it is about; nothing where nothing is verified."""
     scene = Scene.of_image()
     scene.content.sig(scene.root.digest, signed(scene.root))
@@ -52,7 +52,7 @@ def test_what_a_piece_may_cost_is_known_before_it_is_judged():
     assert effort(asked, scene.image, replace(piece, layer=None, payload=None)) == Effort(0, ())
 
 
-def test_a_signature_that_lacks_an_annotation_of_the_rule_does_not_count():
+def test_a_signature_that_lacks_an_annotation_of_the_rule_does_not_count() -> None:
     scene = Scene.of_image()
     scene.content.sig(scene.root.digest, signed(scene.root))
     verdict = scene.judge(policy(rule(P256, annotations={"build": "7"})))
@@ -60,7 +60,7 @@ def test_a_signature_that_lacks_an_annotation_of_the_rule_does_not_count():
     assert verdict.signers == ()
 
 
-def test_an_attestation_that_is_one_of_two_of_its_type_counts_as_that_one():
+def test_an_attestation_that_is_one_of_two_of_its_type_counts_as_that_one() -> None:
     scene = Scene.of_image()
     scene.content.att(scene.root.digest, att(scene.root))
     wanted = {"type": SPDX, "where": {"name": "app"}}
@@ -70,14 +70,14 @@ def test_an_attestation_that_is_one_of_two_of_its_type_counts_as_that_one():
     assert [check.code is None for check in verdict.checks if check.subject == scene.root.digest] == [True, False]
 
 
-def test_an_altered_signature_whose_hint_is_one_of_the_pinned_keys_is_altered():
+def test_an_altered_signature_whose_hint_is_one_of_the_pinned_keys_is_altered() -> None:
     for keys, said in (((OTHER, P256), set()), ((OTHER, THIRD), {"key.unknown"})):
         scene = Scene.of_image()
         scene.add(bundle(message(scene.root, OTHER, signature="AAAA")))  # the hint is of P256
         assert codes(scene.judge(policy(rule(*keys, threshold=1)))) == {"policy.threshold", "signature.invalid"} | said
 
 
-def test_a_signature_by_a_key_where_an_identity_is_pinned_is_of_another_kind_and_not_by_an_unknown_key():
+def test_a_signature_by_a_key_where_an_identity_is_pinned_is_of_another_kind_and_not_by_an_unknown_key() -> None:
     scene = Scene.of_image()
     scene.content.sig(scene.root.digest, signed(scene.root))
     signer = {"issuer": ISSUER, "identity": IDENTITY, "root": "world"}
@@ -86,13 +86,13 @@ def test_a_signature_by_a_key_where_an_identity_is_pinned_is_of_another_kind_and
     assert codes(scene.judge(asked)) == {"policy.threshold", "bundle.material"}
 
 
-def test_evidence_of_a_kind_that_is_not_named_is_not_taken_for_notation():
+def test_evidence_of_a_kind_that_is_not_named_is_not_taken_for_notation() -> None:
     scene = Scene.of_image()
     scene.content.sbom(scene.root.digest, b"SPDXVersion: SPDX-2.3", mediatype.NOTATION)
     assert codes(scene.judge(policy(rule(P256)))) == {"policy.threshold", "signature.missing"}
 
 
-def test_who_may_only_attest_does_not_sign():
+def test_who_may_only_attest_does_not_sign() -> None:
     scene = Scene.of_image()
     scene.content.sig(scene.root.digest, signed(scene.root, OTHER))
     scene.content.att(scene.root.digest, att(scene.root, OTHER))
@@ -103,7 +103,7 @@ def test_who_may_only_attest_does_not_sign():
     assert scene.judge(policy(rule(P256, attestations=[wanted]))).passed
 
 
-def test_an_attestation_bears_no_annotations_and_lacks_none():
+def test_an_attestation_bears_no_annotations_and_lacks_none() -> None:
     scene = Scene.of_image()
     raw = payload(scene.root).replace(b'"optional":null', b'"optional":{"build":"7"}')
     scene.content.sig(scene.root.digest, (raw, P256.sign(raw)))
@@ -121,7 +121,7 @@ def test_an_attestation_bears_no_annotations_and_lacks_none():
         ("fine", True, {"fine": True}),
     ],
 )
-def test_a_predicate_has_each_value_in_its_place_and_of_its_type(place: str, value: object, found: dict[str, object]):
+def test_a_predicate_has_each_value_in_its_place_and_of_its_type(place: str, value: object, found: dict[str, object]) -> None:
     def reasons(predicate: object) -> list[str]:
         scene = Scene.of_image()
         made = statement(scene.root, predicate=predicate)

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Never
 
 import pytest
 from cryptography import x509
@@ -60,7 +60,7 @@ RAISED = [
 
 
 @pytest.mark.parametrize("raised", RAISED, ids=lambda error: type(error).__name__)
-def test_whatever_a_library_raises_is_our_error(raised: BaseException):
+def test_whatever_a_library_raises_is_our_error(raised: BaseException) -> Never:
     with pytest.raises(TrustError) as refusal, foreign("what", code=Code.X509_CHAIN, to=TrustError):
         raise raised
     assert (refusal.value.code, refusal.value.what, refusal.value.__cause__) == (Code.X509_CHAIN, "what", raised)
@@ -76,20 +76,20 @@ def test_whatever_a_library_raises_is_our_error(raised: BaseException):
 
 
 @pytest.mark.parametrize("raised", [UsageError("ours"), KeyboardInterrupt(), SystemExit(3), MemoryError(), GeneratorExit()], ids=repr)
-def test_what_is_no_word_of_the_library_passes_as_it_is(raised: BaseException):
+def test_what_is_no_word_of_the_library_passes_as_it_is(raised: BaseException) -> Never:
     with pytest.raises(type(raised)) as passed, foreign("what", code=Code.X509_MALFORMED):
         raise raised
     assert passed.value is raised
 
 
-def test_what_a_library_repeats_of_what_it_read_is_cut_and_escaped():
+def test_what_a_library_repeats_of_what_it_read_is_cut_and_escaped() -> Never:
     with pytest.raises(FormatError) as refusal, foreign("what", code=Code.X509_MALFORMED):
         raise ValueError("\x1b[2J" * 1000)
     assert len(refusal.value.found or "") == 160
     assert (refusal.value.found or "").isprintable()
 
 
-def test_a_signature_verifies_does_not_or_cannot_be_asked():
+def test_a_signature_verifies_does_not_or_cannot_be_asked() -> None:
     def raising(error: BaseException) -> Callable[[], None]:
         def check() -> None:
             raise error
@@ -193,7 +193,7 @@ def found() -> list[Touch]:
     return [touch for path in paths for touch in touches(str(path), path.read_text(), own)]
 
 
-def test_the_library_is_touched_inside_the_guard_alone():
+def test_the_library_is_touched_inside_the_guard_alone() -> None:
     outside = [f"{touch.path}:{touch.line}: {touch.what}" for touch in found() if not touch.guarded]
     assert not outside, "\n".join(outside)
 
@@ -216,7 +216,7 @@ GUARD = '@foreign("a", code=b)\n'
         (IMPORT + "def f(key):\n    return verifies(lambda: key.verify(b'', b''))", True),
     ],
 )
-def test_a_touch_outside_the_guard_is_seen(source: str, guarded: bool):
+def test_a_touch_outside_the_guard_is_seen(source: str, guarded: bool) -> None:
     seen = list(touches("a.py", source, frozenset()))
     assert seen
     assert all(touch.guarded is guarded for touch in seen)
@@ -365,7 +365,7 @@ def loaded(text: bytes, files: dict[str, bytes]) -> Policy | None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_one_signature_cannot_end_a_run_whatever_the_library_raises(name: str):
+def test_one_signature_cannot_end_a_run_whatever_the_library_raises(name: str) -> None:
     image, signer = SCENES[name]()
     by = trusttoml.parse(*trust(signer))
     whole = Tracer()
@@ -384,7 +384,7 @@ def _has_another_way(place: Place) -> bool:
 
 
 @pytest.mark.parametrize("raised", [KeyError(99), Panic("unwrap on None")])
-def test_a_seal_stays_shut_whatever_the_library_raises(raised: BaseException):
+def test_a_seal_stays_shut_whatever_the_library_raises(raised: BaseException) -> None:
     by, made = policy(seals=[seal(EXPORTER)]), hashlib.sha256(b"sealed").digest()
     whole = Tracer()
     assert whole.run(lambda: open_seal(by, [EXPORTER.sign(b"sealed")], made)).met
@@ -393,7 +393,7 @@ def test_a_seal_stays_shut_whatever_the_library_raises(raised: BaseException):
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_trust_that_the_library_cannot_read_is_refused_whatever_it_raises(name: str):
+def test_trust_that_the_library_cannot_read_is_refused_whatever_it_raises(name: str) -> None:
     text, files = trust(SCENES[name]()[1])
     whole = Tracer()
     assert whole.run(lambda: loaded(text, files))
@@ -402,7 +402,7 @@ def test_trust_that_the_library_cannot_read_is_refused_whatever_it_raises(name: 
             assert Tracer(place, raised).run(lambda: loaded(text, files)) is None or _has_another_way(place), place
 
 
-def test_every_place_that_touches_the_library_was_entered():
+def test_every_place_that_touches_the_library_was_entered() -> None:
     """So that a further one is not forgotten above."""
     entered: set[Place] = set()
     for scene in SCENES.values():

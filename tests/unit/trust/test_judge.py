@@ -79,7 +79,7 @@ def reasons(verdict: Verdict) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
+def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str) -> None:
     image.content.sig(image.root.digest, signed(image.root, Key.of(kind)))
     verdict = image.judge(policy(rule(Key.of(kind))))
     assert verdict.passed
@@ -90,7 +90,7 @@ def test_a_sig_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
     ]
 
 
-def test_what_a_rule_asks_for_is_told_from_what_else_was_seen(image: Scene):
+def test_what_a_rule_asks_for_is_told_from_what_else_was_seen(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.content.att(image.root.digest, att(image.root), att(image.root, predicate_type=SLSA))
     verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
@@ -100,14 +100,14 @@ def test_what_a_rule_asks_for_is_told_from_what_else_was_seen(image: Scene):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_sigstore_bundle_by_a_pinned_key_admits_an_image(image: Scene, kind: str):
+def test_a_sigstore_bundle_by_a_pinned_key_admits_an_image(image: Scene, kind: str) -> None:
     image.add(bundle(dsse(image.root, Key.of(kind)), Key.of(kind)))
     verdict = image.judge(policy(rule(Key.of(kind))))
     assert verdict.passed
     assert [signer.form for signer in verdict.signers] == ["bundle"]
 
 
-def test_ed25519ph_admits_as_cosign_3_signs(image: Scene):
+def test_ed25519ph_admits_as_cosign_3_signs(image: Scene) -> None:
     key = Key.of("ed25519")
     image.add(bundle(dsse(image.root, key, sign=Key.sign_prehashed), key))
     assert image.judge(policy(rule(key))).passed
@@ -115,12 +115,12 @@ def test_ed25519ph_admits_as_cosign_3_signs(image: Scene):
 
 @pytest.mark.parametrize("media_type", [V01, V02, V03, V03_NEW])
 @pytest.mark.parametrize("content", [message, dsse])
-def test_bundles_of_every_version_and_content_are_signatures(image: Scene, media_type: str, content: Any):
+def test_bundles_of_every_version_and_content_are_signatures(image: Scene, media_type: str, content: Any) -> None:
     image.add(bundle(content(image.root), media_type=media_type))
     assert image.judge(RULE).passed
 
 
-def test_remarks_on_keys_are_made_beside_what_passed(image: Scene):
+def test_remarks_on_keys_are_made_beside_what_passed(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root, Key.of("rsa2048")), signed(image.root, Key.of("p384")))
     verdict = image.judge(policy(rule(Key.of("rsa2048"), Key.of("p384"), threshold=2)))
     assert verdict.passed
@@ -148,14 +148,14 @@ def wrapped_envelope(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("add", [wrapped_sig, wrapped_envelope])
-def test_base64_that_is_wrapped_counts_and_is_remarked(image: Scene, add: Callable[[Scene], None]):
+def test_base64_that_is_wrapped_counts_and_is_remarked(image: Scene, add: Callable[[Scene], None]) -> None:
     add(image)
     verdict = image.judge(RULE)
     assert verdict.passed
     assert "signature.wrapped" in codes(verdict, Outcome.PASSED)
 
 
-def test_a_wrapped_attestation_counts_and_is_remarked(image: Scene):
+def test_a_wrapped_attestation_counts_and_is_remarked(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     made = envelope(statement(image.root), P256)
     made["signatures"] = [{"sig": wrapped(base64.b64decode(made["signatures"][0]["sig"]))}]
@@ -165,12 +165,12 @@ def test_a_wrapped_attestation_counts_and_is_remarked(image: Scene):
     assert "signature.wrapped" in codes(verdict, Outcome.PASSED)
 
 
-def test_what_is_not_wrapped_is_not_remarked(image: Scene):
+def test_what_is_not_wrapped_is_not_remarked(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     assert "signature.wrapped" not in codes(image.judge(RULE), Outcome.PASSED)
 
 
-def test_an_old_payload_found_as_a_referrer_counts(image: Scene):
+def test_an_old_payload_found_as_a_referrer_counts(image: Scene) -> None:
     raw, signature = signed(image.root)
     layer = image.content.blob(raw, mediatype.SIMPLE_SIGNING)
     told = layer.to_json() | {"annotations": {"dev.cosignproject.cosign/signature": b64(signature)}}
@@ -184,11 +184,11 @@ def test_an_old_payload_found_as_a_referrer_counts(image: Scene):
 # --- what is no signature ---
 
 
-def test_sig_001_nothing_signed_is_missing(image: Scene):
+def test_sig_001_nothing_signed_is_missing(image: Scene) -> None:
     assert reasons(image.judge(RULE)) == ["policy.threshold", "signature.missing"]
 
 
-def test_a_signature_of_no_layer_is_none(image: Scene):
+def test_a_signature_of_no_layer_is_none(image: Scene) -> None:
     """Notation's media type says nothing where there is nothing of it."""
     image.content.manifest(image.content.blob(b"{}", mediatype.EMPTY), [], artifact_type=mediatype.NOTATION, subject=image.root)
     verdict = image.judge(RULE)
@@ -196,13 +196,13 @@ def test_a_signature_of_no_layer_is_none(image: Scene):
     assert codes(verdict, Outcome.UNSIGNED) == {"evidence.unsigned"}
 
 
-def test_of_what_is_no_signature_the_type_is_told(image: Scene):
+def test_of_what_is_no_signature_the_type_is_told(image: Scene) -> None:
     image.content.artifact(b"{}", "application/vnd.example.kind", layer_type="application/vnd.example.layer", subject=image.root)
     (check,) = [check for check in image.judge(RULE).checks if check.outcome is Outcome.UNSIGNED]
     assert check.detail == "application/vnd.example.layer, which holds no signature"
 
 
-def test_checks_are_told_as_data(image: Scene):
+def test_checks_are_told_as_data(image: Scene) -> None:
     told = {"name": "threshold", "subject": str(image.root.digest), "spec": "trust.toml"}
     (check, _) = image.judge(RULE).checks
     detail = "signed by 0, wanted 1 of the rule's 1 signers"
@@ -213,40 +213,40 @@ def test_checks_are_told_as_data(image: Scene):
     assert check.to_json() == told | {"outcome": "passed", "code": None, "detail": detail}
 
 
-def test_a_rule_is_asked_for_first(image: Scene):
+def test_a_rule_is_asked_for_first(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     verdict = image.judge(policy(rule(P256, scope="other.example/**")))
     assert (reasons(verdict), verdict.rule, verdict.admitted) == (["policy.no-match"], None, frozenset())
 
 
-def test_sig_002_another_key_is_unknown(image: Scene):
+def test_sig_002_another_key_is_unknown(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root, OTHER))
     verdict = image.judge(RULE)
     assert reasons(verdict) == ["policy.threshold", "key.unknown", "signature.invalid"]
     assert verdict.signers == ()
 
 
-def test_sig_003_a_changed_signature_is_invalid(image: Scene):
+def test_sig_003_a_changed_signature_is_invalid(image: Scene) -> None:
     raw, signature = signed(image.root)
     image.content.sig(image.root.digest, (raw, signature[:-1] + bytes([signature[-1] ^ 1])))
     assert reasons(image.judge(RULE))[0] == "policy.threshold"
     assert "signature.invalid" in reasons(image.judge(RULE))
 
 
-def test_sig_005_a_changed_payload_is_not_parsed(image: Scene):
+def test_sig_005_a_changed_payload_is_not_parsed(image: Scene) -> None:
     """G-8: payload.type would be the code if it were."""
     _, signature = signed(image.root)
     image.content.sig(image.root.digest, (payload(image.root, kind="else"), signature))
     assert reasons(image.judge(RULE)) == ["policy.threshold", "key.unknown", "signature.invalid"]
 
 
-def test_a_hint_at_a_pinned_key_makes_a_bad_signature_altered(image: Scene):
+def test_a_hint_at_a_pinned_key_makes_a_bad_signature_altered(image: Scene) -> None:
     made = bundle(dsse(image.root, OTHER), P256)
     image.add(made)
     assert reasons(image.judge(RULE)) == ["policy.threshold", "signature.invalid"]
 
 
-def test_a_hint_at_another_key_makes_it_unknown(image: Scene):
+def test_a_hint_at_another_key_makes_it_unknown(image: Scene) -> None:
     image.add(bundle(dsse(image.root, OTHER), OTHER))
     verdict = image.judge(policy(rule(P256, THIRD, threshold=1)))
     assert reasons(verdict) == ["policy.threshold", "key.unknown", "signature.invalid"]
@@ -255,7 +255,7 @@ def test_a_hint_at_another_key_makes_it_unknown(image: Scene):
     assert details["signature.invalid"].endswith("(of 2 signers)")
 
 
-def test_k_6_a_hint_never_excludes_and_never_adds(image: Scene):
+def test_k_6_a_hint_never_excludes_and_never_adds(image: Scene) -> None:
     image.add(bundle(dsse(image.root), OTHER))
     assert image.judge(RULE).passed
     image = Scene.of_image()
@@ -275,20 +275,20 @@ def test_k_6_a_hint_never_excludes_and_never_adds(image: Scene):
     ],
     ids=["SIG-004", "SIG-006", "SIG-023"],
 )
-def test_a_verified_payload_still_has_to_be_about_the_image(image: Scene, made: Any, code: str):
+def test_a_verified_payload_still_has_to_be_about_the_image(image: Scene, made: Any, code: str) -> None:
     raw = made(image.root)
     image.content.sig(image.root.digest, (raw, P256.sign(raw)))
     assert reasons(image.judge(RULE)) == ["policy.threshold", code]
 
 
-def test_sig_018_a_key_that_the_evidence_brings_is_none(image: Scene):
+def test_sig_018_a_key_that_the_evidence_brings_is_none(image: Scene) -> None:
     raw = payload(image.root)
     image.content.sig(image.root.digest, (raw, OTHER.sign(raw)), annotations={"dev.sigstore.cosign/certificate": OTHER.pem.decode()})
     image.content.artifact(OTHER.pem, "application/x-pem-file", subject=image.root)
     assert "key.unknown" in reasons(image.judge(RULE))
 
 
-def test_sig_019_a_tag_of_another_image(index: Scene):
+def test_sig_019_a_tag_of_another_image(index: Scene) -> None:
     one, two = index.platforms
     index.content.tags[f"{one.digest.tag}.sig"] = index.content.sig(two.digest, signed(two))
     verdict = index.judge(policy(rule(P256, node="platforms")))
@@ -296,7 +296,7 @@ def test_sig_019_a_tag_of_another_image(index: Scene):
     assert {signer.node for signer in verdict.signers} == {two.digest}
 
 
-def test_sig_026_a_layer_of_another_type_is_not_judged(image: Scene):
+def test_sig_026_a_layer_of_another_type_is_not_judged(image: Scene) -> None:
     raw, signature = signed(image.root)
     layer = image.content.blob(raw, "application/octet-stream").to_json()
     layer |= {"annotations": {"dev.cosignproject.cosign/signature": b64(signature)}}
@@ -308,12 +308,12 @@ def test_sig_026_a_layer_of_another_type_is_not_judged(image: Scene):
     assert codes(verdict, Outcome.NOT_CHECKED) == {"carrier.other"}
 
 
-def test_a_signature_over_its_limit_is_carried_and_not_judged(image: Scene):
+def test_a_signature_over_its_limit_is_carried_and_not_judged(image: Scene) -> None:
     image.add(bundle(dsse(image.root)) | {"padding": "x" * MAX_EVIDENCE})
     assert reasons(image.judge(RULE)) == ["policy.threshold", "limit.evidence"]
 
 
-def test_a_notation_envelope_that_is_none_is_a_signature_that_failed(image: Scene):
+def test_a_notation_envelope_that_is_none_is_a_signature_that_failed(image: Scene) -> None:
     image.content.notation(image.root, b"{}")
     verdict = image.judge(RULE)
     assert reasons(verdict) == ["policy.threshold", "envelope.malformed"]
@@ -323,7 +323,7 @@ def test_a_notation_envelope_that_is_none_is_a_signature_that_failed(image: Scen
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_attestation_that_the_rule_asks_for(image: Scene, kind: str):
+def test_an_attestation_that_the_rule_asks_for(image: Scene, kind: str) -> None:
     key = Key.of(kind)
     image.content.sig(image.root.digest, signed(image.root, key))
     asked = policy(rule(key, attestations=[SPDX]))
@@ -334,7 +334,7 @@ def test_an_attestation_that_the_rule_asks_for(image: Scene, kind: str):
     assert {signer.form for signer in verdict.signers} == {"sig", "att"}
 
 
-def test_e_7_an_attestation_is_never_a_signature(image: Scene):
+def test_e_7_an_attestation_is_never_a_signature(image: Scene) -> None:
     """Bypass 12: cosign 3 takes any."""
     image.content.att(image.root.digest, att(image.root), att(image.root, predicate_type=SIGN))
     image.add(bundle(dsse(image.root, predicate_type=SLSA)))
@@ -345,25 +345,25 @@ def test_e_7_an_attestation_is_never_a_signature(image: Scene):
     assert len(passed(verdict, "attestation")) == 3
 
 
-def test_e_7_not_even_an_attestation_that_the_rule_asks_for(image: Scene):
+def test_e_7_not_even_an_attestation_that_the_rule_asks_for(image: Scene) -> None:
     image.content.att(image.root.digest, att(image.root))
     verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
     assert reasons(verdict) == ["policy.threshold", "signature.missing"]
 
 
-def test_a_signature_is_never_an_attestation(image: Scene):
+def test_a_signature_is_never_an_attestation(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.add(bundle(dsse(image.root)))
     assert reasons(image.judge(policy(rule(P256, attestations=[SPDX])))) == ["policy.attestation"]
 
 
-def test_bypass_2_an_attestation_of_another_type_is_not_the_one(image: Scene):
+def test_bypass_2_an_attestation_of_another_type_is_not_the_one(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.content.att(image.root.digest, att(image.root, predicate_type=f"{SPDX}/"), att(image.root, predicate_type=SLSA))
     assert reasons(image.judge(policy(rule(P256, attestations=[SPDX])))) == ["policy.attestation"]
 
 
-def test_every_attestation_that_is_asked_for_must_be_there(image: Scene):
+def test_every_attestation_that_is_asked_for_must_be_there(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.content.att(image.root.digest, att(image.root))
     both = policy(rule(P256, attestations=[SPDX, SLSA]))
@@ -372,7 +372,7 @@ def test_every_attestation_that_is_asked_for_must_be_there(image: Scene):
     assert image.judge(both).passed
 
 
-def test_attestations_alone_will_do_where_the_rule_says_so(image: Scene):
+def test_attestations_alone_will_do_where_the_rule_says_so(image: Scene) -> None:
     """GitHub's images carry nothing else."""
     image.add(bundle(dsse(image.root, predicate_type=SLSA)))
     verdict = image.judge(policy(rule(P256, threshold=0, attestations=[SLSA])))
@@ -382,7 +382,7 @@ def test_attestations_alone_will_do_where_the_rule_says_so(image: Scene):
     assert reasons(Scene.of_image().judge(policy(rule(P256, threshold=0, attestations=[SLSA])))) == ["policy.attestation"]
 
 
-def test_an_attestation_comes_from_any_one_of_the_signers(image: Scene):
+def test_an_attestation_comes_from_any_one_of_the_signers(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root), signed(image.root, OTHER))
     image.content.att(image.root.digest, att(image.root, THIRD))
     assert image.judge(policy(rule(P256, OTHER, THIRD, threshold=2, attestations=[SPDX]))).passed
@@ -412,7 +412,7 @@ def test_an_attestation_comes_from_any_one_of_the_signers(image: Scene):
         "type changed",
     ],
 )
-def test_bypasses_9_54_an_attestation_that_does_not_hold(image: Scene, made: Any, code: str):
+def test_bypasses_9_54_an_attestation_that_does_not_hold(image: Scene, made: Any, code: str) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.content.att(image.root.digest, json.dumps(made(image.root)).encode())
     verdict = image.judge(policy(rule(P256, attestations=[SPDX])))
@@ -420,7 +420,7 @@ def test_bypasses_9_54_an_attestation_that_does_not_hold(image: Scene, made: Any
     assert code in reasons(verdict)
 
 
-def test_an_attestation_with_signers_of_its_own_comes_from_none_of_the_rules(image: Scene):
+def test_an_attestation_with_signers_of_its_own_comes_from_none_of_the_rules(image: Scene) -> None:
     asked = policy(rule(P256, attestations=[{"type": SLSA, "signer": rule(OTHER)["signer"]}]))
     image.content.sig(image.root.digest, signed(image.root))
     image.content.att(image.root.digest, att(image.root, P256, SLSA))
@@ -429,7 +429,7 @@ def test_an_attestation_with_signers_of_its_own_comes_from_none_of_the_rules(ima
     assert image.judge(asked).passed
 
 
-def test_what_one_attestation_must_say_is_not_asked_of_others(image: Scene):
+def test_what_one_attestation_must_say_is_not_asked_of_others(image: Scene) -> None:
     asked = policy(rule(P256, attestations=[{"type": SLSA, "where": {"level": 3}}, SPDX]))
     image.content.sig(image.root.digest, signed(image.root))
     says = json.dumps(envelope(statement(image.root, SLSA, predicate={"level": 3}), P256)).encode()
@@ -439,7 +439,7 @@ def test_what_one_attestation_must_say_is_not_asked_of_others(image: Scene):
     assert codes(verdict) == set()
 
 
-def test_what_annotations_say_of_an_attestation_is_not_asked(image: Scene):
+def test_what_annotations_say_of_an_attestation_is_not_asked(image: Scene) -> None:
     """A2-1: predicateType beside a layer is nobody's word."""
     image.content.sig(image.root.digest, signed(image.root))
     raw = att(image.root, predicate_type=SLSA)
@@ -452,7 +452,7 @@ def test_what_annotations_say_of_an_attestation_is_not_asked(image: Scene):
     assert reasons(image.judge(policy(rule(P256, attestations=[SPDX])))) == ["policy.attestation"]
 
 
-def test_a_lifted_seal_counts_for_nothing(image: Scene):
+def test_a_lifted_seal_counts_for_nothing(image: Scene) -> None:
     """Whoever seals, with whatever key."""
     index = {"sha256": Scene.of_index().root.digest.encoded}
     for key in (EXPORTER, P256):
@@ -468,12 +468,12 @@ def test_a_lifted_seal_counts_for_nothing(image: Scene):
 # --- material: the bundle never chooses how it is verified ---
 
 
-def test_b_3_a_certificate_never_counts_for_a_pinned_key(image: Scene):
+def test_b_3_a_certificate_never_counts_for_a_pinned_key(image: Scene) -> None:
     image.add(bundle(dsse(image.root), publicKey=None, certificate=CERTIFICATE))
     assert reasons(image.judge(RULE)) == ["policy.threshold", "bundle.material"]
 
 
-def test_b_3_it_is_reported_and_the_others_are_still_judged(image: Scene):
+def test_b_3_it_is_reported_and_the_others_are_still_judged(image: Scene) -> None:
     image.add(bundle(message(image.root), media_type=V02, publicKey=None, x509CertificateChain={"certificates": [CERTIFICATE]}))
     image.content.sig(image.root.digest, signed(image.root))
     verdict = image.judge(RULE)
@@ -481,7 +481,7 @@ def test_b_3_it_is_reported_and_the_others_are_still_judged(image: Scene):
     assert codes(verdict) == {"bundle.material"}
 
 
-def test_a1_4_a_certificate_beside_a_sig_by_a_pinned_key_is_ignored_and_said(image: Scene):
+def test_a1_4_a_certificate_beside_a_sig_by_a_pinned_key_is_ignored_and_said(image: Scene) -> None:
     """Whatever it is: nobody has signed it."""
     told = {"dev.sigstore.cosign/certificate": "no PEM at all", "dev.sigstore.cosign/chain": "nor this"}
     image.content.sig(image.root.digest, signed(image.root), annotations=told)
@@ -490,7 +490,7 @@ def test_a1_4_a_certificate_beside_a_sig_by_a_pinned_key_is_ignored_and_said(ima
     assert codes(verdict, Outcome.NOT_CHECKED) == {"certificate.not-checked"}
 
 
-def test_log_entries_and_timestamps_beside_a_key_are_said_to_be_unchecked(image: Scene):
+def test_log_entries_and_timestamps_beside_a_key_are_said_to_be_unchecked(image: Scene) -> None:
     told = {"dev.sigstore.cosign/bundle": "{", "dev.sigstore.cosign/rfc3161timestamp": "{"}
     image.content.sig(image.root.digest, signed(image.root), annotations=told)
     stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(b"stamp")}]}
@@ -518,7 +518,7 @@ def other_subject(image: Scene, **change: Any) -> Verdict:
     [{"digest": "sha256:" + "0" * 64}, {"size": 1}, {"mediaType": mediatype.OCI_INDEX}, {"subject": None}],
     ids=["digest", "size", "media type", "none"],
 )
-def test_o_3_a_referrer_to_something_else(image: Scene, change: dict[str, Any]):
+def test_o_3_a_referrer_to_something_else(image: Scene, change: dict[str, Any]) -> None:
     """CVE-2023-33959."""
     verdict = other_subject(image, **change)
     assert reasons(verdict) == ["policy.threshold", "carrier.subject"]
@@ -529,17 +529,17 @@ def test_o_3_a_referrer_to_something_else(image: Scene, change: dict[str, Any]):
     assert f"found {wanted}, wanted" in check.detail
 
 
-def test_an_sbom_of_something_else_is_no_signature_that_went_wrong(image: Scene):
+def test_an_sbom_of_something_else_is_no_signature_that_went_wrong(image: Scene) -> None:
     stray = image.content.artifact(b"{}", "application/spdx+json", subject=image.content.image("another"))
     verdict = image.judge(RULE, image.pieces(image.root.digest, Form.REFERRER, stray))
     assert reasons(verdict) == ["policy.threshold", "carrier.subject", "signature.missing"]
 
 
-def test_o_3_a_referrer_to_the_image(image: Scene):
+def test_o_3_a_referrer_to_the_image(image: Scene) -> None:
     assert other_subject(image, subject="").passed
 
 
-def test_evidence_about_a_manifest_that_is_not_carried_is_of_no_use(image: Scene):
+def test_evidence_about_a_manifest_that_is_not_carried_is_of_no_use(image: Scene) -> None:
     tagged = image.content.sig(image.root.digest, signed(image.root))
     image.content.tags.clear()
     stray = image.pieces(Scene.of_index().root.digest, Form.SIG, tagged)
@@ -547,7 +547,7 @@ def test_evidence_about_a_manifest_that_is_not_carried_is_of_no_use(image: Scene
     assert reasons(verdict) == ["policy.threshold", "carrier.subject", "signature.missing"]
 
 
-def test_an_image_without_its_own_manifest_never_passes(image: Scene):
+def test_an_image_without_its_own_manifest_never_passes(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     assert not judge(RULE, Image(image.image.reference, image.root.digest, {}), image.evidence, at=AT).passed
 
@@ -555,7 +555,7 @@ def test_an_image_without_its_own_manifest_never_passes(image: Scene):
 # --- thresholds ---
 
 
-def test_two_keys_of_three(image: Scene):
+def test_two_keys_of_three(image: Scene) -> None:
     asked = policy(rule(P256, OTHER, THIRD, threshold=2))
     image.content.sig(image.root.digest, signed(image.root))
     assert reasons(image.judge(asked)) == ["policy.threshold"]
@@ -565,7 +565,7 @@ def test_two_keys_of_three(image: Scene):
     assert {signer.id for signer in verdict.signers} == {P256.fingerprint, THIRD.fingerprint}
 
 
-def test_a_key_counts_once_however_many_signatures_and_forms(image: Scene):
+def test_a_key_counts_once_however_many_signatures_and_forms(image: Scene) -> None:
     """Bypasses 15, 17, 56; ECDSA verifies (r, n - s) too (G-12)."""
     image.content.sig(image.root.digest, signed(image.root), signed(image.root), signed(image.root, reference="a.b/c"))
     image.add(bundle(dsse(image.root)))
@@ -575,7 +575,7 @@ def test_a_key_counts_once_however_many_signatures_and_forms(image: Scene):
     assert "signed by 1, wanted 2" in next(check.detail for check in verdict.checks if check.code is Code.POLICY_THRESHOLD)
 
 
-def test_a_bad_signature_beside_enough_good_ones_is_reported_and_refuses_nothing(image: Scene):
+def test_a_bad_signature_beside_enough_good_ones_is_reported_and_refuses_nothing(image: Scene) -> None:
     """G-6."""
     image.content.sig(image.root.digest, signed(image.root, OTHER), signed(image.root), (b"", b""))
     image.add({"mediaType": 1})
@@ -613,14 +613,14 @@ def matched(image: Scene, *signers: SignerEntry, threshold: int) -> bool:
     return among(image, *signers, threshold=threshold).passed
 
 
-def test_that_a_signature_is_of_another_kind_is_said_only_where_no_signer_is_of_its_kind(image: Scene):
+def test_that_a_signature_is_of_another_kind_is_said_only_where_no_signer_is_of_its_kind(image: Scene) -> None:
     image.add(bundle(dsse(image.root), publicKey=None, certificate=CERTIFICATE))
     assert "bundle.material" in reasons(among(image, PinnedKey(P256.public), PinnedKey(OTHER.public), threshold=1))
     assert reasons(among(image, PinnedKey(P256.public), AnyOf(()), threshold=1)) == ["policy.threshold", "signature.invalid"]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_entries_are_filled_as_well_as_they_can_be(image: Scene, turn: int):
+def test_entries_are_filled_as_well_as_they_can_be(image: Scene, turn: int) -> None:
     """Largest matching: who fits two entries leaves room for who fits one."""
     image.content.sig(image.root.digest, *[signed(image.root, key) for key in (P256, OTHER)][::turn])
     either, both = AnyOf((P256,)), AnyOf((P256, OTHER))
@@ -631,7 +631,7 @@ def test_entries_are_filled_as_well_as_they_can_be(image: Scene, turn: int):
     assert matched(image, *chain, threshold=3)
 
 
-def test_one_key_fills_one_entry_however_many_it_fits(image: Scene):
+def test_one_key_fills_one_entry_however_many_it_fits(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.add(bundle(dsse(image.root)))
     assert matched(image, AnyOf((P256, OTHER)), AnyOf((P256, THIRD)), threshold=1)
@@ -641,7 +641,7 @@ def test_one_key_fills_one_entry_however_many_it_fits(image: Scene):
 # --- nodes ---
 
 
-def test_by_default_the_reference_is_signed(index: Scene):
+def test_by_default_the_reference_is_signed(index: Scene) -> None:
     index.content.sig(index.root.digest, signed(index.root))
     assert index.judge(RULE).passed
     index = Scene.of_index()
@@ -652,7 +652,7 @@ def test_by_default_the_reference_is_signed(index: Scene):
     assert verdict.signers == ()
 
 
-def test_every_platform_by_itself(index: Scene):
+def test_every_platform_by_itself(index: Scene) -> None:
     asked = policy(rule(P256, node="platforms"))
     index.content.sig(index.root.digest, signed(index.root))
     index.content.sig(index.platforms[0].digest, signed(index.platforms[0]))
@@ -663,7 +663,7 @@ def test_every_platform_by_itself(index: Scene):
     assert {signer.node for signer in verdict.signers} == {platform.digest for platform in index.platforms}
 
 
-def test_both_is_all_of_them(index: Scene):
+def test_both_is_all_of_them(index: Scene) -> None:
     asked = policy(rule(P256, node="both"))
     for document in (index.root, *index.platforms):
         assert not index.judge(asked).passed
@@ -671,7 +671,7 @@ def test_both_is_all_of_them(index: Scene):
     assert index.judge(asked).passed
 
 
-def test_a_threshold_is_met_on_each_node_and_not_over_all(index: Scene):
+def test_a_threshold_is_met_on_each_node_and_not_over_all(index: Scene) -> None:
     one, two = index.platforms
     index.content.sig(one.digest, signed(one), signed(one, OTHER))
     index.content.sig(two.digest, signed(two))
@@ -681,7 +681,7 @@ def test_a_threshold_is_met_on_each_node_and_not_over_all(index: Scene):
     assert index.judge(asked).passed
 
 
-def test_an_attestation_is_wanted_on_each_node(index: Scene):
+def test_an_attestation_is_wanted_on_each_node(index: Scene) -> None:
     asked = policy(rule(P256, node="both", attestations=[SPDX]))
     for document in (index.root, *index.platforms):
         index.content.sig(document.digest, signed(document))
@@ -691,7 +691,7 @@ def test_an_attestation_is_wanted_on_each_node(index: Scene):
     assert index.judge(asked).passed
 
 
-def test_platforms_in_nested_indexes_are_platforms():
+def test_platforms_in_nested_indexes_are_platforms() -> None:
     scene = Scene.of_index()
     scene.root = scene.content.nested("nested")
     below = [document for document in scene.content.below(scene.root) if not document.children]
@@ -703,14 +703,14 @@ def test_platforms_in_nested_indexes_are_platforms():
 
 
 @pytest.mark.parametrize("node", ["platforms", "both"])
-def test_the_nodes_of_an_image_without_platforms_are_itself(image: Scene, node: str):
+def test_the_nodes_of_an_image_without_platforms_are_itself(image: Scene, node: str) -> None:
     asked = policy(rule(P256, node=node))
     assert not image.judge(asked).passed
     image.content.sig(image.root.digest, signed(image.root))
     assert image.judge(asked).passed
 
 
-def test_platforms_that_are_not_carried_are_not_asked_for(index: Scene):
+def test_platforms_that_are_not_carried_are_not_asked_for(index: Scene) -> None:
     one, two = index.platforms
     del index.content.documents[two.digest]
     index.content.sig(one.digest, signed(one))
@@ -721,7 +721,7 @@ def test_platforms_that_are_not_carried_are_not_asked_for(index: Scene):
     assert {check.subject for check in verdict.checks} == {index.root.digest}
 
 
-def test_buildkits_attestations_are_statements_and_need_no_signature_of_their_own():
+def test_buildkits_attestations_are_statements_and_need_no_signature_of_their_own() -> None:
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
     for platform in scene.platforms[:2]:
@@ -732,7 +732,7 @@ def test_buildkits_attestations_are_statements_and_need_no_signature_of_their_ow
     assert codes(verdict, Outcome.UNSIGNED) == {"evidence.unsigned"}
 
 
-def test_attestations_in_an_index_that_are_left_out_are_not_spoken_of():
+def test_attestations_in_an_index_that_are_left_out_are_not_spoken_of() -> None:
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
     scene.content.sig(scene.root.digest, signed(scene.root))
@@ -741,7 +741,7 @@ def test_attestations_in_an_index_that_are_left_out_are_not_spoken_of():
     assert codes(scene.judge(RULE), Outcome.UNSIGNED) == set()
 
 
-def test_indexes_that_share_their_children_are_walked_once():
+def test_indexes_that_share_their_children_are_walked_once() -> None:
     """IDX-037: 2**30 ways lead down here."""
     content = Content()
     below = [content.image("one"), content.image("two")]
@@ -757,7 +757,7 @@ def bare(scene: Scene) -> Image:
     return Image(Reference.parse(scene.name), scene.root.digest, dict(scene.content.documents))
 
 
-def test_what_only_says_that_it_is_an_attestation_must_be_signed():
+def test_what_only_says_that_it_is_an_attestation_must_be_signed() -> None:
     """Its place in the index is not enough: each layer must be read and be a statement about its sibling."""
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
@@ -770,13 +770,13 @@ def test_what_only_says_that_it_is_an_attestation_must_be_signed():
 
 
 @pytest.mark.parametrize("reference", [REPOSITORY, f"{REPOSITORY}:v1", f"{REPOSITORY}:other", f"{REPOSITORY}@sha256:{'0' * 64}"])
-def test_a_signature_that_names_the_repository(image: Scene, reference: str):
+def test_a_signature_that_names_the_repository(image: Scene, reference: str) -> None:
     image.content.sig(image.root.digest, signed(image.root, reference=reference))
     assert image.judge(policy(rule(P256, name="signed"))).passed
 
 
 @pytest.mark.parametrize("reference", ["evil.example/app", f"{REPOSITORY}-evil", "", "app", "registry.example/app/web", "?"])
-def test_sig_007_a_signature_that_names_another_repository(image: Scene, reference: str):
+def test_sig_007_a_signature_that_names_another_repository(image: Scene, reference: str) -> None:
     image.content.sig(image.root.digest, signed(image.root, reference=reference))
     assert image.judge(RULE).passed
     verdict = image.judge(policy(rule(P256, name="signed")))
@@ -785,14 +785,14 @@ def test_sig_007_a_signature_that_names_another_repository(image: Scene, referen
     assert any(check.detail.endswith(f"found {reference!r}") for check in verdict.checks)
 
 
-def test_names_of_docker_hub_are_expanded():
+def test_names_of_docker_hub_are_expanded() -> None:
     scene = Scene.of_image()
     scene.name = "alpine:3"
     scene.content.sig(scene.root.digest, signed(scene.root, reference="index.docker.io/library/alpine"))
     assert scene.judge(policy(rule(P256, scope="docker.io/library/*", name="signed"))).passed
 
 
-def test_a_form_that_names_nothing_does_not_count_where_a_name_is_wanted(image: Scene):
+def test_a_form_that_names_nothing_does_not_count_where_a_name_is_wanted(image: Scene) -> None:
     image.add(bundle(dsse(image.root)))
     image.add(bundle(message(image.root)))
     verdict = image.judge(policy(rule(P256, name="signed")))
@@ -800,7 +800,7 @@ def test_a_form_that_names_nothing_does_not_count_where_a_name_is_wanted(image: 
     assert any("none" in check.detail for check in verdict.checks if check.code is Code.POLICY_NAME)
 
 
-def test_attestations_name_nothing_and_are_not_asked_to(image: Scene):
+def test_attestations_name_nothing_and_are_not_asked_to(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root))
     image.content.att(image.root.digest, att(image.root))
     verdict = image.judge(policy(rule(P256, name="signed", attestations=[SPDX])))
@@ -808,7 +808,7 @@ def test_attestations_name_nothing_and_are_not_asked_to(image: Scene):
     assert [signer.form for signer in verdict.signers] == ["att", "sig"]
 
 
-def test_too_few_signatures_are_too_few_whatever_they_name(image: Scene):
+def test_too_few_signatures_are_too_few_whatever_they_name(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root, reference="a.b/c"))
     assert reasons(image.judge(policy(rule(P256, OTHER, threshold=2, name="signed")))) == ["policy.threshold", "policy.name"]
 
@@ -831,7 +831,7 @@ def crowd() -> Scene:
 @pytest.mark.parametrize(
     "asked", [policy(rule(P256, THIRD, threshold=2, node="both", attestations=[SPDX])), policy(rule(OTHER)), policy(rule(EXPORTER))]
 )
-def test_o_5_the_order_of_evidence_changes_nothing(asked: Any):
+def test_o_5_the_order_of_evidence_changes_nothing(asked: Any) -> None:
     scene = crowd()
     evidence = scene.evidence
     first = scene.judge(asked, evidence)
@@ -840,7 +840,7 @@ def test_o_5_the_order_of_evidence_changes_nothing(asked: Any):
         assert scene.judge(asked, iter(evidence)) == first
 
 
-def test_evidence_is_asked_once_and_one_at_a_time(image: Scene):
+def test_evidence_is_asked_once_and_one_at_a_time(image: Scene) -> None:
     image.content.sig(image.root.digest, signed(image.root), signed(image.root, OTHER))
     given: list[Evidence] = []
 
@@ -853,12 +853,12 @@ def test_evidence_is_asked_once_and_one_at_a_time(image: Scene):
     assert len(given) == 2
 
 
-def test_a_verdict_is_no_truth_value(image: Scene):
+def test_a_verdict_is_no_truth_value(image: Scene) -> None:
     with pytest.raises(TypeError):
         bool(image.judge(RULE))
 
 
-def test_sig_017_more_signatures_than_anybody_looks_at_refuse_the_image(image: Scene):
+def test_sig_017_more_signatures_than_anybody_looks_at_refuse_the_image(image: Scene) -> None:
     """Also where one is good: which was looked at would hang on the order (G-5)."""
     good = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, signed(image.root)))
     bad = image.pieces(image.root.digest, Form.SIG, image.content.sig(image.root.digest, (b"{}", b"")))
@@ -869,7 +869,7 @@ def test_sig_017_more_signatures_than_anybody_looks_at_refuse_the_image(image: S
         assert len(verdict.checks) == 2
 
 
-def test_a_check_tells_a_person_what_was_found(image: Scene):
+def test_a_check_tells_a_person_what_was_found(image: Scene) -> None:
     tagged = image.content.sig(image.root.digest, signed(image.root, OTHER), signed(image.root))
     verdict = image.judge(RULE)
     [check] = passed(verdict, "signature")
@@ -883,7 +883,7 @@ def test_a_check_tells_a_person_what_was_found(image: Scene):
     assert check.detail == f"ECDSA P-256 with SHA256 by {P256.fingerprint}"
 
 
-def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch):
+def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Evidence] = []
 
     def counted(rule: Rule, image: Image, piece: Evidence, *, at: datetime, whose: Whose) -> Finding:
@@ -896,7 +896,7 @@ def test_beyond_that_number_nothing_is_looked_at(image: Scene, monkeypatch: pyte
     assert len(looked) == MAX_PIECES
 
 
-def test_what_must_be_signed_and_what_must_be_attested_may_be_different_manifests():
+def test_what_must_be_signed_and_what_must_be_attested_may_be_different_manifests() -> None:
     scene = Scene.of_index()
     asked = policy(rule(P256, node="reference", attestations=[{"type": SPDX, "node": "platforms"}]))
     scene.content.sig(scene.root.digest, signed(scene.root))
@@ -907,7 +907,7 @@ def test_what_must_be_signed_and_what_must_be_attested_may_be_different_manifest
     assert scene.judge(asked).passed
 
 
-def test_a_rule_that_denies_says_so_whoever_signed():
+def test_a_rule_that_denies_says_so_whoever_signed() -> None:
     scene = Scene.of_image()
     scene.content.sig(scene.root.digest, signed(scene.root))
     verdict = scene.judge(policy({"scope": "registry.example/**", "deny": "moved"}))

@@ -50,7 +50,7 @@ def invalid(key: Key, signature: bytes, data: bytes = b"data") -> Code:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_verifies_what_it_signed_and_nothing_else(kind: str):
+def test_a_key_verifies_what_it_signed_and_nothing_else(kind: str) -> None:
     key = Key.of(kind)
     assert key.public.verify(key.sign(b"data"), b"data")
     assert invalid(key, key.sign(b"data"), b"Data") is Code.SIGNATURE_INVALID
@@ -58,7 +58,7 @@ def test_a_key_verifies_what_it_signed_and_nothing_else(kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_key_is_written_as_it_was_read_and_named_by_its_spki(kind: str):
+def test_a_key_is_written_as_it_was_read_and_named_by_its_spki(kind: str) -> None:
     key = Key.of(kind)
     assert key.public.pem == key.pem
     assert PublicKey.parse(key.public.pem, role="image") == key.public
@@ -67,17 +67,17 @@ def test_a_key_is_written_as_it_was_read_and_named_by_its_spki(kind: str):
 
 
 @pytest.mark.parametrize("kind", SEALING)
-def test_a_seal_takes_keys_that_openssl_and_cosign_check_unaided(kind: str):
+def test_a_seal_takes_keys_that_openssl_and_cosign_check_unaided(kind: str) -> None:
     key = Key.of(kind)
     assert key.parsed("seal").verify(key.sign(b"data"), b"data").remark is None
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - set(SEALING)))
-def test_a_seal_takes_no_other_key(kind: str):
+def test_a_seal_takes_no_other_key(kind: str) -> None:
     assert refused(Key.of(kind).pem, role="seal").code is Code.TRUST_KEY
 
 
-def test_a_seal_by_p384_is_always_with_sha256():
+def test_a_seal_by_p384_is_always_with_sha256() -> None:
     """`openssl dgst -sha256 -verify` must do, without us."""
     key = Key.of("p384")
     with pytest.raises(TrustError):
@@ -85,21 +85,21 @@ def test_a_seal_by_p384_is_always_with_sha256():
 
 
 @pytest.mark.parametrize("encoded", [*SMALL_ORDER.values(), *NOT_CANONICAL.values()], ids=[*SMALL_ORDER, *NOT_CANONICAL])
-def test_trs_001_to_003_ed25519_points_under_which_anything_verifies(encoded: str):
+def test_trs_001_to_003_ed25519_points_under_which_anything_verifies(encoded: str) -> None:
     assert refused(pem(bytes.fromhex(f"302a300506032b6570032100{encoded}"))).code is Code.TRUST_KEY
 
 
 @pytest.mark.parametrize(("size", "rule"), [(1024, "TRS-005"), (2047, "K-2"), (8448, "TRS-007")])
-def test_trs_004_to_007_rsa_keys_that_are_too_small_or_too_large(size: int, rule: str):
+def test_trs_004_to_007_rsa_keys_that_are_too_small_or_too_large(size: int, rule: str) -> None:
     numbers = rsa.RSAPublicNumbers(65537, (1 << size) - 159)
     assert "bits" in str(refused(pem(spki(numbers.public_key())))), rule
 
 
-def test_trs_007_an_rsa_key_of_8192_bits_is_taken():
+def test_trs_007_an_rsa_key_of_8192_bits_is_taken() -> None:
     assert PublicKey.parse(pem(spki(rsa.RSAPublicNumbers(65537, (1 << 8192) - 159).public_key())), role="seal")
 
 
-def test_trs_004_an_rsa_key_of_512_bits_does_not_even_load():
+def test_trs_004_an_rsa_key_of_512_bits_does_not_even_load() -> None:
     modulus = ((1 << 512) - 569).to_bytes(64, "big")
     numbers = b"\x30\x48\x02\x41\x00" + modulus + b"\x02\x03\x01\x00\x01"
     der = b"\x30\x5c\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x03\x4b\x00" + numbers
@@ -107,26 +107,26 @@ def test_trs_004_an_rsa_key_of_512_bits_does_not_even_load():
 
 
 @pytest.mark.parametrize("size", [2048, 3071])
-def test_an_rsa_key_below_3072_bits_signs_images_and_no_seals(size: int):
+def test_an_rsa_key_below_3072_bits_signs_images_and_no_seals(size: int) -> None:
     raw = pem(spki(rsa.RSAPublicNumbers(65537, (1 << size) - 159).public_key()))
     assert PublicKey.parse(raw, role="image")
     assert refused(raw, role="seal").code is Code.TRUST_KEY
 
 
 @pytest.mark.parametrize("exponent", [3, 17, 65535, (1 << 31) + 1, (1 << 33) - 1])
-def test_trs_006_rsa_exponents(exponent: int):
+def test_trs_006_rsa_exponents(exponent: int) -> None:
     raw = pem(spki(rsa.RSAPublicNumbers(exponent, (1 << 2048) - 159).public_key()))
     assert "exponent" in str(refused(raw))
 
 
-def test_trs_008_a_point_that_is_not_on_its_curve():
+def test_trs_008_a_point_that_is_not_on_its_curve() -> None:
     der = bytearray(P256.spki)
     der[-1] ^= 1
     assert refused(pem(bytes(der))).code is Code.TRUST_KEY
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_trs_009_a_private_key_is_refused_and_its_owner_warned(form: PrivateFormat):
+def test_trs_009_a_private_key_is_refused_and_its_owner_warned(form: PrivateFormat) -> None:
     error = refused(P256.private.private_bytes(Encoding.PEM, form, NoEncryption()))
     assert error.code is Code.TRUST_KEY
     assert "private" in str(error)
@@ -151,11 +151,11 @@ def test_trs_009_a_private_key_is_refused_and_its_owner_warned(form: PrivateForm
         pytest.param(P256.pem + b"\n" * (16 << 10), id="more than 16 KiB"),
     ],
 )
-def test_trs_010_to_014_a_file_that_is_not_one_public_key(raw: bytes):
+def test_trs_010_to_014_a_file_that_is_not_one_public_key(raw: bytes) -> None:
     assert refused(raw).code is Code.TRUST_KEY
 
 
-def test_a_file_with_line_ends_of_windows_is_taken():
+def test_a_file_with_line_ends_of_windows_is_taken() -> None:
     assert PublicKey.parse(P256.pem.replace(b"\n", b"\r\n"), role="image") == P256.public
 
 
@@ -168,7 +168,7 @@ def test_a_file_with_line_ends_of_windows_is_taken():
         pytest.param(P256.pem.replace(b"\n", b" \t\n"), id="blanks at the ends of its lines"),
     ],
 )
-def test_text_that_explains_a_key_is_passed_over(raw: bytes):
+def test_text_that_explains_a_key_is_passed_over(raw: bytes) -> None:
     """RFC 7468, sections 2 and 5.2."""
     assert PublicKey.parse(raw, role="image") == P256.public
 
@@ -199,7 +199,7 @@ def forms() -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("form", forms())
-def test_a_key_in_another_form_is_refused_with_the_command_that_converts_it(form: str, tmp_path: Path):
+def test_a_key_in_another_form_is_refused_with_the_command_that_converts_it(form: str, tmp_path: Path) -> None:
     raw, said = forms()[form]
     error = refused(raw)
     assert error.code is Code.TRUST_KEY
@@ -220,16 +220,16 @@ def test_a_key_in_another_form_is_refused_with_the_command_that_converts_it(form
         pytest.param(pem(P256.spki, "EC PUBLIC KEY"), "found EC PUBLIC KEY", id="another label"),
     ],
 )
-def test_what_no_command_converts_is_named(raw: bytes, said: str):
+def test_what_no_command_converts_is_named(raw: bytes, said: str) -> None:
     assert said in str(refused(raw))
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_a_private_key_in_der_is_one_too(form: PrivateFormat):
+def test_a_private_key_in_der_is_one_too(form: PrivateFormat) -> None:
     assert "private" in str(refused(P256.private.private_bytes(Encoding.DER, form, NoEncryption())))
 
 
-def test_a_point_in_compressed_form_is_a_second_name_for_a_key_and_refused():
+def test_a_point_in_compressed_form_is_a_second_name_for_a_key_and_refused() -> None:
     compressed = P256.private.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     der = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200") + compressed
     assert "form" in str(refused(pem(der)))
@@ -245,18 +245,18 @@ def test_a_point_in_compressed_form_is_a_second_name_for_a_key_and_refused():
         pytest.param(dsa.generate_private_key(2048).public_key(), id="DSA"),
     ],
 )
-def test_trs_015_kinds_of_key_that_are_not_on_the_list(key: object):
+def test_trs_015_kinds_of_key_that_are_not_on_the_list(key: object) -> None:
     error = refused(pem(spki(key)))
     assert error.code is Code.TRUST_KEY
     assert error.found
 
 
-def test_trs_016_p192():
+def test_trs_016_p192() -> None:
     point = "04188da80eb03090f67cbf20eb43a18800f4ff0afd82ff101207192b95ffc8da78631011ed6b24cdd573f977a11e794811"
     assert refused(pem(bytes.fromhex(f"3049301306072a8648ce3d020106082a8648ce3d030101033200{point}"))).code is Code.TRUST_KEY
 
 
-def test_where_the_library_lacks_ml_dsa_the_key_is_refused_by_name(monkeypatch: pytest.MonkeyPatch):
+def test_where_the_library_lacks_ml_dsa_the_key_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library over an OpenSSL before 3.5 cannot be made to run here; what it raises can."""
 
     def lacking(_: bytes) -> None:
@@ -275,13 +275,13 @@ def end(raw: bytes) -> PublicKey | Code:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_lies_in_a_key_file_it_is_a_key_or_refused(der: bytes):
+def test_whatever_lies_in_a_key_file_it_is_a_key_or_refused(der: bytes) -> None:
     for raw in (der, pem(der), pem(P256.spki[: len(der)] + der)):
         assert isinstance(end(raw), PublicKey) or end(raw) is Code.TRUST_KEY
 
 
 @pytest.mark.parametrize("at", range(len(P256.spki)))
-def test_a_key_with_a_bit_changed_is_another_key_or_none(at: int):
+def test_a_key_with_a_bit_changed_is_another_key_or_none(at: int) -> None:
     der = bytearray(P256.spki)
     der[at] ^= 1
     assert end(pem(bytes(der))) != P256.public
@@ -292,7 +292,7 @@ def test_a_key_with_a_bit_changed_is_another_key_or_none(at: int):
 
 
 @pytest.mark.parametrize(("kind", "own"), [("p384", hashes.SHA384()), ("p521", hashes.SHA512())])
-def test_larger_curves_take_their_own_hash_and_what_older_tools_used(kind: str, own: hashes.HashAlgorithm):
+def test_larger_curves_take_their_own_hash_and_what_older_tools_used(kind: str, own: hashes.HashAlgorithm) -> None:
     """K: the curve's default first, SHA-256 reported."""
     key = Key.of(kind)
     assert key.public.verify(key.sign(b"data", algorithm=own), b"data").remark is None
@@ -310,23 +310,23 @@ def test_larger_curves_take_their_own_hash_and_what_older_tools_used(kind: str, 
         ("rsa2048", hashes.SHA384()),
     ],
 )
-def test_k_1_the_key_and_not_the_signer_chooses_the_hash(kind: str, algorithm: hashes.HashAlgorithm):
+def test_k_1_the_key_and_not_the_signer_chooses_the_hash(kind: str, algorithm: hashes.HashAlgorithm) -> None:
     key = Key.of(kind)
     assert invalid(key, key.sign(b"data", algorithm=algorithm)) is Code.SIGNATURE_INVALID
 
 
-def test_rsa_is_pkcs1_and_not_pss():
+def test_rsa_is_pkcs1_and_not_pss() -> None:
     key = Key.of("rsa2048")
     pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
     assert invalid(key, key.private.sign(b"data", pss, hashes.SHA256())) is Code.SIGNATURE_INVALID
 
 
-def test_rsa_below_3072_bits_is_reported():
+def test_rsa_below_3072_bits_is_reported() -> None:
     assert Key.of("rsa2048").public.verify(Key.of("rsa2048").sign(b"data"), b"data").remark is Code.KEY_WEAK
     assert Key.of("rsa3072").public.verify(Key.of("rsa3072").sign(b"data"), b"data").remark is None
 
 
-def test_ed25519_takes_both_of_its_forms():
+def test_ed25519_takes_both_of_its_forms() -> None:
     key = Key.of("ed25519")
     assert key.public.verify(key.sign(b"data"), b"data").algorithm == Algorithm("Ed25519", None, "Ed25519")
     assert key.public.verify(key.sign_prehashed(b"data"), b"data").algorithm == Algorithm("Ed25519", "sha512", "Ed25519ph")
@@ -349,12 +349,12 @@ def _r_and_s(signature: bytes) -> bytes:
         pytest.param(lambda signature: signature[:1] + b"\x81" + signature[1:], id="a length in BER"),
     ],
 )
-def test_sig_009_to_016_forms_that_are_no_signature(change):
+def test_sig_009_to_016_forms_that_are_no_signature(change) -> None:
     assert invalid(P256, change(P256.sign(b"data"))) is Code.SIGNATURE_INVALID
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_signature_cut_or_grown_is_refused(kind: str):
+def test_every_signature_cut_or_grown_is_refused(kind: str) -> None:
     key = Key.of(kind)
     signature = key.sign(b"data")
     for cut in {0, 1, len(signature) // 2, len(signature) - 1}:
@@ -365,20 +365,20 @@ def test_every_signature_cut_or_grown_is_refused(kind: str):
 # --- hints, and bytes in parts ---
 
 
-def test_a_hint_is_the_digest_of_the_spki_in_base64_or_hex():
+def test_a_hint_is_the_digest_of_the_spki_in_base64_or_hex() -> None:
     key = P256.public
     assert all(key.is_named_by(hint) for hint in (key.hint, key.fingerprint, key.fingerprint.removeprefix("sha256:")))
     assert not any(key.is_named_by(hint) for hint in ("", "release", Key.of("p256", 2).hint))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_parts_are_signed_as_the_whole(kind: str):
+def test_parts_are_signed_as_the_whole(kind: str) -> None:
     key = Key.of(kind)
     assert key.public.verify(key.sign(b"data"), Signed(b"da", b"", b"ta"))
 
 
 @pytest.mark.parametrize("kind", SEALING)
-def test_a_seal_is_verified_by_its_sha256_alone(kind: str):
+def test_a_seal_is_verified_by_its_sha256_alone(kind: str) -> None:
     key = Key.of(kind)
     known = Signed.by_sha256(hashlib.sha256(b"data").digest())
     assert key.parsed("seal").verify(key.sign(b"data"), known)
@@ -386,7 +386,7 @@ def test_a_seal_is_verified_by_its_sha256_alone(kind: str):
         Key.of("ed25519").public.verify(b"", known)
 
 
-def test_a_key_file_has_at_most_16_kib():
+def test_a_key_file_has_at_most_16_kib() -> None:
     most = P256.pem.ljust(16 << 10, b"\n")
     assert PublicKey.parse(most, role="image") == P256.public
     assert "too large" in str(refused(most + b"\n"))

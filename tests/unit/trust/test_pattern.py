@@ -43,7 +43,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize(("text", "name"), TAKEN.items())
-def test_an_expression_as_people_write_it_is_taken(text: str, name: str):
+def test_an_expression_as_people_write_it_is_taken(text: str, name: str) -> None:
     assert compiled(text).fullmatch(name)
     assert not compiled(text).fullmatch("\0" + name)
 
@@ -72,7 +72,7 @@ def test_an_expression_as_people_write_it_is_taken(text: str, name: str):
         *("(?:[a-z]{0,999}){999}", "(?:(?:(?:a{999}){999}){999}){999}"),
     ],
 )
-def test_an_expression_with_which_a_name_could_keep_a_station_busy_is_refused(text: str):
+def test_an_expression_with_which_a_name_could_keep_a_station_busy_is_refused(text: str) -> None:
     with pytest.raises(FormatError) as refusal:
         compiled(text)
     assert refusal.value.code is Code.TRUST_FORM
@@ -110,14 +110,14 @@ def test_an_expression_with_which_a_name_could_keep_a_station_busy_is_refused(te
         *(r"\0", r"\8", r"\g", r"\z", "(" * 21 + "a" + ")" * 21, "a" * (MAX_PATTERN + 1)),
     ],
 )
-def test_what_is_not_taken_of_the_language_is_refused(text: str):
+def test_what_is_not_taken_of_the_language_is_refused(text: str) -> None:
     with pytest.raises(FormatError) as refusal:
         compiled(text)
     assert refusal.value.code is Code.TRUST_FORM
     assert len(str(refusal.value)) < 600
 
 
-def test_an_expression_at_its_limits_is_taken():
+def test_an_expression_at_its_limits_is_taken() -> None:
     assert compiled("a" * MAX_PATTERN)
     assert compiled("(" * 19 + "a" + ")" * 19)
     assert compiled("a{1000}")
@@ -125,7 +125,7 @@ def test_an_expression_at_its_limits_is_taken():
     assert compiled(".*a.*" + "a" * 55 + "b")
 
 
-def test_an_expression_that_takes_as_many_steps_as_the_limit_is_taken():
+def test_an_expression_that_takes_as_many_steps_as_the_limit_is_taken() -> None:
     """Two repeats have 2,049 ways each; before, between and behind them, what adds up to 2^28."""
 
     def of(before: int) -> str:
@@ -136,7 +136,7 @@ def test_an_expression_that_takes_as_many_steps_as_the_limit_is_taken():
         compiled(of(68))
 
 
-def test_a_class_that_python_will_read_otherwise_one_day_is_refused_where_nobody_heeds_warnings():
+def test_a_class_that_python_will_read_otherwise_one_day_is_refused_where_nobody_heeds_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for text in ("[a--b]", "[a&&b]", "[a~~b]", "[a||b]"):
@@ -145,7 +145,7 @@ def test_a_class_that_python_will_read_otherwise_one_day_is_refused_where_nobody
 
 
 @pytest.mark.parametrize("text", ["[", "[a", "[[a]"])
-def test_a_class_that_is_not_taken_is_said(text: str):
+def test_a_class_that_is_not_taken_is_said(text: str) -> None:
     with pytest.raises(FormatError, match="a class of characters that is not taken"):
         compiled(text)
 
@@ -174,7 +174,7 @@ WORST: dict[str, Callable[[int], str]] = {
 
 
 @pytest.mark.parametrize("of", WORST)
-def test_the_worst_that_is_taken_ends_within_a_second(of: str):
+def test_the_worst_that_is_taken_ends_within_a_second(of: str) -> None:
     """Whatever grows is made as large as it may be; the name is the longest that is matched, and all but matches."""
     largest = next(taken for taken in map(_taken, (WORST[of](n) for n in range(400, -1, -1))) if taken)
     before = time.process_time()

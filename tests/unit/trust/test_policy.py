@@ -33,13 +33,13 @@ def code(*rules: Mapping[str, Any], **rest: Any) -> Code:
 # --- the file ---
 
 
-def test_pol_004_an_empty_policy_loads_and_covers_nothing():
+def test_pol_004_an_empty_policy_loads_and_covers_nothing() -> None:
     got = policy()
     assert (got.serial, got.seals, got.rules) == (1, (), ())
     assert got.rule_for("registry.example/app") is None
 
 
-def test_the_example_of_the_design_loads():
+def test_the_example_of_the_design_loads() -> None:
     raw = b"""
 version = 1                               # of this file's form
 serial = 7                                # grows with each change of trust
@@ -131,11 +131,11 @@ name = "signed"
         pytest.param(toml() + b"\n#" + b"x" * MAX_FILE, id="POL-021 more than 1 MiB"),
     ],
 )
-def test_a_file_that_is_not_understood_is_refused(raw: bytes | str):
+def test_a_file_that_is_not_understood_is_refused(raw: bytes | str) -> None:
     assert refused(raw).code is Code.TRUST_FORM
 
 
-def test_pol_021_a_file_has_at_most_a_mebibyte():
+def test_pol_021_a_file_has_at_most_a_mebibyte() -> None:
     raw = toml() + b"\n#"
     assert trusttoml.parse(raw.ljust(MAX_FILE, b"x"), {}).serial == 1
     assert refused(raw.ljust(MAX_FILE + 1, b"x")).found == str(MAX_FILE + 1)
@@ -167,18 +167,18 @@ def test_pol_021_a_file_has_at_most_a_mebibyte():
         pytest.param({"scope": "**"}, id="POL-002 a name that belongs elsewhere"),
     ],
 )
-def test_a_seal_that_is_not_understood_is_refused(change: dict[str, Any]):
+def test_a_seal_that_is_not_understood_is_refused(change: dict[str, Any]) -> None:
     assert code(seals=[seal(EXPORTER) | change]) is Code.TRUST_FORM
 
 
 @pytest.mark.parametrize("missing", ["stream", "scopes", "keys"])
-def test_a_seal_needs_all_its_parts(missing: str):
+def test_a_seal_needs_all_its_parts(missing: str) -> None:
     entry = seal(EXPORTER)
     del entry[missing]
     assert code(seals=[entry]) is Code.TRUST_FORM
 
 
-def test_a_threshold_may_be_left_out_beside_one_key_alone():
+def test_a_threshold_may_be_left_out_beside_one_key_alone() -> None:
     assert policy(seals=[seal(EXPORTER)]).seals[0].threshold == 1
     assert code(seals=[seal(EXPORTER, OTHER)]) is Code.TRUST_FORM
     assert policy(seals=[seal(EXPORTER, OTHER, threshold=1)]).seals[0].threshold == 1
@@ -187,13 +187,13 @@ def test_a_threshold_may_be_left_out_beside_one_key_alone():
     assert policy(rule(P256, OTHER, threshold=2)).rules[0].threshold == 2
 
 
-def test_a_stream_may_have_entries_and_a_key_may_have_streams():
+def test_a_stream_may_have_entries_and_a_key_may_have_streams() -> None:
     """That is how an exporter's key is replaced."""
     assert len(policy(seals=[seal(EXPORTER), seal(OTHER), seal(EXPORTER, stream="b")]).seals) == 3
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "p521", "rsa2048", "mldsa65"])
-def test_a_key_that_openssl_and_cosign_do_not_check_unaided_seals_nothing(kind: str):
+def test_a_key_that_openssl_and_cosign_do_not_check_unaided_seals_nothing(kind: str) -> None:
     assert code(seals=[seal(Key.of(kind))]) is Code.TRUST_KEY
     assert policy(rule(Key.of(kind)))
 
@@ -238,18 +238,18 @@ def test_a_key_that_openssl_and_cosign_do_not_check_unaided_seals_nothing(kind: 
         pytest.param({"mode": "warn"}, id="POL-018"),
     ],
 )
-def test_a_rule_that_is_not_understood_is_refused(change: dict[str, Any]):
+def test_a_rule_that_is_not_understood_is_refused(change: dict[str, Any]) -> None:
     assert code(rule(P256) | change) is Code.TRUST_FORM
 
 
 @pytest.mark.parametrize("missing", ["scope", "signer"])
-def test_a_rule_needs_a_scope_and_signers(missing: str):
+def test_a_rule_needs_a_scope_and_signers(missing: str) -> None:
     entry = rule(P256)
     del entry[missing]
     assert code(entry) is Code.TRUST_FORM
 
 
-def test_pol_007_a_key_stands_once_in_a_rule_or_seal_under_whatever_names():
+def test_pol_007_a_key_stands_once_in_a_rule_or_seal_under_whatever_names() -> None:
     named = [{"key": "keys/a.pub"}, {"key": "keys/b.pub"}]
     raw = toml({"scope": "**", "signer": named, "threshold": 1})
     assert refused(raw, {"keys/a.pub": P256.pem, "keys/b.pub": P256.pem}).code is Code.TRUST_FORM
@@ -258,39 +258,39 @@ def test_pol_007_a_key_stands_once_in_a_rule_or_seal_under_whatever_names():
     assert refused(raw, {"keys/a.pub": P256.pem, "keys/b.pub": P256.pem}).code is Code.TRUST_FORM
 
 
-def test_pol_020_a_scope_stands_in_one_rule():
+def test_pol_020_a_scope_stands_in_one_rule() -> None:
     assert code(rule(P256), rule(OTHER)) is Code.TRUST_FORM
     assert policy(rule(P256), rule(OTHER, scope="registry.example/app"))
 
 
-def test_a_threshold_of_0_is_for_images_that_carry_attestations_alone():
+def test_a_threshold_of_0_is_for_images_that_carry_attestations_alone() -> None:
     assert policy(rule(P256, OTHER, threshold=0, attestations=[SPDX])).rules[0].threshold == 0
 
 
-def test_predicate_types_that_are_no_uri_but_are_found_are_taken():
+def test_predicate_types_that_are_no_uri_but_are_found_are_taken() -> None:
     """cosign 1 wrote its own without a scheme."""
     assert policy(rule(P256, attestations=["cosign.sigstore.dev/attestation/v1", "urn:example:a", SLSA]))
 
 
-def test_what_is_asked_of_an_attestation_is_told():
+def test_what_is_asked_of_an_attestation_is_told() -> None:
     where = {"builder.id": "https://builder.example", "level": 3}
     (asked,) = policy(rule(P256, attestations=[SPDX, {"type": SLSA, "node": "platforms", "where": where}])).rules
     told = f"{SLSA} (node platforms, by {P256.fingerprint}, builder.id = 'https://builder.example', level = 3)"
     assert list(map(str, asked.attestations)) == [SPDX, told]
 
 
-def test_attestations_are_a_list():
+def test_attestations_are_a_list() -> None:
     error = refused(toml(rule(P256, attestations=SPDX)))
     assert (error.code, error.found, error.wanted) == (Code.TRUST_FORM, repr(SPDX), "a list")
 
 
-def test_signers_are_limited():
+def test_signers_are_limited() -> None:
     keys = [Key.of("p256", 100 + number) for number in range(MAX_SIGNERS + 1)]
     assert policy(rule(*keys[:-1], threshold=MAX_SIGNERS))
     assert code(rule(*keys, threshold=1)) is Code.TRUST_FORM
 
 
-def test_a_rule_that_nothing_could_fail_cannot_even_be_made():
+def test_a_rule_that_nothing_could_fail_cannot_even_be_made() -> None:
     """GHSA-fphv-w9fq-2525: a threshold of 0 is no threshold."""
     scope, signers = Scope.parse("**"), (PinnedKey(P256.public),)
     with pytest.raises(UsageError):
@@ -317,7 +317,7 @@ CALLED = {"keys/a.pub": P256.pem, "keys/b.pub": OTHER.pem, "keys/exporter.pub": 
 
 
 @pytest.mark.parametrize("name", ["a", "release team", "Freigabe München 2026", "x" * 64, "https://ci.example/release", "sha256"])
-def test_whoever_seals_and_signs_may_be_called_something(name: str):
+def test_whoever_seals_and_signs_may_be_called_something(name: str) -> None:
     by = trusttoml.parse(named(name), CALLED)
     assert by.names == {P256.fingerprint: name}
     assert [signer["name"] for signer in by.rules[0].to_json()["signers"]] == [name, None]
@@ -330,7 +330,7 @@ def test_whoever_seals_and_signs_may_be_called_something(name: str):
     "name",
     ["", " ", " a", "a ", "x" * 65, "a\tb", "a\x1b[2J", "a\u202eb", "a\u00a0", 7, ["a"], f"sha256:{'a' * 64}", "SHA256:a", "ｓha256:a"],
 )
-def test_a_name_is_a_few_printable_characters_and_not_like_a_fingerprint(name: object):
+def test_a_name_is_a_few_printable_characters_and_not_like_a_fingerprint(name: object) -> None:
     for raw in (named(name), named(None, sealer=name)):
         error = refused(raw, CALLED)
         assert error.code is Code.TRUST_FORM
@@ -339,7 +339,7 @@ def test_a_name_is_a_few_printable_characters_and_not_like_a_fingerprint(name: o
 
 
 @pytest.mark.parametrize("other", ["release", "Release", "ｒelease"])
-def test_nobody_is_called_as_somebody_else_is(other: str):
+def test_nobody_is_called_as_somebody_else_is(other: str) -> None:
     for raw in (named("release", other), named("release", sealer=other)):
         error = refused(raw, CALLED)
         assert error.code is Code.TRUST_FORM
@@ -347,7 +347,7 @@ def test_nobody_is_called_as_somebody_else_is(other: str):
         assert P256.fingerprint in str(error.found)
 
 
-def test_a_name_for_an_attestation_alone_is_nobody_elses_either():
+def test_a_name_for_an_attestation_alone_is_nobody_elses_either() -> None:
     wanted = {"type": SPDX, "signer": [{"key": "keys/b.pub", "name": "release"}]}
     raw = toml({"scope": "**", "signer": [{"key": "keys/a.pub", "name": "release"}], "attestations": [wanted]}, seals=[])
     assert refused(raw, CALLED).what == "two signers are called release"
@@ -356,7 +356,7 @@ def test_a_name_for_an_attestation_alone_is_nobody_elses_either():
     assert trusttoml.parse(raw, CALLED).names == {P256.fingerprint: "release"}
 
 
-def test_one_signer_may_have_a_name_in_each_place_and_the_first_is_told():
+def test_one_signer_may_have_a_name_in_each_place_and_the_first_is_told() -> None:
     rules = [
         {"scope": scope, "signer": [{"key": "keys/a.pub", "name": name}]} for scope, name in (("**", "first"), ("a.test/**", "second"))
     ]
@@ -365,7 +365,7 @@ def test_one_signer_may_have_a_name_in_each_place_and_the_first_is_told():
     assert [rule.signers[0].name for rule in by.rules] == ["first", "second"]
 
 
-def test_a_seal_names_its_own_keys_and_no_others():
+def test_a_seal_names_its_own_keys_and_no_others() -> None:
     raw = toml(seals=[NAMED_SEAL | {"names": {"keys/release.pub": "release"}}])
     error = refused(raw, CALLED)
     assert (error.code, error.what) == (Code.TRUST_FORM, "keys/release.pub of names of seal 1 is not well-formed")
@@ -373,13 +373,13 @@ def test_a_seal_names_its_own_keys_and_no_others():
     assert refused(toml(seals=[NAMED_SEAL | {"names": ["exporter"]}]), CALLED).what == "names of seal 1 is not well-formed"
 
 
-def test_names_change_the_digest_and_no_decision():
+def test_names_change_the_digest_and_no_decision() -> None:
     plain, called = (trusttoml.parse(raw, CALLED) for raw in (named(None), named("release", sealer="exporter")))
     assert plain.digest != called.digest
     assert (plain.seals, plain.rules) == (called.seals, called.rules)
 
 
-def test_rules_and_seals_have_keys_of_their_own():
+def test_rules_and_seals_have_keys_of_their_own() -> None:
     """trust.roles: two approvals are those of two keys (TRS-037)."""
     error = refused(toml(rule(P256, EXPORTER, threshold=1), seals=[seal(EXPORTER)]))
     assert error.code is Code.TRUST_ROLES
@@ -393,7 +393,7 @@ def test_rules_and_seals_have_keys_of_their_own():
 
 
 @pytest.mark.parametrize("name", ["../a.pub", "keys/../../a.pub", "/etc/a.pub", "keys//a.pub", "./a.pub", "keys/", "/", "..", "."])
-def test_pol_013_a_key_lies_inside_the_folder(name: str):
+def test_pol_013_a_key_lies_inside_the_folder(name: str) -> None:
     raw = toml(rule(P256) | {"signer": [{"key": name}]})
     assert refused(raw, {name: P256.pem}).code is Code.TRUST_KEY
     with pytest.raises(UsageError):
@@ -403,7 +403,7 @@ def test_pol_013_a_key_lies_inside_the_folder(name: str):
 
 
 @pytest.mark.parametrize("name", ["keys/release.pub", "release.pub", "keys/team a/release.pub", "keys/freigabe-ü.pub", "...pub"])
-def test_pol_013_a_key_that_is_not_there_is_refused(name: str):
+def test_pol_013_a_key_that_is_not_there_is_refused(name: str) -> None:
     raw = toml(rule(P256) | {"signer": [{"key": name}]})
     assert trusttoml.named_files(raw) == {name}
     assert trusttoml.parse(raw, {name: P256.pem}).rules
@@ -411,13 +411,13 @@ def test_pol_013_a_key_that_is_not_there_is_refused(name: str):
 
 
 @pytest.mark.parametrize("pem", [b"", b"key", P256.pem * 2, Key.of("secp256k1").pem], ids=["empty", "text", "twice", "secp256k1"])
-def test_a_key_that_is_none_is_refused_by_its_path(pem: bytes):
+def test_a_key_that_is_none_is_refused_by_its_path(pem: bytes) -> None:
     error = refused(toml(rule() | {"signer": [{"key": "keys/release.pub"}]}), {"keys/release.pub": pem})
     assert error.code is Code.TRUST_KEY
     assert "keys/release.pub" in str(error)
 
 
-def test_a_key_can_be_named_by_its_fingerprint_wherever_under_keys_it_lies():
+def test_a_key_can_be_named_by_its_fingerprint_wherever_under_keys_it_lies() -> None:
     raw = toml(rule() | {"signer": [{"key": P256.fingerprint}]})
     assert trusttoml.named_files(raw) == frozenset()
     files = {"keys/notes.pub": b"not a key", "keys/other.pub": OTHER.pem, "keys/release.pub": P256.pem}
@@ -435,11 +435,11 @@ def test_a_key_can_be_named_by_its_fingerprint_wherever_under_keys_it_lies():
     ],
     ids=["no file", "another key", "elsewhere", "TRS-046 another suffix", "two keys in a file"],
 )
-def test_a_fingerprint_that_no_key_has_is_refused(files: dict[str, bytes]):
+def test_a_fingerprint_that_no_key_has_is_refused(files: dict[str, bytes]) -> None:
     assert refused(toml(rule() | {"signer": [{"key": P256.fingerprint}]}), files).code is Code.TRUST_KEY
 
 
-def test_a_fingerprint_that_is_none_is_refused():
+def test_a_fingerprint_that_is_none_is_refused() -> None:
     assert refused(toml(rule() | {"signer": [{"key": "sha256:release"}]}), {"keys/release.pub": P256.pem}).code is Code.TRUST_KEY
 
 
@@ -447,7 +447,7 @@ def test_a_fingerprint_that_is_none_is_refused():
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_pol_009_the_most_specific_rule_is_the_one(turn: int):
+def test_pol_009_the_most_specific_rule_is_the_one(turn: int) -> None:
     scopes = ["registry.example/**", "registry.example/app", "**", "registry.example/*"]
     got = policy(*[rule(P256, scope=scope) for scope in scopes][::turn])
 
@@ -461,18 +461,18 @@ def test_pol_009_the_most_specific_rule_is_the_one(turn: int):
     assert covered("other.example/app") == "**"
 
 
-def test_pol_010_what_no_rule_covers_has_none():
+def test_pol_010_what_no_rule_covers_has_none() -> None:
     assert policy(rule(P256, scope="registry.example/app")).rule_for("registry.example/app-evil") is None
 
 
-def test_the_digest_of_trust_is_that_of_all_its_files():
+def test_the_digest_of_trust_is_that_of_all_its_files() -> None:
     raw = toml(rule() | {"signer": [{"key": "keys/release.pub"}]})
     listed = {"trust.toml": hashlib.sha256(raw).hexdigest(), "keys/release.pub": hashlib.sha256(P256.pem).hexdigest()}
     spelt = json.dumps(listed, sort_keys=True, separators=(",", ":")).encode()
     assert str(trusttoml.parse(raw, BY_NAME).digest) == f"sha256:{hashlib.sha256(spelt).hexdigest()}"
 
 
-def test_the_digest_of_trust_changes_with_every_file_it_names_and_with_no_other():
+def test_the_digest_of_trust_changes_with_every_file_it_names_and_with_no_other() -> None:
     raw = toml(rule() | {"signer": [{"key": "keys/release.pub"}]})
     digest = trusttoml.parse(raw, BY_NAME).digest
     assert trusttoml.parse(raw, BY_NAME | {"keys/unused.pub": OTHER.pem}).digest == digest
@@ -482,7 +482,7 @@ def test_the_digest_of_trust_changes_with_every_file_it_names_and_with_no_other(
     assert trusttoml.parse(by_fingerprint, BY_NAME).digest != trusttoml.parse(by_fingerprint, {"keys/a.pub": P256.pem}).digest
 
 
-def test_defaults_are_said():
+def test_defaults_are_said() -> None:
     got = policy(rule(P256)).rules[0]
     assert (got.node, got.name, got.attestations) == (Node.REFERENCE, Naming.ANY, ())
 
@@ -490,7 +490,7 @@ def test_defaults_are_said():
 # --- writing it ---
 
 
-def test_what_trust_add_appends_reads_as_it_was_meant():
+def test_what_trust_add_appends_reads_as_it_was_meant() -> None:
     files = {"keys/a.pub": EXPORTER.pem, "keys/b.pub": P256.pem, "keys/c.pub": OTHER.pem}
     text = "version = 1\nserial = 1\n"
     text += render_seal(stream="platform", scopes=["registry.example/**"], keys=["keys/a.pub"], threshold=None)
@@ -511,19 +511,19 @@ def test_what_trust_add_appends_reads_as_it_was_meant():
     ]
 
 
-def test_a_rule_for_attestations_alone_can_be_written():
+def test_a_rule_for_attestations_alone_can_be_written() -> None:
     text = render_rule(scope="**", signers=[{"key": "keys/release.pub"}], threshold=0, attestations=[SPDX])
     assert trusttoml.parse(("version = 1\nserial = 1\n" + text).encode(), BY_NAME).rules[0].threshold == 0
 
 
 @pytest.mark.parametrize("text", ['a"b\\c', "ü"])
-def test_texts_are_written_so_that_they_read_back(text: str):
+def test_texts_are_written_so_that_they_read_back(text: str) -> None:
     written = render_rule(scope="**", signers=[{"key": f"keys/{text}.pub"}])
     assert trusttoml.named_files(b"version = 1\nserial = 1\n" + written.encode()) == {f"keys/{text}.pub"}
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x7f", "\ud800", ""])
-def test_what_no_trust_file_can_hold_is_not_written(text: str):
+def test_what_no_trust_file_can_hold_is_not_written(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         render_rule(scope=text, signers=[{"key": "keys/a.pub"}])
     assert caught.value.code is Code.TRUST_FORM
@@ -539,7 +539,7 @@ def test_what_no_trust_file_can_hold_is_not_written(text: str):
         ("version = 1\r\n  serial = 41\r\n", "version = 1\r\n  serial = 42\r\n"),
     ],
 )
-def test_the_serial_grows_in_its_place(before: str, after: str):
+def test_the_serial_grows_in_its_place(before: str, after: str) -> None:
     assert with_next_serial(before) == after
 
 
@@ -554,13 +554,13 @@ def test_the_serial_grows_in_its_place(before: str, after: str):
         "not toml",
     ],
 )
-def test_a_serial_that_is_not_where_it_is_looked_for_is_left_to_its_owner(text: str):
+def test_a_serial_that_is_not_where_it_is_looked_for_is_left_to_its_owner(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         with_next_serial(text)
     assert caught.value.code is Code.TRUST_FORM
 
 
-def test_a_rule_cannot_be_made_that_denies_and_admits():
+def test_a_rule_cannot_be_made_that_denies_and_admits() -> None:
     scope = Scope.parse("**")
     denying = Rule(scope, (), 1, deny="why").to_json()
     assert (denying["signers"], denying["threshold"], denying["deny"]) == ([], 1, "why")
@@ -570,7 +570,7 @@ def test_a_rule_cannot_be_made_that_denies_and_admits():
             Rule(scope, signers, threshold, attestations, deny="why")
 
 
-def test_a_policy_gives_its_keys_once_and_its_entries_as_they_stand():
+def test_a_policy_gives_its_keys_once_and_its_entries_as_they_stand() -> None:
     own = {"type": SPDX, "signer": [{"key": "keys/b.pub"}]}
     first, second = ({"scope": scope, "signer": [{"key": "keys/a.pub"}]} for scope in ("**", "a.test/b"))
     rules = [first | {"attestations": [own]}, second]

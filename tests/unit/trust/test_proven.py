@@ -56,7 +56,7 @@ EVIDENCE = {
 
 
 @pytest.mark.parametrize(("data", "kind"), EVIDENCE.values(), ids=EVIDENCE)
-def test_evidence_is_proven_whole_and_in_pieces(data: bytes, kind: Kind):
+def test_evidence_is_proven_whole_and_in_pieces(data: bytes, kind: Kind) -> None:
     assert kind_of(data) is kind
     assert is_proven(data[at : at + 1] for at in range(len(data)))
 
@@ -114,13 +114,13 @@ CODE = {
 
 
 @pytest.mark.parametrize("data", CODE.values(), ids=CODE)
-def test_all_else_is_not_proven_whole_or_in_pieces(data: bytes):
+def test_all_else_is_not_proven_whole_or_in_pieces(data: bytes) -> None:
     assert not is_one(data)
     assert kind_of(data) is None
     assert not is_proven(data[at : at + 7] for at in range(0, len(data), 7))
 
 
-def test_a_cose_envelope_is_of_one_mebibyte_at_most():
+def test_a_cose_envelope_is_of_one_mebibyte_at_most() -> None:
     def envelope(size: int) -> bytes:
         beginning = b"\xd2\x84\x43\xa1\x01\x26\xa0\x5a"
         return beginning + (size - len(beginning) - 6).to_bytes(4, "big") + b" " * (size - len(beginning) - 6) + b"\x41s"
@@ -130,12 +130,12 @@ def test_a_cose_envelope_is_of_one_mebibyte_at_most():
     assert not is_one(envelope((1 << 20) + 1))
 
 
-def test_a_control_character_far_behind_is_found():
+def test_a_control_character_far_behind_is_found() -> None:
     assert is_one(b"text\n" * 100_000)
     assert not is_one(b"text\n" * 100_000 + b"\0")
 
 
-def test_what_unpacks_is_not_read_to_its_end():
+def test_what_unpacks_is_not_read_to_its_end() -> None:
     def pieces() -> Iterator[bytes]:
         yield TAR * 2
         raise AssertionError("the rest was asked for")
@@ -143,7 +143,7 @@ def test_what_unpacks_is_not_read_to_its_end():
     assert not is_proven(pieces())
 
 
-def test_erofs_is_found_at_its_place():
+def test_erofs_is_found_at_its_place() -> None:
     superblock = b"\xe2\xe1\xf5\xe0"
     envelope = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0" + b" " * 1014 + superblock + b" " * 982 + b"\x41s"
     assert not is_one(envelope)
@@ -186,7 +186,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt(spell):
+def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt(spell) -> None:
     block = header(spell(total(header(BLANK))))
     assert b"\0" not in block
     assert not is_one(block)
@@ -194,14 +194,14 @@ def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt
     assert is_one(header(spell(total(header(BLANK)) + 1)))
 
 
-def test_a_checksum_of_signed_bytes_is_one_too():
+def test_a_checksum_of_signed_bytes_is_one_too() -> None:
     blank = header(BLANK, fill="é".encode())
     assert not is_one(header(b"%06o  " % total(blank), fill="é".encode()))
     assert not is_one(header(b"%06o  " % signed_total(blank), fill="é".encode()))
     assert is_one(header(b"%06o  " % (total(blank) - 256), fill="é".encode()))
 
 
-def test_a_checksum_in_base_64_is_one_too():
+def test_a_checksum_in_base_64_is_one_too() -> None:
     """As GNU tar 1.13.6 to 1.13.11 wrote large numbers."""
     digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     number = total(header(BLANK))
@@ -210,7 +210,7 @@ def test_a_checksum_in_base_64_is_one_too():
 
 
 @pytest.mark.parametrize("first", [0x80, 0x00])
-def test_a_checksum_in_base_256_is_one_in_what_may_be_binary(first: int):
+def test_a_checksum_in_base_256_is_one_in_what_may_be_binary(first: int) -> None:
     """Text cannot hold it; a COSE envelope could."""
 
     def envelope(checksum: bytes) -> bytes:
@@ -222,7 +222,7 @@ def test_a_checksum_in_base_256_is_one_in_what_may_be_binary(first: int):
     assert is_one(envelope(bytes([first]) + (number + 1).to_bytes(7, "big")))
 
 
-def test_a_negative_checksum_in_base_256_is_one_too():
+def test_a_negative_checksum_in_base_256_is_one_too() -> None:
     inside = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0".ljust(156, b"\x80").ljust(400, b"\x80").ljust(2010)
     blank = inside[:148] + BLANK + inside[156:] + b"\x41s"
     number = signed_total(blank[:512])
@@ -231,20 +231,20 @@ def test_a_negative_checksum_in_base_256_is_one_too():
     assert not is_one(blank.replace(BLANK, number.to_bytes(8, "big", signed=True), 1))
 
 
-def test_a_byte_of_127_has_one_sign():
+def test_a_byte_of_127_has_one_sign() -> None:
     inside = b"\xd2\x84\x43\xa1\x01\x26\xa0\x59\x07\xd0".ljust(156) + b"\x7f\x7f"
     blank = inside.ljust(2010) + b"\x41s"
     assert is_one(blank[:148] + b"%06o  " % (signed_total(blank[:512]) - 512) + blank[156:])
 
 
-def test_less_than_a_block_is_not_a_tar_header():
+def test_less_than_a_block_is_not_a_tar_header() -> None:
     cut = header(BLANK)[:511]
     assert is_one(cut[:148] + b"%06o  " % total(cut) + cut[156:])
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["ustar", "GNU", "pax"])
 @pytest.mark.parametrize("name", ["evil", "e" * 100, "folder/" * 20 + "evil"], ids=["short", "full", "long"])
-def test_what_tarfile_writes_is_not_proven(form: int, name: str):
+def test_what_tarfile_writes_is_not_proven(form: int, name: str) -> None:
     assert not is_one(tar_of({name: b"x"}, format=form))
 
 
@@ -276,7 +276,7 @@ def borrowing(config: bytes, *, layers: int = 1, root: bool = False) -> bool:
         b'{"annotations":{"base":"%s"}}' % OTHERS.encode(),
     ],
 )
-def test_a_config_that_names_its_own_layers_or_none_borrows_nothing(config: bytes):
+def test_a_config_that_names_its_own_layers_or_none_borrows_nothing(config: bytes) -> None:
     assert not borrowing(config)
 
 
@@ -295,14 +295,14 @@ def test_a_config_that_names_its_own_layers_or_none_borrows_nothing(config: byte
         b'{"rootfs":{"diff_ids":[{"anything else":"in the place of a digest, which is not one of its layers"}]}}',
     ],
 )
-def test_a_config_that_names_others_or_that_readers_may_disagree_about_borrows(config: bytes):
+def test_a_config_that_names_others_or_that_readers_may_disagree_about_borrows(config: bytes) -> None:
     """Go takes names in any case of letters, and the last of two."""
     assert borrowing(config)
     assert borrowing(config, layers=0)
     assert not borrowing(config, root=True)
 
 
-def test_a_config_as_short_as_a_digest_is_read_and_one_that_is_longer_than_a_document_is_not():
+def test_a_config_as_short_as_a_digest_is_read_and_one_that_is_longer_than_a_document_is_not() -> None:
     content = Content()
     asked: list[int] = []
 
@@ -316,7 +316,7 @@ def test_a_config_as_short_as_a_digest_is_read_and_one_that_is_longer_than_a_doc
     assert asked == [71, MAX_DOCUMENT]
 
 
-def test_a_config_names_at_most_as_many_layers_as_a_manifest_has():
+def test_a_config_names_at_most_as_many_layers_as_a_manifest_has() -> None:
     def config(number: int) -> bytes:
         return json.dumps({"rootfs": {"diff_ids": [OWN] * number}}).encode()
 
@@ -329,7 +329,7 @@ def test_a_config_names_at_most_as_many_layers_as_a_manifest_has():
     ["7", "true", '"text"', f'{{"{OWN}":1}}', "[7]", f'[["{OWN}"]]'],
     ids=["a number", "a truth", "a text", "an object of its own", "a list of numbers", "a list in a list"],
 )
-def test_diff_ids_that_are_not_a_list_of_texts_are_nobodys(ids: str):
+def test_diff_ids_that_are_not_a_list_of_texts_are_nobodys(ids: str) -> None:
     assert borrowing(f'{{"rootfs":{{"diff_ids":{ids}}},"comment":"so that it is longer than any digest that a layer has"}}'.encode())
 
 
@@ -345,10 +345,10 @@ def test_diff_ids_that_are_not_a_list_of_texts_are_nobodys(ids: str):
         *(b"!<arch>", b"!<thin>", b"xar!", b"-rom1fs-"),
     ],
 )
-def test_a_text_that_begins_as_what_unpacks_is_not_proven_and_one_that_begins_otherwise_is(magic: bytes):
+def test_a_text_that_begins_as_what_unpacks_is_not_proven_and_one_that_begins_otherwise_is(magic: bytes) -> None:
     assert not is_one(magic + b" and text")
     assert is_one(b" " + magic + b" and text")
 
 
-def test_what_only_has_a_media_type_is_json():
+def test_what_only_has_a_media_type_is_json() -> None:
     assert kind_of(b'{"mediaType":"application/vnd.example.thing"}') is Kind.JSON

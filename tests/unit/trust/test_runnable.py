@@ -40,7 +40,7 @@ def unsigned(verdict: Verdict) -> list[str]:
     return [str(check.code) for check in verdict.checks if check.outcome is Outcome.UNSIGNED]
 
 
-def test_all_that_was_found_and_could_not_be_run_enters(scene: Scene):
+def test_all_that_was_found_and_could_not_be_run_enters(scene: Scene) -> None:
     content, root = scene.content, scene.root
     evidence = [
         content.tags[f"{root.digest.tag}.sig"],
@@ -58,21 +58,21 @@ def test_all_that_was_found_and_could_not_be_run_enters(scene: Scene):
     assert verdict.admitted == {document.digest for document in evidence}
 
 
-def test_what_is_about_evidence_enters_too_and_so_on(scene: Scene):
+def test_what_is_about_evidence_enters_too_and_so_on(scene: Scene) -> None:
     sbom = scene.content.sbom(scene.root.digest, SBOM)
     about = scene.content.sig(sbom.digest, signed(sbom))
     about_that = scene.add(bundle(message(about)), about)
     assert {sbom.digest, about.digest, about_that.digest} <= scene.judge(RULE).admitted
 
 
-def test_what_is_about_a_platform_enters():
+def test_what_is_about_a_platform_enters() -> None:
     scene = Scene.of_index()
     scene.content.sig(scene.root.digest, signed(scene.root))
     sbom = scene.content.sbom(scene.platforms[1].digest, SBOM)
     assert sbom.digest in scene.judge(RULE).admitted
 
 
-def test_a_refused_image_brings_nothing(scene: Scene):
+def test_a_refused_image_brings_nothing(scene: Scene) -> None:
     assert scene.judge(policy(rule(P256, attestations=[SPDX]))).admitted == frozenset()
 
 
@@ -95,7 +95,7 @@ RUNNABLE = {
 
 
 @pytest.mark.parametrize("make", RUNNABLE.values(), ids=RUNNABLE)
-def test_what_could_be_run_does_not_enter_and_is_said_and_refuses_nothing(scene: Scene, make):
+def test_what_could_be_run_does_not_enter_and_is_said_and_refuses_nothing(scene: Scene, make) -> None:
     evil = make(scene)
     verdict = scene.judge(RULE)
     assert verdict.passed
@@ -105,7 +105,7 @@ def test_what_could_be_run_does_not_enter_and_is_said_and_refuses_nothing(scene:
 
 
 @pytest.mark.parametrize("form", [Form.SIG, Form.ATT, Form.SBOM])
-def test_it_does_not_enter_by_a_tag_either(scene: Scene, form: Form):
+def test_it_does_not_enter_by_a_tag_either(scene: Scene, form: Form) -> None:
     evil = scene.content.image("evil")
     scene.content.tags[f"{scene.root.digest.tag}.{form}"] = evil
     verdict = scene.judge(
@@ -115,7 +115,7 @@ def test_it_does_not_enter_by_a_tag_either(scene: Scene, form: Form):
     assert evil.digest not in verdict.admitted
 
 
-def test_a_layer_that_nobody_has_read_is_not_proven(scene: Scene):
+def test_a_layer_that_nobody_has_read_is_not_proven(scene: Scene) -> None:
     artifact(scene, [text(scene, "text/spdx"), text(scene, "application/vnd.cyclonedx+json", b"<bom/>")])
     whole = [piece for piece in scene.evidence if piece.form is Form.REFERRER]
     rest = [piece for piece in scene.evidence if piece.form is not Form.REFERRER]
@@ -123,7 +123,7 @@ def test_a_layer_that_nobody_has_read_is_not_proven(scene: Scene):
     assert codes(scene.judge(RULE, [*rest, *whole[:1]])) == {"evidence.runnable"}
 
 
-def test_what_could_be_run_enters_if_it_is_signed_as_an_image_itself(scene: Scene):
+def test_what_could_be_run_enters_if_it_is_signed_as_an_image_itself(scene: Scene) -> None:
     tool = artifact(scene, [scene.content.layer("tool")])
     own = scene.content.sig(tool.digest, signed(tool))
     verdict = scene.judge(RULE)
@@ -132,7 +132,7 @@ def test_what_could_be_run_enters_if_it_is_signed_as_an_image_itself(scene: Scen
     assert {tool.digest, own.digest} <= verdict.admitted
 
 
-def test_it_is_judged_by_the_same_rule_in_full(scene: Scene):
+def test_it_is_judged_by_the_same_rule_in_full(scene: Scene) -> None:
     """By name, node, threshold and attestations, as REPO@digest."""
     asked = policy(rule(P256, node="both", name="signed", attestations=[SPDX]))
     scene.content.att(scene.root.digest, att(scene.root))
@@ -155,7 +155,7 @@ def runnable_signature(scene: Scene, subject: Document) -> Document:
     return artifact(scene, layers, subject=subject)
 
 
-def test_a_signature_in_something_that_could_be_run_is_no_evidence():
+def test_a_signature_in_something_that_could_be_run_is_no_evidence() -> None:
     """It would not enter, and the image would stand there unsigned."""
     scene = Scene.of_image()
     runnable_signature(scene, scene.root)
@@ -164,7 +164,7 @@ def test_a_signature_in_something_that_could_be_run_is_no_evidence():
     assert verdict.signers == ()
 
 
-def test_it_is_evidence_once_it_is_signed_itself():
+def test_it_is_evidence_once_it_is_signed_itself() -> None:
     scene = Scene.of_image()
     carrier = runnable_signature(scene, scene.root)
     scene.content.sig(carrier.digest, signed(carrier))
@@ -173,7 +173,7 @@ def test_it_is_evidence_once_it_is_signed_itself():
     assert carrier.digest in verdict.admitted
 
 
-def test_things_that_could_be_run_stand_in_a_row_on_the_last_that_could_not():
+def test_things_that_could_be_run_stand_in_a_row_on_the_last_that_could_not() -> None:
     scene = Scene.of_image()
     carrier = runnable_signature(scene, scene.root)
     next_carrier = runnable_signature(scene, carrier)
@@ -184,13 +184,13 @@ def test_things_that_could_be_run_stand_in_a_row_on_the_last_that_could_not():
     assert {carrier.digest, next_carrier.digest} <= verdict.admitted
 
 
-def test_evidence_about_what_does_not_enter_does_not_enter(scene: Scene):
+def test_evidence_about_what_does_not_enter_does_not_enter(scene: Scene) -> None:
     evil = artifact(scene, [scene.content.layer("evil")])
     scene.content.sbom(evil.digest, SBOM)
     assert scene.judge(RULE).admitted == {scene.content.tags[f"{scene.root.digest.tag}.sig"].digest}
 
 
-def test_a_referrer_to_another_manifest_does_not_enter(scene: Scene):
+def test_a_referrer_to_another_manifest_does_not_enter(scene: Scene) -> None:
     """Pushed, it would be that one's."""
     other = scene.content.image("another")
     stray = scene.content.artifact(SBOM, "application/spdx+json", subject=other)
@@ -201,7 +201,7 @@ def test_a_referrer_to_another_manifest_does_not_enter(scene: Scene):
 
 
 @pytest.mark.parametrize("form", [Form.SIG, Form.ATT, Form.SBOM])
-def test_what_was_found_by_a_tag_and_refers_to_another_manifest_does_not_enter(scene: Scene, form: Form):
+def test_what_was_found_by_a_tag_and_refers_to_another_manifest_does_not_enter(scene: Scene, form: Form) -> None:
     """Pushed, it would be that one's; and no signature in it counts."""
     evidence = scene.evidence
     other = scene.content.image("another")
@@ -213,7 +213,7 @@ def test_what_was_found_by_a_tag_and_refers_to_another_manifest_does_not_enter(s
     assert not scene.judge(RULE, scene.pieces(scene.root.digest, form, carrier)).passed
 
 
-def test_what_was_found_by_a_tag_and_refers_to_the_same_manifest_enters(scene: Scene):
+def test_what_was_found_by_a_tag_and_refers_to_the_same_manifest_enters(scene: Scene) -> None:
     carrier = scene.content.artifact(SBOM, "application/spdx+json", subject=scene.root)
     scene.content.tags[f"{scene.root.digest.tag}.sbom"] = carrier
     verdict = scene.judge(RULE)
@@ -252,7 +252,7 @@ def about(document: Document) -> bytes:
     return statement(document)
 
 
-def test_an_attestation_of_a_sibling_needs_no_signature(scene: Scene):
+def test_an_attestation_of_a_sibling_needs_no_signature(scene: Scene) -> None:
     assert buildkit(scene).passed
 
 
@@ -273,13 +273,13 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("changed", OTHERWISE.values(), ids=OTHERWISE)
-def test_what_is_not_wholly_an_attestation_of_a_sibling_must_be_signed(scene: Scene, changed):
+def test_what_is_not_wholly_an_attestation_of_a_sibling_must_be_signed(scene: Scene, changed) -> None:
     verdict = buildkit(scene, **changed)
     assert not verdict.passed
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
 
 
-def test_an_attestation_of_an_attestation_must_be_signed(scene: Scene):
+def test_an_attestation_of_an_attestation_must_be_signed(scene: Scene) -> None:
     image = scene.content.image("platform")
     scene.content.sig(image.digest, signed(image))
     unknown = {"platform": {"architecture": "unknown", "os": "unknown"}}
@@ -294,7 +294,7 @@ def test_an_attestation_of_an_attestation_must_be_signed(scene: Scene):
     assert not scene.judge(policy(rule(P256, node="platforms"))).passed
 
 
-def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing():
+def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing() -> None:
     scene = Scene.of_index()
     scene.root = scene.content.with_buildkit()
     documents = dict(scene.content.documents)
@@ -319,20 +319,20 @@ def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing():
         assert attestations(swapped, scene.root.digest, lambda _, large=large: large) == wanted
 
 
-def test_an_attestation_whose_config_names_layers_of_others_must_be_signed(scene: Scene):
+def test_an_attestation_whose_config_names_layers_of_others_must_be_signed(scene: Scene) -> None:
     image = scene.content.image("platform")
     scene.content.sig(image.digest, signed(image))
     beside = scene.content.manifest(image.blobs[0], [scene.content.blob(about(image), "application/vnd.in-toto+json")])
     assert not buildkit(scene, listed=beside.descriptor.to_json()).passed
 
 
-def test_each_layer_of_an_attestation_must_be_a_statement(scene: Scene):
+def test_each_layer_of_an_attestation_must_be_a_statement(scene: Scene) -> None:
     assert buildkit(scene, layers=[about(scene.content.image("platform"))] * 2).passed
     assert not buildkit(scene, layers=[about(scene.content.image("platform")), b"text"]).passed
 
 
 @pytest.mark.parametrize("config", ["application/octet-stream", mediatype.EMPTY, "text/html", mediatype.OCI_CONFIG])
-def test_a_child_is_a_platform_whatever_its_config_is(scene: Scene, config: str):
+def test_a_child_is_a_platform_whatever_its_config_is(scene: Scene, config: str) -> None:
     """docker, containerd and podman run it."""
     good = scene.content.image("good")
     scene.content.sig(good.digest, signed(good))
@@ -342,7 +342,7 @@ def test_a_child_is_a_platform_whatever_its_config_is(scene: Scene, config: str)
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
 
 
-def test_what_is_below_an_index_that_enters_counts_as_there(scene: Scene):
+def test_what_is_below_an_index_that_enters_counts_as_there(scene: Scene) -> None:
     index = scene.content.index("tool", subject=scene.root)
     scene.content.sig(index.digest, signed(index))
     child = scene.content.documents[index.children[0].digest]
@@ -353,7 +353,7 @@ def test_what_is_below_an_index_that_enters_counts_as_there(scene: Scene):
 # --- what nobody signed ---
 
 
-def test_a3_1_an_sbom_is_unsigned_until_its_manifest_is_signed(scene: Scene):
+def test_a3_1_an_sbom_is_unsigned_until_its_manifest_is_signed(scene: Scene) -> None:
     sbom = scene.content.sbom(scene.root.digest, SBOM)
     assert unsigned(scene.judge(RULE)) == ["evidence.unsigned"]
     scene.content.sig(sbom.digest, signed(sbom))
@@ -362,7 +362,7 @@ def test_a3_1_an_sbom_is_unsigned_until_its_manifest_is_signed(scene: Scene):
     assert [check.outcome for check in verdict.checks if check.subject == sbom.digest] == [Outcome.PASSED]
 
 
-def test_an_sbom_is_signed_by_as_many_as_an_image_is(scene: Scene):
+def test_an_sbom_is_signed_by_as_many_as_an_image_is(scene: Scene) -> None:
     asked = policy(rule(P256, threshold=0, attestations=[SPDX]))
     scene.content.att(scene.root.digest, att(scene.root))
     sbom = scene.content.sbom(scene.root.digest, SBOM)
@@ -373,20 +373,20 @@ def test_an_sbom_is_signed_by_as_many_as_an_image_is(scene: Scene):
     assert unsigned(scene.judge(asked)) == []
 
 
-def test_a_signature_of_an_sbom_names_the_repository_too_where_that_is_asked(scene: Scene):
+def test_a_signature_of_an_sbom_names_the_repository_too_where_that_is_asked(scene: Scene) -> None:
     sbom = scene.content.sbom(scene.root.digest, SBOM)
     scene.content.sig(sbom.digest, signed(sbom, reference="other.example/app"))
     assert unsigned(scene.judge(RULE)) == []
     assert unsigned(scene.judge(policy(rule(P256, name="signed")))) == ["evidence.unsigned"]
 
 
-def test_what_is_bad_stays_bad_in_a_manifest_that_is_signed(scene: Scene):
+def test_what_is_bad_stays_bad_in_a_manifest_that_is_signed(scene: Scene) -> None:
     bad = scene.add({"mediaType": 1})
     scene.content.sig(bad.digest, signed(bad))
     assert codes(scene.judge(RULE)) == {"bundle.malformed"}
 
 
-def test_an_unsigned_sbom_in_a_large_layer_is_unsigned_and_enters(scene: Scene):
+def test_an_unsigned_sbom_in_a_large_layer_is_unsigned_and_enters(scene: Scene) -> None:
     """Nothing in it is read."""
     sbom = scene.content.sbom(scene.root.digest, b" " * ((16 << 20) + 1))
     verdict = scene.judge(RULE)
@@ -397,7 +397,7 @@ def test_an_unsigned_sbom_in_a_large_layer_is_unsigned_and_enters(scene: Scene):
 # --- whose evidence it is ---
 
 
-def test_what_was_found_as_a_referrer_and_has_no_subject_does_not_enter(scene: Scene):
+def test_what_was_found_as_a_referrer_and_has_no_subject_does_not_enter(scene: Scene) -> None:
     """Pushed, it would be nobody's."""
     stray = scene.content.manifest(scene.content.blob(b"{}"), [text(scene, "application/spdx+json")])
     verdict = scene.judge(RULE, [*scene.evidence, *scene.pieces(scene.root.digest, Form.REFERRER, stray)])
@@ -406,7 +406,7 @@ def test_what_was_found_as_a_referrer_and_has_no_subject_does_not_enter(scene: S
     assert codes(verdict) == {"carrier.subject"}
 
 
-def test_an_attestation_that_is_listed_for_two_siblings_and_is_about_one_must_be_signed():
+def test_an_attestation_that_is_listed_for_two_siblings_and_is_about_one_must_be_signed() -> None:
     content = Content()
     images = [content.image(name) for name in ("first", "second")]
     beside = content.manifest(content.blob(b"{}"), [content.blob(about(images[0]), "application/vnd.in-toto+json")])
@@ -424,7 +424,7 @@ def test_an_attestation_that_is_listed_for_two_siblings_and_is_about_one_must_be
     assert found(images[1], images[0]) == frozenset()
 
 
-def test_a_layer_that_is_too_large_for_a_statement_is_not_read():
+def test_a_layer_that_is_too_large_for_a_statement_is_not_read() -> None:
     content = Content()
     image = content.image("platform")
     asked: list[int] = []

@@ -23,7 +23,7 @@ from bundler.trust.scope import Scope
         ("docker.io/**", ["docker.io/library/alpine"], ["docker.io.evil/library/alpine"]),
     ],
 )
-def test_a_scope_covers_whole_components(scope: str, inside: list[str], outside: list[str]):
+def test_a_scope_covers_whole_components(scope: str, inside: list[str], outside: list[str]) -> None:
     """POL-010: registry.example/app is not registry.example/app-evil."""
     assert all(Scope.parse(scope).covers(repository) for repository in inside)
     assert not any(Scope.parse(scope).covers(repository) for repository in outside)
@@ -57,13 +57,13 @@ def test_a_scope_covers_whole_components(scope: str, inside: list[str], outside:
         pytest.param("https://a.b/c", id="an address"),
     ],
 )
-def test_a_scope_that_covers_nothing_or_seems_to_cover_more_is_refused(text: str):
+def test_a_scope_that_covers_nothing_or_seems_to_cover_more_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Scope.parse(text)
     assert caught.value.code is Code.TRUST_FORM
 
 
-def test_the_most_specific_comes_first_whatever_the_order():
+def test_the_most_specific_comes_first_whatever_the_order() -> None:
     """Component by component, a literal before *, * before **."""
     wanted = ["a.b/c/d", "a.b/c/*", "a.b/c/**", "a.b/*/d", "a.b/*/*", "a.b/*/**", "a.b/**", "*/c/d", "*/**", "**"]
     scopes = [Scope.parse(text) for text in wanted]

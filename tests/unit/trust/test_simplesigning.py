@@ -43,25 +43,25 @@ def critical(**members: Any) -> Any:
     return {name: member for name, member in value.items() if member is not ...}
 
 
-def test_a_payload_names_the_image_and_its_repository():
+def test_a_payload_names_the_image_and_its_repository() -> None:
     offer = SimpleSigning.read(layer(payload(IMAGE)))
     assert (offer.claim().names, offer.claim().predicate_type) == (REPOSITORY, None)
     assert P256.public.verify(offer.signature, offer.signed)
 
 
-def test_what_we_sign_reads_as_what_cosign_signs():
+def test_what_we_sign_reads_as_what_cosign_signs() -> None:
     raw = simplesigning.payload(repository=REPOSITORY, digest=IMAGE.digest, annotations={})
     assert raw == payload(IMAGE)
 
 
-def test_annotations_are_signed_with_it():
+def test_annotations_are_signed_with_it() -> None:
     raw = simplesigning.payload(repository=REPOSITORY, digest=IMAGE.digest, annotations={"build": "7"})
     assert strictjson.loads(raw, limit=1000)["optional"] == {"build": "7"}
     assert code(raw) is None
 
 
 @pytest.mark.parametrize("optional", [..., None, {}, {"creator": "x", "timestamp": 1458239713, "share": 8.314, "a": {"A": [], "a": None}}])
-def test_a1_11_what_is_optional_is_anything(optional: Any):
+def test_a1_11_what_is_optional_is_anything(optional: Any) -> None:
     assert code(made(optional=optional)) is None
 
 
@@ -99,22 +99,22 @@ def test_a1_11_what_is_optional_is_anything(optional: Any):
         pytest.param(payload(IMAGE) + b"x", id="something behind it"),
     ],
 )
-def test_a1_9_a_payload_of_another_form(raw: bytes):
+def test_a1_9_a_payload_of_another_form(raw: bytes) -> None:
     assert code(raw) is Code.PAYLOAD_MALFORMED
 
 
 @pytest.mark.parametrize(
     "kind", ["atomic container signature", "", "Cosign container image signature", "cosign container image signature "]
 )
-def test_sig_006_a_payload_of_another_type(kind: str):
+def test_sig_006_a_payload_of_another_type(kind: str) -> None:
     assert code(payload(IMAGE, kind=kind)) is Code.PAYLOAD_TYPE
 
 
-def test_sig_004_a_payload_about_another_image():
+def test_sig_004_a_payload_about_another_image() -> None:
     assert code(payload(Content().image("another"))) is Code.PAYLOAD_DIGEST
 
 
-def test_a_payload_may_give_another_digest_of_the_same_bytes():
+def test_a_payload_may_give_another_digest_of_the_same_bytes() -> None:
     assert code(payload(str(IMAGE.digest.of(IMAGE.raw, algorithm="sha512")))) is None
     assert code(payload(f"sha512:{'0' * 128}")) is Code.PAYLOAD_DIGEST
 
@@ -129,11 +129,11 @@ def test_a_payload_may_give_another_digest_of_the_same_bytes():
         pytest.param("--__", id="the URL alphabet"),
     ],
 )
-def test_a1_3_a_signature_that_is_no_base64(text: str | None):
+def test_a1_3_a_signature_that_is_no_base64(text: str | None) -> None:
     assert code(payload(IMAGE), {} if text is None else {SIGNATURE: text}) is Code.SIGNATURE_MALFORMED
 
 
-def test_sig_020_a_payload_over_its_limit_is_not_read():
+def test_sig_020_a_payload_over_its_limit_is_not_read() -> None:
     raw = payload(IMAGE)
     assert code(raw + b" " * (MAX_PAYLOAD - len(raw))) is None
     assert code(raw + b" " * (MAX_PAYLOAD - len(raw) + 1)) is Code.LIMIT_EVIDENCE

@@ -34,12 +34,12 @@ def about(*digests: dict[str, Any]) -> bytes:
     return made(subject=[{"name": "app", "digest": each} for each in digests])
 
 
-def test_a_statement_gives_its_predicate_type():
+def test_a_statement_gives_its_predicate_type() -> None:
     assert Statement.parse(statement(IMAGE)).predicate_type == SPDX
 
 
 @pytest.mark.parametrize("kind", ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"])
-def test_e_5_both_versions_are_read(kind: str):
+def test_e_5_both_versions_are_read(kind: str) -> None:
     assert code(made(_type=kind)) is None
 
 
@@ -48,7 +48,7 @@ def test_e_5_both_versions_are_read(kind: str):
     [{"predicate": ...}, {"predicate": None}, {"predicate": [1.5, "\x07", {"a": 1, "A": 2}]}, {"more": 1}, {"subject": [{"digest": SHA}]}],
     ids=["no predicate", "a null one", "one that only SBOM tools write", "another member", "a subject without a name"],
 )
-def test_what_statements_may_have_or_lack(members: dict[str, Any]):
+def test_what_statements_may_have_or_lack(members: dict[str, Any]) -> None:
     assert code(made(**members)) is None
 
 
@@ -86,7 +86,7 @@ def test_what_statements_may_have_or_lack(members: dict[str, Any]):
         pytest.param(statement(IMAGE)[:-1], id="cut"),
     ],
 )
-def test_e_5_what_is_no_statement(payload: bytes):
+def test_e_5_what_is_no_statement(payload: bytes) -> None:
     assert code(payload) is Code.INTOTO_STATEMENT
 
 
@@ -102,7 +102,7 @@ def test_e_5_what_is_no_statement(payload: bytes):
         pytest.param([SHA] * MAX_SUBJECTS, id="1024 subjects"),
     ],
 )
-def test_e_6_a_statement_about_the_image(digests: list[dict[str, str]]):
+def test_e_6_a_statement_about_the_image(digests: list[dict[str, str]]) -> None:
     assert code(about(*digests)) is None
 
 
@@ -118,16 +118,16 @@ def test_e_6_a_statement_about_the_image(digests: list[dict[str, str]]):
         pytest.param([{"sha256": ELSEWHERE}, {"sha512": ELSEWHERE}], id="two others"),
     ],
 )
-def test_e_6_a_statement_about_something_else(digests: list[dict[str, str]]):
+def test_e_6_a_statement_about_something_else(digests: list[dict[str, str]]) -> None:
     assert code(about(*digests)) is Code.INTOTO_SUBJECT
 
 
 @pytest.mark.parametrize(("others", "told"), [(1, ""), (3, " and 2 more")])
-def test_of_something_else_the_first_is_told_and_how_many_there_are(others: int, told: str):
+def test_of_something_else_the_first_is_told_and_how_many_there_are(others: int, told: str) -> None:
     with pytest.raises(TrustError) as refused:
         Statement.parse(about(*[{"sha256": ELSEWHERE}] * others)).check_about(IMAGE)
     assert refused.value.found == f"sha256:{ELSEWHERE}{told}"
 
 
-def test_a_subject_is_known_by_its_digest_and_never_by_its_name():
+def test_a_subject_is_known_by_its_digest_and_never_by_its_name() -> None:
     assert code(made(subject=[{"name": str(IMAGE.digest), "digest": {"sha256": ELSEWHERE}}])) is Code.INTOTO_SUBJECT

@@ -66,7 +66,7 @@ def no_secret(server: HostileRegistry) -> bool:
 # basic
 
 
-def test_a_login_is_shown_once_it_was_asked_for_and_from_then_on(server: HostileRegistry, reach: Reach):
+def test_a_login_is_shown_once_it_was_asked_for_and_from_then_on(server: HostileRegistry, reach: Reach) -> None:
     server.always("GET", LATEST, only_with(BASIC, answer(401, headers={"WWW-Authenticate": 'Basic realm="r"'})))
     repository = reach(server, **alice(server))
     assert repository.document("latest") is None
@@ -74,7 +74,7 @@ def test_a_login_is_shown_once_it_was_asked_for_and_from_then_on(server: Hostile
     assert [asked.headers.get("authorization") for asked in server.asked] == [None, BASIC, BASIC]
 
 
-def test_a_login_that_is_not_accepted_is_not_shown_again_and_again(server: HostileRegistry, reach: Reach):  # REG-027
+def test_a_login_that_is_not_accepted_is_not_shown_again_and_again(server: HostileRegistry, reach: Reach) -> None:  # REG-027
     server.always("GET", LATEST, answer(401, headers={"WWW-Authenticate": 'Basic realm="r"'}))
     repository = reach(server, **alice(server))
     error = refused(repository)
@@ -87,14 +87,14 @@ def test_a_login_that_is_not_accepted_is_not_shown_again_and_again(server: Hosti
 @pytest.mark.parametrize(
     "headers", [{}, {"WWW-Authenticate": "Negotiate"}, {"WWW-Authenticate": 'Basic realm="'}, {"WWW-Authenticate": "Bearer"}]
 )
-def test_a_challenge_that_cannot_be_met_is_a_matter_of_credentials(server: HostileRegistry, reach: Reach, headers: dict[str, str]):
+def test_a_challenge_that_cannot_be_met_is_a_matter_of_credentials(server: HostileRegistry, reach: Reach, headers: dict[str, str]) -> None:
     server.on("GET", LATEST, answer(401, headers=headers))
     error = refused(reach(server, **alice(server)))
     assert error.code in {Code.REGISTRY_CREDENTIALS, Code.REGISTRY_ORIGIN}
     assert no_secret(server)
 
 
-def test_a_login_for_another_registry_is_not_shown(server: HostileRegistry, reach: Reach):
+def test_a_login_for_another_registry_is_not_shown(server: HostileRegistry, reach: Reach) -> None:
     server.always("GET", LATEST, answer(401, headers={"WWW-Authenticate": 'Basic realm="r"'}))
     refused(reach(server, **alice("other.example")))
     assert no_secret(server)
@@ -102,7 +102,7 @@ def test_a_login_for_another_registry_is_not_shown(server: HostileRegistry, reac
 
 def test_without_a_flag_nobody_but_this_machine_is_spoken_to_in_the_open(
     hostile: Hostile, reach: Reach, monkeypatch: pytest.MonkeyPatch
-):  # REG-028
+) -> None:  # REG-028
     proxy = hostile()
     proxy.always("CONNECT", "registry.example:443", answer(503))
     both = Proxies.from_environ({"HTTPS_PROXY": proxy.url, "HTTP_PROXY": proxy.url})
@@ -114,7 +114,7 @@ def test_without_a_flag_nobody_but_this_machine_is_spoken_to_in_the_open(
 # bearer
 
 
-def test_a_token_is_fetched_with_the_login_and_used(server: HostileRegistry, reach: Reach):
+def test_a_token_is_fetched_with_the_login_and_used(server: HostileRegistry, reach: Reach) -> None:
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token"))).on("GET", "/token", token())
     repository = reach(server, **alice(server))
     assert repository.document("latest") is None
@@ -125,7 +125,7 @@ def test_a_token_is_fetched_with_the_login_and_used(server: HostileRegistry, rea
     assert [a.headers.get("authorization") for a in server.to("GET", LATEST)] == [None, "Bearer t0ken", "Bearer t0ken"]
 
 
-def test_a_token_may_be_had_without_a_login(server: HostileRegistry, reach: Reach):
+def test_a_token_may_be_had_without_a_login(server: HostileRegistry, reach: Reach) -> None:
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token"))).on(
         "GET", "/token", token("x", access_token="t0ken", token="t0ken")
     )
@@ -133,7 +133,7 @@ def test_a_token_may_be_had_without_a_login(server: HostileRegistry, reach: Reac
     assert "authorization" not in server.to("GET", "/token")[0].headers
 
 
-def test_a_token_service_may_have_a_port_of_its_own(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_a_token_service_may_have_a_port_of_its_own(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     service = hostile()
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{service.url}/token?x=y")))
     service.on("GET", "/token", token())
@@ -141,7 +141,7 @@ def test_a_token_service_may_have_a_port_of_its_own(hostile: Hostile, server: Ho
     assert query(service.asked[0])["x"] == ["y"]
 
 
-def test_an_identity_token_is_exchanged_in_a_body(server: HostileRegistry, reach: Reach):
+def test_an_identity_token_is_exchanged_in_a_body(server: HostileRegistry, reach: Reach) -> None:
     environ = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {server.host: {"identitytoken": "t0psecret"}}})}
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token")))
     server.on("POST", "/token", answer(200, b'{"access_token":"t0ken","expires_in":60,"refresh_token":"other"}'))
@@ -159,7 +159,7 @@ def test_an_identity_token_is_exchanged_in_a_body(server: HostileRegistry, reach
     assert "authorization" not in asked.headers
 
 
-def test_writing_asks_for_more_than_reading(server: HostileRegistry, reach: Reach):
+def test_writing_asks_for_more_than_reading(server: HostileRegistry, reach: Reach) -> None:
     realm = f"{server.url}/token"
     server.on("GET", LATEST, challenge(realm), answer(404)).on("HEAD", f"/v2/app/blobs/{BLOB.digest}", answer(404), answer(404))
     server.always("POST", UPLOADS, answer(400)).always("GET", "/token", token())
@@ -172,7 +172,7 @@ def test_writing_asks_for_more_than_reading(server: HostileRegistry, reach: Reac
     assert [query(asked)["scope"] for asked in server.to("GET", "/token")] == [["repository:app:pull"], ["repository:app:pull,push"]]
 
 
-def test_reading_after_writing_asks_for_nothing_more(server: HostileRegistry, reach: Reach):
+def test_reading_after_writing_asks_for_nothing_more(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, challenge(f"{server.url}/token")).always("POST", UPLOADS, answer(400))
     server.on("GET", LATEST, answer(404)).on("GET", "/token", token())
     repository = reach(server)
@@ -182,7 +182,7 @@ def test_reading_after_writing_asks_for_nothing_more(server: HostileRegistry, re
     assert server.to("GET", LATEST)[0].headers["authorization"] == "Bearer t0ken"
 
 
-def test_a_repository_that_will_be_written_is_read_with_the_same_token(server: HostileRegistry, reach: Reach):
+def test_a_repository_that_will_be_written_is_read_with_the_same_token(server: HostileRegistry, reach: Reach) -> None:
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token", scope="repository:app:pull"))).on(
         "GET", "/token", token()
     )
@@ -194,7 +194,7 @@ def test_a_repository_that_will_be_written_is_read_with_the_same_token(server: H
     assert [query(asked)["scope"] for asked in server.to("GET", "/token")] == [["repository:app:pull,push"]]
 
 
-def test_a_mount_asks_for_both_repositories(server: HostileRegistry, reach: Reach):
+def test_a_mount_asks_for_both_repositories(server: HostileRegistry, reach: Reach) -> None:
     realm = f"{server.url}/token"
     server.on("POST", UPLOADS, challenge(realm, scope="repository:app:pull,push repository:base:pull"), answer(201)).on(
         "GET", "/token", token()
@@ -218,13 +218,13 @@ def test_a_mount_asks_for_both_repositories(server: HostileRegistry, reach: Reac
         ("", []),
     ],
 )
-def test_no_more_is_asked_for_than_is_needed(server: HostileRegistry, reach: Reach, stated: str, asked_for: list[str]):
+def test_no_more_is_asked_for_than_is_needed(server: HostileRegistry, reach: Reach, stated: str, asked_for: list[str]) -> None:
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token", scope=stated))).on("GET", "/token", token())
     reach(server).document("latest")
     assert query(server.to("GET", "/token")[0])["scope"] == ["repository:app:pull", *asked_for]
 
 
-def test_what_a_challenge_says_cannot_say_more(server: HostileRegistry, reach: Reach):  # REG-024
+def test_what_a_challenge_says_cannot_say_more(server: HostileRegistry, reach: Reach) -> None:  # REG-024
     service = "x&scope=repository:all:pull,push#y z/%0d%0aHost: evil"
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"{server.url}/token", service=service))).on("GET", "/token", token())
     reach(server).document("latest")
@@ -233,7 +233,7 @@ def test_what_a_challenge_says_cannot_say_more(server: HostileRegistry, reach: R
     assert asked.headers["host"] == server.host
 
 
-def test_a_token_that_ran_out_is_not_shown(server: HostileRegistry, reach: Reach):
+def test_a_token_that_ran_out_is_not_shown(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", LATEST, challenge(f"{server.url}/token")).always("GET", LATEST, answer(404))
     server.on("GET", "/token", token("t0ken1", expires_in=1), token("t0ken2", expires_in=3600))
     repository = reach(server)
@@ -246,7 +246,7 @@ def test_a_token_that_ran_out_is_not_shown(server: HostileRegistry, reach: Reach
 
 
 @pytest.mark.parametrize("seconds", [0, -5, "60", None, 1.5, True])
-def test_a_token_of_no_said_time_is_good_for_a_minute(server: HostileRegistry, reach: Reach, seconds: object):
+def test_a_token_of_no_said_time_is_good_for_a_minute(server: HostileRegistry, reach: Reach, seconds: object) -> None:
     server.on("GET", LATEST, challenge(f"{server.url}/token")).always("GET", LATEST, answer(404))
     server.on("GET", "/token", token(expires_in=seconds))
     repository = reach(server)
@@ -254,7 +254,7 @@ def test_a_token_of_no_said_time_is_good_for_a_minute(server: HostileRegistry, r
     repository.document("latest")
 
 
-def test_a_token_that_the_registry_no_longer_likes_is_fetched_anew_once(server: HostileRegistry, reach: Reach):  # F-047
+def test_a_token_that_the_registry_no_longer_likes_is_fetched_anew_once(server: HostileRegistry, reach: Reach) -> None:  # F-047
     realm = f"{server.url}/token"
     server.on("GET", LATEST, challenge(realm), answer(404), challenge(realm), answer(404))
     server.on("GET", "/token", token("t0ken1"), token("t0ken2"))
@@ -265,7 +265,7 @@ def test_a_token_that_the_registry_no_longer_likes_is_fetched_anew_once(server: 
     assert used == [None, "Bearer t0ken1", "Bearer t0ken1", "Bearer t0ken2"]
 
 
-def test_a_registry_that_never_is_content_gets_one_token_a_request(server: HostileRegistry, reach: Reach):  # REG-027
+def test_a_registry_that_never_is_content_gets_one_token_a_request(server: HostileRegistry, reach: Reach) -> None:  # REG-027
     server.always("GET", LATEST, challenge(f"{server.url}/token")).always("GET", "/token", token())
     error = refused(reach(server))
     assert (error.exit, error.code) == (7, Code.REGISTRY_CREDENTIALS)
@@ -273,14 +273,14 @@ def test_a_registry_that_never_is_content_gets_one_token_a_request(server: Hosti
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418])
-def test_a_token_service_that_refuses_is_a_matter_of_credentials(server: HostileRegistry, reach: Reach, status: int):
+def test_a_token_service_that_refuses_is_a_matter_of_credentials(server: HostileRegistry, reach: Reach, status: int) -> None:
     server.on("GET", LATEST, challenge(f"{server.url}/token")).on("GET", "/token", refusal(status, "DENIED", "not alice:t0psecret"))
     error = refused(reach(server, **alice(server)))
     assert (error.exit, error.code) == (7, Code.REGISTRY_CREDENTIALS)
     assert f"{status} DENIED: not alice:***" in str(error)
 
 
-def test_a_token_service_that_is_busy_is_asked_again(server: HostileRegistry, reach: Reach):  # F-041
+def test_a_token_service_that_is_busy_is_asked_again(server: HostileRegistry, reach: Reach) -> None:  # F-041
     server.on("GET", LATEST, challenge(f"{server.url}/token"), answer(404)).on("GET", "/token", answer(503), token())
     assert reach(server).document("latest") is None
 
@@ -303,7 +303,7 @@ def test_a_token_service_that_is_busy_is_asked_again(server: HostileRegistry, re
         b'{"access_token": null, "token": null}',
     ],
 )
-def test_a_token_of_another_form_is_none(server: HostileRegistry, reach: Reach, body: bytes):
+def test_a_token_of_another_form_is_none(server: HostileRegistry, reach: Reach, body: bytes) -> None:
     server.on("GET", LATEST, challenge(f"{server.url}/token")).on("GET", "/token", lambda exchange: exchange.send(answer(200, body)))
     error = refused(reach(server, **alice(server)))
     assert (error.exit, error.code) == (7, Code.REGISTRY_CREDENTIALS)
@@ -311,7 +311,7 @@ def test_a_token_of_another_form_is_none(server: HostileRegistry, reach: Reach, 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_token_service_that_redirects_is_left(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int):  # REG-025
+def test_a_token_service_that_redirects_is_left(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int) -> None:  # REG-025
     other = hostile()
     server.on("GET", LATEST, challenge(f"{server.url}/token")).on(
         "GET", "/token", answer(status, headers={"Location": f"{other.url}/token"})
@@ -339,7 +339,7 @@ def test_a_token_service_that_redirects_is_left(hostile: Hostile, server: Hostil
     ],
 )
 @pytest.mark.parametrize("login", [True, False])
-def test_nobody_else_is_asked_for_a_token(hostile: Hostile, server: HostileRegistry, reach: Reach, realm: str, login: bool):
+def test_nobody_else_is_asked_for_a_token(hostile: Hostile, server: HostileRegistry, reach: Reach, realm: str, login: bool) -> None:
     other = hostile()
     server.on("GET", LATEST, challenge(realm.format(port=other.port)))
     error = refused(reach(server, **(alice(server) if login else {})))
@@ -348,7 +348,7 @@ def test_nobody_else_is_asked_for_a_token(hostile: Hostile, server: HostileRegis
     assert no_secret(server)
 
 
-def test_the_user_may_list_a_token_service_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_the_user_may_list_a_token_service_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     other = hostile()
     server.always("GET", LATEST, only_with("Bearer t0ken", challenge(f"http://localhost:{other.port}/token")))
     other.on("GET", "/token", token(), token())
@@ -358,7 +358,7 @@ def test_the_user_may_list_a_token_service_elsewhere(hostile: Hostile, server: H
 
 def test_a_listed_token_service_is_that_port_where_it_has_one_and_never_in_the_open(
     hostile: Hostile, server: HostileRegistry, reach: Reach
-):
+) -> None:
     other = hostile()
     server.on("GET", LATEST, challenge(f"http://localhost:{other.port}/token"), challenge("http://tokens.example/token"))
     error = refused(reach(server, **alice(server), token_hosts=frozenset({"localhost:1"})))
@@ -369,7 +369,7 @@ def test_a_listed_token_service_is_that_port_where_it_has_one_and_never_in_the_o
     assert not other.connections
 
 
-def test_an_error_that_echoes_what_it_was_sent_is_shown_without_it(server: HostileRegistry, reach: Reach):  # REG-044, INV-9
+def test_an_error_that_echoes_what_it_was_sent_is_shown_without_it(server: HostileRegistry, reach: Reach) -> None:  # REG-044, INV-9
     def echo(exchange: Exchange) -> bytes:
         said = exchange.headers.get("authorization", "")
         return refusal(400, "UNSUPPORTED", f"you said {said} and t0psecret") if said else challenge(f"{server.url}/token")
@@ -379,7 +379,7 @@ def test_an_error_that_echoes_what_it_was_sent_is_shown_without_it(server: Hosti
     assert "you said Bearer *** and ***" in str(error)
 
 
-def test_an_error_that_echoes_a_basic_login_is_shown_without_it(server: HostileRegistry, reach: Reach):
+def test_an_error_that_echoes_a_basic_login_is_shown_without_it(server: HostileRegistry, reach: Reach) -> None:
     def echo(exchange: Exchange) -> bytes:
         said = exchange.headers.get("authorization", "")
         return answer(400, f"you said {said}".encode()) if said else answer(401, headers={"WWW-Authenticate": "Basic"})
@@ -390,7 +390,7 @@ def test_an_error_that_echoes_a_basic_login_is_shown_without_it(server: HostileR
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("said", ['Basic realm="{}"', 'Basic realm="{}'], ids=["well-formed", "not"])
-def test_a_challenge_that_echoes_a_login_is_shown_without_it(said: str, status: int, server: HostileRegistry, reach: Reach):
+def test_a_challenge_that_echoes_a_login_is_shown_without_it(said: str, status: int, server: HostileRegistry, reach: Reach) -> None:
     def echo(exchange: Exchange) -> bytes:
         shown = exchange.headers.get("authorization", "")
         again = said.format(f"{shown} t0psecret")
@@ -403,7 +403,7 @@ def test_a_challenge_that_echoes_a_login_is_shown_without_it(said: str, status: 
     assert BASIC[6:] not in str(error)
 
 
-def test_docker_hub_is_asked_at_its_registry_with_the_login_for_its_name(hostile: Hostile, reach: Reach):
+def test_docker_hub_is_asked_at_its_registry_with_the_login_for_its_name(hostile: Hostile, reach: Reach) -> None:
     proxy = hostile()
     there = "http://registry-1.docker.io/v2/library/busybox/manifests/latest"
     proxy.always("GET", there, only_with(BASIC, answer(401, headers={"WWW-Authenticate": "Basic"})))

@@ -59,7 +59,7 @@ def found(environ: dict[str, str], host: str = "r.example", path: str = "app", *
     return None if login is None else (login.username, login.password)
 
 
-def test_the_first_place_that_knows_the_registry_is_used(home: Home):
+def test_the_first_place_that_knows_the_registry_is_used(home: Home) -> None:
     files = {name: auths(r__example=entry(name, "p")) for name in ("docker_config", "runtime", "config", "home")}
     for name in list(files):
         assert found(home(**files)) == (name, "p")
@@ -67,7 +67,7 @@ def test_the_first_place_that_knows_the_registry_is_used(home: Home):
     assert found(home(**files)) is None
 
 
-def test_a_named_file_is_the_only_one(home: Home, tmp_path: Path):
+def test_a_named_file_is_the_only_one(home: Home, tmp_path: Path) -> None:
     environ = home(named=auths(), runtime=auths(r__example=entry("u", "p")))
     assert found(environ) is None
     del environ["REGISTRY_AUTH_FILE"]
@@ -75,13 +75,13 @@ def test_a_named_file_is_the_only_one(home: Home, tmp_path: Path):
     assert found(environ) == ("u", "p")
 
 
-def test_the_environment_may_hold_the_file_itself(home: Home):  # row 5
+def test_the_environment_may_hold_the_file_itself(home: Home) -> None:  # row 5
     environ = home(runtime=auths(r__example=entry("file", "p")))
     environ["DOCKER_AUTH_CONFIG"] = json.dumps(auths(r__example=entry("text", "p")))
     assert found(environ) == ("text", "p")
 
 
-def test_a_login_given_by_hand_goes_before_all_files(home: Home):  # row 6
+def test_a_login_given_by_hand_goes_before_all_files(home: Home) -> None:  # row 6
     environ = home(runtime=auths(r__example=entry("file", "p"), s__example=entry("other", "p")))
     by_hand = {"username": "hand", "password": "h", "hosts": ["r.example"]}
     assert found(environ, **by_hand) == ("hand", "h")
@@ -89,13 +89,13 @@ def test_a_login_given_by_hand_goes_before_all_files(home: Home):  # row 6
 
 
 @pytest.mark.parametrize("hosts", [[], ["r.example", "s.example"]])
-def test_a_login_given_by_hand_is_for_one_registry(hosts: list[str]):
+def test_a_login_given_by_hand_is_for_one_registry(hosts: list[str]) -> None:
     with pytest.raises(UsageError, match="several registries"):
         Credentials.load(environ={}, username="u", password="p", hosts=hosts)
 
 
 @pytest.mark.parametrize(("username", "password"), [("u", None), (None, "p"), ("", "p")])
-def test_half_a_login_is_none(username: str | None, password: str | None):
+def test_half_a_login_is_none(username: str | None, password: str | None) -> None:
     with pytest.raises(UsageError, match="both"):
         Credentials.load(environ={}, username=username, password=password, hosts=["r.example"])
 
@@ -103,29 +103,29 @@ def test_half_a_login_is_none(username: str | None, password: str | None):
 @pytest.mark.parametrize(
     ("path", "user"), [("team/sub/app", "deep"), ("team/sub", "deep"), ("team/other", "team"), ("teams/app", "host"), ("app", "host")]
 )
-def test_the_longest_namespace_goes_first(home: Home, path: str, user: str):  # row 2
+def test_the_longest_namespace_goes_first(home: Home, path: str, user: str) -> None:  # row 2
     logins = {"r.example": entry("host", "p"), "r.example/team": entry("team", "p"), "r.example/team/sub": entry("deep", "p")}
     assert found(home(runtime={"auths": logins}), path=path) == (user, "p")
 
 
 @pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"])
-def test_docker_hub_has_many_names(home: Home, key: str):  # row 3
+def test_docker_hub_has_many_names(home: Home, key: str) -> None:  # row 3
     assert found(home(home={"auths": {key: entry("u", "p")}}), "docker.io", "library/x") == ("u", "p")
 
 
 @pytest.mark.parametrize(
     "key", ["https://r.example:5000", "http://r.example:5000/v2/", "r.example:5000/v1/", "R.Example:5000", "r.example:5000/"]
 )
-def test_a_registry_may_be_written_as_older_tools_write_it(home: Home, key: str):
+def test_a_registry_may_be_written_as_older_tools_write_it(home: Home, key: str) -> None:
     assert found(home(home={"auths": {key: entry("u", "p")}}), "r.example:5000") == ("u", "p")
     assert found(home(home={"auths": {key: entry("u", "p")}}), "r.example") is None
 
 
-def test_a_password_may_hold_colons_and_padding(home: Home):
+def test_a_password_may_hold_colons_and_padding(home: Home) -> None:
     assert found(home(home=auths(r__example=entry("u", "p:q\0\0")))) == ("u", "p:q")
 
 
-def test_an_identity_token_stands_beside_a_user_or_for_it(home: Home):
+def test_an_identity_token_stands_beside_a_user_or_for_it(home: Home) -> None:
     beside = home(home=auths(r__example=entry("u", "") | {"identitytoken": "tok"}))
     login = Credentials.load(environ=beside).for_repository("r.example", "app")
     assert login is not None
@@ -135,7 +135,7 @@ def test_an_identity_token_stands_beside_a_user_or_for_it(home: Home):
     assert (instead.username, instead.identity_token) == ("", "tok")
 
 
-def test_a_helper_is_asked_for_its_registry_once(home: Home, tmp_path: Path):  # row 4
+def test_a_helper_is_asked_for_its_registry_once(home: Home, tmp_path: Path) -> None:  # row 4
     helper(tmp_path, "vault", """echo '{"ServerURL":"x","Username":"u","Secret":"s"}'""")
     environ = home(home={"credHelpers": {"r.example": "vault"}, "auths": {"r.example": entry("file", "p")}})
     credentials = Credentials.load(environ=environ)
@@ -144,7 +144,7 @@ def test_a_helper_is_asked_for_its_registry_once(home: Home, tmp_path: Path):  #
     assert (tmp_path / "helped").read_text() == "get r.example\n"
 
 
-def test_a_store_is_asked_where_the_file_has_nothing(home: Home, tmp_path: Path):
+def test_a_store_is_asked_where_the_file_has_nothing(home: Home, tmp_path: Path) -> None:
     helper(tmp_path, "store", """echo '{"Username":"<token>","Secret":"tok"}'""")
     environ = home(home={"credsStore": "store", "auths": {"r.example": {}, "s.example": entry("file", "p")}})
     credentials = Credentials.load(environ=environ)
@@ -156,7 +156,7 @@ def test_a_store_is_asked_where_the_file_has_nothing(home: Home, tmp_path: Path)
     assert (tmp_path / "helped").read_text() == "get r.example\nget https://index.docker.io/v1/\n"
 
 
-def test_a_helper_without_the_login_is_no_login(home: Home, tmp_path: Path):
+def test_a_helper_without_the_login_is_no_login(home: Home, tmp_path: Path) -> None:
     helper(tmp_path, "store", "echo credentials not found in native keychain; exit 1")
     assert found(home(home={"credsStore": "store"})) is None
 
@@ -172,7 +172,7 @@ def test_a_helper_without_the_login_is_no_login(home: Home, tmp_path: Path):
         ("printf '\\033[31mbad\\n' >&2; exit 1", r"\x1b[31mbad"),
     ],
 )
-def test_a_helper_that_fails_is_named(home: Home, tmp_path: Path, script: str, shown: str):
+def test_a_helper_that_fails_is_named(home: Home, tmp_path: Path, script: str, shown: str) -> None:
     helper(tmp_path, "odd", script)
     with pytest.raises(UsageError) as caught:
         found(home(home={"credsStore": "odd"}))
@@ -182,14 +182,14 @@ def test_a_helper_that_fails_is_named(home: Home, tmp_path: Path, script: str, s
     assert "t0psecret" not in str(caught.value)
 
 
-def test_a_helper_that_is_not_installed_is_named(home: Home):
+def test_a_helper_that_is_not_installed_is_named(home: Home) -> None:
     with pytest.raises(UsageError, match="docker-credential-desktop") as caught:
         found(home(home={"credsStore": "desktop"}))
     assert caught.value.exit == 2
 
 
 @pytest.mark.parametrize("name", ["../../bin/x", "a b", "a;b", "-", 7, "é"])
-def test_a_helper_is_a_name_and_no_path(home: Home, tmp_path: Path, name: Any):
+def test_a_helper_is_a_name_and_no_path(home: Home, tmp_path: Path, name: Any) -> None:
     environ = home(home={"credHelpers": {"r.example": name}})
     if name == "-":
         helper(tmp_path, "-", "echo credentials not found; exit 1")
@@ -216,7 +216,7 @@ def test_a_helper_is_a_name_and_no_path(home: Home, tmp_path: Path, name: Any):
         '{"credHelpers": "t0psecret"}',
     ],
 )
-def test_a_file_that_is_not_well_formed_is_named_and_not_shown(home: Home, text: str):
+def test_a_file_that_is_not_well_formed_is_named_and_not_shown(home: Home, text: str) -> None:
     with pytest.raises(UsageError) as caught:
         found(home(home=text))
     assert caught.value.code is Code.USAGE_CREDENTIALS
@@ -239,7 +239,7 @@ ODD: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_odd_entry_is_named_where_it_is_wanted(home: Home, odd: str):
+def test_an_odd_entry_is_named_where_it_is_wanted(home: Home, odd: str) -> None:
     config, key, shown = ODD[odd]
     with pytest.raises(UsageError) as caught:
         found(home(home=config))
@@ -250,14 +250,14 @@ def test_an_odd_entry_is_named_where_it_is_wanted(home: Home, odd: str):
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_odd_entry_is_no_hindrance_where_it_is_not_wanted(home: Home, odd: str):
+def test_an_odd_entry_is_no_hindrance_where_it_is_not_wanted(home: Home, odd: str) -> None:
     environ = home(home=ODD[odd][0])
     assert found(environ, "s.example") is None
     assert found(environ, username="u", password="p", hosts=["r.example"]) == ("u", "p")
 
 
 @pytest.mark.parametrize("store", ["desktop.exe", "a/b", 7, ["x"]])
-def test_an_odd_store_is_wanted_where_nothing_else_knows(home: Home, store: Any):
+def test_an_odd_store_is_wanted_where_nothing_else_knows(home: Home, store: Any) -> None:
     environ = home(home={"credsStore": store, **auths(r__example=entry("u", "p"))})
     assert found(environ) == ("u", "p")
     assert found(environ, "s.example", username="h", password="p", hosts=["s.example"]) == ("h", "p")
@@ -267,34 +267,34 @@ def test_an_odd_store_is_wanted_where_nothing_else_knows(home: Home, store: Any)
     assert caught.value.code is Code.USAGE_CREDENTIALS
 
 
-def test_a_helper_with_a_dot_is_asked(home: Home, tmp_path: Path):
+def test_a_helper_with_a_dot_is_asked(home: Home, tmp_path: Path) -> None:
     """As beside Windows."""
     helper(tmp_path, "desktop.exe", """echo '{"Username":"u","Secret":"s"}'""")
     assert found(home(home={"credsStore": "desktop.exe"})) == ("u", "s")
 
 
-def test_an_entry_that_says_nothing_hides_no_other_of_its_registry(home: Home):
+def test_an_entry_that_says_nothing_hides_no_other_of_its_registry(home: Home) -> None:
     assert found(home(home={"auths": {"r.example": entry("u", "p"), "https://r.example": {}}})) == ("u", "p")
 
 
-def test_a_named_file_must_be_there(tmp_path: Path):
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Credentials.load(environ={}, authfile=tmp_path / "absent.json")
     assert caught.value.code is Code.USAGE_INPUT
 
 
-def test_a_pipe_instead_of_a_file_makes_nobody_wait(tmp_path: Path):
+def test_a_pipe_instead_of_a_file_makes_nobody_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError):
         Credentials.load(environ={}, authfile=tmp_path / "pipe")
 
 
-def test_other_settings_of_docker_are_no_hindrance(home: Home):
+def test_other_settings_of_docker_are_no_hindrance(home: Home) -> None:
     config = auths(r__example=entry("u", "p")) | {"HttpHeaders": {"A": "b"}, "proxies": {}, "detachKeys": "ctrl-e", "x": 1.5}
     assert found(home(home=config)) == ("u", "p")
 
 
-def test_nothing_that_is_printed_holds_a_secret(home: Home):  # R-50, INV-9
+def test_nothing_that_is_printed_holds_a_secret(home: Home) -> None:  # R-50, INV-9
     environ = home(home=auths(r__example=entry("u", "t0psecret"), s__example={"identitytoken": "t0psecret"}))
     credentials = Credentials.load(environ=environ | {"OTHER": "t0psecret"}, username="u", password="t0psecret", hosts=["h.example"])
     shown = repr([credentials, *(credentials.for_repository(host, "app") for host in ("h.example", "r.example", "s.example"))])

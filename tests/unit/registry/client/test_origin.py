@@ -19,7 +19,7 @@ HERE = Url.parse("https://registry.example/v2/app/blobs/uploads/?a=b")
         ("https://10.0.0.1/?q", "https://10.0.0.1", "/?q"),
     ],
 )
-def test_a_url_is_an_origin_and_a_target(text: str, origin: str, target: str):
+def test_a_url_is_an_origin_and_a_target(text: str, origin: str, target: str) -> None:
     url = Url.parse(text)
     assert (str(url.origin), url.target) == (origin, target)
 
@@ -54,7 +54,7 @@ def test_a_url_is_an_origin_and_a_target(text: str, origin: str, target: str):
         "https://a/" + "x" * MAX_URL,
     ],
 )
-def test_a_url_of_any_other_form_is_refused(text: str):  # REG-018, REG-020, REG-023, REG-030
+def test_a_url_of_any_other_form_is_refused(text: str) -> None:  # REG-018, REG-020, REG-023, REG-030
     with pytest.raises(MalformedError):
         Url.parse(text)
 
@@ -69,20 +69,20 @@ def test_a_url_of_any_other_form_is_refused(text: str):  # REG-018, REG-020, REG
         ("http://registry.example/u", "http://registry.example/u"),
     ],
 )
-def test_a_location_is_relative_or_absolute(location: str, joined: str):
+def test_a_location_is_relative_or_absolute(location: str, joined: str) -> None:
     assert str(HERE.join(location)) == joined
 
 
 @pytest.mark.parametrize(
     "location", ["", " /x", "/x y", "/x\r\nHost: y", "/x\x00", "/x#y", "mailto:x", "//[", "\\\\x\\y", "?" + "x" * MAX_URL]
 )
-def test_a_location_of_any_other_form_is_refused(location: str):  # REG-030
+def test_a_location_of_any_other_form_is_refused(location: str) -> None:  # REG-030
     with pytest.raises(MalformedError):
         HERE.join(location)
 
 
 @given(st.text(max_size=60))
-def test_any_location_is_joined_or_refused(location: str):
+def test_any_location_is_joined_or_refused(location: str) -> None:
     try:
         joined = HERE.join(location)
     except MalformedError:
@@ -93,11 +93,11 @@ def test_any_location_is_joined_or_refused(location: str):
 
 
 @pytest.mark.parametrize(("target", "wanted"), [("/u", "/u?digest=a%3Ab"), ("/u?s=1", "/u?s=1&digest=a%3Ab")])
-def test_a_parameter_is_added_to_those_there(target: str, wanted: str):  # REG-031
+def test_a_parameter_is_added_to_those_there(target: str, wanted: str) -> None:  # REG-031
     assert Url(HERE.origin, target).with_query("digest", "a:b").target == wanted
 
 
-def test_what_is_added_to_a_url_cannot_add_more():  # REG-024
+def test_what_is_added_to_a_url_cannot_add_more() -> None:  # REG-024
     assert HERE.with_query("scope", "a&b=c#d\r\nHost: e/f").target.endswith("&scope=a%26b%3Dc%23d%0D%0AHost%3A%20e%2Ff")
 
 
@@ -116,7 +116,7 @@ def test_what_is_added_to_a_url_cannot_add_more():  # REG-024
         ("http://registry.lab.example:5000", "http://auth.lab.example:5001"),
     ],
 )
-def test_a_token_service_of_the_registry_may_see_the_login(registry: str, realm: str):
+def test_a_token_service_of_the_registry_may_see_the_login(registry: str, realm: str) -> None:
     listed = frozenset({"auth.lab.example"}) if registry == "http://registry.lab" else frozenset[str]()
     assert may_ask_for_tokens(Url.parse(registry).origin, Url.parse(realm).origin, listed=listed)
 
@@ -144,11 +144,11 @@ def test_a_token_service_of_the_registry_may_see_the_login(registry: str, realm:
         ("https://[::1]", "https://[::2]"),
     ],
 )
-def test_any_other_may_not(registry: str, realm: str):  # REG-022, REG-023, CVE-2026-33540
+def test_any_other_may_not(registry: str, realm: str) -> None:  # REG-022, REG-023, CVE-2026-33540
     assert not may_ask_for_tokens(Url.parse(registry).origin, Url.parse(realm).origin)
 
 
-def test_what_this_machine_says_in_the_open_stays_on_it_whoever_is_listed():
+def test_what_this_machine_says_in_the_open_stays_on_it_whoever_is_listed() -> None:
     registry, realm = Origin.of("http", "127.0.0.1:5000"), Origin.of("http", "auth.example")
     assert not may_ask_for_tokens(registry, realm, listed=frozenset({"auth.example"}))
     assert may_ask_for_tokens(registry, Origin.of("https", "auth.example"), listed=frozenset({"auth.example"}))
@@ -166,7 +166,7 @@ def test_what_this_machine_says_in_the_open_stays_on_it_whoever_is_listed():
         ("localhost.example", False),
     ],
 )
-def test_a_name_says_whether_it_is_this_machine(host: str, loopback: bool):
+def test_a_name_says_whether_it_is_this_machine(host: str, loopback: bool) -> None:
     assert Origin.of("http", f"{host}:5000").loopback is loopback
 
 
@@ -183,7 +183,7 @@ def test_a_name_says_whether_it_is_this_machine(host: str, loopback: bool):
         "https://storage.test/blo\\b?token=t0psecret",
     ],
 )
-def test_what_is_said_of_a_url_that_cannot_be_has_neither_user_nor_query(text: str):
+def test_what_is_said_of_a_url_that_cannot_be_has_neither_user_nor_query(text: str) -> None:
     for parse in (Url.parse, Url.parse("https://registry.test/v2/").join):
         with pytest.raises(MalformedError) as caught:
             parse(text)

@@ -65,7 +65,7 @@ def fails(chunks: Any) -> BundlerError:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_blob_may_lie_elsewhere_and_no_credentials_go_there(
     hostile: Hostile, server: HostileRegistry, reach: Reach, status: int
-):  # REG-016
+) -> None:  # REG-016
     storage = hostile()
     server.on("GET", AT, answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{storage.url}/signed?X-Amz-Signature=abc", status))
     storage.on("GET", "/signed?X-Amz-Signature=abc", answer(200, DATA))
@@ -76,7 +76,7 @@ def test_a_blob_may_lie_elsewhere_and_no_credentials_go_there(
 
 
 @pytest.mark.parametrize("challenge", ['Basic realm="give"', 'Bearer realm="{url}/token"', 'Bearer realm="{elsewhere}/token"'])
-def test_a_storage_that_asks_for_a_login_gets_none(hostile: Hostile, server: HostileRegistry, reach: Reach, challenge: str):
+def test_a_storage_that_asks_for_a_login_gets_none(hostile: Hostile, server: HostileRegistry, reach: Reach, challenge: str) -> None:
     storage = hostile()
     server.on("GET", AT, answer(401, headers={"WWW-Authenticate": "Basic"})).always("GET", AT, to(f"{storage.url}/x"))
     said = challenge.format(url=server.url, elsewhere=storage.url)
@@ -86,13 +86,13 @@ def test_a_storage_that_asks_for_a_login_gets_none(hostile: Hostile, server: Hos
     assert not any("authorization" in asked.headers for asked in storage.asked)
 
 
-def test_a_redirect_within_the_registry_keeps_its_credentials(server: HostileRegistry, reach: Reach):
+def test_a_redirect_within_the_registry_keeps_its_credentials(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", AT, answer(401, headers={"WWW-Authenticate": "Basic"}), to("/elsewhere")).on("GET", "/elsewhere", answer(200, DATA))
     assert gathered(BLOB, reach(server, **alice(server)).chunks(BLOB)) == DATA
     assert server.asked[2].headers["authorization"] == BASIC
 
 
-def test_a_signed_address_that_ran_out_is_asked_for_anew(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_a_signed_address_that_ran_out_is_asked_for_anew(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     storage = hostile()
     server.on("GET", AT, to(f"{storage.url}/old"), to(f"{storage.url}/new"), to(f"{storage.url}/newer"))
     cut = answer(200, DATA[:100_000], {"Content-Length": str(len(DATA)), "Connection": "close"})
@@ -102,7 +102,7 @@ def test_a_signed_address_that_ran_out_is_asked_for_anew(hostile: Hostile, serve
     assert storage.asked[2].headers["range"] == "bytes=100000-"
 
 
-def test_a_size_is_asked_for_where_the_blob_is(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_a_size_is_asked_for_where_the_blob_is(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     storage = hostile()
     server.always("HEAD", AT, to(f"{storage.url}/x")).always("GET", AT, to(f"{storage.url}/x"))
     storage.on("HEAD", "/x", head_only(200, {"Content-Length": str(len(DATA))}), head_only(403), head_only(404))
@@ -125,25 +125,25 @@ def test_a_size_is_asked_for_where_the_blob_is(hostile: Hostile, server: Hostile
         ("http://127.0.0.1:99999/", Code.REGISTRY_PROTOCOL),
     ],
 )
-def test_a_redirect_to_no_place_is_not_followed(server: HostileRegistry, reach: Reach, location: str, code: Code):
+def test_a_redirect_to_no_place_is_not_followed(server: HostileRegistry, reach: Reach, location: str, code: Code) -> None:
     server.on("GET", AT, to(location))
     error = fails(reach(server).chunks(BLOB))
     assert (error.exit, error.code, len(server.asked)) == (7, code, 1)
 
 
-def test_a_redirect_without_a_place_is_not_followed(server: HostileRegistry, reach: Reach):
+def test_a_redirect_without_a_place_is_not_followed(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", AT, answer(302))
     assert fails(reach(server).chunks(BLOB)).code is Code.REGISTRY_PROTOCOL
 
 
-def test_a_circle_of_redirects_is_left(server: HostileRegistry, reach: Reach):  # REG-020
+def test_a_circle_of_redirects_is_left(server: HostileRegistry, reach: Reach) -> None:  # REG-020
     server.always("GET", AT, to(AT))
     error = fails(reach(server).chunks(BLOB))
     assert (error.exit, error.code, len(server.asked)) == (7, Code.REGISTRY_PROTOCOL, 6)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.1.2.3", "169.254.169.254", "0.0.0.0", "[::ffff:169.254.169.254]"])  # noqa: S104
-def test_a_registry_elsewhere_cannot_lead_to_this_machine_or_its_link(hostile: Hostile, reach: Reach, host: str):  # REG-019
+def test_a_registry_elsewhere_cannot_lead_to_this_machine_or_its_link(hostile: Hostile, reach: Reach, host: str) -> None:  # REG-019
     proxy, trap = hostile(), hostile()
     proxy.on("GET", f"http://registry.example{AT}", to(f"http://{host}:{trap.port}/latest/meta-data"))
     repository = reach("registry.example", proxies=Proxies.from_environ({"HTTP_PROXY": proxy.url}))
@@ -155,7 +155,7 @@ def test_a_registry_elsewhere_cannot_lead_to_this_machine_or_its_link(hostile: H
 
 def test_a_name_elsewhere_that_means_this_machine_is_not_asked(
     hostile: Hostile, reach: Reach, monkeypatch: pytest.MonkeyPatch
-):  # REG-019, REG-051
+) -> None:  # REG-019, REG-051
     proxy, trap = hostile(), hostile()
     proxy.on("GET", f"http://registry.example{AT}", to(f"http://rebound.example:{trap.port}/x"))
     real = socket.getaddrinfo
@@ -166,7 +166,7 @@ def test_a_name_elsewhere_that_means_this_machine_is_not_asked(
     assert not trap.connections
 
 
-def test_tags_are_not_taken_from_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach):  # REG-021
+def test_tags_are_not_taken_from_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:  # REG-021
     trap = hostile()
     server.on("GET", "/v2/app/tags/list", answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{trap.url}/v2/app/tags/list"))
     with pytest.raises(BundlerError) as caught:
@@ -177,7 +177,7 @@ def test_tags_are_not_taken_from_elsewhere(hostile: Hostile, server: HostileRegi
 
 @pytest.mark.parametrize("status", [307, 308])
 @pytest.mark.parametrize("tag", ["v1", None])
-def test_a_push_is_not_led_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int, tag: str | None):
+def test_a_push_is_not_led_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int, tag: str | None) -> None:
     trap = hostile()
     target = f"/v2/app/manifests/{tag or DOCUMENT.digest}"
     server.on("PUT", target, to(f"{trap.url}{target}", status))
@@ -194,7 +194,7 @@ def test_a_push_is_not_led_elsewhere(hostile: Hostile, server: HostileRegistry, 
 @pytest.mark.parametrize("name", ["latest", DOCUMENT.digest])
 def test_a_manifest_may_lie_at_another_registry_which_gets_no_credentials_and_is_named(
     hostile: Hostile, server: HostileRegistry, reach: Reach, status: int, name: str | Digest
-):  # REG-021
+) -> None:  # REG-021
     other, there = hostile(), f"/v2/mirror/of/app/manifests/{name}"
     server.on("GET", f"/v2/app/manifests/{name}", answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{other.url}{there}", status))
     other.on("GET", there, given(DOCUMENT))
@@ -206,7 +206,7 @@ def test_a_manifest_may_lie_at_another_registry_which_gets_no_credentials_and_is
     assert other.url in remark
 
 
-def test_a_manifest_from_elsewhere_is_checked_as_any(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_a_manifest_from_elsewhere_is_checked_as_any(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     other, target = hostile(), f"/v2/app/manifests/{DOCUMENT.digest}"
     server.on("GET", target, to(f"{other.url}{target}"))
     other.on("GET", target, given(Document.parse(DOCUMENT.raw + b" ")))
@@ -215,7 +215,7 @@ def test_a_manifest_from_elsewhere_is_checked_as_any(hostile: Hostile, server: H
     assert (caught.value.exit, caught.value.code) == (4, Code.CONTENT_DIGEST)
 
 
-def test_another_registry_is_asked_for_a_token_as_anybody_is(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_another_registry_is_asked_for_a_token_as_anybody_is(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     """For what it calls the repository, and without the login for the one that leads there."""
     other, service = hostile(), hostile()
     server.always("GET", "/v2/app/manifests/latest", to(f"{other.url}/v2/mirror/app/manifests/latest"))
@@ -237,7 +237,7 @@ def test_another_registry_is_asked_for_a_token_as_anybody_is(hostile: Hostile, s
 @pytest.mark.parametrize("challenge", ['Basic realm="give"', 'Bearer realm="https://elsewhere.example/token"', None])
 def test_another_registry_that_wants_a_login_gets_none_and_is_named(
     hostile: Hostile, server: HostileRegistry, reach: Reach, challenge: str | None
-):
+) -> None:
     other = hostile()
     server.on("GET", "/v2/app/manifests/latest", answer(401, headers={"WWW-Authenticate": "Basic"}))
     server.always("GET", "/v2/app/manifests/latest", to(f"{other.url}/v2/app/manifests/latest"))
@@ -252,7 +252,7 @@ def test_another_registry_that_wants_a_login_gets_none_and_is_named(
     assert not any("authorization" in asked.headers for asked in other.asked)
 
 
-def test_whoever_is_led_to_cannot_lead_back_to_what_needs_a_login(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_whoever_is_led_to_cannot_lead_back_to_what_needs_a_login(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     other = hostile()
     server.on(
         "GET", "/v2/app/manifests/latest", answer(401, headers={"WWW-Authenticate": "Basic"}), to(f"{other.url}/v2/a/manifests/latest")
@@ -266,7 +266,9 @@ def test_whoever_is_led_to_cannot_lead_back_to_what_needs_a_login(hostile: Hosti
 
 
 @pytest.mark.parametrize("name", ["latest", SUBJECT])
-def test_that_a_manifest_is_absent_is_said_by_another_registry(hostile: Hostile, server: HostileRegistry, reach: Reach, name: str | Digest):
+def test_that_a_manifest_is_absent_is_said_by_another_registry(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, name: str | Digest
+) -> None:
     other = hostile()
     server.on("GET", f"/v2/app/manifests/{name}", to(f"{other.url}/v2/mirror/manifests/{name}"))
     other.on("GET", f"/v2/mirror/manifests/{name}", answer(404))
@@ -276,7 +278,7 @@ def test_that_a_manifest_is_absent_is_said_by_another_registry(hostile: Hostile,
 @pytest.mark.parametrize("there", ["/signin", "/v2/mirror/manifests/x", "/v2/mirror/blobs/latest"])
 def test_that_a_manifest_is_absent_is_said_by_nobody_who_was_asked_for_something_else(
     hostile: Hostile, server: HostileRegistry, reach: Reach, there: str
-):
+) -> None:
     other = hostile()
     server.on("GET", "/v2/app/manifests/latest", to(f"{other.url}{there}"))
     other.on("GET", there, answer(404))
@@ -288,7 +290,7 @@ def test_that_a_manifest_is_absent_is_said_by_nobody_who_was_asked_for_something
 @pytest.mark.parametrize(("there", "gets"), [("/v2/mirror/manifests/{name}", 1), ("/signin", 2)])
 def test_what_head_says_elsewhere_is_believed_of_a_registry_alone(
     hostile: Hostile, server: HostileRegistry, reach: Reach, there: str, gets: int
-):
+) -> None:
     other = hostile()
     server.on("GET", "/v2/app/manifests/latest", given(DOCUMENT)).on("GET", "/v2/app/manifests/x.sig", answer(404))
     server.on("HEAD", "/v2/app/manifests/latest", head_only(200)).on(
@@ -301,7 +303,7 @@ def test_what_head_says_elsewhere_is_believed_of_a_registry_alone(
     assert len(server.to("GET")) == gets
 
 
-def test_a_list_of_referrers_may_lie_at_another_registry_all_of_its_pages(hostile: Hostile, server: HostileRegistry, reach: Reach):
+def test_a_list_of_referrers_may_lie_at_another_registry_all_of_its_pages(hostile: Hostile, server: HostileRegistry, reach: Reach) -> None:
     other, there = hostile(), f"/v2/mirror/referrers/{SUBJECT}"
     server.on("GET", f"/v2/app/referrers/{SUBJECT}", to(f"{other.url}{there}"))
     one, two = (Descriptor.of(word, mediatype.OCI_MANIFEST) for word in (b"one", b"two"))
@@ -310,6 +312,6 @@ def test_a_list_of_referrers_may_lie_at_another_registry_all_of_its_pages(hostil
     assert len(server.asked) == 1
 
 
-def test_a_manifest_may_be_elsewhere_in_the_registry(server: HostileRegistry, reach: Reach):
+def test_a_manifest_may_be_elsewhere_in_the_registry(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", "/v2/app/manifests/latest", to("/v2/other/manifests/latest", 301)).on("GET", "/v2/other/manifests/latest", answer(404))
     assert reach(server).document("latest") is None

@@ -68,14 +68,14 @@ def registry(told: Told) -> Iterator[Callable[..., Registry]]:
 )
 def test_a_line_says_which_registry_why_how_long_and_how_often(
     said: Any, why: str, server: HostileRegistry, registry: Callable[..., Registry], told: Told
-):
+) -> None:
     server.on("GET", LATEST, said, GONE)
     assert registry(server).repository("app").document("latest") is None
     [line] = told.lines
     assert re.fullmatch(f"{re.escape(server.host)}: {re.escape(why)}; trying again in {WAIT} s \\(1/5\\)", line)
 
 
-def test_the_wait_that_a_registry_asks_for_is_said(server: HostileRegistry, registry: Callable[..., Registry], told: Told):
+def test_the_wait_that_a_registry_asks_for_is_said(server: HostileRegistry, registry: Callable[..., Registry], told: Told) -> None:
     server.on("GET", LATEST, answer(503, headers={"Retry-After": "4"}), GONE)
     registry(server).repository("app").document("latest")
     assert told.lines == [f"{server.host}: 503 Service Unavailable; trying again in 4 s (1/5)"]
@@ -83,7 +83,7 @@ def test_the_wait_that_a_registry_asks_for_is_said(server: HostileRegistry, regi
 
 def test_every_try_of_one_step_is_said_and_the_last_failure_is_the_error(
     server: HostileRegistry, registry: Callable[..., Registry], told: Told
-):
+) -> None:
     server.on("GET", LATEST, *[answer(503, headers={"Retry-After": "0"})] * 6)
     with pytest.raises(TransportError) as caught:
         registry(server).repository("app").document("latest")
@@ -91,7 +91,7 @@ def test_every_try_of_one_step_is_said_and_the_last_failure_is_the_error(
     assert caught.value.found == "503 Service Unavailable"
 
 
-def test_where_nobody_listens_it_is_said_before_anything_is_waited_for(registry: Callable[..., Registry], told: Told):
+def test_where_nobody_listens_it_is_said_before_anything_is_waited_for(registry: Callable[..., Registry], told: Told) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         host = f"127.0.0.1:{closed.getsockname()[1]}"
     waited: list[tuple[int, float]] = []
@@ -104,7 +104,7 @@ def test_where_nobody_listens_it_is_said_before_anything_is_waited_for(registry:
     assert [lines for lines, _ in waited] == [1, 2, 3, 4, 5]
 
 
-def test_many_threads_that_fail_alike_are_one_line(server: HostileRegistry, registry: Callable[..., Registry], told: Told):
+def test_many_threads_that_fail_alike_are_one_line(server: HostileRegistry, registry: Callable[..., Registry], told: Told) -> None:
     """All fail at the same time of the clock, which stands still: whoever waits does not move it."""
     server.always("GET", LATEST, answer(503, headers={"Retry-After": "0"}))
     repository = registry(server).repository("app")
@@ -120,7 +120,7 @@ def test_many_threads_that_fail_alike_are_one_line(server: HostileRegistry, regi
     assert [line.rpartition(" ")[2] for line in told.lines] == ["(1/5)", "(2/5)", "(3/5)", "(4/5)", "(5/5)"]
 
 
-def test_what_fails_again_later_is_said_again(server: HostileRegistry, registry: Callable[..., Registry], told: Told):
+def test_what_fails_again_later_is_said_again(server: HostileRegistry, registry: Callable[..., Registry], told: Told) -> None:
     at_once = answer(503, headers={"Retry-After": "0"})
     server.on("GET", LATEST, at_once, GONE, at_once, GONE, at_once, GONE)
     repository = registry(server).repository("app")
@@ -132,7 +132,7 @@ def test_what_fails_again_later_is_said_again(server: HostileRegistry, registry:
 
 def test_storage_elsewhere_that_fails_is_said_by_its_own_name(
     server: HostileRegistry, hostile: Hostile, registry: Callable[..., Registry], told: Told
-):
+) -> None:
     storage = hostile()
     blob = f"/v2/app/blobs/{BLOB.digest}"
     server.always("GET", blob, answer(307, headers={"Location": f"{storage.url}/signed"}))
@@ -144,7 +144,7 @@ def test_storage_elsewhere_that_fails_is_said_by_its_own_name(
     ]
 
 
-def test_a_client_without_a_listener_is_silent(server: HostileRegistry, capfd: pytest.CaptureFixture[str]):
+def test_a_client_without_a_listener_is_silent(server: HostileRegistry, capfd: pytest.CaptureFixture[str]) -> None:
     server.on("GET", LATEST, BUSY, GONE)
     with Registry(server.host, Access(plain_http=True, certs_folders=()), sleep=lambda _: None) as registry:
         assert registry.repository("app").document("latest") is None

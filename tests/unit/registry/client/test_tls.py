@@ -137,7 +137,7 @@ def fails(repository: Repository) -> BundlerError:
     return caught.value
 
 
-def test_a_registry_proves_itself_by_the_authority_that_was_named(hostile: Hostile, reach: Reach, authority: Authority):
+def test_a_registry_proves_itself_by_the_authority_that_was_named(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     server = hostile(tls=authority.server()).always("GET", LATEST, answer(404))
     repository = reach(server, plain_http=False, ca_file=authority.ca)
     assert repository.document("latest") is None
@@ -146,7 +146,7 @@ def test_a_registry_proves_itself_by_the_authority_that_was_named(hostile: Hosti
 
 def test_a_registry_with_any_other_proof_is_not_spoken_to(
     hostile: Hostile, reach: Reach, authority: Authority, tmp_path: Path
-):  # REG-048, REG-049
+) -> None:  # REG-048, REG-049
     other = Authority.made(tmp_path / "other")
     tls_1_0 = authority.server()
     with pytest.warns(DeprecationWarning, match="TLSv1"):
@@ -169,7 +169,9 @@ MODEST: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("modest", MODEST)
-def test_what_only_the_newest_pythons_want_of_certificates_is_not_asked_for(hostile: Hostile, reach: Reach, tmp_path: Path, modest: str):
+def test_what_only_the_newest_pythons_want_of_certificates_is_not_asked_for(
+    hostile: Hostile, reach: Reach, tmp_path: Path, modest: str
+) -> None:
     of_authority, of_server = MODEST[modest]
     authority = Authority.made(tmp_path / "modest", **of_authority)
     server = hostile(tls=authority.server(**of_server)).on("GET", LATEST, answer(404))
@@ -177,7 +179,7 @@ def test_what_only_the_newest_pythons_want_of_certificates_is_not_asked_for(host
 
 
 @pytest.mark.parametrize("of_python", [ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_TRUSTED_FIRST])
-def test_certificates_are_checked_alike_by_every_python(monkeypatch: pytest.MonkeyPatch, of_python: ssl.VerifyFlags):
+def test_certificates_are_checked_alike_by_every_python(monkeypatch: pytest.MonkeyPatch, of_python: ssl.VerifyFlags) -> None:
     """Python 3.13 begins with other flags than those before it."""
     real = ssl.create_default_context
 
@@ -192,7 +194,7 @@ def test_certificates_are_checked_alike_by_every_python(monkeypatch: pytest.Monk
     assert (made.verify_mode, made.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_an_intermediate_that_is_named_is_an_authority(hostile: Hostile, reach: Reach, authority: Authority):
+def test_an_intermediate_that_is_named_is_an_authority(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     intermediate = Authority.made(authority.folder / "between", by=authority)
     server = hostile(tls=intermediate.server()).on("GET", LATEST, answer(404))
     assert reach(server, plain_http=False, ca_file=intermediate.ca).document("latest") is None
@@ -213,7 +215,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_a_certificate_lacks_is_said(hostile: Hostile, reach: Reach, tmp_path: Path, fault: str):
+def test_what_a_certificate_lacks_is_said(hostile: Hostile, reach: Reach, tmp_path: Path, fault: str) -> None:
     of_authority, of_server, lacks = FAULTS[fault]
     authority = Authority.made(tmp_path / "odd", **of_authority)
     server = hostile(tls=authority.server(**of_server))
@@ -225,13 +227,13 @@ def test_what_a_certificate_lacks_is_said(hostile: Hostile, reach: Reach, tmp_pa
     assert not server.asked
 
 
-def test_an_authority_that_is_not_accepted_may_be_named(hostile: Hostile, reach: Reach, authority: Authority):
+def test_an_authority_that_is_not_accepted_may_be_named(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     error = fails(reach(hostile(tls=authority.server()), plain_http=False))
     assert "authority" in (error.wanted or "")
     assert "--ca-file" in (error.next or "")
 
 
-def test_the_check_can_be_left_out_by_its_flag_for_the_registry_alone(hostile: Hostile, reach: Reach, authority: Authority):
+def test_the_check_can_be_left_out_by_its_flag_for_the_registry_alone(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     blob = Descriptor.of(b"x", "application/octet-stream")
     elsewhere = hostile(tls=authority.server(host="localhost"))
     server = hostile(tls=authority.server(until=NOW - DAY)).on("GET", LATEST, answer(404))
@@ -244,12 +246,12 @@ def test_the_check_can_be_left_out_by_its_flag_for_the_registry_alone(hostile: H
     assert not elsewhere.asked
 
 
-def test_plain_http_where_tls_is_spoken_is_an_error_that_helps(hostile: Hostile, reach: Reach, authority: Authority):
+def test_plain_http_where_tls_is_spoken_is_an_error_that_helps(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     error = fails(reach(hostile(tls=authority.server())))
     assert (error.exit, error.code, error.next) == (7, Code.REGISTRY_STATUS, "leave --plain-http out")
 
 
-def test_tls_where_nobody_speaks_it_is_an_error_that_helps(hostile: Hostile, reach: Reach):
+def test_tls_where_nobody_speaks_it_is_an_error_that_helps(hostile: Hostile, reach: Reach) -> None:
     proxy = hostile()
 
     def plain(exchange: Exchange) -> None:
@@ -264,7 +266,7 @@ def test_tls_where_nobody_speaks_it_is_an_error_that_helps(hostile: Hostile, rea
 
 
 @pytest.mark.parametrize("status", [200, 401, 404, 503])
-def test_this_machine_may_speak_http_without_a_flag(server: HostileRegistry, reach: Reach, status: int):
+def test_this_machine_may_speak_http_without_a_flag(server: HostileRegistry, reach: Reach, status: int) -> None:
     server.on("GET", "/v2/", answer(status)).always("GET", LATEST, answer(404))
     repository = reach(server, plain_http=False)
     assert repository.document("latest") is None
@@ -272,13 +274,13 @@ def test_this_machine_may_speak_http_without_a_flag(server: HostileRegistry, rea
     assert len(server.to("GET", "/v2/")) == 1
 
 
-def test_this_machine_is_spoken_to_in_tls_where_it_is_spoken(hostile: Hostile, reach: Reach, authority: Authority):
+def test_this_machine_is_spoken_to_in_tls_where_it_is_spoken(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     server = hostile(tls=authority.server()).on("GET", LATEST, answer(404))
     assert reach(server, plain_http=False, ca_file=authority.ca).document("latest") is None
     assert [asked.path for asked in server.asked] == [LATEST]
 
 
-def test_a_redirect_out_of_tls_is_not_followed(hostile: Hostile, reach: Reach, authority: Authority):  # REG-017
+def test_a_redirect_out_of_tls_is_not_followed(hostile: Hostile, reach: Reach, authority: Authority) -> None:  # REG-017
     trap = hostile()
     blob = Descriptor.of(b"x", "application/octet-stream")
     server = hostile(tls=authority.server()).on("GET", f"/v2/app/blobs/{blob.digest}", answer(302, headers={"Location": f"{trap.url}/x"}))
@@ -289,7 +291,7 @@ def test_a_redirect_out_of_tls_is_not_followed(hostile: Hostile, reach: Reach, a
 
 
 @pytest.mark.parametrize("ask", ["manifests", "referrers"])
-def test_a_document_is_not_followed_out_of_tls(hostile: Hostile, reach: Reach, authority: Authority, ask: str):  # REG-017
+def test_a_document_is_not_followed_out_of_tls(hostile: Hostile, reach: Reach, authority: Authority, ask: str) -> None:  # REG-017
     trap, digest = hostile(), Descriptor.of(b"x", "a/b").digest
     target = f"/v2/app/{ask}/{digest}"
     server = hostile(tls=authority.server()).on("GET", target, answer(302, headers={"Location": f"{trap.url}{target}"}))
@@ -301,7 +303,7 @@ def test_a_document_is_not_followed_out_of_tls(hostile: Hostile, reach: Reach, a
 
 
 @pytest.mark.parametrize("location", ["http://127.0.0.1:{port}/u", "//127.0.0.1:{port}/u"])
-def test_an_upload_does_not_leave_tls(hostile: Hostile, reach: Reach, authority: Authority, location: str):  # REG-030
+def test_an_upload_does_not_leave_tls(hostile: Hostile, reach: Reach, authority: Authority, location: str) -> None:  # REG-030
     trap = hostile()
     blob = Descriptor.of(b"x", "application/octet-stream")
     there = answer(202, headers={"Location": location.format(port=trap.port)})
@@ -312,7 +314,7 @@ def test_an_upload_does_not_leave_tls(hostile: Hostile, reach: Reach, authority:
     assert not trap.connections
 
 
-def test_a_registry_that_hangs_up_in_the_middle_of_tls_is_unreachable(hostile: Hostile, reach: Reach, waits: list[float]):
+def test_a_registry_that_hangs_up_in_the_middle_of_tls_is_unreachable(hostile: Hostile, reach: Reach, waits: list[float]) -> None:
     proxy = hostile()
 
     def hung_up(exchange: Exchange) -> None:
@@ -324,7 +326,7 @@ def test_a_registry_that_hangs_up_in_the_middle_of_tls_is_unreachable(hostile: H
     assert (error.exit, error.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 
-def test_a_proxy_leads_to_tls_and_sees_nothing_of_it(hostile: Hostile, reach: Reach, authority: Authority):
+def test_a_proxy_leads_to_tls_and_sees_nothing_of_it(hostile: Hostile, reach: Reach, authority: Authority) -> None:
     inside = authority.server(host="registry.example")
     proxy = hostile()
 
@@ -342,7 +344,7 @@ def test_a_proxy_leads_to_tls_and_sees_nothing_of_it(hostile: Hostile, reach: Re
 
 
 @pytest.mark.parametrize("said", [answer(407), answer(502), b"HTTP/1.1 200 OK\r\n\r\nsomething unasked"])
-def test_a_proxy_that_does_not_lead_there_is_an_error(hostile: Hostile, reach: Reach, said: bytes):
+def test_a_proxy_that_does_not_lead_there_is_an_error(hostile: Hostile, reach: Reach, said: bytes) -> None:
     proxy = hostile()
     proxy.always("CONNECT", "registry.example:443", said)
     error = fails(reach("registry.example", plain_http=False, proxies=Proxies.from_environ({"HTTPS_PROXY": proxy.url})))
@@ -354,7 +356,7 @@ def test_a_proxy_that_does_not_lead_there_is_an_error(hostile: Hostile, reach: R
 
 def test_certificates_of_a_registry_lie_in_a_folder_of_its_name(
     hostile: Hostile, reach: Reach, authority: Authority, tmp_path: Path
-):  # row 7
+) -> None:  # row 7
     context = authority.server()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.ca)
@@ -368,7 +370,7 @@ def test_certificates_of_a_registry_lie_in_a_folder_of_its_name(
 
 
 @pytest.mark.parametrize(("present", "shown"), [("client.key", "client.cert"), ("client.cert", "client.key")])
-def test_a_certificate_and_its_key_stand_together(tmp_path: Path, present: str, shown: str):
+def test_a_certificate_and_its_key_stand_together(tmp_path: Path, present: str, shown: str) -> None:
     folder = tmp_path / "registry.example"
     folder.mkdir()
     (folder / present).write_text("x")
@@ -377,7 +379,7 @@ def test_a_certificate_and_its_key_stand_together(tmp_path: Path, present: str, 
     assert (caught.value.exit, caught.value.code) == (2, Code.USAGE_KEY)
 
 
-def test_a_key_with_a_passphrase_makes_nobody_wait(tmp_path: Path, authority: Authority):
+def test_a_key_with_a_passphrase_makes_nobody_wait(tmp_path: Path, authority: Authority) -> None:
     folder = tmp_path / "registry.example"
     folder.mkdir()
     certificate, _ = authority.pair("client")
@@ -398,7 +400,7 @@ def test_a_key_with_a_passphrase_makes_nobody_wait(tmp_path: Path, authority: Au
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, content: str | None):
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
@@ -407,7 +409,7 @@ def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, content: str 
     assert (caught.value.exit, caught.value.code) == (2, Code.USAGE_INPUT)
 
 
-def test_an_authority_of_a_registry_that_cannot_be_read_is_named(tmp_path: Path):
+def test_an_authority_of_a_registry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "registry.example").mkdir()
     (tmp_path / "registry.example/ca.crt").write_text("no certificate")
     with pytest.raises(UsageError, match=r"ca\.crt") as caught:
@@ -419,14 +421,14 @@ def test_an_authority_of_a_registry_that_cannot_be_read_is_named(tmp_path: Path)
     ("authority", "folder"),
     [("registry.example", "registry.example"), ("registry.example", "registry.example:443"), ("registry-1.docker.io", "docker.io")],
 )
-def test_a_folder_may_be_named_without_the_usual_port(tmp_path: Path, authority: str, folder: str):
+def test_a_folder_may_be_named_without_the_usual_port(tmp_path: Path, authority: str, folder: str) -> None:
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "x.key").touch()
     with pytest.raises(UsageError):
         tls.context(Origin.of("https", authority), ca_file=None, folders=(tmp_path,))
 
 
-def test_the_users_folder_goes_before_the_systems():
+def test_the_users_folder_goes_before_the_systems() -> None:
     assert tls.certs_folders({"HOME": "/home/u"})[0] == Path("/home/u/.config/containers/certs.d")
     assert tls.certs_folders({"HOME": "/home/u", "XDG_CONFIG_HOME": "/c"})[0] == Path("/c/containers/certs.d")
     assert tls.certs_folders({}) == tls.SYSTEM_FOLDERS

@@ -111,7 +111,7 @@ class Store:
 # whole
 
 
-def test_a_blob_is_sent_whole(server: HostileRegistry, reach: Reach):
+def test_a_blob_is_sent_whole(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, began()).on("PUT", PUT, STORED)
     reach(server).put(BLOB, chunks())
     post, put = server.asked
@@ -122,7 +122,7 @@ def test_a_blob_is_sent_whole(server: HostileRegistry, reach: Reach):
     assert server.connections == 1
 
 
-def test_a_blob_without_bytes_is_sent_too(server: HostileRegistry, reach: Reach):  # F-089
+def test_a_blob_without_bytes_is_sent_too(server: HostileRegistry, reach: Reach) -> None:  # F-089
     server.on("POST", UPLOADS, began()).on("PUT", SESSION, STORED)
     reach(server).put(EMPTY, lambda: iter([]))
     assert server.asked[1].headers["content-length"] == "0"
@@ -138,7 +138,7 @@ def test_a_blob_without_bytes_is_sent_too(server: HostileRegistry, reach: Reach)
         ("/v2/app/blobs/uploads/1?_state=a%2Fb%3D&x", f"{SESSION}?_state=a%2Fb%3D&x&digest=sha256%3A{BLOB.digest.encoded}"),  # REG-031
     ],
 )
-def test_an_upload_goes_where_the_registry_says_in_itself(server: HostileRegistry, reach: Reach, location: str, target: str):
+def test_an_upload_goes_where_the_registry_says_in_itself(server: HostileRegistry, reach: Reach, location: str, target: str) -> None:
     server.on("POST", UPLOADS, began(location.format(url=server.url, host=server.host))).on("PUT", target, STORED)
     reach(server).put(BLOB, chunks())
     assert server.asked[1].target == target
@@ -162,7 +162,9 @@ def test_an_upload_goes_where_the_registry_says_in_itself(server: HostileRegistr
     ],
 )
 @pytest.mark.parametrize("step", ["POST", "PATCH", "mount"])
-def test_an_upload_goes_nowhere_else(hostile: Hostile, server: HostileRegistry, reach: Reach, place: tuple[str | None, Code], step: str):
+def test_an_upload_goes_nowhere_else(
+    hostile: Hostile, server: HostileRegistry, reach: Reach, place: tuple[str | None, Code], step: str
+) -> None:
     trap, (location, code) = hostile(), place
     said = {} if location is None else {"Location": location.format(trap=trap.url, port=server.port)}
     refuse = answer(401, headers={"WWW-Authenticate": "Basic"})
@@ -177,7 +179,7 @@ def test_an_upload_goes_nowhere_else(hostile: Hostile, server: HostileRegistry, 
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_an_upload_is_not_redirected_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int):
+def test_an_upload_is_not_redirected_elsewhere(hostile: Hostile, server: HostileRegistry, reach: Reach, status: int) -> None:
     trap = hostile()
     server.on("POST", UPLOADS, answer(status, headers={"Location": f"{trap.url}{UPLOADS}"}), began())
     server.on("PUT", PUT, answer(status, headers={"Location": f"{trap.url}{SESSION}"}))
@@ -187,13 +189,13 @@ def test_an_upload_is_not_redirected_elsewhere(hostile: Hostile, server: Hostile
     assert not trap.connections
 
 
-def test_an_upload_may_be_redirected_within_the_registry(server: HostileRegistry, reach: Reach):
+def test_an_upload_may_be_redirected_within_the_registry(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, answer(307, headers={"Location": "/v2/app/blobs/uploads"})).on("POST", "/v2/app/blobs/uploads", began())
     server.on("PUT", PUT, STORED)
     reach(server).put(BLOB, chunks())
 
 
-def test_a_blob_that_is_stored_under_another_digest_is_an_error(server: HostileRegistry, reach: Reach):  # REG-032
+def test_a_blob_that_is_stored_under_another_digest_is_an_error(server: HostileRegistry, reach: Reach) -> None:  # REG-032
     server.on("POST", UPLOADS, began()).on("PUT", PUT, answer(201, headers={"Docker-Content-Digest": str(EMPTY.digest)}))
     error = fails(lambda: reach(server).put(BLOB, chunks()))
     assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
@@ -203,7 +205,7 @@ def test_a_blob_that_is_stored_under_another_digest_is_an_error(server: HostileR
 @pytest.mark.parametrize("chunk_size", [None, len(DATA)])
 def test_a_blob_is_stored_where_it_reads_back_however_that_is_said(
     server: HostileRegistry, reach: Reach, status: int, chunk_size: int | None
-):
+) -> None:
     server.on("POST", UPLOADS, began()).on("PATCH", SESSION, took(len(DATA) - 1)).on("PUT", PUT, answer(status))
     server.on("GET", AT, answer(200, DATA))
     reach(server, chunk_size=chunk_size).put(BLOB, chunks())
@@ -211,7 +213,7 @@ def test_a_blob_is_stored_where_it_reads_back_however_that_is_said(
 
 
 @pytest.mark.parametrize("back", [answer(404), answer(200, b"<html>"), answer(200, bytes(len(DATA))), answer(200, DATA + b"x")])
-def test_a_blob_that_does_not_read_back_is_not_stored_whatever_is_said(server: HostileRegistry, reach: Reach, back: bytes):
+def test_a_blob_that_does_not_read_back_is_not_stored_whatever_is_said(server: HostileRegistry, reach: Reach, back: bytes) -> None:
     server.on("POST", UPLOADS, began()).on("PUT", PUT, answer(200)).on("GET", AT, back)
     error = fails(lambda: reach(server).put(BLOB, chunks()))
     assert (error.exit, error.code) == (7, Code.REGISTRY_READ_BACK)
@@ -225,7 +227,7 @@ class OddError(Exception):
 @pytest.mark.parametrize("chunk_size", [None, 400_000])
 def test_nothing_is_committed_when_the_bytes_fail_at_the_last_moment(
     server: HostileRegistry, reach: Reach, size: int, chunk_size: int | None
-):
+) -> None:
     store = Store(server)
     data = DATA[:size]
     asked = 0
@@ -246,7 +248,9 @@ def test_nothing_is_committed_when_the_bytes_fail_at_the_last_moment(
 
 
 @pytest.mark.parametrize("chunk_size", [None, 100])
-def test_nothing_is_committed_of_a_blob_without_bytes_whose_end_fails(server: HostileRegistry, reach: Reach, chunk_size: int | None):
+def test_nothing_is_committed_of_a_blob_without_bytes_whose_end_fails(
+    server: HostileRegistry, reach: Reach, chunk_size: int | None
+) -> None:
     def failing() -> Iterator[bytes]:
         yield from ()
         raise OddError
@@ -258,7 +262,7 @@ def test_nothing_is_committed_of_a_blob_without_bytes_whose_end_fails(server: Ho
 
 
 @pytest.mark.parametrize("chunk_size", [None, 100])
-def test_other_bytes_are_never_committed(server: HostileRegistry, reach: Reach, chunk_size: int | None):
+def test_other_bytes_are_never_committed(server: HostileRegistry, reach: Reach, chunk_size: int | None) -> None:
     store = Store(server)
     data = bytes(1000)
     blob = Descriptor.of(bytes(999) + b"x", "application/octet-stream")
@@ -275,14 +279,14 @@ def test_other_bytes_are_never_committed(server: HostileRegistry, reach: Reach, 
 @pytest.mark.parametrize("chunk_size", [None, 400_000])
 def test_bytes_of_another_number_are_never_committed(
     server: HostileRegistry, reach: Reach, data: bytes, code: Code, chunk_size: int | None
-):
+) -> None:
     store = Store(server)
     error = fails(lambda: reach(server, chunk_size=chunk_size).put(BLOB, chunks(data)))
     assert (error.exit, error.code) == (4, code)
     assert store.committed is None
 
 
-def test_an_error_of_the_source_is_not_taken_for_the_registrys(server: HostileRegistry, reach: Reach):
+def test_an_error_of_the_source_is_not_taken_for_the_registrys(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, began()).on("PUT", PUT, STORED)
 
     def failing() -> Iterator[bytes]:
@@ -295,27 +299,27 @@ def test_an_error_of_the_source_is_not_taken_for_the_registrys(server: HostileRe
 
 
 @pytest.mark.parametrize("lost", [dropped, answer(500), answer(503), GONE])
-def test_an_upload_that_was_lost_is_begun_again(server: HostileRegistry, reach: Reach, lost: Script):  # F-041, F-043, F-048
+def test_an_upload_that_was_lost_is_begun_again(server: HostileRegistry, reach: Reach, lost: Script) -> None:  # F-041, F-043, F-048
     server.on("POST", UPLOADS, began(), began("/v2/app/blobs/uploads/2")).on("PUT", PUT, lost).on("HEAD", AT, there(None))
     server.on("PUT", "/v2/app/blobs/uploads/2", STORED)
     reach(server).put(BLOB, chunks())
     assert server.to("PUT")[-1].body == DATA
 
 
-def test_an_upload_whose_answer_was_lost_is_asked_for(server: HostileRegistry, reach: Reach):  # F-044
+def test_an_upload_whose_answer_was_lost_is_asked_for(server: HostileRegistry, reach: Reach) -> None:  # F-044
     server.on("POST", UPLOADS, began()).on("PUT", PUT, dropped).on("HEAD", AT, there(len(DATA)))
     reach(server).put(BLOB, chunks())
     assert [asked.method for asked in server.asked] == ["POST", "PUT", "HEAD"]
 
 
-def test_an_upload_that_is_always_lost_is_given_up(server: HostileRegistry, reach: Reach, waits: list[float]):  # F-048
+def test_an_upload_that_is_always_lost_is_given_up(server: HostileRegistry, reach: Reach, waits: list[float]) -> None:  # F-048
     server.always("POST", UPLOADS, began()).always("PUT", PUT, dropped).always("HEAD", AT, there(None))
     error = fails(lambda: reach(server).put(BLOB, chunks()))
     assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
     assert (len(server.to("PUT")), len(waits)) == (6, 5)
 
 
-def test_a_registry_may_take_its_time_to_store_what_it_was_sent(server: HostileRegistry, reach: Reach):
+def test_a_registry_may_take_its_time_to_store_what_it_was_sent(server: HostileRegistry, reach: Reach) -> None:
     def slow(exchange: Exchange) -> bytes:
         exchange.receive()
         time.sleep(0.5)
@@ -326,7 +330,7 @@ def test_a_registry_may_take_its_time_to_store_what_it_was_sent(server: HostileR
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 406, 409, 418, 507])
-def test_an_upload_that_is_refused_says_why(server: HostileRegistry, reach: Reach, status: int):  # F-042, F-054
+def test_an_upload_that_is_refused_says_why(server: HostileRegistry, reach: Reach, status: int) -> None:  # F-042, F-054
     server.on("POST", UPLOADS, began()).on("PUT", PUT, refusal(status, "DENIED", "no more room"))
     error = fails(lambda: reach(server).put(BLOB, chunks()))
     assert error.code is (Code.REGISTRY_CREDENTIALS if status == 403 else Code.REGISTRY_STATUS)
@@ -334,12 +338,12 @@ def test_an_upload_that_is_refused_says_why(server: HostileRegistry, reach: Reac
     assert len(server.to("PUT")) == 1
 
 
-def test_an_upload_that_was_damaged_on_its_way_is_an_error(server: HostileRegistry, reach: Reach):
+def test_an_upload_that_was_damaged_on_its_way_is_an_error(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, began()).on("PUT", PUT, refusal(400, "DIGEST_INVALID"))
     assert "DIGEST_INVALID" in str(fails(lambda: reach(server).put(BLOB, chunks())))
 
 
-def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegistry, reach: Reach):
+def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegistry, reach: Reach) -> None:
     big = Descriptor("application/octet-stream", BLOB.digest, 1 << 40)
     handed_out = 0
 
@@ -367,7 +371,7 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
 
 
 @pytest.mark.parametrize("taken", [0, 1 << 10])
-def test_a_registry_that_takes_nothing_more_is_not_waited_for(server: HostileRegistry, reach: Reach, taken: int):
+def test_a_registry_that_takes_nothing_more_is_not_waited_for(server: HostileRegistry, reach: Reach, taken: int) -> None:
     """REG-013: neither where it stops at once, nor where it takes a little from time to time."""
     done = threading.Event()
 
@@ -386,7 +390,7 @@ def test_a_registry_that_takes_nothing_more_is_not_waited_for(server: HostileReg
     assert time.monotonic() - start < 30
 
 
-def test_what_a_registry_said_before_it_hung_up_is_heard(server: HostileRegistry, reach: Reach):
+def test_what_a_registry_said_before_it_hung_up_is_heard(server: HostileRegistry, reach: Reach) -> None:
     def early(exchange: Exchange) -> None:
         exchange.send(refusal(507, "DENIED", "full"))
         exchange.sock.shutdown(socket.SHUT_RDWR)
@@ -395,7 +399,7 @@ def test_what_a_registry_said_before_it_hung_up_is_heard(server: HostileRegistry
     assert fails(lambda: reach(server).put(BLOB, chunks(size=1000))).exit == 7
 
 
-def test_a_token_that_runs_out_during_an_upload_is_fetched_anew(server: HostileRegistry, reach: Reach):  # F-047, REG-027
+def test_a_token_that_runs_out_during_an_upload_is_fetched_anew(server: HostileRegistry, reach: Reach) -> None:  # F-047, REG-027
     challenge = answer(401, headers={"WWW-Authenticate": f'Bearer realm="{server.url}/token",service="s"'})
     server.on("POST", UPLOADS, challenge, began(), began()).on("PUT", PUT, challenge, STORED)
     server.on("GET", "/token", answer(200, b'{"token":"one"}'), answer(200, b'{"token":"two"}'))
@@ -411,7 +415,7 @@ def pieces(server: HostileRegistry) -> list[str]:
     return [asked.headers["content-range"] for asked in server.to("PATCH")]
 
 
-def test_a_blob_is_sent_in_pieces_where_that_is_wanted(server: HostileRegistry, reach: Reach):
+def test_a_blob_is_sent_in_pieces_where_that_is_wanted(server: HostileRegistry, reach: Reach) -> None:
     store = Store(server)
     reach(server, chunk_size=400_000).put(BLOB, chunks())
     assert pieces(server) == ["0-399999", "400000-799999", "800000-999999"]
@@ -422,7 +426,7 @@ def test_a_blob_is_sent_in_pieces_where_that_is_wanted(server: HostileRegistry, 
 @pytest.mark.parametrize(
     ("least", "wanted"), [("600000", ["0-599999", "600000-999999"]), ("100", ["0-399999", "400000-799999", "800000-999999"])]
 )
-def test_a_registry_says_how_small_a_piece_may_be(server: HostileRegistry, reach: Reach, least: str, wanted: list[str]):
+def test_a_registry_says_how_small_a_piece_may_be(server: HostileRegistry, reach: Reach, least: str, wanted: list[str]) -> None:
     store = Store(server)
     server.on("POST", UPLOADS, began(**{"OCI-Chunk-Min-Length": least}))
     reach(server, chunk_size=400_000).put(BLOB, chunks())
@@ -430,7 +434,7 @@ def test_a_registry_says_how_small_a_piece_may_be(server: HostileRegistry, reach
     assert store.committed == DATA
 
 
-def test_a_least_piece_that_is_no_number_is_an_error(server: HostileRegistry, reach: Reach):
+def test_a_least_piece_that_is_no_number_is_an_error(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, began(**{"OCI-Chunk-Min-Length": "-1"}))
     assert fails(lambda: reach(server).put(BLOB, chunks())).code is Code.REGISTRY_PROTOCOL
 
@@ -441,7 +445,7 @@ def test_a_least_piece_that_is_no_number_is_an_error(server: HostileRegistry, re
 )
 def test_a_registry_that_takes_no_blob_whole_gets_it_in_pieces_from_then_on(
     server: HostileRegistry, reach: Reach, refused_with: bytes
-):  # F-051
+) -> None:  # F-051
     store = Store(server)
     server.on("PUT", SESSION, refused_with)
     repository = reach(server)
@@ -451,7 +455,7 @@ def test_a_registry_that_takes_no_blob_whole_gets_it_in_pieces_from_then_on(
     assert [asked.method for asked in server.asked] == ["POST", "PUT", "POST", "PATCH", "PUT", "POST", "PATCH", "PUT"]
 
 
-def test_a_long_blob_that_was_lost_once_goes_on_in_pieces(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch):
+def test_a_long_blob_that_was_lost_once_goes_on_in_pieces(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "PIECE", 400_000)
     store = Store(server)
     server.on("PUT", SESSION, dropped)
@@ -460,7 +464,7 @@ def test_a_long_blob_that_was_lost_once_goes_on_in_pieces(server: HostileRegistr
     assert store.committed == DATA
 
 
-def test_a_piece_that_was_lost_goes_on_where_the_registry_is(server: HostileRegistry, reach: Reach):  # F-043
+def test_a_piece_that_was_lost_goes_on_where_the_registry_is(server: HostileRegistry, reach: Reach) -> None:  # F-043
     store = Store(server)
 
     def half(exchange: Exchange) -> None:
@@ -477,7 +481,7 @@ def test_a_piece_that_was_lost_goes_on_where_the_registry_is(server: HostileRegi
     "said",
     ["0-1000000", "0-99999999999", "0--5", "-1", "5-399999", "everything", "bytes 0-399999", "0-" + "9" * 30],
 )
-def test_a_registry_that_claims_more_than_it_was_sent_is_asked_again(server: HostileRegistry, reach: Reach, said: str):  # REG-038
+def test_a_registry_that_claims_more_than_it_was_sent_is_asked_again(server: HostileRegistry, reach: Reach, said: str) -> None:  # REG-038
     store = Store(server)
 
     def claim(exchange: Exchange) -> bytes:
@@ -490,7 +494,7 @@ def test_a_registry_that_claims_more_than_it_was_sent_is_asked_again(server: Hos
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 399_999])
-def test_a_registry_that_kept_less_is_sent_the_rest(server: HostileRegistry, reach: Reach, kept: int):  # REG-038
+def test_a_registry_that_kept_less_is_sent_the_rest(server: HostileRegistry, reach: Reach, kept: int) -> None:  # REG-038
     store = Store(server)
 
     def less(exchange: Exchange) -> bytes:
@@ -503,7 +507,7 @@ def test_a_registry_that_kept_less_is_sent_the_rest(server: HostileRegistry, rea
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_a_blob_of_few_bytes_may_go_in_pieces_too(server: HostileRegistry, reach: Reach, size: int):
+def test_a_blob_of_few_bytes_may_go_in_pieces_too(server: HostileRegistry, reach: Reach, size: int) -> None:
     blob = Descriptor.of(DATA[:size], "application/octet-stream")
     server.on("POST", UPLOADS, began()).on("PUT", SESSION, STORED).always(
         "PATCH", SESSION, lambda exchange: took(int(exchange.headers["content-range"][2:]))
@@ -512,7 +516,7 @@ def test_a_blob_of_few_bytes_may_go_in_pieces_too(server: HostileRegistry, reach
     assert pieces(server) == [f"{at}-{at}" for at in range(size)]
 
 
-def test_a_registry_that_never_keeps_anything_is_given_up(server: HostileRegistry, reach: Reach):  # REG-038
+def test_a_registry_that_never_keeps_anything_is_given_up(server: HostileRegistry, reach: Reach) -> None:  # REG-038
     store = Store(server)
     store.misbehave = [lambda _: took(0)] * 1000
     error = fails(lambda: reach(server, chunk_size=400_000).put(BLOB, chunks()))
@@ -522,7 +526,7 @@ def test_a_registry_that_never_keeps_anything_is_given_up(server: HostileRegistr
 
 def test_a_registry_that_loses_the_upload_again_and_again_is_given_up(
     server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(session, "PROGRESS", 300_000)  # what arrives before each loss would earn all tries again
     server.always("POST", UPLOADS, began()).always("HEAD", AT, there(None)).always("GET", SESSION, GONE)
     server.always("PATCH", SESSION, lambda exchange: took(399_999) if exchange.headers["content-range"].startswith("0-") else GONE)
@@ -531,7 +535,7 @@ def test_a_registry_that_loses_the_upload_again_and_again_is_given_up(
     assert len(server.to("POST")) <= 7
 
 
-def test_a_session_that_is_gone_is_begun_again(server: HostileRegistry, reach: Reach):  # F-048
+def test_a_session_that_is_gone_is_begun_again(server: HostileRegistry, reach: Reach) -> None:  # F-048
     store = Store(server)
     store.misbehave = [None, lambda _: GONE]
     server.on("GET", SESSION, GONE)
@@ -539,7 +543,7 @@ def test_a_session_that_is_gone_is_begun_again(server: HostileRegistry, reach: R
     assert (store.committed, store.sessions) == (DATA, 2)
 
 
-def test_a_piece_that_does_not_follow_is_set_right(server: HostileRegistry, reach: Reach):
+def test_a_piece_that_does_not_follow_is_set_right(server: HostileRegistry, reach: Reach) -> None:
     store = Store(server)
 
     def behind(exchange: Exchange) -> bytes:
@@ -551,7 +555,7 @@ def test_a_piece_that_does_not_follow_is_set_right(server: HostileRegistry, reac
     assert (store.committed, store.sessions) == (DATA, 1)
 
 
-def test_a_registry_that_says_nothing_of_what_it_took_is_believed_until_the_digest(server: HostileRegistry, reach: Reach):
+def test_a_registry_that_says_nothing_of_what_it_took_is_believed_until_the_digest(server: HostileRegistry, reach: Reach) -> None:
     store = Store(server)
 
     def silent(exchange: Exchange) -> bytes:
@@ -564,7 +568,7 @@ def test_a_registry_that_says_nothing_of_what_it_took_is_believed_until_the_dige
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 413])
-def test_a_piece_that_is_refused_says_why(server: HostileRegistry, reach: Reach, status: int):
+def test_a_piece_that_is_refused_says_why(server: HostileRegistry, reach: Reach, status: int) -> None:
     store = Store(server)
     store.misbehave = [None, lambda _: refusal(status, "DENIED", "enough")]
     error = fails(lambda: reach(server, chunk_size=400_000).put(BLOB, chunks()))
@@ -572,7 +576,7 @@ def test_a_piece_that_is_refused_says_why(server: HostileRegistry, reach: Reach,
     assert store.committed is None
 
 
-def test_each_try_asks_for_the_bytes_from_the_first(server: HostileRegistry, reach: Reach):
+def test_each_try_asks_for_the_bytes_from_the_first(server: HostileRegistry, reach: Reach) -> None:
     store = Store(server)
     store.misbehave = [None, dropped]
     walks = 0
@@ -594,29 +598,29 @@ def mount(digest: str = str(BLOB.digest)) -> str:
     return f"{UPLOADS}?mount={digest}&from=base"
 
 
-def test_a_blob_is_taken_from_a_sibling(server: HostileRegistry, reach: Reach):
+def test_a_blob_is_taken_from_a_sibling(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", mount(), answer(201)).on("HEAD", AT, there(len(DATA)))
     assert reach(server).mount(BLOB, "base")
 
 
-def test_a_mount_without_the_blob_is_none(server: HostileRegistry, reach: Reach):  # REG-037
+def test_a_mount_without_the_blob_is_none(server: HostileRegistry, reach: Reach) -> None:  # REG-037
     server.on("POST", mount(), answer(201)).on("HEAD", AT, there(None))
     assert not reach(server).mount(BLOB, "base")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
-def test_a_registry_that_does_not_mount_is_no_error(server: HostileRegistry, reach: Reach, status: int):  # F-051
+def test_a_registry_that_does_not_mount_is_no_error(server: HostileRegistry, reach: Reach, status: int) -> None:  # F-051
     server.on("POST", mount(), answer(status))
     assert not reach(server).mount(BLOB, "base")
 
 
-def test_a_token_service_that_does_not_know_the_sibling_is_no_error(server: HostileRegistry, reach: Reach):
+def test_a_token_service_that_does_not_know_the_sibling_is_no_error(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", mount(), answer(401, headers={"WWW-Authenticate": f'Bearer realm="{server.url}/token"'}))
     server.on("GET", "/token", refusal(403, "DENIED"))
     assert not reach(server).mount(BLOB, "base")
 
 
-def test_an_upload_that_a_mount_began_is_used(server: HostileRegistry, reach: Reach):
+def test_an_upload_that_a_mount_began_is_used(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", mount(), began()).on("PUT", PUT, STORED)
     repository = reach(server)
     assert not repository.mount(BLOB, "base")
@@ -624,7 +628,7 @@ def test_an_upload_that_a_mount_began_is_used(server: HostileRegistry, reach: Re
     assert [asked.method for asked in server.asked] == ["POST", "PUT"]
 
 
-def test_no_secret_is_in_any_address(server: HostileRegistry, reach: Reach):
+def test_no_secret_is_in_any_address(server: HostileRegistry, reach: Reach) -> None:
     server.on("POST", UPLOADS, answer(401, headers={"WWW-Authenticate": "Basic"}), began()).on("PUT", PUT, STORED)
     reach(server, **alice(server)).put(BLOB, chunks())
     assert [asked.headers.get("authorization") for asked in server.asked] == [None, BASIC, BASIC]

@@ -86,7 +86,7 @@ def dripped(before: bytes, again: bytes, *, every: float = 0.05) -> Script:
         CHUNKED + b"0\r\n" + b"X: y\r\n" * 200 + b"\r\n",
     ],
 )
-def test_an_answer_with_two_readings_is_refused(server: HostileRegistry, reach: Reach, said: bytes):
+def test_an_answer_with_two_readings_is_refused(server: HostileRegistry, reach: Reach, said: bytes) -> None:
     server.on("GET", LATEST, lambda exchange: exchange.send(said)).on("GET", AT, lambda exchange: exchange.send(said))
     error, seconds = fails(reach(server))
     assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
@@ -105,7 +105,7 @@ def test_an_answer_with_two_readings_is_refused(server: HostileRegistry, reach: 
         poured(CHUNKED + b"5;", b"y" * 1000),
     ],
 )
-def test_an_answer_that_never_comes_to_its_point_is_left(server: HostileRegistry, reach: Reach, script: Script):
+def test_an_answer_that_never_comes_to_its_point_is_left(server: HostileRegistry, reach: Reach, script: Script) -> None:
     server.on("GET", LATEST, script).on("GET", AT, script)
     tracemalloc.start()
     try:
@@ -129,7 +129,7 @@ def test_an_answer_that_never_comes_to_its_point_is_left(server: HostileRegistry
         dripped(b"", b"", every=30),
     ],
 )
-def test_an_answer_that_comes_too_slowly_is_left(server: HostileRegistry, reach: Reach, script: Script):  # F-045
+def test_an_answer_that_comes_too_slowly_is_left(server: HostileRegistry, reach: Reach, script: Script) -> None:  # F-045
     server.always("GET", LATEST, script).always("GET", AT, script)
     error, seconds = fails(reach(server, patience=HASTY))
     assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
@@ -137,7 +137,7 @@ def test_an_answer_that_comes_too_slowly_is_left(server: HostileRegistry, reach:
     assert seconds < 10
 
 
-def test_no_time_left_is_too_slow():
+def test_no_time_left_is_too_slow() -> None:
     near, far = socket.socketpair()
     with closing(near), closing(far):
         wire = Wire(near, Patience())
@@ -146,7 +146,7 @@ def test_no_time_left_is_too_slow():
             wire.head()
 
 
-def test_time_that_the_reader_takes_is_not_the_registrys(server: HostileRegistry, reach: Reach):
+def test_time_that_the_reader_takes_is_not_the_registrys(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", AT, answer(200, b"x" * 1_000_000))
     big = Descriptor("application/octet-stream", BLOB.digest, 1_000_000)
     came = 0
@@ -158,7 +158,7 @@ def test_time_that_the_reader_takes_is_not_the_registrys(server: HostileRegistry
 
 
 @pytest.mark.parametrize("length", [2**63, 10**18])
-def test_a_length_takes_no_memory(server: HostileRegistry, reach: Reach, length: int):  # REG-009, CVE-2025-13836
+def test_a_length_takes_no_memory(server: HostileRegistry, reach: Reach, length: int) -> None:  # REG-009, CVE-2025-13836
     said = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nabc".encode()
     server.always("GET", LATEST, said).always("GET", AT, lambda exchange: exchange.send(said))
     tracemalloc.start()
@@ -170,7 +170,7 @@ def test_a_length_takes_no_memory(server: HostileRegistry, reach: Reach, length:
     assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
 
 
-def test_chunks_and_trailers_are_read_past(server: HostileRegistry, reach: Reach):
+def test_chunks_and_trailers_are_read_past(server: HostileRegistry, reach: Reach) -> None:
     said = CHUNKED + b"5;a=b\r\nxxxxx\r\n1869b\r\n" + b"x" * 99_995 + b"\r\n0\r\nX-Trailer: y\r\n\r\n"
     server.on("GET", AT, said, said)
     repository = reach(server)
@@ -179,12 +179,12 @@ def test_chunks_and_trailers_are_read_past(server: HostileRegistry, reach: Reach
     assert server.connections == 1
 
 
-def test_answers_in_between_are_read_past(server: HostileRegistry, reach: Reach):
+def test_answers_in_between_are_read_past(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", AT, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer(200, b"x" * 100_000))
     assert b"".join(reach(server).chunks(BLOB)) == b"x" * 100_000
 
 
-def test_what_comes_unasked_is_not_the_next_answer(server: HostileRegistry, reach: Reach):
+def test_what_comes_unasked_is_not_the_next_answer(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", LATEST, answer(404) + answer(200, b"smuggled")).on("GET", AT, answer(200, b"x" * 100_000))
     repository = reach(server)
     assert repository.document("latest") is None
@@ -192,7 +192,7 @@ def test_what_comes_unasked_is_not_the_next_answer(server: HostileRegistry, reac
     assert server.connections == 2
 
 
-def test_cookies_are_neither_kept_nor_sent(server: HostileRegistry, reach: Reach):  # REG-052
+def test_cookies_are_neither_kept_nor_sent(server: HostileRegistry, reach: Reach) -> None:  # REG-052
     server.always("GET", LATEST, answer(404, headers={"Set-Cookie": "a=b; Domain=127.0.0.1; Path=/"}))
     repository = reach(server)
     repository.document("latest")
@@ -201,7 +201,7 @@ def test_cookies_are_neither_kept_nor_sent(server: HostileRegistry, reach: Reach
     assert not any("cookie" in asked.headers for asked in server.asked)
 
 
-def test_an_error_of_any_length_is_shown_in_a_line(server: HostileRegistry, reach: Reach):  # REG-044
+def test_an_error_of_any_length_is_shown_in_a_line(server: HostileRegistry, reach: Reach) -> None:  # REG-044
     server.on("GET", LATEST, poured(b"HTTP/1.1 400 Bad\r\nContent-Length: 100000000\r\n\r\n", b"\x1b[31mbad\n" * 1000))
     began = time.monotonic()
     with pytest.raises(BundlerError) as caught:
@@ -213,7 +213,7 @@ def test_an_error_of_any_length_is_shown_in_a_line(server: HostileRegistry, reac
     assert time.monotonic() - began < 5
 
 
-def test_nobody_listening_is_unreachable(reach: Reach, waits: list[float]):  # F-043
+def test_nobody_listening_is_unreachable(reach: Reach, waits: list[float]) -> None:  # F-043
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         host = f"127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(BundlerError) as caught:
@@ -221,7 +221,7 @@ def test_nobody_listening_is_unreachable(reach: Reach, waits: list[float]):  # F
     assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 
-def test_nobody_listening_on_this_machine_is_unreachable_without_a_flag_too(reach: Reach, waits: list[float]):
+def test_nobody_listening_on_this_machine_is_unreachable_without_a_flag_too(reach: Reach, waits: list[float]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         host = f"127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(BundlerError) as caught:
@@ -229,7 +229,7 @@ def test_nobody_listening_on_this_machine_is_unreachable_without_a_flag_too(reac
     assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 
-def test_a_listener_that_never_accepts_is_unreachable(reach: Reach, waits: list[float]):  # F-045
+def test_a_listener_that_never_accepts_is_unreachable(reach: Reach, waits: list[float]) -> None:  # F-045
     with closing(socket.create_server(("127.0.0.1", 0), backlog=1)) as silent, pytest.raises(BundlerError) as caught:
         reach(f"127.0.0.1:{silent.getsockname()[1]}", patience=HASTY).document("latest")
     assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
@@ -240,7 +240,7 @@ def test_a_listener_that_never_accepts_is_unreachable(reach: Reach, waits: list[
 )
 def test_a_registry_says_when_to_come_again_within_reason(
     server: HostileRegistry, reach: Reach, waits: list[float], said: str, wait: float | None
-):
+) -> None:
     server.on("GET", LATEST, answer(429, headers={"Retry-After": said}), answer(404))  # REG-047, F-040
     assert reach(server).document("latest") is None
     assert len(waits) == 1
@@ -263,7 +263,7 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_a_name_is_looked_up_once_for_a_connection(server: HostileRegistry, reach: Reach, lookups: list[str]):  # REG-051
+def test_a_name_is_looked_up_once_for_a_connection(server: HostileRegistry, reach: Reach, lookups: list[str]) -> None:  # REG-051
     server.always("GET", LATEST, answer(404))
     repository = reach(f"registry.example:{server.port}")
     repository.document("latest")
@@ -273,7 +273,7 @@ def test_a_name_is_looked_up_once_for_a_connection(server: HostileRegistry, reac
 
 
 @pytest.mark.parametrize(("host", "times"), [("nowhere.test", 1), ("later.test", 6)])
-def test_a_name_without_an_address_is_unreachable(reach: Reach, lookups: list[str], host: str, times: int):  # F-043
+def test_a_name_without_an_address_is_unreachable(reach: Reach, lookups: list[str], host: str, times: int) -> None:  # F-043
     with pytest.raises(BundlerError) as caught:
         reach(host).document("latest")
     assert caught.value.exit == 7
@@ -282,7 +282,7 @@ def test_a_name_without_an_address_is_unreachable(reach: Reach, lookups: list[st
 
 def test_a_name_of_this_machine_that_is_not_is_not_spoken_to_in_the_open(
     server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     there = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", server.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: there)
     with pytest.raises(BundlerError) as caught:
@@ -291,7 +291,7 @@ def test_a_name_of_this_machine_that_is_not_is_not_spoken_to_in_the_open(
     assert not server.connections
 
 
-def test_a_proxy_is_spoken_to_about_plain_http_as_well(server: HostileRegistry, reach: Reach):
+def test_a_proxy_is_spoken_to_about_plain_http_as_well(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", f"http://registry.example{LATEST}", answer(404))
     through = Proxies.from_environ({"HTTP_PROXY": f"http://alice:t0psecret@{server.host}"})
     assert reach("registry.example", proxies=through).document("latest") is None
@@ -300,13 +300,13 @@ def test_a_proxy_is_spoken_to_about_plain_http_as_well(server: HostileRegistry, 
 
 
 @pytest.mark.parametrize(("name", "value"), [("X-A", "b\r\nX-Evil: c"), ("X-A", "b\n"), ("X-A\r\nX-Evil", "c"), ("X-A", "\xe9")])
-def test_a_request_cannot_be_made_to_hold_another(server: HostileRegistry, name: str, value: str):
+def test_a_request_cannot_be_made_to_hold_another(server: HostileRegistry, name: str, value: str) -> None:
     with closing(Transport(Access(plain_http=True), host="127.0.0.1")) as transport, pytest.raises(BundlerError):
         transport.send("GET", Url.parse(f"{server.url}/"), headers={name: value})
     assert not server.asked
 
 
-def test_a_connection_that_is_in_use_when_all_are_ended_ends_with_its_answer(server: HostileRegistry):
+def test_a_connection_that_is_in_use_when_all_are_ended_ends_with_its_answer(server: HostileRegistry) -> None:
     """As after Ctrl-C, which waits for no thread."""
     server.on("GET", LATEST, answer(200, b"{}"))
     with warnings.catch_warnings(record=True) as said:
@@ -320,7 +320,7 @@ def test_a_connection_that_is_in_use_when_all_are_ended_ends_with_its_answer(ser
     assert [str(each.message) for each in said] == []
 
 
-def test_an_error_whose_text_was_compressed_is_still_an_error(server: HostileRegistry, reach: Reach):
+def test_an_error_whose_text_was_compressed_is_still_an_error(server: HostileRegistry, reach: Reach) -> None:
     server.on("GET", LATEST, answer(400, b"\x1f\x8b", {"Content-Encoding": "gzip"}))
     with pytest.raises(BundlerError) as caught:
         reach(server).document("latest")

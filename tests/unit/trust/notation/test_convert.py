@@ -34,7 +34,7 @@ def refused(raw: bytes) -> Code:
     return refusal.value.code
 
 
-def test_a_statement_becomes_a_rule_for_each_scope():
+def test_a_statement_becomes_a_rule_for_each_scope() -> None:
     """N-8, N-11, N-16: one of the signers is enough."""
     raw = document(
         statement(
@@ -58,7 +58,7 @@ def test_a_statement_becomes_a_rule_for_each_scope():
     assert got.notes == ()
 
 
-def test_the_one_scope_for_all_is_spelled_as_here():
+def test_the_one_scope_for_all_is_spelled_as_here() -> None:
     got = convert(document(statement(registryScopes=["*"], trustedIdentities=["*"])))
     assert (got.rules[0].scope, got.rules[0].signers[0].subject) == ("**", "*")
     assert got.stores == ((StoreType.CA, "release"),)
@@ -75,7 +75,7 @@ def test_the_one_scope_for_all_is_spelled_as_here():
         ({"level": "permissive", "override": {"revocation": "enforce"}}, "authenticTimestamp = log, expiry = log"),
     ],
 )
-def test_the_scopes_of_what_is_below_strict_are_denied_and_that_is_said(verification: dict[str, Any], says: str):
+def test_the_scopes_of_what_is_below_strict_are_denied_and_that_is_said(verification: dict[str, Any], says: str) -> None:
     """N-10: refused at the gap, neither weakened nor left to a wider statement."""
     weak = statement(registryScopes=["registry.example/crown/jewels", "registry.example/gold"], signatureVerification=verification)
     got = convert(document(weak, statement(name="all", registryScopes=["*"], trustedIdentities=["*"])))
@@ -99,11 +99,11 @@ def test_the_scopes_of_what_is_below_strict_are_denied_and_that_is_said(verifica
         {"level": "strict", "override": None, "verifyTimestamp": None},
     ],
 )
-def test_what_comes_to_strict_is_strict(verification: dict[str, Any]):
+def test_what_comes_to_strict_is_strict(verification: dict[str, Any]) -> None:
     assert len(convert(document(statement(signatureVerification=verification))).rules) == 1
 
 
-def test_a_skipped_statement_needs_neither_stores_nor_identities():
+def test_a_skipped_statement_needs_neither_stores_nor_identities() -> None:
     raw = document(statement(signatureVerification={"level": "skip"}, trustStores=None, trustedIdentities=None))
     got = convert(raw)
     assert [(rule.scope, rule.signers) for rule in got.rules] == [("registry.example/app", ())]
@@ -111,7 +111,7 @@ def test_a_skipped_statement_needs_neither_stores_nor_identities():
     assert got.stores == ()
 
 
-def test_a_weak_statement_for_all_denies_all():
+def test_a_weak_statement_for_all_denies_all() -> None:
     (rule,) = convert(document(statement(registryScopes=["*"], signatureVerification={"level": "audit"}))).rules
     assert (rule.scope, rule.signers) == ("**", ())
     assert rule.deny is not None
@@ -119,7 +119,7 @@ def test_a_weak_statement_for_all_denies_all():
     assert rule.deny.endswith(" is below strict")
 
 
-def test_timestamps_are_asked_for_always_and_that_is_said():
+def test_timestamps_are_asked_for_always_and_that_is_said() -> None:
     after = {"level": "strict", "verifyTimestamp": "afterCertExpiry"}
     got = convert(document(statement(signatureVerification=after, trustStores=["ca:release", "tsa:stamps"])))
     assert "afterCertExpiry became always" in got.notes[0]
@@ -179,7 +179,7 @@ def test_timestamps_are_asked_for_always_and_that_is_said():
     ],
     ids=range(45),
 )
-def test_what_notation_would_refuse_is_refused(raw: bytes):
+def test_what_notation_would_refuse_is_refused(raw: bytes) -> None:
     """N-8."""
     assert refused(raw) is Code.TRUST_FORM
 
@@ -232,7 +232,7 @@ FILES = {
 }
 
 
-def test_every_policy_of_notations_own_tests_ends_as_it_should():
+def test_every_policy_of_notations_own_tests_ends_as_it_should() -> None:
     found: dict[str, Any] = {}
     for path in sorted((vectors("notation") / "trustpolicies").glob("*.json")):
         try:

@@ -28,7 +28,7 @@ def refused(raw: bytes, form: str) -> Code:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_both_spellings_say_the_same(form: str):
+def test_both_spellings_say_the_same(form: str) -> None:
     envelope = SIGNING.envelope(form)
     assert envelope.payload == SIGNING.payload
     assert [c.der for c in envelope.chain] == [issued.der for issued in SIGNING.chain]
@@ -37,7 +37,7 @@ def test_both_spellings_say_the_same(form: str):
     assert envelope.timestamp == SIGNING.token(envelope.signature)
 
 
-def test_a_media_type_decides_the_reader():
+def test_a_media_type_decides_the_reader() -> None:
     """N-1."""
     assert refused(SIGNING.jws(), "application/json") is Code.ENVELOPE_MEDIA_TYPE
     assert refused(SIGNING.jws(), COSE) is Code.FORMAT_CBOR
@@ -45,20 +45,20 @@ def test_a_media_type_decides_the_reader():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_envelope_over_its_limit_is_not_read(form: str):
+def test_an_envelope_over_its_limit_is_not_read(form: str) -> None:
     """G-5."""
     assert refused(b" " * (MAX_ENVELOPE + 1), form) is Code.LIMIT_EVIDENCE
     assert refused(b" " * MAX_ENVELOPE, form) in (Code.FORMAT_JSON, Code.FORMAT_CBOR)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_envelope_has_at_most_ten_certificates(form: str):
+def test_an_envelope_has_at_most_ten_certificates(form: str) -> None:
     assert len(Signing(chain=(notary.LEAF, *[notary.ISSUER] * 9)).envelope(form).chain) == 10
     with pytest.raises(BundlerError, match="no or too many certificates"):
         Signing(chain=(notary.LEAF, *[notary.ISSUER] * 10)).envelope(form)
 
 
-def test_a_jws_has_its_four_members_and_no_other():
+def test_a_jws_has_its_four_members_and_no_other() -> None:
     value = json.loads(SIGNING.jws())
     for member in value:
         assert (
@@ -87,7 +87,7 @@ def test_a_jws_has_its_four_members_and_no_other():
         (Signing(scheme=Scheme.SIGNING_AUTHORITY, headers={f"{PREFIX}signingTime": "2026-03-01T12:00:00Z"}).jws(), Code.ENVELOPE_SCHEME),
     ],
 )
-def test_a_jws_that_is_none(raw: bytes, code: Code):
+def test_a_jws_that_is_none(raw: bytes, code: Code) -> None:
     assert refused(raw, JWS) is code
 
 
@@ -113,11 +113,11 @@ def test_a_jws_that_is_none(raw: bytes, code: Code):
         (Signing(headers={f"{PREFIX}authenticSigningTime": notary.Epoch(7)}).cose(), Code.ENVELOPE_SCHEME),
     ],
 )
-def test_a_cose_that_is_none(raw: bytes, code: Code):
+def test_a_cose_that_is_none(raw: bytes, code: Code) -> None:
     assert refused(raw, COSE) is code
 
 
-def test_a_certificate_is_read_when_it_is_asked_for_and_not_before():
+def test_a_certificate_is_read_when_it_is_asked_for_and_not_before() -> None:
     envelope = Envelope.parse(Signing(certificates=["QUJD"]).jws(), JWS)
     assert envelope.certificates == (b"ABC",)
     for ask in (lambda: envelope.chain, lambda: envelope.algorithm, envelope.check_signature):
@@ -127,11 +127,11 @@ def test_a_certificate_is_read_when_it_is_asked_for_and_not_before():
 
 
 @pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65535, 65536])
-def test_what_cose_signs_counts_its_payload_in_the_least_length(size: int):
+def test_what_cose_signs_counts_its_payload_in_the_least_length(size: int) -> None:
     Signing(payload=b"x" * size).envelope(COSE).check_signature()
 
 
-def test_what_is_signed_is_what_came_however_it_is_spelled():
+def test_what_is_signed_is_what_came_however_it_is_spelled() -> None:
     """The header's JSON is not made anew: spaces and order are the signer's."""
     spaced = b' {"cty" : "' + CONTENT_TYPE.encode() + b'", "alg":"ES256" ,"crit":["io.cncf.notary.signingScheme"],'
     spaced += b'"io.cncf.notary.signingTime":"2026-03-01T14:00:00+02:00","io.cncf.notary.signingScheme":"notary.x509"} '
@@ -162,7 +162,7 @@ def test_what_is_signed_is_what_came_however_it_is_spelled():
         (b"\xf6", None),
     ],
 )
-def test_cbor_that_has_one_reading(raw: bytes, value: Any):
+def test_cbor_that_has_one_reading(raw: bytes, value: Any) -> None:
     """RFC 8949, appendix A."""
     found = cbor.loads(raw)
     assert found == value
@@ -196,14 +196,14 @@ def test_cbor_that_has_one_reading(raw: bytes, value: Any):
         b"\x5b\x00\x00\x00\xff\xff\xff\xff\xff",
     ],
 )
-def test_cbor_that_has_none(raw: bytes):
+def test_cbor_that_has_none(raw: bytes) -> None:
     """G-4."""
     with pytest.raises(BundlerError) as refusal:
         cbor.loads(raw)
     assert refusal.value.code is Code.FORMAT_CBOR
 
 
-def test_cbor_of_the_deepest_level_is_read():
+def test_cbor_of_the_deepest_level_is_read() -> None:
     assert cbor.loads(b"\x81" * 15 + b"\x00") == json.loads("[" * 15 + "0" + "]" * 15)
 
 
@@ -219,7 +219,7 @@ def judged(raw: bytes, form: str) -> bool:
 
 
 @pytest.mark.parametrize(("form", "spell"), [(JWS, Signing.jws), (COSE, Signing.cose)], ids=["JWS", "COSE"])
-def test_an_envelope_cut_anywhere_proves_nothing(form: str, spell: Callable[[Signing], bytes]):
+def test_an_envelope_cut_anywhere_proves_nothing(form: str, spell: Callable[[Signing], bytes]) -> None:
     raw = spell(SIGNING)
     assert judged(raw, form)
     assert not any(judged(raw[:length], form) for length in range(0, len(raw), 3))
@@ -227,7 +227,7 @@ def test_an_envelope_cut_anywhere_proves_nothing(form: str, spell: Callable[[Sig
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "spell"), [(JWS, Signing.jws), (COSE, Signing.cose)], ids=["JWS", "COSE"])
-def test_a_changed_byte_proves_nothing_or_nothing_else(form: str, spell: Callable[[Signing], bytes]):
+def test_a_changed_byte_proves_nothing_or_nothing_else(form: str, spell: Callable[[Signing], bytes]) -> None:
     """Some bytes are nobody's: of the agent, of the timestamp's unsigned parts. What is proved then is the same."""
     raw, chance = spell(SIGNING), random.Random(5)  # noqa: S311 - the same bytes every time
     signed = Envelope.parse(raw, form).signed
@@ -238,6 +238,6 @@ def test_a_changed_byte_proves_nothing_or_nothing_else(form: str, spell: Callabl
             assert Envelope.parse(changed, form).signed == signed
 
 
-def test_b64url_is_what_the_test_thinks_it_is():
+def test_b64url_is_what_the_test_thinks_it_is() -> None:
     assert b64url(b"\xff\xfe") == "__4"
     assert base64.urlsafe_b64decode("__4=") == b"\xff\xfe"

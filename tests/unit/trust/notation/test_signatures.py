@@ -109,7 +109,7 @@ def a_signature_by_a_signing_authority() -> Trial:
     ],
     ids=["ES256", "ES384", "ES512", "PS256", "PS384", "PS512"],
 )
-def test_every_key_has_its_one_algorithm(key: Any, form: str):
+def test_every_key_has_its_one_algorithm(key: Any, form: str) -> None:
     """N-2."""
     assert Trial(Signing(chain=(leaf_of(ISSUER, key=key), ISSUER, ROOT))).prove(form).subject == "CN=release,ST=BY,C=DE,O=world.example"
 
@@ -421,7 +421,7 @@ def a_leaf_that_may_not_sign() -> Trial:
 
 
 @pytest.mark.parametrize("other", ["key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign"])
-def test_a_leaf_has_no_other_key_usage(other: str):
+def test_a_leaf_has_no_other_key_usage(other: str) -> None:
     """N-7."""
     both = usage(digital_signature=True, **{other: True})
     assert end(chained(leaf_of(ISSUER, key_usage=(both, True)), ISSUER, ROOT), FORMS[0]) is Code.X509_PROFILE
@@ -439,7 +439,7 @@ def test_a_leaf_has_no_other_key_usage(other: str):
     ],
     ids=lambda purpose: purpose.dotted_string,
 )
-def test_a_leaf_is_for_none_of_the_other_purposes(other: x509.ObjectIdentifier):
+def test_a_leaf_is_for_none_of_the_other_purposes(other: x509.ObjectIdentifier) -> None:
     """N-7."""
     leaf = leaf_of(ISSUER, purposes=[ExtendedKeyUsageOID.CODE_SIGNING, other])
     assert end(chained(leaf, ISSUER, ROOT), FORMS[0]) is Code.X509_PROFILE
@@ -660,11 +660,11 @@ def end(trial: Trial, form: str) -> Code | None:
 
 @pytest.mark.parametrize("form", FORMS, ids=["JWS", "COSE"])
 @pytest.mark.parametrize(("build", "code"), CASES)
-def test_a_signature_ends_in_its_verdict(build: Build, code: Code | None, form: str):
+def test_a_signature_ends_in_its_verdict(build: Build, code: Code | None, form: str) -> None:
     assert end(build(), form) is code
 
 
-def test_a_proof_says_who_vouches_for_what():
+def test_a_proof_says_who_vouches_for_what() -> None:
     """N-15: times that somebody vouches for are told from the station's own clock."""
     by_clock = Trial(Signing()).prove(FORMS[0])
     assert (by_clock.time, by_clock.anchor) == (None, "CN=root,O=world.example")
@@ -684,7 +684,7 @@ def test_a_proof_says_who_vouches_for_what():
         ("CN=a", "CN=a", True),
     ],
 )
-def test_a_subject_covers_another_that_asks_for_more(wide: str, narrow: str, covers: bool):
+def test_a_subject_covers_another_that_asks_for_more(wide: str, narrow: str, covers: bool) -> None:
     """N-8: overlap."""
     assert Subject.parse(wide).covers(Subject.parse(narrow)) is covers
 
@@ -694,14 +694,14 @@ def test_a_subject_covers_another_that_asks_for_more(wide: str, narrow: str, cov
     ["", "release", "CN=", "CN=a,CN=b", "CN=a+O=b", "CN=#0c0161", "CN=a,", "C=DEU", "FOO=a", "CN=a;O=b"],
     ids=lambda text: text[:20] or "empty",
 )
-def test_a_subject_that_is_none_is_refused(text: str):
+def test_a_subject_that_is_none_is_refused(text: str) -> None:
     """N-11, CVE-2023-25656."""
     with pytest.raises(BundlerError) as refusal:
         Subject.parse(text)
     assert refusal.value.code is Code.IDENTITY_SUBJECT
 
 
-def test_a_subject_over_its_limit_is_not_read():
+def test_a_subject_over_its_limit_is_not_read() -> None:
     """CVE-2023-25656."""
     with pytest.raises(BundlerError, match="at most 4096"):
         Subject.parse("CN=" + "a" * 4094)
@@ -709,15 +709,15 @@ def test_a_subject_over_its_limit_is_not_read():
         Subject.parse("CN=" + "a" * 4093)
 
 
-def test_a_subject_may_have_escapes():
+def test_a_subject_may_have_escapes() -> None:
     assert Subject.parse(r"CN=a\,b,O=x\+y").attributes == ((NameOID.ORGANIZATION_NAME, "x+y"), (NameOID.COMMON_NAME, "a,b"))
 
 
-def test_the_signers_subject_is_the_one_in_its_certificate():
+def test_the_signers_subject_is_the_one_in_its_certificate() -> None:
     assert str(Subject.parse("CN=release")) == "CN=release"
     assert SUBJECT.rfc4514_string() == Trial(Signing()).prove(FORMS[0]).subject
 
 
 @pytest.mark.parametrize(("text", "name"), [("CN=release,O=Example", "release"), ("O=Example", None), ("*", None), (r"CN=a\,b", "a,b")])
-def test_a_subject_may_have_a_common_name(text: str, name: str | None):
+def test_a_subject_may_have_a_common_name(text: str, name: str | None) -> None:
     assert Subject.parse(text).common_name == name

@@ -68,18 +68,18 @@ def ends(layout: str, *, by: Store, tsa: Store | None = None, at: datetime = AT)
         ("e2e-with-invalid-timestamped-signature", [Code.STORE_UNTRUSTED]),
     ],
 )
-def test_a_layout_of_notation_ends_as_its_name_says(layout: str, expected: list[Code | None]):
+def test_a_layout_of_notation_ends_as_its_name_says(layout: str, expected: list[Code | None]) -> None:
     assert ends(layout, by=store("localkeys/e2e.crt", "localkeys/expired_e2e.crt")) == expected
 
 
-def test_what_expired_had_been_good():
+def test_what_expired_had_been_good() -> None:
     by = store("localkeys/e2e.crt", "localkeys/expired_e2e.crt")
     then = datetime(2023, 6, 26, 12, tzinfo=UTC)
     assert ends("e2e-with-expired-cert", by=by, at=then) == [None]
     assert ends("e2e-expired-signature", by=by, at=then) == [None]
 
 
-def test_another_key_of_the_same_kind_is_not_trusted():
+def test_another_key_of_the_same_kind_is_not_trusted() -> None:
     assert ends("e2e-valid-signature", by=store("localkeys/new_e2e.crt")) == [Code.STORE_UNTRUSTED]
 
 
@@ -89,7 +89,7 @@ def own_store(layout: str) -> Store:
     return Store("own", StoreType.CA, (Envelope.parse(raw, media_type).chain[-1],))
 
 
-def test_timestamps_of_public_authorities_need_their_roots():
+def test_timestamps_of_public_authorities_need_their_roots() -> None:
     """Microsoft's root is not among the vectors, and a token that is none is no token of anybody."""
     roots = store("timestamp/DigiCertTSARootSHA384.cer", "timestamp/globalsignTSARoot.cer", kind=StoreType.TSA)
     good, bad = "e2e-with-timestamped-signature", "e2e-with-invalid-timestamped-signature"
@@ -99,7 +99,7 @@ def test_timestamps_of_public_authorities_need_their_roots():
     assert ends(good, by=own_store(good), at=then) == [None]
 
 
-def test_a_token_of_a_public_authority_verifies_up_to_its_root():
+def test_a_token_of_a_public_authority_verifies_up_to_its_root() -> None:
     """Of Microsoft's, taking the anchor that the token itself carries: chain, attributes, signature, imprint and accuracy."""
     ((_, media_type, raw),) = signatures("e2e-with-timestamped-signature")
     envelope = Envelope.parse(raw, media_type)
@@ -115,14 +115,14 @@ def test_a_token_of_a_public_authority_verifies_up_to_its_root():
 
 
 @pytest.mark.parametrize(("name", "media_type"), [("blob.jws.sig", JWS), ("blob.cose.sig", COSE)])
-def test_an_envelope_of_a_blob_is_read_too(name: str, media_type: str):
+def test_an_envelope_of_a_blob_is_read_too(name: str, media_type: str) -> None:
     envelope = Envelope.parse(read(f"signatures/{name}"), media_type)
     envelope.check_signature()
     check_chain(envelope.chain)
     assert b'"mediaType":"application/octet-stream"' in envelope.payload
 
 
-def test_an_envelope_that_is_none():
+def test_an_envelope_that_is_none() -> None:
     with pytest.raises(BundlerError):
         Envelope.parse(read("signatures/malformed.jws.sig"), JWS)
 
@@ -138,7 +138,7 @@ def test_an_envelope_that_is_none():
         (("crl/leaf.crl", "crl/intermediate_revoked.crl"), Code.REVOCATION_REVOKED),
     ],
 )
-def test_notations_own_revocation_lists(crls: tuple[str, ...], code: Code | None):
+def test_notations_own_revocation_lists(crls: tuple[str, ...], code: Code | None) -> None:
     """N-14."""
     chain = Certificate.parse_pem(read("crl/certchain_with_crl.pem"))
     lists = store("crl/root.crt", crls=crls).crls
@@ -162,7 +162,7 @@ def test_notations_own_revocation_lists(crls: tuple[str, ...], code: Code | None
         ("invalid.crt", Code.FORMAT_PEM),
     ],
 )
-def test_a_store_of_timestamp_authorities_takes_roots_alone(name: str, code: Code | None):
+def test_a_store_of_timestamp_authorities_takes_roots_alone(name: str, code: Code | None) -> None:
     """N-9."""
     try:
         store(f"timestamp/{name}", kind=StoreType.TSA)
@@ -172,5 +172,5 @@ def test_a_store_of_timestamp_authorities_takes_roots_alone(name: str, code: Cod
     assert found is code
 
 
-def test_the_vectors_are_where_the_tests_look():
+def test_the_vectors_are_where_the_tests_look() -> None:
     assert isinstance(vectors("notation"), Path)

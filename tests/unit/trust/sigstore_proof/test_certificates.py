@@ -477,7 +477,7 @@ def an_issuer_of_the_first_kind_that_is_no_utf8(w: World) -> Item:
 
 
 @pytest.mark.parametrize("case", CASES.params)
-def test_a_certificate_ends_in_its_verdict(case: Case):
+def test_a_certificate_ends_in_its_verdict(case: Case) -> None:
     assert case.end() is case.code
 
 
@@ -490,7 +490,7 @@ def test_a_certificate_ends_in_its_verdict(case: Case):
     ],
     ids=["uri", "mail", "user name"],
 )
-def test_every_kind_of_name_is_an_identity(names: list[x509.GeneralName]):
+def test_every_kind_of_name_is_an_identity(names: list[x509.GeneralName]) -> None:
     """I-1."""
     expected = {"release@world.example", "jörg!world.example", IDENTITY}
     identity = Identity.of(WORLD.leaf(names=names).ours)
@@ -498,19 +498,19 @@ def test_every_kind_of_name_is_an_identity(names: list[x509.GeneralName]):
     assert set(identity.names) < expected
 
 
-def test_an_identity_of_two_names_has_both():
+def test_an_identity_of_two_names_has_both() -> None:
     """I-1."""
     both = [x509.RFC822Name("a@world.example"), x509.UniformResourceIdentifier(IDENTITY)]
     assert Identity.of(WORLD.leaf(names=both).ours).names == ("a@world.example", IDENTITY)
 
 
 @pytest.mark.parametrize("claims", [{"1": ISSUER}, {"8": ISSUER}, {"1": ISSUER, "8": ISSUER}])
-def test_an_issuer_may_stand_in_either_extension_or_both(claims: dict[str, str]):
+def test_an_issuer_may_stand_in_either_extension_or_both(claims: dict[str, str]) -> None:
     """I-2."""
     assert Identity.of(WORLD.leaf(claims=claims).ours).issuer == ISSUER
 
 
-def test_every_claim_has_its_name():
+def test_every_claim_has_its_name() -> None:
     """I-4."""
     claims = {"8": ISSUER} | {str(n): f"claim {n}" for n in (*range(2, 7), *range(9, 24))}
     identity = Identity.of(WORLD.leaf(claims=claims).ours)
@@ -521,7 +521,7 @@ def test_every_claim_has_its_name():
 
 
 @pytest.mark.parametrize("number", [0, -1])
-def test_a_certificates_number_is_positive(number: int):
+def test_a_certificates_number_is_positive(number: int) -> None:
     """RFC 5280, section 4.1.2.2; what the library warns of today, it will refuse tomorrow."""
     outer = Element.parse(WORLD.leaf().der).items()
     inner = outer.take(SEQUENCE).items()
@@ -532,13 +532,13 @@ def test_a_certificates_number_is_positive(number: int):
 
 
 @pytest.mark.parametrize("raw", [b"\0" * 65537, WORLD.leaf().der + b"\0", WORLD.leaf().der[:-1], b""], ids=["long", "more", "cut", "none"])
-def test_what_is_no_certificate_is_refused(raw: bytes):
+def test_what_is_no_certificate_is_refused(raw: bytes) -> None:
     with pytest.raises(FormatError) as refusal:
         Certificate.parse(raw)
     assert refusal.value.code in (Code.X509_MALFORMED, Code.FORMAT_DER)
 
 
-def test_a_certificate_over_its_limit_is_not_read():
+def test_a_certificate_over_its_limit_is_not_read() -> None:
     with pytest.raises(FormatError, match="over its limit"):
         Certificate.parse(b"\0" * 65537)
     with pytest.raises(FormatError) as refusal:
@@ -547,7 +547,7 @@ def test_a_certificate_over_its_limit_is_not_read():
 
 
 @pytest.mark.parametrize("whose", ["subject", "issuer_name"])
-def test_a_certificate_with_a_name_over_its_limit_is_not_well_formed(whose: str):
+def test_a_certificate_with_a_name_over_its_limit_is_not_well_formed(whose: str) -> None:
     """Names are quoted in what people read: at most 2 KiB of one."""
 
     def of(length: int) -> x509.Name:
@@ -569,7 +569,7 @@ def test_a_certificate_with_a_name_over_its_limit_is_not_well_formed(whose: str)
 
 
 @pytest.mark.parametrize(("claims", "found"), [({}, "none"), ({"1": "https://a", "8": "https://b"}, "https://a and https://b")])
-def test_a_certificate_without_one_issuer_says_which_it_has(claims: dict[str, str], found: str):
+def test_a_certificate_without_one_issuer_says_which_it_has(claims: dict[str, str], found: str) -> None:
     with pytest.raises(TrustError) as refusal:
         Identity.of(WORLD.leaf(claims=claims).ours)
     assert refusal.value.found == found

@@ -108,18 +108,18 @@ def _public_good_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("by_digest", [False, True], ids=["path", "digest"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_bundle_of_the_suite_ends_as_its_name_says(client, capsys, name: str, by_digest: bool):
+def test_a_bundle_of_the_suite_ends_as_its_name_says(client, capsys, name: str, by_digest: bool) -> None:
     case = vectors(SUITE) / "bundle-verify" / name
     code = client(arguments(case, by_digest=by_digest))
     said = capsys.readouterr().err.partition(": ")[0]
     assert (code, said) == ((1, (BY_DIGEST if by_digest else REFUSALS)[name]) if name.endswith("_fail") else (0, ""))
 
 
-def test_the_suite_has_all_its_140_verdicts():
+def test_the_suite_has_all_its_140_verdicts() -> None:
     assert len(list((vectors(SUITE) / "bundle-verify").glob("*/"))) * 2 == 140
 
 
-def test_the_client_is_a_program():
+def test_the_client_is_a_program() -> None:
     case = vectors(SUITE) / "bundle-verify"
     good = [sys.executable, str(CLIENT), *arguments(case / "happy-path-v0.3", by_digest=False)]
     assert subprocess.run(good, capture_output=True, check=False).returncode == 0

@@ -93,7 +93,7 @@ def judged(prove: Callable[[bytes], T], raw: bytes) -> T | None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_cut_proves_nothing(name: str):
+def test_what_is_cut_proves_nothing(name: str) -> None:
     raw, prove = FORMATS[name]
     assert judged(prove, raw) is not None
     step = max(1, len(raw) // 1500)
@@ -103,7 +103,7 @@ def test_what_is_cut_proves_nothing(name: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(10))
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_changed_proves_nothing_or_the_very_same(name: str, part: int):
+def test_what_is_changed_proves_nothing_or_the_very_same(name: str, part: int) -> None:
     """10,000 changes of each: a bit, a byte, a byte more, a byte less, a piece from elsewhere.
 
     What is no longer of a known log or authority counts for nothing, so that times may be fewer, and never others.
@@ -127,7 +127,7 @@ def test_what_is_changed_proves_nothing_or_the_very_same(name: str, part: int):
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_a_changed_root_is_a_root_or_our_error(part: int):
+def test_a_changed_root_is_a_root_or_our_error(part: int) -> None:
     raw = canonical(WORLD.root_json())
     chance = random.Random(part)  # noqa: S311 - the same bytes every time
     for _ in range(1_000):
@@ -136,7 +136,7 @@ def test_a_changed_root_is_a_root_or_our_error(part: int):
         assert judged(TrustedRoot.parse, changed) is None or len(TrustedRoot.parse(changed).left_out) < 8
 
 
-def test_every_element_of_a_timestamp_made_longer_is_refused():
+def test_every_element_of_a_timestamp_made_longer_is_refused() -> None:
     """An element that says to be longer than what holds it, at every place where one stands."""
 
     def places(element: Element, start: int) -> list[int]:

@@ -844,7 +844,7 @@ def a_new_log_whose_ed25519_key_is_named_by_its_spki(w: World) -> Trial:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_new_log_names_every_algorithm_in_its_way(key: Private, by: hashes.HashAlgorithm, details: str):
+def test_the_new_log_names_every_algorithm_in_its_way(key: Private, by: hashes.HashAlgorithm, details: str) -> None:
     """K-7."""
     signed = WORLD.signed(leaf=WORLD.leaf(key=key), by=by, details=details)
     assert Trial(tiled(WORLD, signed)).prove().logs == (World.TILES,)
@@ -1022,11 +1022,11 @@ def without(value: dict[str, Any], member: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES.params)
-def test_an_entry_ends_in_its_verdict(case: Case):
+def test_an_entry_ends_in_its_verdict(case: Case) -> None:
     assert case.end() is case.code
 
 
-def test_a_proof_says_which_log_vouches_for_which_time():
+def test_a_proof_says_which_log_vouches_for_which_time() -> None:
     signed = WORLD.signed()
     proof = Trial(signed.item([signed.entry(), signed.tile()], [signed.stamp(at=AT + MINUTE)])).prove()
     assert [(proved.time, proved.by) for proved in proof.times] == [
@@ -1037,7 +1037,7 @@ def test_a_proof_says_which_log_vouches_for_which_time():
     assert proof.logs == (World.REKOR, World.TILES)
 
 
-def test_what_counted_for_nothing_is_said():
+def test_what_counted_for_nothing_is_said() -> None:
     """T-1, A-9."""
     signed = WORLD.signed()
     strange = World("another world")
@@ -1048,14 +1048,14 @@ def test_what_counted_for_nothing_is_said():
 
 
 @pytest.mark.parametrize(("entries", "found"), [(0, "none"), (1, World.REKOR)])
-def test_too_few_logs_are_named(entries: int, found: str):
+def test_too_few_logs_are_named(entries: int, found: str) -> None:
     signed = WORLD.signed()
     with pytest.raises(TrustError) as refusal:
         Trial(signed.item([signed.entry()] * entries, [signed.stamp()]), needed=Needed(log=2)).prove()
     assert (refusal.value.found, refusal.value.wanted) == (found, "2")
 
 
-def test_the_order_of_entries_changes_nothing():
+def test_the_order_of_entries_changes_nothing() -> None:
     signed = WORLD.signed()
     entries, stamps = [signed.entry(), signed.tile(), signed.entry(key=WORLD.key("unknown"))], [signed.stamp()]
     one, other = (Trial(signed.item(order, stamps)).prove() for order in (entries, entries[::-1]))
@@ -1064,7 +1064,7 @@ def test_the_order_of_entries_changes_nothing():
 
 
 @pytest.mark.parametrize("size", range(1, 18))
-def test_every_place_in_every_small_tree_is_proved_by_its_path_alone(size: int):
+def test_every_place_in_every_small_tree_is_proved_by_its_path_alone(size: int) -> None:
     """T-4, against the definition in RFC 6962 that the test's own tree is written after."""
     leaves = [b"%d" % n for n in range(size)]
     root = tree_hash(leaves)
@@ -1080,20 +1080,20 @@ def test_every_place_in_every_small_tree_is_proved_by_its_path_alone(size: int):
 @pytest.mark.parametrize(
     ("index", "size", "path"), [(1, 1, 0), (-1, 1, 0), (0, 0, 0), (7, 7, 3), (0, 1, 1), (3, 7, 4), (3, 7, 2), (0, 2, 0)]
 )
-def test_a_path_of_another_length_leads_nowhere(index: int, size: int, path: int):
+def test_a_path_of_another_length_leads_nowhere(index: int, size: int, path: int) -> None:
     """T-4: it is refused by itself, and not only for the root that it would lead to."""
     with pytest.raises(TrustError) as refusal:
         merkle.root_hash(merkle.leaf_hash(b""), index=index, size=size, path=[b"\7" * 32] * path)
     assert refusal.value.code is Code.TLOG_PROOF
 
 
-def test_a_hash_of_another_length_is_refused_when_it_is_read():
+def test_a_hash_of_another_length_is_refused_when_it_is_read() -> None:
     entry = WORLD.signed().entry(proof=lambda value: value | {"hashes": [b64(b"\7" * 33), *value["hashes"][1:]]})
     with pytest.raises(TrustError, match="not a SHA-256"):
         read_entry(entry)
 
 
-def test_a_note_id_is_what_the_prod_log_of_2025_has():
+def test_a_note_id_is_what_the_prod_log_of_2025_has() -> None:
     """R-4, by a public value."""
     key: Any = load_der_public_key(base64.b64decode("MCowBQYDK2VwAyEAt8rlp1knGwjfbcXAYPYAkn0XiLz1x8O4t0YkEhie244="))
     root = WORLD.root(
@@ -1109,7 +1109,7 @@ def test_a_note_id_is_what_the_prod_log_of_2025_has():
     assert root.left_out == ()
 
 
-def test_a_checkpoint_of_64_kib_is_read():
+def test_a_checkpoint_of_64_kib_is_read() -> None:
     head, tail = f"log.example\n1\n{b64(bytes(32))}\n", f"\n\n\u2014 log.example {b64(b'12345')}\n"
     most = "x" * (65536 - len(head) - len(tail))
     assert Checkpoint.parse(head + most + tail).origin == "log.example"

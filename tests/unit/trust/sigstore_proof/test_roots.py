@@ -20,7 +20,7 @@ def root(edit: Any) -> TrustedRoot:
     return TrustedRoot.parse(canonical(edit(value) or value))
 
 
-def test_a_root_has_its_authorities_and_logs():
+def test_a_root_has_its_authorities_and_logs() -> None:
     found = WORLD.root()
     assert [log.name for log in found.logs] == ["rekor.world.example", "tiles.world.example"]
     assert [log.name for log in found.ct_logs] == ["ct.world.example"]
@@ -39,7 +39,7 @@ def test_a_root_has_its_authorities_and_logs():
         "application/vnd.dev.sigstore.trustedroot.v0.2+json",
     ],
 )
-def test_the_known_versions_are_read(media_type: str):
+def test_the_known_versions_are_read(media_type: str) -> None:
     """R-1."""
     assert root(lambda value: value | {"mediaType": media_type}).left_out == ()
 
@@ -57,7 +57,7 @@ def test_the_known_versions_are_read(media_type: str):
         (b" " * ((4 << 20) + 1), Code.LIMIT_DOCUMENT),
     ],
 )
-def test_a_root_that_is_none(raw: bytes, code: Code):
+def test_a_root_that_is_none(raw: bytes, code: Code) -> None:
     """R-1."""
     with pytest.raises(BundlerError) as refusal:
         TrustedRoot.parse(raw)
@@ -99,7 +99,7 @@ def changed(path: str, new: Any) -> Any:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_log_that_cannot_be_used_is_left_out_and_the_others_stay(edit: Any, why: str):
+def test_a_log_that_cannot_be_used_is_left_out_and_the_others_stay(edit: Any, why: str) -> None:
     """R-1, R-4, R-5."""
     found = root(edit)
     assert [log.name for log in found.logs] == ["tiles.world.example"]
@@ -110,26 +110,26 @@ def test_a_log_that_cannot_be_used_is_left_out_and_the_others_stay(edit: Any, wh
 @pytest.mark.parametrize(
     "address", ["http://tiles.world.example:3000", "https://tiles.world.example/log", "http://tiles.world.example:80/log/"]
 )
-def test_a_log_whose_id_is_by_its_host_goes_by_its_host(address: str):
+def test_a_log_whose_id_is_by_its_host_goes_by_its_host(address: str) -> None:
     """Rekor 2 behind a port or a path: its checkpoints' origin is the host, and so cosign makes its id."""
     found = root(lambda value: value["tlogs"][1].update(baseUrl=address))
     assert [log.name for log in found.logs] == ["rekor.world.example", "tiles.world.example"]
 
 
-def test_a_log_whose_id_is_by_its_whole_address_goes_by_that():
+def test_a_log_whose_id_is_by_its_whole_address_goes_by_that() -> None:
     address = "tiles.world.example:3000/log"
     tiles = log_json(f"http://{address}", WORLD.tiles, note_id(address, WORLD.tiles))
     assert [log.name for log in root(lambda value: value | {"tlogs": [tiles]}).logs] == [address]
 
 
-def test_the_same_log_twice_is_no_log():
+def test_the_same_log_twice_is_no_log() -> None:
     """Which of two windows is meant, nobody could say."""
     found = root(lambda value: value | {"tlogs": [*value["tlogs"], log_json("https://again", WORLD.rekor)]})
     assert [log.name for log in found.logs] == ["tiles.world.example"]
     assert len(found.left_out) == 2
 
 
-def test_a_log_is_found_by_its_id_and_by_nothing_else():
+def test_a_log_is_found_by_its_id_and_by_nothing_else() -> None:
     """R-5, CVE-2023-47122."""
     found = WORLD.root()
     assert found.log(WORLD.rekor_id) is found.logs[0]
@@ -137,7 +137,7 @@ def test_a_log_is_found_by_its_id_and_by_nothing_else():
     assert found.log(b"") is None
 
 
-def test_an_old_certificate_log_has_its_key_in_pkcs1():
+def test_an_old_certificate_log_has_its_key_in_pkcs1() -> None:
     key = WORLD.rsa_key("ct").public_key()
     log = log_json("https://ct-rsa.example", WORLD.rsa_key("ct"))
     log["publicKey"]["rawBytes"] = b64(key.public_bytes(Encoding.DER, PublicFormat.PKCS1))
@@ -150,7 +150,7 @@ def test_an_old_certificate_log_has_its_key_in_pkcs1():
     [([], "without certificates"), (["QUJD"], "not well-formed"), ([b64(WORLD.ca.der)] * 9, "too many")],
     ids=["empty", "broken", "long"],
 )
-def test_an_authority_that_cannot_be_used_is_left_out_and_the_others_stay(chain: list[str], why: str):
+def test_an_authority_that_cannot_be_used_is_left_out_and_the_others_stay(chain: list[str], why: str) -> None:
     """R-5, row 23 of section 2: an empty chain is no error of ours."""
 
     def edit(value: dict[str, Any]) -> None:
@@ -164,27 +164,27 @@ def test_an_authority_that_cannot_be_used_is_left_out_and_the_others_stay(chain:
     assert all(why in reason for reason in found.left_out)
 
 
-def test_an_authority_without_address_goes_by_its_anchor():
+def test_an_authority_without_address_goes_by_its_anchor() -> None:
     def edit(value: dict[str, Any]) -> None:
         del value["certificateAuthorities"][0]["uri"]
 
     assert [a.name for a in root(edit).authorities] == ["CN=root,O=world.example"]
 
 
-def test_an_authority_without_window_is_left_out():
+def test_an_authority_without_window_is_left_out() -> None:
     def edit(value: dict[str, Any]) -> None:
         del value["certificateAuthorities"][0]["validFor"]
 
     assert root(edit).authorities == ()
 
 
-def test_lists_may_be_absent_or_null():
+def test_lists_may_be_absent_or_null() -> None:
     found = TrustedRoot.parse(b'{"mediaType":"application/vnd.dev.sigstore.trustedroot.v0.2+json","tlogs":null}')
     assert (found.authorities, found.logs, found.ct_logs, found.timestamp_authorities) == ((), (), (), ())
 
 
 @pytest.mark.parametrize("name", ["public-good-trusted_root.json", "staging-trusted_root.json"])
-def test_the_roots_of_the_world_are_read_whole(name: str):
+def test_the_roots_of_the_world_are_read_whole(name: str) -> None:
     found = TrustedRoot.parse((vectors("sigstore-python") / name).read_bytes())
     assert found.left_out == ()
     assert len(found.logs) >= 2
@@ -192,13 +192,13 @@ def test_the_roots_of_the_world_are_read_whole(name: str):
     assert len(found.authorities) >= 1
 
 
-def test_every_root_of_the_conformance_suite_is_read():
+def test_every_root_of_the_conformance_suite_is_read() -> None:
     paths = sorted((vectors("sigstore-conformance") / "bundle-verify").glob("*/trusted_root.json"))
     left_out = {path.parent.name: TrustedRoot.parse(path.read_bytes()).left_out for path in paths}
     assert len(left_out) == 38
     assert [name for name, reasons in left_out.items() if reasons] == ["trust-root-tlog-missing-validity-start_fail"]
 
 
-def test_a_key_that_begins_as_base64_of_something_else_is_not_guessed():
+def test_a_key_that_begins_as_base64_of_something_else_is_not_guessed() -> None:
     raw = base64.b64encode(WORLD.ca.der).decode()
     assert [log.name for log in root(changed("publicKey/rawBytes", raw)).logs] == ["tiles.world.example"]

@@ -457,7 +457,7 @@ def a_timestamp_with_a_thousand_microseconds(w: World) -> Trial:
         {"more": {"signed": cms.integer(0)}},
     ],
 )
-def test_no_part_of_a_timestamp_has_more_than_its_type(wrong: dict[str, Any]):
+def test_no_part_of_a_timestamp_has_more_than_its_type(wrong: dict[str, Any]) -> None:
     """G-4: what is passed over by one reader may be read by another."""
     case = stamped(WORLD, **wrong)
     with pytest.raises(BundlerError) as refusal:
@@ -634,7 +634,7 @@ def ending(w: World, end: str) -> Trial:
 
 
 @pytest.mark.parametrize("case", CASES.params)
-def test_a_timestamp_ends_in_its_verdict(case: Case):
+def test_a_timestamp_ends_in_its_verdict(case: Case) -> None:
     assert case.end() is case.code
 
 
@@ -655,18 +655,18 @@ def test_a_timestamp_ends_in_its_verdict(case: Case):
         ({"accuracy": cms.seq()}, timedelta(0)),
     ],
 )
-def test_a_timestamp_says_how_accurate_it_is(info: dict[str, Any], accuracy: timedelta):
+def test_a_timestamp_says_how_accurate_it_is(info: dict[str, Any], accuracy: timedelta) -> None:
     """A-6, N-13."""
     token = Token.parse_response(WORLD.signed().stamp(info=info))
     assert (token.info.time, token.info.accuracy) == (AT, accuracy)
 
 
-def test_a_timestamp_keeps_its_fraction_of_a_second():
+def test_a_timestamp_keeps_its_fraction_of_a_second() -> None:
     moment = AT + timedelta(microseconds=123400)
     assert Token.parse_response(WORLD.signed().stamp(at=moment)).info.time == moment
 
 
-def test_a_bare_token_is_read_where_a_format_has_one():
+def test_a_bare_token_is_read_where_a_format_has_one() -> None:
     """A-1."""
     token = cms.token(cms.tst_info(b"bytes", AT), WORLD.tsa.key, WORLD.tsa.certificate)
     stamp = Token.parse(token).verified((b"bytes",), WORLD.root().timestamp_authorities)
@@ -680,7 +680,7 @@ def test_a_bare_token_is_read_where_a_format_has_one():
         assert refusal.value.code is code
 
 
-def test_the_chains_in_a_token_count_where_a_format_says_so():
+def test_the_chains_in_a_token_count_where_a_format_says_so() -> None:
     """A-8: the stores of Notation hold roots alone."""
     middle = timestamp_intermediate(WORLD)
     tsa = WORLD.tsa_of(issuer=middle)

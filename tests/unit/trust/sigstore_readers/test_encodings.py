@@ -9,7 +9,7 @@ from bundler.trust.encodings import from_base64, from_base64url, from_pem, to_ba
 
 
 @given(st.binary(max_size=100))
-def test_what_is_written_is_read(raw: bytes):
+def test_what_is_written_is_read(raw: bytes) -> None:
     assert from_base64(to_base64(raw), what="it") == raw
     assert from_base64url(to_base64(raw).replace("+", "-").replace("/", "_").rstrip("="), what="it") == raw
     assert from_pem(to_pem(raw + b".", "X"), "X", what="it") == [raw + b"."]
@@ -18,14 +18,14 @@ def test_what_is_written_is_read(raw: bytes):
 @pytest.mark.parametrize(
     "text", ["QUJ", "QUJD=", "QQ", "QQ=", "QR==", "QUJDRF==", "QU JD", "QUJD\n", "QU-_", "=", "ＱＱ==", "QQ==QQ==", "Q", None, 7, b"QQ=="]
 )
-def test_base64_that_no_writer_makes(text: object):
+def test_base64_that_no_writer_makes(text: object) -> None:
     with pytest.raises(FormatError) as refusal:
         from_base64(text, what="it")
     assert refusal.value.code is Code.FORMAT_BASE64
 
 
 @pytest.mark.parametrize("text", ["QQ==", "QU+/", "QR", "Q", "QQ\n", "Q\u00e9", None, 7])
-def test_base64url_that_no_writer_makes(text: object):
+def test_base64url_that_no_writer_makes(text: object) -> None:
     with pytest.raises(FormatError) as refusal:
         from_base64url(text, what="it")
     assert refusal.value.code is Code.FORMAT_BASE64
@@ -48,7 +48,7 @@ BLOCK = to_pem(b"abc", "X")
         (BLOCK.replace(b"\n", b" \t\n"), 1),
     ],
 )
-def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int):
+def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int) -> None:
     assert len(from_pem(text, "X", what="it")) == blocks
 
 
@@ -76,7 +76,7 @@ def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int):
         BLOCK[:-8],
     ],
 )
-def test_pem_that_others_could_find_another_block_in(text: bytes):
+def test_pem_that_others_could_find_another_block_in(text: bytes) -> None:
     with pytest.raises(FormatError) as refusal:
         from_pem(text, "X", what="it")
     assert refusal.value.code is Code.FORMAT_PEM

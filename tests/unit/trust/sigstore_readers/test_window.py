@@ -23,7 +23,7 @@ MOMENT = timedelta(microseconds=1)
         ("2022-12-31T23:59:59.999Z", datetime(2022, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_read_with_its_zone(text: str, time: datetime):
+def test_a_time_is_read_with_its_zone(text: str, time: datetime) -> None:
     """R-2."""
     assert parse_time(text) == time
     assert parse_time(text).utcoffset() == timedelta(0)
@@ -45,13 +45,13 @@ def test_a_time_is_read_with_its_zone(text: str, time: datetime):
         ),
     ],
 )
-def test_a_time_that_is_none(text: object):
+def test_a_time_that_is_none(text: object) -> None:
     with pytest.raises(FormatError) as refusal:
         parse_time(text)
     assert refusal.value.code is Code.FORMAT_TIME
 
 
-def test_a_window_has_both_its_ends():
+def test_a_window_has_both_its_ends() -> None:
     """R-2: closed."""
     window = Window(AT, AT + MOMENT)
     assert [time in window for time in (AT - MOMENT, AT, AT + MOMENT, AT + 2 * MOMENT)] == [False, True, True, False]
@@ -62,7 +62,7 @@ def test_a_window_has_both_its_ends():
     assert datetime.min.replace(tzinfo=UTC) in ALWAYS
 
 
-def test_a_window_is_spelled_for_people():
+def test_a_window_is_spelled_for_people() -> None:
     assert str(Window(AT)) == "2026-03-01T12:00:00Z to …"
     assert str(Window(None, AT)) == "… to 2026-03-01T12:00:00Z"
     assert spelled(AT) == "2026-03-01T12:00:00Z"

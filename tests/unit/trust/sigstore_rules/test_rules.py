@@ -236,7 +236,7 @@ def notation_payload(image: Scene, **annotations: str) -> bytes:
     ],
     ids=["sig", "bundle", "message 0.3", "message 0.1", "message 0.2"],
 )
-def test_an_identity_signs_in_every_form(image: Scene, sign: Callable[[Scene], None]):
+def test_an_identity_signs_in_every_form(image: Scene, sign: Callable[[Scene], None]) -> None:
     sign(image)
     verdict = judged(image, trust(SIGNER))
     assert verdict.passed
@@ -248,7 +248,7 @@ def test_an_identity_signs_in_every_form(image: Scene, sign: Callable[[Scene], N
     assert found.detail.endswith(f" by {found.signer}, {found.under}")
 
 
-def test_the_clock_has_no_part_in_it(image: Scene):
+def test_the_clock_has_no_part_in_it(image: Scene) -> None:
     """A wrong clock refuses, and never admits: here it is not even asked."""
     keyless_bundle(image)
     assert all(judged(image, trust(SIGNER), at=AT + timedelta(days=365 * years)).passed for years in (-20, 0, 50))
@@ -271,7 +271,7 @@ def test_the_clock_has_no_part_in_it(image: Scene):
         ('{ store = "release", subject = "*" }', "bundle.material"),
     ],
 )
-def test_each_word_of_a_signer_can_fail_alone(image: Scene, signer: str, code: str):
+def test_each_word_of_a_signer_can_fail_alone(image: Scene, signer: str, code: str) -> None:
     """I-3, CVE-2025-29778; and no kind of signer is met by the signature of another kind."""
     keyless_bundle(image)
     assert reasons(judged(image, trust(signer))) == ["policy.threshold", code]
@@ -285,12 +285,12 @@ def test_each_word_of_a_signer_can_fail_alone(image: Scene, signer: str, code: s
         SIGNER.replace(" }", ', claims = { source_repository_ref = "refs/heads/main", build_trigger = "push" } }'),
     ],
 )
-def test_an_expression_matches_the_whole_and_claims_are_compared(image: Scene, signer: str):
+def test_an_expression_matches_the_whole_and_claims_are_compared(image: Scene, signer: str) -> None:
     keyless_bundle(image, leaf=WORLD.leaf(claims={"8": ISSUER, "14": "refs/heads/main", "20": "push"}))
     assert judged(image, trust(signer)).passed
 
 
-def test_a_thresholds_signers_may_be_of_all_kinds(image: Scene):
+def test_a_thresholds_signers_may_be_of_all_kinds(image: Scene) -> None:
     """Section 2: two of this key, that identity, this Notation store."""
     signers = ('{ key = "keys/p256.pub" }', SIGNER, '{ store = "release", subject = "CN=release" }')
     keyless_bundle(image)
@@ -304,7 +304,7 @@ def test_a_thresholds_signers_may_be_of_all_kinds(image: Scene):
     assert judged(image, trust(*signers, rest="threshold = 3")).passed
 
 
-def test_one_identity_fills_one_entry_however_many_it_fits(image: Scene):
+def test_one_identity_fills_one_entry_however_many_it_fits(image: Scene) -> None:
     keyless_bundle(image)
     keyless_sig(image)
     both = (SIGNER, f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*", root = "world" }}')
@@ -312,7 +312,7 @@ def test_one_identity_fills_one_entry_however_many_it_fits(image: Scene):
     assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
 
 
-def test_a_name_that_nobody_vouches_for_is_not_matched(image: Scene):
+def test_a_name_that_nobody_vouches_for_is_not_matched(image: Scene) -> None:
     """First who, then what: a certificate that nobody issued is refused for that, whatever its name would match or cost."""
     crafted = "https://forge.example/" + "/app/.github/workflows/" * 800 + "@refs/tags/" * 800 + "\n"
     forged = OTHER.leaf(names=[x509.UniformResourceIdentifier(crafted)])
@@ -335,7 +335,7 @@ def test_a_name_that_nobody_vouches_for_is_not_matched(image: Scene):
     ],
     ids=["a name", "several names", "an issuer", "a claim", "a claim of characters that take two bytes"],
 )
-def test_a_name_over_its_limit_is_not_matched(image: Scene, changed: dict[str, Any]):
+def test_a_name_over_its_limit_is_not_matched(image: Scene, changed: dict[str, Any]) -> None:
     keyless_bundle(image, leaf=WORLD.leaf(**changed))
     signer = f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*|a.*@forge.example", root = "world" }}'
     verdict = judged(image, trust(signer))
@@ -343,12 +343,12 @@ def test_a_name_over_its_limit_is_not_matched(image: Scene, changed: dict[str, A
     assert all(len(check.detail) < 500 for check in verdict.checks)
 
 
-def test_a_name_at_its_limit_is_matched(image: Scene):
+def test_a_name_at_its_limit_is_matched(image: Scene) -> None:
     keyless_bundle(image, leaf=WORLD.leaf(names=[x509.UniformResourceIdentifier("https://forge.example/" + "a" * 2026)]))
     assert judged(image, trust(f'{{ issuer = "{ISSUER}", identity_regexp = "https://forge.example/.*", root = "world" }}')).passed
 
 
-def test_a_key_that_also_stands_in_a_certificate_of_sigstore_fills_one_entry(image: Scene):
+def test_a_key_that_also_stands_in_a_certificate_of_sigstore_fills_one_entry(image: Scene) -> None:
     made = payload(image.root)
     add_sig(image, Signature(WORLD, made, WORLD.leaf(), pinned=True))
     keyless_bundle(image)
@@ -360,7 +360,7 @@ def test_a_key_that_also_stands_in_a_certificate_of_sigstore_fills_one_entry(ima
     assert judged(image, trust(*both, '{ key = "keys/p256.pub" }', rest="threshold = 2")).passed
 
 
-def test_a_key_that_also_stands_in_a_certificate_of_notation_fills_one_entry(image: Scene):
+def test_a_key_that_also_stands_in_a_certificate_of_notation_fills_one_entry(image: Scene) -> None:
     made = payload(image.root)
     image.content.sig(image.root.digest, (made, WORLD.signed(made, leaf=notary.LEAF).signature))
     notation(image)
@@ -369,7 +369,7 @@ def test_a_key_that_also_stands_in_a_certificate_of_notation_fills_one_entry(ima
     assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
 
 
-def test_two_of_one_name_under_two_stores_are_two(image: Scene):
+def test_two_of_one_name_under_two_stores_are_two(image: Scene) -> None:
     both = ('{ store = "release", subject = "CN=release" }', '{ store = "second", subject = "CN=release" }')
     namesake = notary.leaf_of(SECOND_ROOT, key=notary.WORLD.key("namesake"))
     notation(image)
@@ -380,14 +380,14 @@ def test_two_of_one_name_under_two_stores_are_two(image: Scene):
     assert [signer.id.rpartition(" (")[2] for signer in verdict.signers] == ["store release)", "store second)"]
 
 
-def test_one_key_under_two_authorities_is_one(image: Scene):
+def test_one_key_under_two_authorities_is_one(image: Scene) -> None:
     both = ('{ store = "release", subject = "CN=release" }', '{ store = "second", subject = "CN=release" }')
     notation(image)
     notation(image, chain=(notary.leaf_of(SECOND_ROOT), SECOND_ROOT))
     assert reasons(judged(image, trust(*both, rest="threshold = 2")))[0] == "policy.threshold"
 
 
-def test_one_name_under_one_authority_is_one_in_whatever_stores_it_lies(image: Scene):
+def test_one_name_under_one_authority_is_one_in_whatever_stores_it_lies(image: Scene) -> None:
     """A signer whose certificate was renewed with another key, under an authority that lies in two stores."""
     both = ('{ store = "release", subject = "CN=release" }', '{ store = "again", subject = "*" }')
     notation(image)
@@ -396,7 +396,7 @@ def test_one_name_under_one_authority_is_one_in_whatever_stores_it_lies(image: S
     assert reasons(judged(image, trust(*both, rest="threshold = 2"))) == ["policy.threshold"]
 
 
-def test_a_logged_key_counts_in_a_log_without_a_time_as_of_the_time_judged_by(image: Scene):
+def test_a_logged_key_counts_in_a_log_without_a_time_as_of_the_time_judged_by(image: Scene) -> None:
     """U-2: an entry of Rekor 2 and no timestamp; a pinned key is good until trust is changed."""
     signed = WORLD.signed(image.root.raw, pinned=True)
     material = {"publicKey": {"hint": signed.public.hint}, "tlogEntries": [signed.tile()]}
@@ -415,7 +415,7 @@ def test_a_logged_key_counts_in_a_log_without_a_time_as_of_the_time_judged_by(im
 
 
 @pytest.mark.parametrize("at", EDGES, ids=["the first moment", "the last moment"])
-def test_the_first_and_the_last_moment_are_times_as_any_other(image: Scene, at: datetime):
+def test_the_first_and_the_last_moment_are_times_as_any_other(image: Scene, at: datetime) -> None:
     keyless_bundle(image)
     notation(image, stamp={})
     assert judged(image, trust(SIGNER), at=at).passed
@@ -427,7 +427,7 @@ def test_the_first_and_the_last_moment_are_times_as_any_other(image: Scene, at: 
     assert "revocation.revoked" in reasons(revoked)
 
 
-def test_a_rule_that_denies_admits_nothing_that_a_wider_rule_would_admit(image: Scene):
+def test_a_rule_that_denies_admits_nothing_that_a_wider_rule_would_admit(image: Scene) -> None:
     keyless_bundle(image)
     wide = trust(SIGNER)
     assert judged(image, wide).passed
@@ -443,7 +443,7 @@ def test_a_rule_that_denies_admits_nothing_that_a_wider_rule_would_admit(image: 
     "rest",
     ['signer = [{ key = "keys/p256.pub" }]', "threshold = 0", f'attestations = ["{SLSA}"]', 'node = "both"', "annotations = { a = 'b' }"],
 )
-def test_a_rule_that_denies_says_nothing_else(rest: str):
+def test_a_rule_that_denies_says_nothing_else(rest: str) -> None:
     text = f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = "no"\n{rest}\n'
     with pytest.raises(UsageError) as refusal:
         trusttoml.parse(text.encode(), FILES)
@@ -451,12 +451,12 @@ def test_a_rule_that_denies_says_nothing_else(rest: str):
 
 
 @pytest.mark.parametrize("value", ['""', "true", "7", '["a"]'])
-def test_a_denial_has_a_reason(value: str):
+def test_a_denial_has_a_reason(value: str) -> None:
     with pytest.raises(UsageError, match="deny"):
         trusttoml.parse(f'version = 1\nserial = 1\n[[rule]]\nscope = "**"\ndeny = {value}\n'.encode(), FILES)
 
 
-def test_one_bad_signature_takes_nothing_from_a_good_one(image: Scene):
+def test_one_bad_signature_takes_nothing_from_a_good_one(image: Scene) -> None:
     keyless_bundle(image)
     keyless_bundle(image, entries=lambda signed: [signed.entry(promise_key=WORLD.key("thief"))])
     verdict = judged(image, trust(SIGNER))
@@ -464,7 +464,7 @@ def test_one_bad_signature_takes_nothing_from_a_good_one(image: Scene):
     assert codes(verdict) == {"tlog.set"}
 
 
-def test_what_counted_for_nothing_is_said(image: Scene):
+def test_what_counted_for_nothing_is_said(image: Scene) -> None:
     """T-1: an entry of a log that the root does not have."""
     keyless_bundle(image, entries=lambda signed: [signed.entry(), signed.entry(key=WORLD.key("unknown"))])
     verdict = judged(image, trust(SIGNER))
@@ -472,7 +472,7 @@ def test_what_counted_for_nothing_is_said(image: Scene):
     assert codes(verdict, Outcome.NOT_CHECKED) == {"tlog.unknown-log"}
 
 
-def test_a_roots_owner_says_how_much_it_takes(image: Scene):
+def test_a_roots_owner_says_how_much_it_takes(image: Scene) -> None:
     """GH-1: the thresholds are the root's; that a bundle has no entry relaxes nothing."""
     leaf = WORLD.leaf(scts=[])
     keyless_bundle(image, leaf=leaf, entries=lambda _: [], stamps=lambda signed: [signed.stamp()])
@@ -503,19 +503,19 @@ def test_a_roots_owner_says_how_much_it_takes(image: Scene):
     ],
     ids=range(14),
 )
-def test_an_annotation_that_is_wrong_fails_its_signature(image: Scene, changed: dict[str, str | None], code: str):
+def test_an_annotation_that_is_wrong_fails_its_signature(image: Scene, changed: dict[str, str | None], code: str) -> None:
     """A1-4 to A1-7; row 7 of section 2: through this path as through each other."""
     keyless_sig(image, **changed)
     assert reasons(judged(image, trust(SIGNER))) == ["policy.threshold", code]
 
 
-def test_a_timestamp_in_an_annotation_counts(image: Scene):
+def test_a_timestamp_in_an_annotation_counts(image: Scene) -> None:
     signed = WORLD.signed(payload(image.root))
     add_sig(image, signed, **{CERTIFICATE: signed.leaf.pem.decode(), STAMP: stamp_annotation(signed.stamp())})
     assert judged(image, trust(SIGNER.replace("world", "lax"))).passed
 
 
-def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene):
+def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene) -> None:
     bare = json.loads(FILES["roots/world.json"])
     bare["certificateAuthorities"][0]["certChain"]["certificates"].pop(0)
     keyless_sig(image)
@@ -529,12 +529,12 @@ def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene):
     assert reasons(judged(without, policy)) == ["policy.threshold", "x509.chain"]
 
 
-def test_a_chain_in_an_annotation_has_at_most_eight_certificates(image: Scene):
+def test_a_chain_in_an_annotation_has_at_most_eight_certificates(image: Scene) -> None:
     keyless_sig(image, **{CHAIN: (WORLD.intermediate.pem + WORLD.ca.pem * 6).decode()})
     assert judged(image, trust(SIGNER)).passed
 
 
-def test_a_keyless_payload_about_another_image_is_refused(image: Scene):
+def test_a_keyless_payload_about_another_image_is_refused(image: Scene) -> None:
     keyless_sig(image, made=payload(notary.OTHER_DIGEST))
     assert reasons(judged(image, trust(SIGNER))) == ["policy.threshold", "payload.digest"]
 
@@ -547,7 +547,7 @@ def keyed_sig(image: Scene, *, log: bool = True, **annotations: str) -> None:
     add_sig(image, signed, **(({ENTRY: signed.annotation().decode()} if log else {}) | annotations))
 
 
-def test_a_key_may_ask_for_a_log(image: Scene):
+def test_a_key_may_ask_for_a_log(image: Scene) -> None:
     keyed_sig(image)
     verdict = judged(image, trust('{ key = "keys/leaf.pub", root = "world", log = 1 }'))
     assert verdict.passed
@@ -564,12 +564,12 @@ def test_a_key_may_ask_for_a_log(image: Scene):
         ('{ key = "keys/leaf.pub", root = "lax" }', False),
     ],
 )
-def test_a_key_without_an_entry_counts_where_none_is_asked_for(image: Scene, signer: str, passed: bool):
+def test_a_key_without_an_entry_counts_where_none_is_asked_for(image: Scene, signer: str, passed: bool) -> None:
     keyed_sig(image, log=False)
     assert judged(image, trust(signer)).passed is passed
 
 
-def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene):
+def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene) -> None:
     """B-6: also where no entry is needed; without a root it is nobody's."""
     keyed_sig(image, **{ENTRY: WORLD.signed(b"another", pinned=True).annotation().decode()})
     assert reasons(judged(image, trust('{ key = "keys/leaf.pub", root = "world", log = 0 }'))) == ["policy.threshold", "tlog.body-mismatch"]
@@ -578,7 +578,7 @@ def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene):
     assert codes(verdict, Outcome.NOT_CHECKED) == {"tlog.not-checked"}
 
 
-def test_a_certificate_beside_a_logged_key_is_not_looked_at(image: Scene):
+def test_a_certificate_beside_a_logged_key_is_not_looked_at(image: Scene) -> None:
     keyed_sig(image, **{CERTIFICATE: "no certificate"})
     verdict = judged(image, trust('{ key = "keys/leaf.pub", root = "world" }'))
     assert verdict.passed
@@ -588,7 +588,7 @@ def test_a_certificate_beside_a_logged_key_is_not_looked_at(image: Scene):
 # Attestations
 
 
-def test_an_attestation_by_an_identity(image: Scene):
+def test_an_attestation_by_an_identity(image: Scene) -> None:
     """GitHub's: an image that carries nothing else."""
     keyless_bundle(image, SLSA)
     assert judged(image, trust(SIGNER, rest=f'threshold = 0\nattestations = ["{SLSA}"]')).passed
@@ -596,13 +596,13 @@ def test_an_attestation_by_an_identity(image: Scene):
 
 
 @pytest.mark.parametrize("stamp", [None, "envelope", "signature"])
-def test_an_attestation_of_cosign(image: Scene, stamp: str | None):
+def test_an_attestation_of_cosign(image: Scene, stamp: str | None) -> None:
     """A2-3, A2-4: cosign 2 stamped the envelope, cosign 3 stamps the signature."""
     keyless_att(image, stamp=stamp)
     assert judged(image, trust(SIGNER, rest=f'threshold = 0\nattestations = ["{SPDX}"]')).passed
 
 
-def test_a_stamp_of_something_else_fails_an_attestation(image: Scene):
+def test_a_stamp_of_something_else_fails_an_attestation(image: Scene) -> None:
     keyless_att(image, stamp="something else")
     assert reasons(judged(image, trust(SIGNER, rest=f'threshold = 0\nattestations = ["{SPDX}"]'))) == ["policy.attestation", "tsa.imprint"]
 
@@ -623,14 +623,14 @@ BUILDER = {"runDetails": {"builder": {"id": "https://builder.example/1", "versio
         ('"buildDefinition.buildType" = "x"', False),
     ],
 )
-def test_an_attestation_must_say_what_the_rule_asks_for(image: Scene, where: str, passed: bool):
+def test_an_attestation_must_say_what_the_rule_asks_for(image: Scene, where: str, passed: bool) -> None:
     """1.8: exact values at named places, nothing more."""
     keyless_bundle(image, SLSA, predicate=BUILDER)
     verdict = judged(image, trust(SIGNER, rest=f'threshold = 0\nattestations = [{{ type = "{SLSA}", where = {{ {where} }} }}]'))
     assert reasons(verdict) == ([] if passed else ["policy.attestation", "intoto.predicate"])
 
 
-def test_an_attestation_may_have_signers_of_its_own(image: Scene):
+def test_an_attestation_may_have_signers_of_its_own(image: Scene) -> None:
     made = payload(image.root)
     image.content.sig(image.root.digest, (made, P256.sign(made)))
     keyless_bundle(image, SLSA)
@@ -641,14 +641,14 @@ def test_an_attestation_may_have_signers_of_its_own(image: Scene):
     assert reasons(judged(image, trust(key, rest=f'attestations = [{{ type = "{SLSA}", signer = [{other}] }}]')))[0] == "policy.attestation"
 
 
-def test_who_may_attest_may_not_sign(image: Scene):
+def test_who_may_attest_may_not_sign(image: Scene) -> None:
     keyless_bundle(image)
     keyless_bundle(image, SLSA)
     verdict = judged(image, trust('{ key = "keys/p256.pub" }', rest=f'attestations = [{{ type = "{SLSA}", signer = [{SIGNER}] }}]'))
     assert reasons(verdict)[0] == "policy.threshold"
 
 
-def test_an_attestation_may_be_asked_of_other_nodes():
+def test_an_attestation_may_be_asked_of_other_nodes() -> None:
     index = Scene.of_index()
     keyless_bundle(index)
     asked = f'attestations = [{{ type = "{SLSA}", node = "platforms" }}]'
@@ -693,7 +693,7 @@ def keyless_bundle_of(image: Scene, subjects: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("form", ["sig", "bundle", "notation"])
-def test_annotations_must_stand_in_what_was_signed(image: Scene, form: str):
+def test_annotations_must_stand_in_what_was_signed(image: Scene, form: str) -> None:
     """1.1; cosign's ``-a``."""
     signed_with(image, form, build="7", team="app")
     signers = (SIGNER, '{ store = "release", subject = "*" }')
@@ -703,7 +703,7 @@ def test_annotations_must_stand_in_what_was_signed(image: Scene, form: str):
     assert reasons(judged(image, trust(*signers, rest='threshold = 1\nannotations = { stage = "prod" }')))[-1] == "payload.annotations"
 
 
-def test_an_annotation_is_not_asked_of_attestations(image: Scene):
+def test_an_annotation_is_not_asked_of_attestations(image: Scene) -> None:
     signed_with(image, "sig", build="7")
     keyless_bundle(image, SLSA)
     verdict = judged(image, trust(SIGNER, rest=f'attestations = ["{SLSA}"]\nannotations = {{ build = "7" }}'))
@@ -715,7 +715,7 @@ def test_an_annotation_is_not_asked_of_attestations(image: Scene):
 
 
 @pytest.mark.parametrize("cose", [False, True], ids=["JWS", "COSE"])
-def test_a_store_vouches_for_a_signature(image: Scene, cose: bool):
+def test_a_store_vouches_for_a_signature(image: Scene, cose: bool) -> None:
     notation(image, cose=cose)
     verdict = judged(image, trust('{ store = "release", subject = "CN=release,O=world.example" }'))
     assert verdict.passed
@@ -743,12 +743,12 @@ def test_a_store_vouches_for_a_signature(image: Scene, cose: bool):
         ('{ key = "keys/p256.pub", root = "world" }', {}, "bundle.material"),
     ],
 )
-def test_each_word_of_a_store_signer_can_fail_alone(image: Scene, signer: str, signing: dict[str, Any], code: str):
+def test_each_word_of_a_store_signer_can_fail_alone(image: Scene, signer: str, signing: dict[str, Any], code: str) -> None:
     notation(image, **signing)
     assert reasons(judged(image, trust(signer), at=AT + MINUTE)) == ["policy.threshold", code]
 
 
-def test_a_timestamp_stands_for_the_clock(image: Scene):
+def test_a_timestamp_stands_for_the_clock(image: Scene) -> None:
     expired = notary.leaf_of(notary.ISSUER, window=(AT - MINUTE, AT + MINUTE))
     notation(image, chain=(expired, notary.ISSUER, notary.ROOT), stamp={})
     later = AT + timedelta(days=400)
@@ -759,13 +759,13 @@ def test_a_timestamp_stands_for_the_clock(image: Scene):
     assert codes(judged(image, trust('{ store = "release", subject = "*" }'), at=AT), Outcome.NOT_CHECKED) == {"timestamp.not-checked"}
 
 
-def test_a_notation_signature_of_another_image_is_refused(image: Scene):
+def test_a_notation_signature_of_another_image_is_refused(image: Scene) -> None:
     """N-6, CVE-2023-33959."""
     image.content.notation(image.root, notary.Signing().jws())
     assert reasons(judged(image, trust('{ store = "release", subject = "*" }'))) == ["policy.threshold", "payload.descriptor"]
 
 
-def test_a_notation_manifest_has_one_layer(image: Scene):
+def test_a_notation_manifest_has_one_layer(image: Scene) -> None:
     """N-1."""
     made = notary.Signing(payload=notation_payload(image)).jws()
     blob = image.content.blob(made, "application/jose+json")
@@ -773,7 +773,7 @@ def test_a_notation_manifest_has_one_layer(image: Scene):
     assert reasons(judged(image, trust('{ store = "release", subject = "*" }'))) == ["policy.threshold", "envelope.malformed"]
 
 
-def test_an_envelope_elsewhere_than_in_a_notation_manifest_is_none(image: Scene):
+def test_an_envelope_elsewhere_than_in_a_notation_manifest_is_none(image: Scene) -> None:
     made = notary.Signing(payload=notation_payload(image)).jws()
     image.content.artifact(made, "application/vnd.example", layer_type="application/jose+json", subject=image.root)
     assert reasons(judged(image, trust('{ store = "release", subject = "*" }'))) == ["policy.threshold", "signature.missing"]
@@ -816,7 +816,7 @@ def test_an_envelope_elsewhere_than_in_a_notation_manifest_is_none(image: Scene)
         ('{ store = "release", subject = "*", root = "world" }', "root"),
     ],
 )
-def test_a_signer_that_is_not_understood_is_refused(signer: str, says: str):
+def test_a_signer_that_is_not_understood_is_refused(signer: str, says: str) -> None:
     """Row 10 and 53 of section 2: two kinds at once are no signer, and no word is passed over."""
     error = refused(signer)
     assert error.code is Code.TRUST_FORM
@@ -845,32 +845,32 @@ def test_a_signer_that_is_not_understood_is_refused(signer: str, says: str):
         ('[[store]]\nname = "a"\ntype = "ca"\ncertificates = ["keys/p256.pub"]', "the store a cannot be used"),
     ],
 )
-def test_a_root_or_store_that_is_not_understood_is_refused(before: str, says: str):
+def test_a_root_or_store_that_is_not_understood_is_refused(before: str, says: str) -> None:
     error = refused('{ key = "keys/p256.pub" }', before=before)
     assert error.code is Code.TRUST_FORM
     assert says in str(error)
 
 
-def test_a_store_whose_certificates_vouch_for_nothing_is_refused():
+def test_a_store_whose_certificates_vouch_for_nothing_is_refused() -> None:
     FILES["stores/leaf.crt"] = notary.LEAF.pem
     error = refused('{ key = "keys/p256.pub" }', before='[[store]]\nname = "a"\ntype = "ca"\ncertificates = ["stores/leaf.crt"]')
     assert error.code is Code.TRUST_STORE
 
 
 @pytest.mark.parametrize("name", ["../root.json", "/etc/root.json", "roots//world.json", "./roots/world.json"])
-def test_files_lie_in_the_folder(name: str):
+def test_files_lie_in_the_folder(name: str) -> None:
     text = f'version = 1\nserial = 1\n[[root]]\nname = "a"\nfile = "{name}"'
     with pytest.raises(UsageError):
         trusttoml.named_files(text.encode())
 
 
-def test_a_file_that_is_not_there_is_refused():
+def test_a_file_that_is_not_there_is_refused() -> None:
     text = 'version = 1\nserial = 1\n[[root]]\nname = "a"\nfile = "roots/absent.json"'
     with pytest.raises(UsageError, match="not there"):
         trusttoml.parse(text.encode(), FILES)
 
 
-def test_the_digest_of_trust_covers_roots_and_stores():
+def test_the_digest_of_trust_covers_roots_and_stores() -> None:
     before = trust(SIGNER).digest
     changed = {path: raw + b"\n" if path == "roots/other.json" else raw for path, raw in FILES.items()}
     text = f'version = 1\nserial = 1\n{ROOTS}\n[[rule]]\nscope = "**"\nsigner = [{SIGNER}]\n\n'
@@ -901,13 +901,13 @@ def test_the_digest_of_trust_covers_roots_and_stores():
         (f'threshold = 0\nattestations = ["{SLSA}"]\nannotations = {{ build = "7" }}', "threshold"),
     ],
 )
-def test_what_a_rule_asks_for_must_be_understood(rest: str, says: str):
+def test_what_a_rule_asks_for_must_be_understood(rest: str, says: str) -> None:
     error = refused(SIGNER, rest=rest)
     assert error.code is Code.TRUST_FORM
     assert says in str(error)
 
 
-def test_a_sealing_key_may_not_even_attest():
+def test_a_sealing_key_may_not_even_attest() -> None:
     text = f"""version = 1
 serial = 1
 {ROOTS}
@@ -925,7 +925,7 @@ attestations = [{{ type = "{SLSA}", signer = [{{ key = "keys/p256.pub" }}] }}]
     assert refusal.value.code is Code.TRUST_ROLES
 
 
-def test_a_rule_says_what_it_asks_for():
+def test_a_rule_says_what_it_asks_for() -> None:
     asked = trust(
         SIGNER,
         '{ store = "release", subject = "CN=a", tsa = "stamps", name = "the stamped" }',
@@ -942,11 +942,11 @@ annotations = {{ b = "c" }}""",
     assert said["annotations"] == {"b": "c"}
 
 
-def test_the_old_rules_read_as_before():
+def test_the_old_rules_read_as_before() -> None:
     assert policy(rule(P256)).roots == ()
 
 
-def test_an_envelope_of_two_signatures_is_no_signature_of_either(image: Scene):
+def test_an_envelope_of_two_signatures_is_no_signature_of_either(image: Scene) -> None:
     body = statement(image.root, SIGN)
     image.add(
         {"mediaType": mediatype.SIGSTORE_BUNDLE_V03, "verificationMaterial": {"publicKey": {}}, "dsseEnvelope": envelope(body, P256, P256)}
@@ -954,7 +954,7 @@ def test_an_envelope_of_two_signatures_is_no_signature_of_either(image: Scene):
     assert reasons(judged(image, trust(SIGNER))) == ["policy.threshold", "dsse.signature-count"]
 
 
-def test_an_identity_of_several_names_needs_one_of_them(image: Scene):
+def test_an_identity_of_several_names_needs_one_of_them(image: Scene) -> None:
     """I-1."""
     both = [x509.RFC822Name("a@world.example"), x509.UniformResourceIdentifier(IDENTITY)]
     keyless_bundle(image, leaf=WORLD.leaf(names=both))
@@ -963,7 +963,7 @@ def test_an_identity_of_several_names_needs_one_of_them(image: Scene):
     assert verdict.signers[0].id == f"a@world.example, {IDENTITY} (issuer {ISSUER})"
 
 
-def test_what_is_written_reads_as_it_was_meant():
+def test_what_is_written_reads_as_it_was_meant() -> None:
     text = "version = 1\nserial = 1\n"
     text += render_root(name="world", file="roots/world.json", timestamp=1, sct=0)
     text += render_store(name="release", type=StoreType.CA, certificates=["stores/root.crt"], crl=["stores/issuer.crl"])
@@ -988,7 +988,7 @@ def test_what_is_written_reads_as_it_was_meant():
     assert asked.annotations == (("build id", "7"),)
 
 
-def test_a_converted_policy_reads_as_it_was_meant():
+def test_a_converted_policy_reads_as_it_was_meant() -> None:
     """1.6: ``trust add --notation``."""
     document = {
         "version": "1.0",
@@ -1012,7 +1012,7 @@ def test_a_converted_policy_reads_as_it_was_meant():
     assert judged(image, trusttoml.parse(text.encode(), FILES)).passed
 
 
-def test_a_hint_helps_whoever_it_names(image: Scene):
+def test_a_hint_helps_whoever_it_names(image: Scene) -> None:
     """Of a bundle by a key that no longer verifies: identities and stores are named by no hint, a logged key by its own."""
     signed = WORLD.signed(image.root.raw, pinned=True)
     hint = {"publicKey": {"hint": signed.public.hint}}
@@ -1025,7 +1025,7 @@ def test_a_hint_helps_whoever_it_names(image: Scene):
     assert "key.unknown" in reasons(judged(image, trust(*others, stranger, rest="threshold = 1")))
 
 
-def test_a_notation_signature_is_offered_as_every_other(image: Scene):
+def test_a_notation_signature_is_offered_as_every_other(image: Scene) -> None:
     made = notary.Signing(payload=notation_payload(image)).jws()
     document = image.content.notation(image.root, made)
     assert isinstance(document.content, Manifest)
@@ -1037,21 +1037,21 @@ def test_a_notation_signature_is_offered_as_every_other(image: Scene):
         NotationSignature.read(Layer(document.content.layers[0], made, Scene.of_index().root, image.root))
 
 
-def test_an_identity_that_is_proved_and_does_not_count_is_told(image: Scene):
+def test_an_identity_that_is_proved_and_does_not_count_is_told(image: Scene) -> None:
     keyless_bundle(image)
     other = f'{{ issuer = "{ISSUER}", identity = "somebody else", root = "world" }}'
     verdict = judged(image, trust(other))
     assert [(told.kind, told.id, told.proved) for told in verdict.others] == [("identity", f"{IDENTITY} (issuer {ISSUER})", True)]
 
 
-def test_an_identity_that_no_root_vouches_for_is_not_told(image: Scene):
+def test_an_identity_that_no_root_vouches_for_is_not_told(image: Scene) -> None:
     keyless_bundle(image)
     verdict = judged(image, trust(SIGNER.replace('"world"', '"other"')))
     assert [(told.kind, told.id, told.proved) for told in verdict.others] == [("identity", None, False)]
 
 
 @pytest.mark.parametrize(("subject", "who"), [("CN=another", "CN=release,ST=BY,C=DE,O=world.example (store release)"), ("*", None)])
-def test_a_subject_that_does_not_count_is_told_as_what_it_says(subject: str, who: str | None, image: Scene):
+def test_a_subject_that_does_not_count_is_told_as_what_it_says(subject: str, who: str | None, image: Scene) -> None:
     """Whether its certificate was valid then is not asked any more."""
     notation(image)
     store = "release" if who else "second"

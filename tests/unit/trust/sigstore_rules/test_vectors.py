@@ -56,7 +56,7 @@ def root_of(folder: Path, name: str) -> TrustedRoot:
 
 
 @pytest.mark.parametrize("name", PYTHON)
-def test_a_bundle_of_sigstore_python_ends_as_it_should(name: str):
+def test_a_bundle_of_sigstore_python_ends_as_it_should(name: str) -> None:
     folder = vectors("sigstore-python")
     root, expected = PYTHON[name]
     artifact = folder / ("tsa/bundle.txt" if root == "tsa" else name.split(".sigstore", maxsplit=1)[0])
@@ -69,7 +69,7 @@ def test_a_bundle_of_sigstore_python_ends_as_it_should(name: str):
     assert expected in found
 
 
-def test_every_bundle_of_sigstore_python_is_in_the_table():
+def test_every_bundle_of_sigstore_python_is_in_the_table() -> None:
     folder = vectors("sigstore-python")
     there = {str(path.relative_to(folder)) for pattern in ("*.sigstore*", "tsa/*.sigstore") for path in folder.glob(pattern)}
     assert there == PYTHON.keys()
@@ -122,7 +122,7 @@ signer = [{{ issuer = "{issuer}", identity = "{identity}", root = "root" }}]
 
 
 @pytest.mark.parametrize("which", ["loose", "public-good"])
-def test_a_keyless_image_of_2022_is_admitted(which: str):
+def test_a_keyless_image_of_2022_is_admitted(which: str) -> None:
     loose = which == "loose"
     root = loose_root(vectors("containers-image")) if loose else (vectors("sigstore-python") / "public-good-trusted_root.json").read_bytes()
     verdict = judged(root, rest="sct = 0" if loose else "")
@@ -137,6 +137,6 @@ def test_a_keyless_image_of_2022_is_admitted(which: str):
         ({"issuer": "https://accounts.google.com"}, Code.IDENTITY_ISSUER),
     ],
 )
-def test_a_keyless_image_of_somebody_else_is_not(who: dict[str, str], code: Code):
+def test_a_keyless_image_of_somebody_else_is_not(who: dict[str, str], code: Code) -> None:
     root = (vectors("sigstore-python") / "public-good-trusted_root.json").read_bytes()
     assert judged(root, **who).reasons == (Code.POLICY_THRESHOLD, code)
