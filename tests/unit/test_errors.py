@@ -2,12 +2,12 @@
 
 import re
 import textwrap
+from typing import Never
 
 import pytest
 
 from bundler import errors
 from bundler.errors import MAX_QUOTED, BundlerError, Code, ConflictError, FormatError, TransportError, UsageError, translated
-from typing import Never
 
 CLASSES = [BundlerError, *BundlerError.__subclasses__()]
 WITHOUT_A_FAMILY = {Code.INTERNAL, Code.INTERRUPTED, Code.USAGE}

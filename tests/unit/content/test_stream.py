@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Never
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,6 @@ from bundler.content.stream import Turns, ahead, every, gathered, side_by_side, 
 from bundler.errors import BundlerError, Code, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from typing import Never
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20  # seconds that a thread may take to notice, on a machine that does much else
