@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from bundler.bundle import layout, tar
-from bundler.bundle.envelope import MAX_ENVELOPE, Envelope
+from bundler.bundle import composition, tar
 from bundler.bundle.frames import (
     FRAME,
     MAGIC,
@@ -29,6 +28,7 @@ from bundler.bundle.parts import joining
 from bundler.bundle.payload import seal_of
 from bundler.bundle.records import Frames, Records, Report, inside
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Member, Seal, time
+from bundler.bundle.sealenvelope import MAX_ENVELOPE, SealEnvelope
 from bundler.content.files import disk
 from bundler.content.medium import FileMedium, Medium
 from bundler.content.stream import CHUNK, side_by_side, verified
@@ -108,9 +108,9 @@ class Archive:
             )
 
     @cached_property
-    def envelope(self) -> Envelope:
-        """Signatures, and what they are over. Raises as :meth:`Envelope.read`, and as :func:`opened`."""
-        return Envelope.read(self._envelope)
+    def envelope(self) -> SealEnvelope:
+        """Signatures, and what they are over. Raises as :meth:`SealEnvelope.read`, and as :func:`opened`."""
+        return SealEnvelope.read(self._envelope)
 
     def sealed_by(self, payload: bytes) -> "Content":
         """The content, as said by the payload of the envelope. The caller has verified who signed it.
@@ -196,7 +196,7 @@ class Content:
         (``content.missing``, ``content.frame``, ``content.digest``), TransportError (``disk.io``).
         """
         member = self.member(what)
-        if member.size > layout.MAX_PAYLOAD:
+        if member.size > composition.MAX_PAYLOAD:
             raise FormatError(f"{member.path} is too large to be read whole", code=Code.LIMIT_EVIDENCE, found=f"{member.size} bytes")
         return b"".join(self.chunks(what))
 
@@ -240,13 +240,13 @@ class Content:
     def check_derived(self) -> None:
         """Refuse members, lookups and derived documents that are not what images and documents make them.
 
-        Raises as :func:`bundler.bundle.layout.check` and :meth:`document`.
+        Raises as :func:`bundler.bundle.composition.check` and :meth:`document`.
         """
-        layout.check(self.seal, self.document, lambda config: self.read(config.digest))
+        composition.check(self.seal, self.document, lambda config: self.read(config.digest))
 
-    def walk(self, image: ImageEntry) -> layout.Walk:
-        """All documents of an image of the seal, and which lookup found what. Raises as :func:`bundler.bundle.layout.walk`."""
-        return layout.walk(image, self._lookups, self.document)
+    def walk(self, image: ImageEntry) -> composition.Walk:
+        """All documents of an image of the seal, and which lookup found what. Raises as :func:`bundler.bundle.composition.walk`."""
+        return composition.walk(image, self._lookups, self.document)
 
     @cached_property
     def _lookups(self) -> dict[tuple[str, Digest], Lookup]:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bundler import strictjson
-from bundler.bundle.envelope import MAX_SEAL
 from bundler.bundle.seal import (
     FORMAT,
     MAX_ENTRY,
@@ -21,6 +20,7 @@ from bundler.bundle.seal import (
     refuse,
     too_many_platforms,
 )
+from bundler.bundle.sealenvelope import MAX_SEAL
 from bundler.errors import Code, FormatError, naming
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest

@@ -1,7 +1,7 @@
 """What a seal says: an in-toto statement about ``index.json``, in one spelling (docs/spec/bundle-v1.md, section 7).
 
 A seal is checked for whatever it can contradict by itself. It is read by :mod:`bundler.bundle.payload`, and what it says of
-documents is compared with them by :mod:`bundler.bundle.layout`.
+documents is compared with them by :mod:`bundler.bundle.composition`.
 """
 
 import re
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bundler import strictjson
-from bundler.bundle.envelope import MAX_SEAL
+from bundler.bundle.sealenvelope import MAX_SEAL
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import MAX_SIZE, Descriptor

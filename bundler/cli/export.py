@@ -12,7 +12,7 @@ from bundler.cli.clock import now, source_date_epoch
 from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal
 from bundler.errors import SOME_REFUSED, UsageError
-from bundler.stations.reach import Reach
+from bundler.stations.registryflags import RegistryFlags
 
 
 @click.command("export", cls=Command)
@@ -73,7 +73,7 @@ from bundler.stations.reach import Reach
 def command(
     *,
     out: Terminal,
-    reach: Reach,
+    reach: RegistryFlags,
     password: options.Password,
     images: tuple[str, ...],
     output: Path | None,
@@ -110,8 +110,8 @@ def command(
     from bundler.stations import exporter, truststore
     from bundler.stations.cache import Cache
     from bundler.stations.gathering import Choice, gather
-    from bundler.stations.places import Places, wanted
-    from bundler.stations.signer import open_sealers
+    from bundler.stations.places import Places, image_arguments
+    from bundler.stations.privatekeys import open_sealers
 
     if not dry_run and (output is None or not keys):
         raise UsageError("export writes a bundle and seals it", wanted="-o FILE and --key KEY, or --dry-run to write nothing")
@@ -132,7 +132,7 @@ def command(
     )
     chosen = [options.platform_of(text) for text in platforms]
     leave = frozenset(map(options.digest_of, left))
-    listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
+    listed = image_arguments(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     signers = open_sealers(keys, password=password)
     options.warn_of_open_keys(out, keys)
     trust = truststore.load(trust_folder, os.environ) if truststore.find(trust_folder, os.environ) else None

@@ -10,7 +10,7 @@ from bundler.cli.clock import now
 from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal, counted, sized
-from bundler.stations.reach import Reach
+from bundler.stations.registryflags import RegistryFlags
 
 
 @click.command("import", cls=Command)
@@ -36,7 +36,7 @@ from bundler.stations.reach import Reach
 def command(
     *,
     out: Terminal,
-    reach: Reach,
+    reach: RegistryFlags,
     file: Path,
     destination: str,
     trust_folder: Path | None,

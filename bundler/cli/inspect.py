@@ -15,7 +15,7 @@ from bundler.cli.terminal import Terminal, escaped, sized
 from bundler.errors import Code, FormatError, TrustError
 from bundler.stations import truststore
 from bundler.stations.truststore import Trust
-from bundler.trust.seal import open_seal
+from bundler.trust.sealtrust import open_seal
 
 MAX_UNVERIFIED = 8 << 20  # bytes of a payload that anyone may have written: 4,000 signed images; parsed, it takes some 60 MiB
 

@@ -27,7 +27,7 @@ def command(*, out: Terminal, name: Path, kind: str, no_password: bool, password
     Examples:
       oci-bundler keygen exporter-2026
     """
-    from bundler.stations.signer import keygen
+    from bundler.stations.privatekeys import keygen
 
     pair = keygen(name, kind=kind, password=None if no_password else functools.partial(password, new=True))
     value = {"key": str(pair.key), "public": str(pair.public), "fingerprint": pair.fingerprint}

@@ -21,7 +21,7 @@ from bundler.content.files import read_small
 from bundler.errors import Code, FormatError, UsageError, translated
 from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest
-from bundler.stations.reach import Reach
+from bundler.stations.registryflags import RegistryFlags
 
 
 class Password(Protocol):
@@ -92,7 +92,7 @@ def network(function: Callable[..., R]) -> Callable[..., R]:
         password = _password_from_stdin(username) if password_stdin else None
         if username is not None and password is None:
             raise UsageError("--username stands alone", wanted="--password-stdin beside it", code=Code.USAGE_PASSWORD)
-        reach = Reach(
+        reach = RegistryFlags(
             authfile=authfile,
             username=username,
             password=password,

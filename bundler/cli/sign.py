@@ -9,7 +9,7 @@ from bundler.cli import options
 from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
-from bundler.stations.reach import Reach
+from bundler.stations.registryflags import RegistryFlags
 
 
 @click.command("sign", cls=Command)
@@ -40,7 +40,7 @@ from bundler.stations.reach import Reach
 def command(
     *,
     out: Terminal,
-    reach: Reach,
+    reach: RegistryFlags,
     password: options.Password,
     images: tuple[str, ...],
     list_file: str | None,
@@ -61,21 +61,21 @@ def command(
     from bundler.cli import failures
     from bundler.cli import signed as told
     from bundler.stations.imagesigner import AUTO, FORMS, Signed, sign
-    from bundler.stations.joining import Joins
-    from bundler.stations.places import Places, Wanted, wanted
-    from bundler.stations.signer import open_signer
+    from bundler.stations.merging import Joins
+    from bundler.stations.places import ImageArgument, Places, image_arguments
+    from bundler.stations.privatekeys import open_signer
 
     forms = tuple(dict.fromkeys(form.split(",")))
     if forms != (AUTO,) and not set(forms) <= set(FORMS):
         raise UsageError("--form is not well-formed", found=ascii(form), wanted=f"{AUTO}, or one or both of {','.join(FORMS)}")
     said = dict(_pair(text) for text in annotations)
-    listed = wanted(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
+    listed = image_arguments(images, list_file=list_file, as_name=as_name, stdin=sys.stdin.buffer)
     signer = open_signer(key, role="image", password=password)
     options.warn_of_open_keys(out, [key])
     joins = Joins()
     with Places.of(reach, listed, say=out.say) as places:
 
-        def one(want: Wanted) -> tuple[Signed, ...]:
+        def one(want: ImageArgument) -> tuple[Signed, ...]:
             image = places.locate(want, write=True)
             return sign(image, signer=signer, forms=forms, annotations=said, recursive=recursive, joins=joins)
 

@@ -175,10 +175,10 @@ def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
     grows by one, and the whole is checked before it counts.
     """
     from bundler.cli import trusted
-    from bundler.cli.wish import Wish
+    from bundler.cli.addrequest import AddRequest
     from bundler.stations import truststore
 
-    wish = Wish(**asked)
+    wish = AddRequest(**asked)
     with truststore.changing(folder, os.environ) as trust:
         if wish.notation is not None:
             after, notes = wish.add_notation(trust)

@@ -11,7 +11,7 @@ from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal
 from bundler.errors import UsageError
-from bundler.stations.reach import Reach
+from bundler.stations.registryflags import RegistryFlags
 
 PLACES = ("docker://", "oci:", "oci-archive:")
 SEALED = "sealed"
@@ -39,7 +39,7 @@ SEALED = "sealed"
 @options.network
 @options.terminal
 def command(
-    *, out: Terminal, reach: Reach, what: tuple[str, ...], trust_folder: Path | None, at_text: str | None, as_name: str | None
+    *, out: Terminal, reach: RegistryFlags, what: tuple[str, ...], trust_folder: Path | None, at_text: str | None, as_name: str | None
 ) -> int:
     """Prove a bundle, every byte and every signature, or images where they lie, against this station's trust.
 
@@ -53,7 +53,7 @@ def command(
     from bundler.bundle.archive import opened
     from bundler.bundle.parts import joining
     from bundler.stations import truststore, verifier
-    from bundler.stations.places import Places, Wanted
+    from bundler.stations.places import ImageArgument, Places
     from bundler.stations.report import Report, TrustUsed
     from bundler.stations.station import Station
 
@@ -78,7 +78,7 @@ def command(
         if as_sealed and report.bundle:
             out.say(f"judged as of {report.bundle.created}, when those who sealed it say that they made it")
     else:
-        listed = [Wanted(text, as_name) for text in dict.fromkeys(what)]
+        listed = [ImageArgument(text, as_name) for text in dict.fromkeys(what)]
         for want in listed:
             want.check()
         with Places.of(reach, listed, say=out.say) as places:

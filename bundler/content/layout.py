@@ -122,12 +122,12 @@ class Layout:
             raise FormatError(f"the layout has the name {name!a} twice", code=Code.FORMAT_LAYOUT, found=_told(found))
         return next(iter(found.values()), None)
 
-    def repository(self, reference: Reference | None) -> "Repository":
+    def repository(self, reference: Reference | None) -> "LayoutRepository":
         """The content as one repository's: tags are looked up as ``REPOSITORY:TAG`` and bare, written in full.
 
         Without a reference they are bare.
         """
-        return Repository(self, None if reference is None else reference.repository)
+        return LayoutRepository(self, None if reference is None else reference.repository)
 
     def _only(self) -> Entry:
         images: dict[Digest, Entry] = {}
@@ -322,7 +322,7 @@ class Layout:
         return self._folder
 
 
-class Repository:
+class LayoutRepository:
     """A layout seen as one repository: :class:`bundler.content.store.Sink`."""
 
     def __init__(self, layout: Layout, repository: str | None) -> None:

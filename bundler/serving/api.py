@@ -16,12 +16,12 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT
 from bundler.serving.conditions import continues, may_put, named, range_of
+from bundler.serving.exchange import RefusedError, Request, Response
 from bundler.serving.pushed import Pushed
 from bundler.serving.receiving import Body
-from bundler.serving.repository import OvertakenError, Repository
+from bundler.serving.repository import OvertakenError, ServedRepository
 from bundler.serving.storage import Storage
-from bundler.serving.uploads import BusyError, MismatchError, Upload
-from bundler.serving.wire import Answer, RefusedError, Request
+from bundler.serving.uploads import BusyError, MismatchError, OpenUpload
 
 MAX_PAGE = MAX_DOCUMENT  # bytes of a page of referrers: they are manifests too, and clients bound those
 MAX_LISTED = 10_000  # names on a page when nobody says how many
@@ -41,14 +41,14 @@ class Api:
         self._read_only = read_only
         self._gates = _Gates()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Raises RefusedError; OSError for what the disk refuses."""
         for pattern, endpoints in _ROUTES:
             if found := pattern.fullmatch(request.path):
                 return self._called(endpoints, request, found.groupdict())
         raise RefusedError(404, "UNSUPPORTED", "there is nothing here; the API is below /v2/")
 
-    def _called(self, endpoints: "Endpoints", request: Request, parts: dict[str, str]) -> Answer:
+    def _called(self, endpoints: "Endpoints", request: Request, parts: dict[str, str]) -> Response:
         allowed = {method for method in endpoints if not self._read_only or method == "GET"}
         method = "GET" if request.method == "HEAD" else request.method
         if method not in allowed:
@@ -83,7 +83,7 @@ class _Call:
         self._gates = gates
 
     @property
-    def _repository(self) -> Repository:
+    def _repository(self) -> ServedRepository:
         try:
             return self._storage.repository(self._parts["name"])
         except FormatError as error:
@@ -96,17 +96,17 @@ class _Call:
 
     # --- what there is ---
 
-    def ping(self) -> Answer:
+    def ping(self) -> Response:
         """end-1"""
         return _json({}, {"Docker-Distribution-API-Version": "registry/2.0"})
 
-    def catalog(self) -> Answer:
+    def catalog(self) -> Response:
         """No part of the specification, but of the habits of those who look after a registry."""
         with self._gates.listing:
             listed, more = _page(self._storage.names(), self._request)
             return self._listed({"repositories": listed}, more)
 
-    def tags(self) -> Answer:
+    def tags(self) -> Response:
         """end-8a, end-8b"""
         repository = self._repository
         if not repository.exists():
@@ -115,7 +115,7 @@ class _Call:
             listed, more = _page(repository.tags(), self._request)
             return self._listed({"name": repository.name, "tags": listed}, more)
 
-    def referrers(self) -> Answer:
+    def referrers(self) -> Response:
         """end-12a, end-12b"""
         repository, subject = self._repository, _digest(self._parts["digest"])
         wanted, last = self._request.parameter("artifactType"), self._request.parameter("last") or ""
@@ -134,22 +134,22 @@ class _Call:
                 listed.append(descriptor)
             return self._listed({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": listed}, headers)
 
-    def _referring(self, repository: Repository, subject: Digest, *, after: str, kind: str | None) -> Iterator[dict[str, Any]]:
+    def _referring(self, repository: ServedRepository, subject: Digest, *, after: str, kind: str | None) -> Iterator[dict[str, Any]]:
         for digest in repository.referrers(subject):
             pushed = self._stored(repository, digest) if str(digest) > after else None
             if pushed is not None and (kind is None or pushed.as_referrer.get("artifactType") == kind):
                 yield pushed.as_referrer
 
-    def _listed(self, value: Any, headers: dict[str, str]) -> Answer:
+    def _listed(self, value: Any, headers: dict[str, str]) -> Response:
         """A list, from a file where it is long: whoever reads it slowly must not keep it in memory."""
         answer = _json(value, headers)
         if answer.length <= LARGE or not isinstance(answer.body, bytes):
             return answer
-        return Answer(answer.status, answer.headers, self._storage.spooled([answer.body]), 0, answer.length)
+        return Response(answer.status, answer.headers, self._storage.spooled([answer.body]), 0, answer.length)
 
     # --- blobs ---
 
-    def blob(self) -> Answer:
+    def blob(self) -> Response:
         """end-2"""
         repository, digest = self._repository, _digest(self._parts["digest"])
         file = repository.open(digest)
@@ -164,19 +164,19 @@ class _Call:
             file.close()
             raise
         if count is None:
-            return Answer(200, headers, file, 0, size)
-        return Answer(206, headers | {"Content-Range": f"bytes {first}-{first + count - 1}/{size}"}, file, first, count)
+            return Response(200, headers, file, 0, size)
+        return Response(206, headers | {"Content-Range": f"bytes {first}-{first + count - 1}/{size}"}, file, first, count)
 
-    def delete_blob(self) -> Answer:
+    def delete_blob(self) -> Response:
         """end-10"""
         repository, digest = self._repository, _digest(self._parts["digest"])
         if not repository.drop(digest):
             raise RefusedError(404, "BLOB_UNKNOWN", f"{repository.name} has no blob {digest}")
-        return Answer(202)
+        return Response(202)
 
     # --- uploads ---
 
-    def begin(self) -> Answer:
+    def begin(self) -> Response:
         """end-4a, end-4b, end-4c, end-11"""
         repository = self._repository
         mount, digest = self._request.parameter("mount"), self._request.parameter("digest")
@@ -192,9 +192,9 @@ class _Call:
             raise RefusedError(429, "TOOMANYREQUESTS", "too many uploads are under way", headers={"Retry-After": "60"}) from error
         if whole is not None:
             return self._kept_at_once(repository, upload, whole)
-        return Answer(202, _location(upload))
+        return Response(202, _location(upload))
 
-    def _kept_at_once(self, repository: Repository, upload: Upload, digest: Digest) -> Answer:
+    def _kept_at_once(self, repository: ServedRepository, upload: OpenUpload, digest: Digest) -> Response:
         """Nobody is told where this upload is, so nobody can go on with what is left of it."""
         with upload.busy:
             try:
@@ -203,27 +203,27 @@ class _Call:
             finally:
                 self._storage.discard(upload)
 
-    def _mounted(self, repository: Repository, digest: Digest, source: str | None) -> bool:
+    def _mounted(self, repository: ServedRepository, digest: Digest, source: str | None) -> bool:
         try:
             return repository.mount(digest, source=None if source is None else self._storage.repository(source))
         except FormatError:
             return False
 
-    def status(self) -> Answer:
+    def status(self) -> Response:
         """end-13. What a cut connection still brings is waited for, so that the client goes on where this says."""
         busy = self._upload().busy
         if busy.acquire(timeout=BUSY):
             busy.release()
-        return Answer(204, _location(self._upload()))
+        return Response(204, _location(self._upload()))
 
-    def append(self) -> Answer:
+    def append(self) -> Response:
         """end-5"""
         upload = self._upload()
         with _alone(self._storage, upload):
             self._append(upload, self._request.body, told=self._request.headers.get("content-range"))
-            return Answer(202, _location(upload))
+            return Response(202, _location(upload))
 
-    def finish(self) -> Answer:
+    def finish(self) -> Response:
         """end-6"""
         repository, upload = self._repository, self._upload()
         digest = _digest(self._request.parameter("digest") or "")
@@ -231,20 +231,20 @@ class _Call:
             self._append(upload, self._request.body, told=self._request.headers.get("content-range"))
             return self._kept(repository, upload, digest)
 
-    def cancel(self) -> Answer:
+    def cancel(self) -> Response:
         """end-14"""
         upload = self._upload()
         with _alone(self._storage, upload):
             self._storage.discard(upload)
-        return Answer(204)
+        return Response(204)
 
-    def _upload(self) -> Upload:
+    def _upload(self) -> OpenUpload:
         upload = self._storage.upload(self._repository.name, self._parts["upload"])
         if upload is None:
             raise RefusedError(404, "BLOB_UPLOAD_UNKNOWN", "there is no such upload; it may have ended")
         return upload
 
-    def _append(self, upload: Upload, body: Body, *, told: str | None = None) -> None:
+    def _append(self, upload: OpenUpload, body: Body, *, told: str | None = None) -> None:
         count = None if told is None else _in_order(upload, told, body)
         before = upload.size
         try:
@@ -256,7 +256,7 @@ class _Call:
             self._storage.discard(upload)
             raise RefusedError(400, "SIZE_INVALID", f"the chunk has {upload.size - before} bytes, not {count}")
 
-    def _kept(self, repository: Repository, upload: Upload, digest: Digest) -> Answer:
+    def _kept(self, repository: ServedRepository, upload: OpenUpload, digest: Digest) -> Response:
         try:
             self._storage.keep(upload, digest)
         except MismatchError as error:
@@ -266,7 +266,7 @@ class _Call:
 
     # --- manifests ---
 
-    def manifest(self) -> Answer:
+    def manifest(self) -> Response:
         """end-3"""
         repository, asked = self._repository, self._reference
         digest = asked if isinstance(asked, Digest) else repository.resolve(asked)
@@ -274,9 +274,9 @@ class _Call:
         if digest is None or opened is None:
             raise _no_manifest(repository, asked)
         media_type, file = opened
-        return Answer(200, named(digest) | {"Content-Type": media_type}, file, 0, os.fstat(file.fileno()).st_size)
+        return Response(200, named(digest) | {"Content-Type": media_type}, file, 0, os.fstat(file.fileno()).st_size)
 
-    def push(self) -> Answer:
+    def push(self) -> Response:
         """end-7a, end-7b"""
         repository, asked = self._repository, self._reference
         digest = asked if isinstance(asked, Digest) else None
@@ -302,7 +302,7 @@ class _Call:
         extra |= {"ETag": named(pushed.manifest.digest)["ETag"]}
         return _created(repository, "manifests", pushed.manifest.digest, extra)
 
-    def _current(self, repository: Repository, asked: Digest | str) -> Digest | None:
+    def _current(self, repository: ServedRepository, asked: Digest | str) -> Digest | None:
         """The digest of what a GET would answer with now."""
         digest = asked if isinstance(asked, Digest) else repository.resolve(asked)
         return digest if digest is not None and repository.has_manifest(digest) else None
@@ -319,7 +319,7 @@ class _Call:
         with self._storage.spooled(_at_most(MAX_DOCUMENT, body)) as file, self._gates.parsing:
             yield file.read()
 
-    def _stored(self, repository: Repository, digest: Digest) -> Pushed | None:
+    def _stored(self, repository: ServedRepository, digest: Digest) -> Pushed | None:
         """What was pushed once."""
         opened = repository.open_manifest(digest)
         if opened is None:
@@ -328,7 +328,7 @@ class _Call:
         with file, self._gates.parsing if os.fstat(file.fileno()).st_size > LARGE else nullcontext():
             return Pushed.parse(file.read(MAX_DOCUMENT), media_type, digest)
 
-    def delete_manifest(self) -> Answer:
+    def delete_manifest(self) -> Response:
         """end-9"""
         repository, asked = self._repository, self._reference
         if isinstance(asked, Digest):
@@ -338,10 +338,10 @@ class _Call:
             dropped = repository.drop_tag(asked)
         if not dropped:
             raise _no_manifest(repository, asked)
-        return Answer(202)
+        return Response(202)
 
 
-Endpoints = dict[str, Callable[[_Call], Answer]]
+Endpoints = dict[str, Callable[[_Call], Response]]
 
 _UPLOADS = f"/v2/{_NAME}/blobs/uploads/"
 _ENDPOINTS: list[tuple[str, Endpoints]] = [
@@ -373,7 +373,7 @@ def _too_large() -> RefusedError:
     return RefusedError(413, "MANIFEST_INVALID", f"a manifest has at most {MAX_DOCUMENT} bytes")
 
 
-def _no_manifest(repository: Repository, asked: Digest | str) -> RefusedError:
+def _no_manifest(repository: ServedRepository, asked: Digest | str) -> RefusedError:
     return RefusedError(404, "MANIFEST_UNKNOWN", f"{repository.name} has no manifest {asked}")
 
 
@@ -385,7 +385,7 @@ def _digest(text: str) -> Digest:
 
 
 @contextmanager
-def _alone(storage: Storage, upload: Upload) -> Iterator[None]:
+def _alone(storage: Storage, upload: OpenUpload) -> Iterator[None]:
     """Nobody else writes to the upload or ends it meanwhile."""
     if not upload.busy.acquire(timeout=BUSY):
         raise RefusedError(416, "BLOB_UPLOAD_INVALID", "another request writes to this upload", headers=_location(upload))
@@ -397,7 +397,7 @@ def _alone(storage: Storage, upload: Upload) -> Iterator[None]:
         upload.busy.release()
 
 
-def _in_order(upload: Upload, told: str, body: Body) -> int:
+def _in_order(upload: OpenUpload, told: str, body: Body) -> int:
     """How many bytes a chunk with this ``Content-Range`` has; it must begin where the last one ended."""
     found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", told.strip(), re.ASCII)
     if found is None:
@@ -428,7 +428,7 @@ def _next(path: str, query: dict[str, str]) -> dict[str, str]:
     return {"Link": f'<{quote(path)}?{urlencode(query)}>; rel="next"'}
 
 
-def _location(upload: Upload) -> dict[str, str]:
+def _location(upload: OpenUpload) -> dict[str, str]:
     return {
         "Location": f"/v2/{upload.repository}/blobs/uploads/{upload.id}",
         "Range": f"0-{max(0, upload.size - 1)}",
@@ -436,10 +436,10 @@ def _location(upload: Upload) -> dict[str, str]:
     }
 
 
-def _created(repository: Repository, kind: str, digest: Digest, headers: dict[str, str] | None = None) -> Answer:
+def _created(repository: ServedRepository, kind: str, digest: Digest, headers: dict[str, str] | None = None) -> Response:
     where = {"Location": f"/v2/{repository.name}/{kind}/{digest}", "Docker-Content-Digest": str(digest)}
-    return Answer(201, where | (headers or {}))
+    return Response(201, where | (headers or {}))
 
 
-def _json(value: Any, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(200, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode())
+def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(200, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode())

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from bundler.oci.digest import Digest
-from bundler.serving.wire import RefusedError, Request
+from bundler.serving.exchange import RefusedError, Request
 
 
 def named(digest: Digest) -> dict[str, str]:

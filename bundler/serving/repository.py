@@ -12,7 +12,7 @@ from typing import BinaryIO
 from bundler.errors import Code, FormatError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
-from bundler.serving.folder import Folder, Names
+from bundler.serving.servedfolder import Names, ServedFolder
 from bundler.serving.uploads import PLACE
 
 HOST = "localhost"  # names are judged by the one grammar of references, which wants a host
@@ -27,7 +27,7 @@ class OvertakenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class StoredManifest:
     """A manifest as it was pushed."""
 
     digest: Digest
@@ -40,10 +40,10 @@ def content(digest: Digest) -> Names:
     return ("blobs", digest.algorithm, digest.encoded)
 
 
-class Repository:
+class ServedRepository:
     """One repository of the folder. Whoever deletes and whoever pushes a manifest take turns."""
 
-    def __init__(self, folder: Folder, name: str, lock: threading.Lock, *, old: bool) -> None:
+    def __init__(self, folder: ServedFolder, name: str, lock: threading.Lock, *, old: bool) -> None:
         self.name = name
         self._folder = folder
         self._old = old
@@ -67,7 +67,7 @@ class Repository:
         if not self._folder.has(self._blob(digest)):
             self._folder.touch(self._blob(digest))
 
-    def mount(self, digest: Digest, *, source: "Repository | None") -> bool:
+    def mount(self, digest: Digest, *, source: "ServedRepository | None") -> bool:
         """Have the blob of the ``source``, or of any repository; False if it has none."""
         there = self._folder.has(content(digest)) if source is None else source.has(digest)
         if there:
@@ -108,7 +108,7 @@ class Repository:
 
     def push(
         self,
-        manifest: Manifest,
+        manifest: StoredManifest,
         *,
         needs: Iterable[Digest],
         subject: Digest | None,

@@ -18,11 +18,11 @@ from typing import Self
 from bundler.content.registry.origin import MalformedError
 from bundler.errors import BundlerError, UsageError
 from bundler.serving.api import Api
+from bundler.serving.exchange import PATIENCE, RefusedError, Request, Response, attend
 from bundler.serving.hosts import Hosts
 from bundler.serving.receiving import CutError
 from bundler.serving.seats import Seat, Seats, client_of
 from bundler.serving.storage import Storage
-from bundler.serving.wire import PATIENCE, Answer, RefusedError, Request, attend
 
 MAX_CONNECTIONS = 256  # a thread each; further ones wait, and idle ones end for them
 MAX_FROM_ONE = 192  # of one address; a quarter is left to others, and clients behind one gateway are many
@@ -130,7 +130,7 @@ class Server:
 
     # --- what connections ask of their house ---
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         self._check_hosts(request)
         if request.method == "POST" and "origin" in request.headers:  # all else that changes something a browser asks for before
             raise RefusedError(403, "DENIED", "a page in a browser cannot begin an upload here", final=True)

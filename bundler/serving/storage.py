@@ -37,9 +37,9 @@ from bundler.content.stream import Turns
 from bundler.errors import Code, TransportError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
-from bundler.serving.folder import Folder, Names
-from bundler.serving.repository import HOST, Repository, content
-from bundler.serving.uploads import PLACE, Upload, Uploads
+from bundler.serving.repository import HOST, ServedRepository, content
+from bundler.serving.servedfolder import Names, ServedFolder
+from bundler.serving.uploads import PLACE, OpenUpload, Uploads
 
 _MARKER = "registry.json"
 _UNFINISHED = re.compile(r"registry\.json\.new|\.oci-bundler-[0-9a-f]{16}\.tmp", re.ASCII)
@@ -67,7 +67,7 @@ class Storage:
                 _look_at(folder)
             elif not folder.is_dir():
                 raise _none(folder, read_only=True)
-            self.folder = Folder(folder)
+            self.folder = ServedFolder(folder)
             self.uploads = Uploads(self.folder, clock=clock)
             try:
                 self.folder.check((_MARKER, "lock", PLACE, "blobs", "repositories"))
@@ -84,10 +84,10 @@ class Storage:
             os.close(self._lock)
             self._lock = None
 
-    def repository(self, name: str) -> Repository:
+    def repository(self, name: str) -> ServedRepository:
         """Raises FormatError (``format.reference``) for what is not a name."""
         path = Reference(HOST, name).path
-        return Repository(self.folder, path, self._turns.of(path), old=self.old)
+        return ServedRepository(self.folder, path, self._turns.of(path), old=self.old)
 
     def names(self) -> list[str]:
         """All repositories that ever had content, sorted."""
@@ -102,17 +102,17 @@ class Storage:
 
     # --- uploads ---
 
-    def begin(self, repository: str, *, algorithm: str, client: str = "") -> Upload:
+    def begin(self, repository: str, *, algorithm: str, client: str = "") -> OpenUpload:
         """Raises BusyError when there are too many, of all or of this client's address."""
         return self.uploads.begin(repository, algorithm=algorithm, client=client)
 
-    def upload(self, repository: str, id_: str) -> Upload | None:
+    def upload(self, repository: str, id_: str) -> OpenUpload | None:
         return self.uploads.find(repository, id_)
 
-    def discard(self, upload: Upload) -> None:
+    def discard(self, upload: OpenUpload) -> None:
         self.uploads.discard(upload)
 
-    def keep(self, upload: Upload, digest: Digest) -> None:
+    def keep(self, upload: OpenUpload, digest: Digest) -> None:
         """Make the whole upload the content of that digest. Raises MismatchError if it is not; it is gone then."""
         self.uploads.keep(upload, digest, content(digest))
 
@@ -225,7 +225,7 @@ def _none(folder: Path, *, read_only: bool) -> UsageError:
     )
 
 
-def _locked(folder: Folder, *, read_only: bool) -> int | None:
+def _locked(folder: ServedFolder, *, read_only: bool) -> int | None:
     lock = folder.lock("lock", make=not read_only)
     if lock is None:
         return None  # a copy on a medium: nobody can write there

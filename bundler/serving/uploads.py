@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from bundler.oci.digest import Digest
-from bundler.serving.folder import Folder, Names
+from bundler.serving.servedfolder import Names, ServedFolder
 
 PLACE = "uploads"  # the folder's folder of what is not whole yet
 
@@ -33,16 +33,16 @@ class MismatchError(Exception):
 class Uploads:
     """All uploads of a registry; many threads may use it. ``clock`` gives seconds."""
 
-    def __init__(self, folder: Folder, *, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: ServedFolder, *, clock: Callable[[], float]) -> None:
         self._folder = folder
         self.clock = clock
-        self._under_way: dict[str, Upload] = {}
+        self._under_way: dict[str, OpenUpload] = {}
         self._lock = threading.Lock()
 
-    def begin(self, repository: str, *, algorithm: str, client: str = "") -> "Upload":
+    def begin(self, repository: str, *, algorithm: str, client: str = "") -> "OpenUpload":
         """Raises BusyError when there are too many, of all or of this client's address."""
         self.forget()
-        upload = Upload(str(uuid.uuid4()), repository, self, algorithm=algorithm, client=client)
+        upload = OpenUpload(str(uuid.uuid4()), repository, self, algorithm=algorithm, client=client)
         with self._lock:
             of_one = sum(other.client == client for other in self._under_way.values())
             if len(self._under_way) >= MAX_UPLOADS or of_one >= MAX_FROM_ONE:
@@ -51,16 +51,16 @@ class Uploads:
             self._under_way[upload.id] = upload
         return upload
 
-    def find(self, repository: str, id_: str) -> "Upload | None":
+    def find(self, repository: str, id_: str) -> "OpenUpload | None":
         found = self._under_way.get(id_)
         return found if found is not None and found.repository == repository else None
 
-    def discard(self, upload: "Upload") -> None:
+    def discard(self, upload: "OpenUpload") -> None:
         with self._lock:
             self._under_way.pop(upload.id, None)
         self._folder.unlink(upload.names, synced=False)
 
-    def keep(self, upload: "Upload", digest: Digest, names: Names) -> None:
+    def keep(self, upload: "OpenUpload", digest: Digest, names: Names) -> None:
         """Name the whole upload ``names``. Raises MismatchError if it is not that digest; it is gone then."""
         try:
             if upload.digest(digest.algorithm) != digest:
@@ -92,7 +92,7 @@ class Uploads:
         if disk.f_bavail * disk.f_frsize < KEPT_FREE or taken > MAX_UPLOADING:  # mutant-equivalent past limit 1: a block is nothing here
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def extend(self, upload: "Upload", chunks: Iterable[bytes | memoryview]) -> None:
+    def extend(self, upload: "OpenUpload", chunks: Iterable[bytes | memoryview]) -> None:
         """Raises whatever ``chunks`` raises; what came before stays."""
         with self._folder.extend(upload.names) as file:
             file.seek(upload.size)
@@ -105,12 +105,12 @@ class Uploads:
                 file.write(chunk)
                 upload.take(chunk)
 
-    def hashed(self, upload: "Upload", algorithm: str) -> str:
+    def hashed(self, upload: "OpenUpload", algorithm: str) -> str:
         with self._folder.extend(upload.names) as file:
             return hashlib.file_digest(file, algorithm).hexdigest()  # type: ignore[arg-type]  # typeshed wants more of it
 
 
-class Upload:
+class OpenUpload:
     """A blob on its way in: what came is in a file, and hashed already. It does not outlive the process."""
 
     def __init__(self, id_: str, repository: str, uploads: Uploads, *, algorithm: str, client: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from bundler import strictjson
 from bundler.bundle import archive, writing
-from bundler.bundle.envelope import preauthentication, sealed
-from bundler.bundle.layout import Layout, compose, entry
+from bundler.bundle.composition import Composition, compose, entry
 from bundler.bundle.seal import STREAM, TRUST, ImageEntry, Kind, Member, Seal
+from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.content.files import check_names, check_not_taken, check_space, read_small
 from bundler.content.medium import FileMedium
 from bundler.content.store import Source
@@ -24,8 +24,8 @@ from bundler.oci.manifest import Document
 from bundler.oci.mediatype import compresses
 from bundler.oci.reference import Reference
 from bundler.stations.gathering import Good
+from bundler.stations.privatekeys import KeySigner
 from bundler.stations.report import Progress
-from bundler.stations.signer import KeySigner
 from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.trust.keys import PublicKey
@@ -60,7 +60,7 @@ class Plan:
     checked: bool
     """Whether all were judged and passed; else none was."""
     seal: Seal
-    layout: Layout
+    layout: Composition
     evidence: dict[Digest, bytes]
     """Files of kind trust."""
 

@@ -12,9 +12,9 @@ from bundler.errors import Code, ConflictError, IncompleteError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
-from bundler.stations.joining import Joins
+from bundler.stations.merging import Joins
 from bundler.stations.places import reference_of
-from bundler.stations.placing import Place, Placer
+from bundler.stations.placing import Placement, Placer
 from bundler.stations.report import Progress, Report
 from bundler.stations.station import Station
 from bundler.stations.verifier import prove_some
@@ -88,7 +88,7 @@ def _needed(layout: Layout, images: Sequence[Admitted]) -> int:
 
 
 def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:
-    place = Place(image, layout.repository(image.reference), image.reference.path)
+    place = Placement(image, layout.repository(image.reference), image.reference.path)
     [placed] = placer.place([place], placer.send([place]))
     placer.name(place)
     return tuple(placed.remarks)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from bundler.bundle.layout import check_digest
+from bundler.bundle.composition import check_digest
 from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.apart import apart
 from bundler.stations.cache import Cache
-from bundler.stations.places import Failure, Places, Wanted, refuse_evidence, refuse_name_of_evidence
+from bundler.stations.places import Failure, ImageArgument, Places, refuse_evidence, refuse_name_of_evidence
 from bundler.stations.report import ImageReport
 from bundler.stations.survey import Survey, survey_image
 from bundler.stations.truststore import Trust
@@ -43,7 +43,7 @@ class Good:
 
 
 def gather(
-    places: Places, images: Sequence[Wanted], cache: Cache, choice: Choice, *, at: datetime, jobs: int, say: Callable[[str], None]
+    places: Places, images: Sequence[ImageArgument], cache: Cache, choice: Choice, *, at: datetime, jobs: int, say: Callable[[str], None]
 ) -> tuple[list[Good], list[Failure]]:
     """Find each image and all about it, and judge it if there is trust. One that cannot be carried keeps no other from it.
 
@@ -51,7 +51,7 @@ def gather(
     """
     each = max(1, jobs // len(images))
 
-    def one(image: Wanted) -> tuple[Wanted, list[Good]]:
+    def one(image: ImageArgument) -> tuple[ImageArgument, list[Good]]:
         refuse_name_of_evidence(image)
         found = survey_image(places, image, cache, platforms=choice.platforms, leave=choice.leave, jobs=each, say=say)
         parts = apart(found, choice.platforms, renamed=image.is_renamed) if choice.by_digest else (found,)
@@ -65,7 +65,7 @@ def gather(
     return [part for image, parts in good if image not in conflicts for part in parts], failed
 
 
-def _ends(image: Wanted, error: BundlerError) -> bool:
+def _ends(image: ImageArgument, error: BundlerError) -> bool:
     """An image at a registry touches no disk but the cache's."""
     return error.code is Code.DISK_FULL or (error.code is Code.DISK_IO and not image.is_local)
 
@@ -115,7 +115,7 @@ def _judged(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
     return report
 
 
-def _conflicts(found: Sequence[tuple[Wanted, Survey]]) -> Mapping[Wanted, UsageError]:
+def _conflicts(found: Sequence[tuple[ImageArgument, Survey]]) -> Mapping[ImageArgument, UsageError]:
     """The images that would go under a name that another one would have too: none of them, for nobody knows which is meant."""
     named: dict[Reference, dict[Digest, None]] = {}
     for _, survey in found:

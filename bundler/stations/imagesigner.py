@@ -18,9 +18,9 @@ from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.stations.joining import Joins, Tagged, signature_config
+from bundler.stations.merging import Joins, Tagged, signature_config
 from bundler.stations.places import Located
-from bundler.stations.signer import KeySigner
+from bundler.stations.privatekeys import KeySigner
 from bundler.stations.survey import below
 from bundler.trust import simplesigning
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE, build_signature_bundle

@@ -11,8 +11,8 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
-from bundler.stations.joining import Joins
-from bundler.stations.placing import Place, Placed, Placer, lacks_platforms
+from bundler.stations.merging import Joins
+from bundler.stations.placing import Placement, PlacementResult, Placer, lacks_platforms
 from bundler.stations.report import Progress, Report, State
 from bundler.stations.verifier import Proved, prove_rest
 
@@ -144,7 +144,7 @@ def import_admitted(
     opened = OncePerRepository(repositories)
     targets = plan(proved.admitted, destination, opened, overwrite=overwrite, jobs=jobs)
     places = [
-        Place(target.image, opened(target.destination), target.destination.path, named=target.is_named and not overwrite)
+        Placement(target.image, opened(target.destination), target.destination.path, named=target.is_named and not overwrite)
         for target in targets
     ]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
@@ -189,8 +189,15 @@ def plan(
 
 
 def fill(
-    targets: Sequence[Target], places: Sequence[Place], placer: Placer, sent: Sequence[Placed], *, joins: Joins, overwrite: bool, jobs: int
-) -> tuple[tuple[Target, ...], tuple[Placed, ...]]:
+    targets: Sequence[Target],
+    places: Sequence[Placement],
+    placer: Placer,
+    sent: Sequence[PlacementResult],
+    *,
+    joins: Joins,
+    overwrite: bool,
+    jobs: int,
+) -> tuple[tuple[Target, ...], tuple[PlacementResult, ...]]:
     """Put every image's documents and evidence, whose blobs were ``sent``, then all the tags, and see that nothing was lost.
     Gives the targets with what had each name when it was put, and what was done for each.
 
@@ -199,7 +206,7 @@ def fill(
     """
     placed = tuple(placer.place(places, sent))
 
-    def named(one: tuple[Target, Place]) -> Target:
+    def named(one: tuple[Target, Placement]) -> Target:
         target, place = one
         return target if target.destination.tag is None or target.is_named else _named(target, place, placer, overwrite=overwrite)
 
@@ -212,7 +219,7 @@ def fill(
     return done, placed
 
 
-def _named(target: Target, place: Place, placer: Placer, *, overwrite: bool) -> Target:
+def _named(target: Target, place: Placement, placer: Placer, *, overwrite: bool) -> Target:
     """Put the tag, and say what it was then, for others may write while an import runs. What is another image's is left so unless
     ``overwrite``."""
     overtaken = False
@@ -231,7 +238,7 @@ def _named(target: Target, place: Place, placer: Placer, *, overwrite: bool) -> 
             return now
 
 
-def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], FormatError | IntegrityError | None]:
+def _sent(placer: Placer, places: Sequence[Placement]) -> tuple[list[PlacementResult], FormatError | IntegrityError | None]:
     """What was done for each image, or what ended it: of bytes that are not a blob's, the bundle's own report says more."""
     try:
         return placer.send(places), None
@@ -239,7 +246,7 @@ def _sent(placer: Placer, places: Sequence[Place]) -> tuple[list[Placed], Format
         return [], error
 
 
-def _foresee(targets: Sequence[Target], places: Sequence[Place], asked: Sequence[Placed]) -> None:
+def _foresee(targets: Sequence[Target], places: Sequence[Placement], asked: Sequence[PlacementResult]) -> None:
     """What an import would be refused, as far as that is known without trying. Remarks go to what was ``asked``.
 
     Raises TransportError (``registry.credentials``).
@@ -254,7 +261,7 @@ def _foresee(targets: Sequence[Target], places: Sequence[Place], asked: Sequence
             would.remarks.append(f"the index lacks platforms or parts that it lists, and {registry} may refuse it (registry.sparse-index)")
 
 
-def _refuse_losses(places: Sequence[Place], placed: Sequence[Placed], *, jobs: int) -> None:
+def _refuse_losses(places: Sequence[Placement], placed: Sequence[PlacementResult], *, jobs: int) -> None:
     """Ask for each blob of what was put once, wherever nobody looked whether the manifests' blobs are there."""
     wanted: dict[tuple[str, Digest], tuple[Sink, Descriptor]] = {}
     for place, done in zip(places, placed, strict=True):

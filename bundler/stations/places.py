@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
-from bundler.bundle.foreign import open_archive
+from bundler.bundle.foreignarchive import open_archive
 from bundler.content.files import read_small
 from bundler.content.layout import Layout
 from bundler.content.registry.client import Registry
@@ -23,7 +23,7 @@ from bundler.errors import BundlerError, Code, FormatError, IncompleteError, Int
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.stations.reach import Reach
+from bundler.stations.registryflags import RegistryFlags
 
 LAYOUT, ARCHIVE, REGISTRY = "oci:", "oci-archive:", "docker://"
 _REMARK = re.compile(r"(?:^|(?<=\s))#.*")
@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ImageArgument:
     """An image as a person wrote it, and the name to carry it under if that is another."""
 
     text: str
@@ -93,16 +93,16 @@ class Failure:
     error: BundlerError
 
 
-def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: BinaryIO) -> tuple[Wanted, ...]:
+def image_arguments(images: Sequence[str], *, list_file: str | None, as_name: str | None, stdin: BinaryIO) -> tuple[ImageArgument, ...]:
     """All images that a command names, each once. Raises UsageError for none, for a bad line (with its number), for ``--as``
     beside several."""
-    listed = [Wanted(text) for text in images]
+    listed = [ImageArgument(text) for text in images]
     if list_file is not None:
         listed += _lines(_list(list_file, stdin), "stdin" if list_file == "-" else list_file)
     if as_name is not None:
         if len(listed) != 1:
             raise UsageError("--as names one image", found=f"{len(listed)} images")
-        listed = [Wanted(listed[0].text, as_name)]
+        listed = [ImageArgument(listed[0].text, as_name)]
     if not listed:
         raise UsageError("no image is named", wanted="IMAGE, or --images FILE with a reference in it")
     for image in listed:
@@ -110,7 +110,7 @@ def wanted(images: Sequence[str], *, list_file: str | None, as_name: str | None,
     return tuple(dict.fromkeys(listed))
 
 
-def refuse_name_of_evidence(image: Wanted) -> None:
+def refuse_name_of_evidence(image: ImageArgument) -> None:
     """Raises UsageError (``usage.reference``) for an image whose name :func:`refuse_evidence` refuses."""
     if image.name is not None or not image.is_local:
         refuse_evidence(reference_of(image.name) if image.name else image.reference)
@@ -163,7 +163,7 @@ def _list(file: str, stdin: BinaryIO) -> bytes:
     return raw
 
 
-def _lines(raw: bytes, file: str) -> list[Wanted]:
+def _lines(raw: bytes, file: str) -> list[ImageArgument]:
     """One reference a line, and in a second column the name to carry; a word that begins with ``#`` begins a remark."""
     listed = []
     for number, line in enumerate(raw.split(b"\n"), start=1):
@@ -180,11 +180,11 @@ def _lines(raw: bytes, file: str) -> list[Wanted]:
     return listed
 
 
-def _line(line: bytes) -> Wanted | None:
+def _line(line: bytes) -> ImageArgument | None:
     words = _REMARK.sub("", line.decode("utf-8", "strict")).split()
     if not words:
         return None
-    image = Wanted(*words[:2])
+    image = ImageArgument(*words[:2])
     image.check()
     if len(words) > 2 or not "".join(words).isprintable():
         raise UsageError("there is more in it")
@@ -194,7 +194,7 @@ def _line(line: bytes) -> Wanted | None:
 class Places:
     """The registries, layouts and archives of one run, each opened once. A context: leaving it closes them."""
 
-    def __init__(self, reach: Reach, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
+    def __init__(self, reach: RegistryFlags, *, hosts: Iterable[str], say: Callable[[str], None]) -> None:
         """``hosts`` are all registries of the run: a login given by hand is for one. ``say`` is told why one is asked again, and in
         the end how they answered."""
         self._say = say
@@ -221,7 +221,7 @@ class Places:
         self._closing = ExitStack()
 
     @classmethod
-    def of(cls, reach: Reach, images: Iterable[Wanted], *, say: Callable[[str], None]) -> Self:
+    def of(cls, reach: RegistryFlags, images: Iterable[ImageArgument], *, say: Callable[[str], None]) -> Self:
         """For images wherever they lie."""
         return cls(reach, hosts={image.reference.registry for image in images if not image.is_local}, say=say)
 
@@ -236,11 +236,11 @@ class Places:
 
     def each(
         self,
-        images: Sequence[Wanted],
-        work: Callable[[Wanted], R],
+        images: Sequence[ImageArgument],
+        work: Callable[[ImageArgument], R],
         *,
         jobs: int,
-        ends: Callable[[Wanted, BundlerError], bool] = lambda *_: False,
+        ends: Callable[[ImageArgument, BundlerError], bool] = lambda *_: False,
     ) -> tuple[list[R], list[Failure]]:
         """What ``work`` gives for each image, and those that it cannot be done with; both in their order.
 
@@ -250,7 +250,7 @@ class Places:
 
         answering = self._answering = set()
 
-        def one(image: Wanted) -> R | Failure:
+        def one(image: ImageArgument) -> R | Failure:
             try:
                 return work(image)
             except BundlerError as error:
@@ -263,7 +263,7 @@ class Places:
         done = list(side_by_side(one, images, jobs=jobs))
         return [each for each in done if not isinstance(each, Failure)], [each for each in done if isinstance(each, Failure)]
 
-    def locate(self, image: Wanted, *, write: bool = False) -> Located:
+    def locate(self, image: ImageArgument, *, write: bool = False) -> Located:
         """Find an image; ``write`` where it will be signed.
 
         Raises IncompleteError (``image.missing``), IntegrityError (``image.moved``) where it was asked for, is listed or shall
@@ -282,7 +282,7 @@ class Places:
         """Ask whether a registry answers, and takes our login for what is below ``path``. Raises as :meth:`Registry.greet`."""
         self._registry(host).greet(path)
 
-    def _at_registry(self, image: Wanted, *, write: bool) -> Located:
+    def _at_registry(self, image: ImageArgument, *, write: bool) -> Located:
         reference = image.reference
         repository = self._registry(reference.registry).repository(reference.path, push=write)
         root = self._asked(reference, lambda: repository.document(reference.tag or reference.digest or "latest"))
@@ -323,7 +323,7 @@ class Places:
                 answering.discard(host)
                 self._silent.setdefault(host, {}).setdefault(None, error)
 
-    def _in_layout(self, image: Wanted) -> Located:
+    def _in_layout(self, image: ImageArgument) -> Located:
         kind, _, rest = image.text.partition(":")
         path, _, asked = rest.partition(":")
         layout = self._layout(kind, path)

@@ -19,7 +19,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.stations.carried import Admitted, Carried
-from bundler.stations.joining import Joins, Tagged
+from bundler.stations.merging import Joins, Tagged
 from bundler.trust.proven import is_about
 
 Chunks = Callable[[Descriptor], Iterator[bytes]]
@@ -30,7 +30,7 @@ _REFUSALS = (400, 404, 405, 412, 422)  # registries do not agree on how to refus
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """An image, and where it goes."""
 
     image: Admitted
@@ -42,7 +42,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Placed:
+class PlacementResult:
     """What was done for one image, for the person who reads the end of the run."""
 
     sent: int = 0
@@ -74,13 +74,13 @@ class Placer:
         self._wants_subjects = False
         """Whether the registry refused evidence whose subject was not there yet."""
 
-    def send(self, places: Sequence[Place]) -> list[Placed]:
+    def send(self, places: Sequence[Placement]) -> list[PlacementResult]:
         """The blobs of each image that was admitted, several at a time; what was done for each image. Nothing is named by it.
 
         Raises TransportError; IntegrityError and FormatError where the medium gives other bytes than the blob's.
         """
         self._jobs_each = max(1, self._jobs // max(1, len(places)))
-        done = [Placed() for _ in places]
+        done = [PlacementResult() for _ in places]
         with (
             closing(side_by_side(lambda one: (one[0], self._whole(one[1], done[one[0]])), enumerate(places), jobs=self._jobs)) as wholes,
             closing(side_by_side(self._blob, _parts(wholes), jobs=self._jobs, in_order=False)) as blobs,
@@ -91,7 +91,7 @@ class Placer:
                 done[part.number].there += not sent
         return done
 
-    def place(self, places: Sequence[Place], sent: Sequence[Placed]) -> Generator[Placed, None, None]:
+    def place(self, places: Sequence[Placement], sent: Sequence[PlacementResult]) -> Generator[PlacementResult, None, None]:
         """What the blobs, which were ``sent``, belong to: documents and evidence, but not the images' own tags, several at a time.
 
         Gives what was done for each image, in their order. Raises TransportError (``registry.sparse-index`` where the registry
@@ -101,7 +101,7 @@ class Placer:
         with closing(side_by_side(lambda pair: self._documents(self._whole(*pair)), pairs, jobs=self._jobs)) as done:
             yield from done
 
-    def name(self, place: Place, *, over: Over | None = None) -> None:
+    def name(self, place: Placement, *, over: Over | None = None) -> None:
         """Put the image's own tag on it, the last thing of all. What has no tag is reached by its digest.
 
         Raises ConflictError as ``over`` has it (:meth:`Sink.put_document`), and as :meth:`place`.
@@ -132,11 +132,11 @@ class Placer:
         for _ in self._counted(blob):
             pass
 
-    def _is_had(self, blob: Descriptor, place: Place, home: str | None) -> bool:
+    def _is_had(self, blob: Descriptor, place: Placement, home: str | None) -> bool:
         """Whether it need not be sent: it is there, or can be mounted, which is tried where something may change."""
         return place.sink.has(blob) or (home is not None and (self._dry or place.sink.mount(blob, home)))
 
-    def _whole(self, place: Place, placed: Placed) -> "_Whole":
+    def _whole(self, place: Placement, placed: PlacementResult) -> "_Whole":
         """The image as it is carried, without what is there already where its tag names it."""
         whole = _Whole.of(place, placed)
         if not place.named:
@@ -162,7 +162,7 @@ class Placer:
             found |= {document.digest for document in level}
         return found
 
-    def _documents(self, whole: "_Whole") -> Placed:
+    def _documents(self, whole: "_Whole") -> PlacementResult:
         """An image's documents, then its evidence, and not yet the root where a tag will be put on it."""
         carried, sink = whole.carried, whole.place.sink
         waits = carried.reference.tag is not None and not whole.place.named and not self._wants_subjects and not _is_sparse(carried)
@@ -263,7 +263,7 @@ class Placer:
         self._put(whole.carried.documents[whole.carried.root], whole.carried, whole.place.sink)
         return put()
 
-    def _alone(self, subject: Digest, place: Place) -> AbstractContextManager[object]:
+    def _alone(self, subject: Digest, place: Placement) -> AbstractContextManager[object]:
         """While the names of evidence about ``subject`` are written, an image that shares it must not come between."""
         return self._turns.of((subject, place.path))
 
@@ -272,12 +272,12 @@ class Placer:
 class _Whole:
     """An image that is being placed."""
 
-    place: Place
+    place: Placement
     carried: Carried
     own: list[Document]
     """Its documents that are not there."""
     evidence: list[Document]
-    placed: Placed
+    placed: PlacementResult
     tags: Mapping[Digest, list[tuple[Digest, Form]]]
     """For a piece of evidence, the manifests and forms by whose tags it was found."""
     there: frozenset[Digest] = frozenset()
@@ -286,7 +286,7 @@ class _Whole:
     """Whether the image's root is put last, with its tag."""
 
     @classmethod
-    def of(cls, place: Place, placed: Placed) -> "_Whole":
+    def of(cls, place: Placement, placed: PlacementResult) -> "_Whole":
         carried = place.image.carried()
         own = [carried.documents[digest] for digest in carried.own]
         evidence = carried.among(place.image.verdict.admitted)
@@ -314,7 +314,7 @@ class _Part:
     """One of the blobs of an image, and which of the images that is."""
 
     number: int
-    place: Place
+    place: Placement
     blob: Descriptor
 
 
@@ -379,7 +379,7 @@ def _needs(document: Document) -> list[Descriptor]:
     return [*document.children, *([document.subject] if document.subject else [])]
 
 
-def lacks_platforms(place: Place) -> bool:
+def lacks_platforms(place: Placement) -> bool:
     """Whether an index of the image lists what is not carried, which not every registry takes."""
     carried = place.image.carried()
     return any(_lacks(carried.documents[digest], carried) for digest in carried.own)

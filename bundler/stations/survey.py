@@ -27,7 +27,7 @@ from bundler.oci.platforms import in_order, is_attestation, parted
 from bundler.oci.reference import Reference
 from bundler.stations.cache import Cache
 from bundler.stations.carried import Carried, left_blobs
-from bundler.stations.places import Places, Wanted
+from bundler.stations.places import ImageArgument, Places
 from bundler.stations.unread import Missed, Unread
 from bundler.trust.proven import is_about
 
@@ -111,7 +111,7 @@ def survey(
 
 def survey_image(
     places: Places,
-    image: Wanted,
+    image: ImageArgument,
     cache: Cache,
     *,
     platforms: Sequence[Platform] = (),

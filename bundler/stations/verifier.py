@@ -13,14 +13,14 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.stations.cache import Cache
 from bundler.stations.carried import Admitted, Carried, left_blobs
-from bundler.stations.places import Places, Wanted
+from bundler.stations.places import ImageArgument, Places
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Progress, Report, SealReport, TrustUsed
 from bundler.stations.station import Station
 from bundler.stations.survey import Survey, survey_image
 from bundler.stations.truststore import Trust
 from bundler.trust.judge import judge
 from bundler.trust.policy import Naming
-from bundler.trust.seal import OpenedSeal, may_seal, open_seal
+from bundler.trust.sealtrust import OpenedSeal, may_seal, open_seal
 
 CLOCKS_APART = timedelta(hours=24)  # two clocks that nobody has set for years are still closer than this
 
@@ -99,12 +99,12 @@ def prove_survey(survey: Survey, trust: Trust, *, at: datetime) -> ImageReport:
 
 
 def prove_where_they_lie(
-    places: Places, images: Sequence[Wanted], station: Station, *, at: datetime, jobs: int, say: Callable[[str], None]
+    places: Places, images: Sequence[ImageArgument], station: Station, *, at: datetime, jobs: int, say: Callable[[str], None]
 ) -> tuple[ImageReport, ...]:
     """Judge images where they lie, several at a time, in their order. Raises as :func:`bundler.stations.survey.survey_image`."""
     each = max(1, jobs // max(1, len(images)))
 
-    def one(image: Wanted) -> ImageReport:
+    def one(image: ImageArgument) -> ImageReport:
         return prove_survey(survey_image(places, image, Cache(None), leave=None, jobs=each, say=say), station.trust, at=at)
 
     return tuple(side_by_side(one, images, jobs=jobs))

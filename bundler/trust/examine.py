@@ -19,15 +19,15 @@ from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.keys import PublicKey, named_by
 from bundler.trust.need import need
 from bundler.trust.notation.signature import NotationSignature
-from bundler.trust.offer import Claim, Layer, Offer
-from bundler.trust.policy import Naming, Rule, Wanted
-from bundler.trust.signer import AnotherSignerError, Met, SignerEntry
+from bundler.trust.policy import Naming, RequiredAttestation, Rule
+from bundler.trust.signer import AnotherSignerError, SignerEntry, SignerProof
 from bundler.trust.sigstore.bundle import BundledSignature
 from bundler.trust.simplesigning import Attestation, SimpleSigning
+from bundler.trust.unverified import Claim, Layer, UnverifiedSignature
 from bundler.trust.verdict import Check, OtherSigner, Outcome, SignedBy
 
 # What reads a signature, by how the media type of its layer begins. A further format is a line here.
-READERS: dict[str, Callable[[Layer], Offer]] = {
+READERS: dict[str, Callable[[Layer], UnverifiedSignature]] = {
     mediatype.SIMPLE_SIGNING: SimpleSigning.read,
     mediatype.DSSE: Attestation.read,
     mediatype.SIGSTORE_BUNDLE: BundledSignature.read,
@@ -41,7 +41,7 @@ _SPECS = {
 }
 
 
-Whose = Callable[[Offer], PublicKey | None]
+Whose = Callable[[UnverifiedSignature], PublicKey | None]
 """By which other key a signature is."""
 
 
@@ -121,7 +121,7 @@ def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime, whose: W
     )
 
 
-def _reader(piece: Evidence) -> Callable[[Layer], Offer] | None:
+def _reader(piece: Evidence) -> Callable[[Layer], UnverifiedSignature] | None:
     """By the media type of the layer; of Notation, whose layers are of types that others have too, by the manifest's."""
     kind = piece.layer.media_type if piece.layer else ""
     if piece.layer and (piece.document.content.kind or "") == mediatype.NOTATION:
@@ -156,22 +156,22 @@ def _layer(piece: Evidence, subject: Document) -> Layer:
 class _Proof:
     number: int
     entry: SignerEntry
-    met: Met
+    met: SignerProof
 
 
-def _tried(rule: Rule, offer: Offer, at: datetime) -> tuple[list[_Proof], dict[Code, TrustError | FormatError]]:
+def _tried(rule: Rule, offer: UnverifiedSignature, at: datetime) -> tuple[list[_Proof], dict[Code, TrustError | FormatError]]:
     """Everybody in the rule whose signature it is; and why it is not the others'."""
     proofs: list[_Proof] = []
     errors: dict[Code, TrustError | FormatError] = {}
     for number, entry in enumerate(rule.everybody):
         try:
-            proofs.append(_Proof(number, entry, entry.met_by(offer, at=at)))
+            proofs.append(_Proof(number, entry, entry.prove(offer, at=at)))
         except (TrustError, FormatError) as error:
             errors.setdefault(error.code, error)
     return proofs, errors
 
 
-def _unmet(piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, TrustError | FormatError]) -> Iterator[Check]:
+def _unmet(piece: Evidence, rule: Rule, offer: UnverifiedSignature, errors: Mapping[Code, TrustError | FormatError]) -> Iterator[Check]:
     """Why it is nobody's. Where a signer of its kind is pinned, that it is not of another's kind goes without saying."""
     everybody = rule.everybody
     for code, detail in ((code, str(error)) for code, error in errors.items()):
@@ -188,7 +188,9 @@ def _is_named(rule: Rule, hint: str | None) -> bool:
     return hint is not None and any(entry.is_named_by(hint) for entry in rule.everybody)
 
 
-def _other(piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, TrustError | FormatError], whose: Whose) -> OtherSigner | None:
+def _other(
+    piece: Evidence, rule: Rule, offer: UnverifiedSignature, errors: Mapping[Code, TrustError | FormatError], whose: Whose
+) -> OtherSigner | None:
     """Whose it is; None where it says that it is by a signer of the rule, and is not."""
     found = partial(OtherSigner, form=offer.form, node=piece.subject)
     by_certificate = "notation" if offer.form == "notation" else "identity"
@@ -203,7 +205,7 @@ def _other(piece: Evidence, rule: Rule, offer: Offer, errors: Mapping[Code, Trus
     return None if _is_named(rule, hint) else found("key", named_by(hint) if hint else None, proved=False)
 
 
-def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) -> Iterator[Check]:
+def _met(piece: Evidence, claim: Claim, offer: UnverifiedSignature, proofs: Sequence[_Proof]) -> Iterator[Check]:
     what = "signature" if claim.predicate_type is None else "attestation"
     of = "" if claim.predicate_type is None else f"{ascii(claim.predicate_type[:160])[1:-1]}, "
     for proof in proofs:
@@ -217,7 +219,9 @@ def _met(piece: Evidence, claim: Claim, offer: Offer, proofs: Sequence[_Proof]) 
             yield _check(piece, "beside", Outcome.NOT_CHECKED, code, detail)
 
 
-def _facts(piece: Evidence, rule: Rule, claim: Claim, offer: Offer, proofs: Sequence[_Proof], *, names: bool) -> Iterator[Fact]:
+def _facts(
+    piece: Evidence, rule: Rule, claim: Claim, offer: UnverifiedSignature, proofs: Sequence[_Proof], *, names: bool
+) -> Iterator[Fact]:
     for proof in proofs:
         signed_by = SignedBy(
             kind=proof.entry.kind,
@@ -246,7 +250,7 @@ def _lacking(piece: Evidence, rule: Rule, claim: Claim) -> Iterator[Check]:
             yield from (_failed(piece, "predicate", Code.INTOTO_PREDICATE, detail) for detail in _unlike(wanted, claim))
 
 
-def _unlike(wanted: Wanted, claim: Claim) -> Iterator[str]:
+def _unlike(wanted: RequiredAttestation, claim: Claim) -> Iterator[str]:
     """Where the predicate says something else, compared with what it says and never with what that may mean."""
     for place, value in wanted.where:
         found = claim.predicate

@@ -18,10 +18,10 @@ from bundler.oci.platforms import is_attestation
 from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import Effort, Fact, Finding, effort, examine
 from bundler.trust.keys import PublicKey
-from bundler.trust.offer import Offer
-from bundler.trust.policy import Naming, Node, Policy, Rule, Wanted
+from bundler.trust.policy import Naming, Node, Policy, RequiredAttestation, Rule
 from bundler.trust.proven import is_about, is_evidence
 from bundler.trust.signer import persons
+from bundler.trust.unverified import UnverifiedSignature
 from bundler.trust.verdict import Check, OtherSigner, Outcome, Verdict
 
 MAX_PIECES = 1000  # of evidence about one manifest: as many as one list of layers holds. More are a way to keep a station busy
@@ -50,7 +50,7 @@ def judge(policy: Policy, image: Image, evidence: Iterable[Evidence], *, at: dat
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Examined:
     """What all evidence together comes to."""
 
     findings: tuple[Finding, ...]
@@ -66,7 +66,7 @@ class _Heard:
     """What of the image would take more than is spent on one; nothing is judged then."""
 
 
-def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime, beside: "_Beside") -> _Heard:
+def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime, beside: "_Beside") -> _Examined:
     findings: list[Finding] = []
     carriers: dict[Digest, Document] = {}
     about: set[tuple[Digest, Digest]] = set()
@@ -86,7 +86,7 @@ def _heard(rule: Rule, image: Image, evidence: Iterable[Evidence], at: datetime,
     if beside.too_much:  # which of them were tried depends on the order
         findings = [replace(finding, other=finding.other and finding.other.unnamed()) for finding in findings]
     judged = () if spent.too_much else (finding for finding in findings if finding.subject not in crowded)
-    return _Heard(
+    return _Examined(
         findings=tuple(sorted(judged, key=lambda finding: finding.piece)),
         carriers=carriers,
         about=frozenset(about),
@@ -108,7 +108,7 @@ class _Beside:
     def too_much(self) -> bool:
         return self._tried > MAX_BESIDE
 
-    def whose(self, offer: Offer) -> PublicKey | None:
+    def whose(self, offer: UnverifiedSignature) -> PublicKey | None:
         """By which of them the signature is."""
         if self._keys is None:
             counting = {str(entry) for entry in self._rule.everybody}
@@ -148,7 +148,7 @@ class _Spent:
 class _Case:
     rule: Rule
     image: Image
-    heard: _Heard
+    heard: _Examined
 
     def verdict(self, policy: Policy) -> Verdict:
         standing = self._standing()
@@ -240,7 +240,7 @@ class _Case:
                     there = any(fact.wanted == number for fact in proved)
                     yield self._attestation(node, wanted, there=there)
 
-    def _attestation(self, node: Digest, wanted: Wanted, *, there: bool) -> Check:
+    def _attestation(self, node: Digest, wanted: RequiredAttestation, *, there: bool) -> Check:
         by = "a signer of the rule" if wanted.signers == self.rule.signers else "its signers"
         if there:
             return Check("attestation", Outcome.PASSED, None, f"{wanted.type} by {by}", node, _SPEC, required=True)

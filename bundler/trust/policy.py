@@ -32,7 +32,7 @@ class Naming(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class SealRule:
     """Who may seal bundles of a stream, and for which repositories."""
 
     stream: str
@@ -56,7 +56,7 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequiredAttestation:
     """An attestation that a rule requires."""
 
     type: str
@@ -98,7 +98,7 @@ class Rule:
     """At least one."""
     threshold: int
     """How many of the signers must have signed; 0 only beside attestations."""
-    attestations: tuple[Wanted, ...] = ()
+    attestations: tuple[RequiredAttestation, ...] = ()
     node: Node = Node.REFERENCE
     name: Naming = Naming.ANY
     annotations: tuple[tuple[str, str], ...] = ()
@@ -142,7 +142,7 @@ class Policy:
     """A whole ``trust.toml`` with the keys that it names."""
 
     serial: int
-    seals: tuple[Seal, ...]
+    seals: tuple[SealRule, ...]
     rules: tuple[Rule, ...]
     digest: Digest
     """SHA-256 of the JSON object that gives, for ``trust.toml`` and each file it names, its path and the hex of its SHA-256;

@@ -163,7 +163,7 @@ class SignerInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TimestampToken:
     """A timestamp token as it was read, before anything in it is believed."""
 
     content: bytes = field(repr=False)
@@ -173,7 +173,7 @@ class Token:
     certificates: tuple[Certificate, ...]
 
     @classmethod
-    def parse_response(cls, raw: bytes) -> "Token":
+    def parse_response(cls, raw: bytes) -> "TimestampToken":
         """From a TimeStampResp (RFC 3161, section 2.4.2). Raises FormatError and TrustError (``tsa.status``, ``tsa.malformed``)."""
         _check_size(raw)
         items = Element.parse(raw, der.SEQUENCE).items()
@@ -184,7 +184,7 @@ class Token:
         return cls.parse(token.raw)
 
     @classmethod
-    def parse(cls, raw: bytes) -> "Token":
+    def parse(cls, raw: bytes) -> "TimestampToken":
         """From a TimeStampToken, which is a CMS ContentInfo. Raises FormatError and TrustError (``tsa.malformed``)."""
         _check_size(raw)
         signed = _typed(Element.parse(raw, der.SEQUENCE), _SIGNED_DATA, der.SEQUENCE, "CMS SignedData").items()

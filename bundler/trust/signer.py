@@ -8,11 +8,11 @@ from typing import Protocol
 from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
-from bundler.trust.offer import Material, Offer
+from bundler.trust.unverified import Material, UnverifiedSignature
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class SignerProof:
     """A signature that is a signer's: whose exactly, how it was verified, and what beside it nobody asked about."""
 
     id: str
@@ -56,7 +56,7 @@ class SignerEntry(Protocol):
         """What people call the signer here. Words only: nothing is decided by it."""
         ...
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
         """Go on if the signature is this signer's, judged as of ``at``.
 
         Raises TrustError and FormatError with the code of the check that fails; ``bundle.material`` where the signature
@@ -91,11 +91,11 @@ class PinnedKey:
     kind: str = "key"
     name: str | None = field(default=None, compare=False)
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - a pinned key is good until trust is changed
+    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:  # noqa: ARG002 - a pinned key is good until trust is changed
         need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)
         match = self.key.verify(offer.signature, offer.signed)
         also = frozenset({self.key.fingerprint})
-        return Met(self.key.fingerprint, f"{match.algorithm} by {self.key}", match.remark, _unasked(offer.material), also)
+        return SignerProof(self.key.fingerprint, f"{match.algorithm} by {self.key}", match.remark, _unasked(offer.material), also)
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)

@@ -16,8 +16,8 @@ from bundler.trust.dsse import Envelope
 from bundler.trust.encodings import from_wrapped_base64
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
-from bundler.trust.offer import Claim, Layer, Material
 from bundler.trust.statement import PAYLOAD_TYPE, Statement
+from bundler.trust.unverified import Claim, Layer, Material
 
 TYPE = "cosign container image signature"
 MAX_PAYLOAD = 1 << 20  # real ones have 300 bytes, and annotations

@@ -19,14 +19,14 @@ from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
 from bundler.trust.pattern import compiled
-from bundler.trust.policy import Naming, Node, Policy, Rule, Seal, Wanted
+from bundler.trust.policy import Naming, Node, Policy, RequiredAttestation, Rule, SealRule
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE
 from bundler.trust.sigstore.identity import CLAIMS
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity, Root
-from bundler.trust.sigstore.steps import Needed
+from bundler.trust.sigstore.steps import Thresholds
 from bundler.trust.table import FILE, LABEL, Table, alike, is_text
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ def parse(raw: bytes, files: Mapping[str, bytes]) -> Policy:
     return Policy(serial, seals, rules, digest, roots, stores)
 
 
-def _seal(table: Table, keys: "_Keys") -> Seal:
+def _seal(table: Table, keys: "_Keys") -> SealRule:
     table.check_names(_SEAL)
     stream = table.text("stream")
     if not LABEL.fullmatch(stream):
@@ -97,7 +97,7 @@ def _seal(table: Table, keys: "_Keys") -> Seal:
     if others := sorted(names.members.keys() - set(listed)):
         raise names.error(ascii(others[0])[1:-1], found="a name for what is not among the keys", wanted=" or ".join(listed))
     called = {key.fingerprint: names.called(name) for name, key in zip(listed, pinned, strict=True) if name in names.members}
-    return Seal(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)), called)
+    return SealRule(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)), called)
 
 
 def _root(table: Table, files: Mapping[str, bytes]) -> Root:
@@ -106,7 +106,7 @@ def _root(table: Table, files: Mapping[str, bytes]) -> Root:
     path = table.text("file")
     with _usable(path):
         trusted = TrustedRoot.parse(_file(files, path))
-    needed = Needed(*(table.whole(of, 0, MAX_NEEDED, default=least) for of, least in (("log", 1), ("timestamp", 0), ("sct", 1))))
+    needed = Thresholds(*(table.whole(of, 0, MAX_NEEDED, default=least) for of, least in (("log", 1), ("timestamp", 0), ("sct", 1))))
     there = {"log": len(trusted.logs), "timestamp": len(trusted.timestamp_authorities), "sct": len(trusted.ct_logs)}
     for of, wanted in (("log", needed.log), ("timestamp", needed.timestamp), ("sct", needed.sct)):
         if wanted > there[of]:
@@ -197,10 +197,10 @@ def _signers(table: Table, known: _Known) -> tuple[SignerEntry, ...]:
     return signers
 
 
-def _wanted(rule: Table, item: Any, known: _Known, signers: tuple[SignerEntry, ...], node: Node) -> Wanted:
+def _wanted(rule: Table, item: Any, known: _Known, signers: tuple[SignerEntry, ...], node: Node) -> RequiredAttestation:
     """A predicate type, or a table that says more; what it does not say, the rule says."""
     if is_text(item):
-        return Wanted(_predicate_type(str(item)), node, signers)
+        return RequiredAttestation(_predicate_type(str(item)), node, signers)
     if not isinstance(item, dict):
         raise rule.error("attestations", found=item, wanted="predicate types, or tables with type, node, signer, where")
     table = Table(item, f"an attestation of {rule.what}")
@@ -212,7 +212,7 @@ def _wanted(rule: Table, item: Any, known: _Known, signers: tuple[SignerEntry, .
             raise where.error(place, found=place, wanted="names joined by dots")
     own = _signers(table, known) if "signer" in item else signers
     chosen = Node(table.choice("node", Node)) if "node" in item else node
-    return Wanted(_predicate_type(table.text("type")), chosen, own, values, plain=item.keys() <= {"type"})
+    return RequiredAttestation(_predicate_type(table.text("type")), chosen, own, values, plain=item.keys() <= {"type"})
 
 
 def _signer(table: Table, known: _Known) -> SignerEntry:
@@ -233,7 +233,7 @@ def _key_signer(table: Table, known: _Known) -> SignerEntry:
         return PinnedKey(key, name=_called(table))
     root = known.root(table)
     log = table.whole("log", 0, len(root.trusted.logs), default=root.needed.log)
-    return LoggedKey(key, root, Needed(log=log, timestamp=root.needed.timestamp, sct=0), name=_called(table))
+    return LoggedKey(key, root, Thresholds(log=log, timestamp=root.needed.timestamp, sct=0), name=_called(table))
 
 
 def _identity_signer(table: Table, known: _Known) -> SignerEntry:
@@ -290,7 +290,7 @@ def _predicate_type(text: str) -> str:
     return text
 
 
-def _check_roles(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
+def _check_roles(seals: Sequence[SealRule], rules: Sequence[Rule]) -> None:
     """Whoever carries images in must not also be the one who vouches for them: two approvals are those of two keys."""
     sealing = {key.fingerprint for seal in seals for key in seal.keys}
     both = sorted(sealing & {str(signer) for rule in rules for signer in rule.everybody})
@@ -304,7 +304,7 @@ def _check_roles(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
         )
 
 
-def _check_called(seals: Sequence[Seal], rules: Sequence[Rule]) -> None:
+def _check_called(seals: Sequence[SealRule], rules: Sequence[Rule]) -> None:
     """A name is one signer's, so that nobody is taken for another; one signer may have several, in several places."""
     called = [(name, fingerprint) for seal in seals for fingerprint, name in seal.names.items()]
     called += [(signer.name, str(signer)) for rule in rules for signer in rule.entries if signer.name is not None]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import Code
-from bundler.serving.wire import Request
+from bundler.serving.exchange import Request
 from tests.docs import shell
 from tests.docs.pages import DOCS, Page
 from tests.support import station

@@ -14,7 +14,7 @@ import pytest
 from bundler.content.registry.client import Repository
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
-from bundler.serving.wire import Answer, CutError, RefusedError, Request
+from bundler.serving.exchange import CutError, RefusedError, Request, Response
 from tests.support.nursery import Nursery
 from tests.support.station import Crossing, Image, Watched, faults, tags_of
 
@@ -30,7 +30,7 @@ class Killer:
     half: bool
     seen: int = 0
 
-    def __call__(self, request: Request) -> Answer | None:
+    def __call__(self, request: Request) -> Response | None:
         size = request.body.length or 0
         self.seen += not self.half or size > 0
         if self.seen != self.at or (self.half and not size):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.serving.wire import Request
+from bundler.serving.exchange import Request
 from tests.support.nursery import Nursery
 from tests.support.station import Crossing, Image, Watched, ran, run, spawned, tags_of
 

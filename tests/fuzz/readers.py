@@ -13,11 +13,11 @@ from pathlib import Path
 from bundler import strictjson
 from bundler.bundle import frames, tar
 from bundler.bundle.archive import Archive
-from bundler.bundle.envelope import Envelope
 from bundler.bundle.payload import seal_of
 from bundler.bundle.seal import SEAL
+from bundler.bundle.sealenvelope import SealEnvelope
 from bundler.content.registry import answers
-from bundler.content.registry.credentials import Place
+from bundler.content.registry.credentials import CredentialFile
 from bundler.content.registry.origin import MalformedError
 from bundler.errors import BundlerError
 from bundler.oci.descriptor import Platform
@@ -28,7 +28,7 @@ from bundler.trust import dsse, trusttoml
 from bundler.trust.der import Element
 from bundler.trust.notation import cbor
 from bundler.trust.notation import envelope as notation
-from bundler.trust.rfc3161 import Token
+from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.checkpoint import Checkpoint
 from bundler.trust.sigstore.entry import Entry
@@ -79,7 +79,7 @@ def payload_of(data: bytes) -> bytes:
 
 
 def envelope(data: bytes) -> None:
-    Envelope.read(lambda: iter((data[:100], data[100:]))).payload()
+    SealEnvelope.read(lambda: iter((data[:100], data[100:]))).payload()
 
 
 def frame(data: bytes) -> None:
@@ -126,7 +126,7 @@ def notary(media_type: str) -> Callable[[bytes], object]:
 
 def stamped(data: bytes) -> None:
     """A timestamp, and whether it is one of what the seed's is of."""
-    Token.parse_response(data).verified([b"signature"], AUTHORITIES)
+    TimestampToken.parse_response(data).verified([b"signature"], AUTHORITIES)
 
 
 def of_json(read: Callable[[bytes], object], *values: object) -> Reader:
@@ -188,7 +188,9 @@ READERS = {
     "head": Reader(head, (ANSWER, b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked")),
     "chunk": Reader(answers.chunk_size, (b"1a;x=y", b"0")),
     "complaint": of_json(answers.Complaint.parse, {"errors": [{"code": "BLOB_UNKNOWN", "message": "x", "detail": {"digest": "x"}}]}),
-    "credentials": of_json(lambda data: Place.parse(data, "x"), {"auths": {"a.example": {"auth": "YTpi"}}, "credHelpers": {"b": "c"}}),
+    "credentials": of_json(
+        lambda data: CredentialFile.parse(data, "x"), {"auths": {"a.example": {"auth": "YTpi"}}, "credHelpers": {"b": "c"}}
+    ),
     "dsse": of_json(dsse.Envelope.parse, DSSE),
     "statement": of_json(Statement.parse, STATEMENT),
     "sigstore": of_json(SigstoreBundle.parse, SIGSTORE, {**SIGSTORE, "messageSignature": {"messageDigest": {"algorithm": "SHA2_256"}}}),

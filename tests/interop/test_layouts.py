@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.foreign import open_archive
+from bundler.bundle.foreignarchive import open_archive
 from bundler.content.layout import Layout
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from bundler.bundle.archive import Archive, Content, opened
-from bundler.bundle.envelope import preauthentication, sealed
-from bundler.bundle.layout import Documents, compose, entry
+from bundler.bundle.composition import Documents, compose, entry
 from bundler.bundle.seal import Kind, Member, Seal
+from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.bundle.writing import Written, write
 from bundler.content.files import whole
 from bundler.content.medium import FileMedium, Medium

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from bundler import strictjson
-from bundler.bundle import frames, layout, seal, tar
-from bundler.bundle.envelope import preauthentication, sealed
+from bundler.bundle import composition, frames, seal, tar
 from bundler.bundle.seal import SEAL, ImageEntry, Kind, Member
+from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
@@ -172,7 +172,7 @@ class World:
         gone = {d.digest for d in left_out}
         lookups = [each for repository in dict.fromkeys(r.repository for r in references) for each in self.lookups(repository)]
         entries = [
-            layout.entry(
+            composition.entry(
                 reference,
                 root,
                 self.lookup,
@@ -183,7 +183,7 @@ class World:
             for reference, root in references.items()
         ]
         files = {f"{seal.TRUST}{Digest.of(data).encoded}.pub": data for data in trust}
-        made = layout.compose(
+        made = composition.compose(
             entries,
             lookups,
             self.lookup,
@@ -232,7 +232,9 @@ class Parts:
     whole: Callable[[bytes], bytes] = lambda whole: whole
 
     @classmethod
-    def of(cls, entries: Sequence[ImageEntry], made: layout.Layout, files: Mapping[str, bytes], told: Mapping[str, Any]) -> "Parts":
+    def of(
+        cls, entries: Sequence[ImageEntry], made: composition.Composition, files: Mapping[str, bytes], told: Mapping[str, Any]
+    ) -> "Parts":
         predicate = {
             "format": 1,
             "stream": "default",

@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.trust.notation.envelope import COSE, JWS, Envelope
+from bundler.trust.notation.envelope import COSE, JWS, SignatureEnvelope
 from bundler.trust.notation.revocation import Crl
 from bundler.trust.notation.store import Store, StoreType
 from tests.support import cms
@@ -216,8 +216,8 @@ class Signing:
             header[f"{PREFIX}timestampSignature"] = token
         return bytes([0xC0 | tag]) + cbor([raw, header | dict(unprotected or {}), self.payload, signature]) if tag < 24 else b""
 
-    def envelope(self, media_type: str = JWS) -> Envelope:
-        return Envelope.parse(self.jws() if media_type == JWS else self.cose(), media_type)
+    def envelope(self, media_type: str = JWS) -> SignatureEnvelope:
+        return SignatureEnvelope.parse(self.jws() if media_type == JWS else self.cose(), media_type)
 
 
 FORMS = (JWS, COSE)

@@ -28,8 +28,8 @@ from bundler.content.registry.http import Access
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.serving.exchange import RefusedError, Request, Response
 from bundler.serving.server import Server
-from bundler.serving.wire import Answer, RefusedError, Request
 from tests.support import signing
 from tests.support.layouts import Content, push, push_with_evidence
 from tests.support.signing import Key
@@ -133,9 +133,9 @@ class Watched(Server):
         self.asked: list[str] = []
         self.clients = ExitStack()
         self.referrers_api = referrers_api
-        self.before: Callable[[Request], Answer | None] = lambda _: None
+        self.before: Callable[[Request], Response | None] = lambda _: None
         """Sees each request first; may answer it, raise RefusedError, or end the process that asks."""
-        self.after: Callable[[Request, Answer], bytes | None] = lambda _request, _answer: None
+        self.after: Callable[[Request, Response], bytes | None] = lambda _request, _answer: None
         """Sees each answer last; may give it another body."""
         self.strict_about_children = False
         """Whether an index is refused of which a child is not there, as distribution does."""
@@ -154,7 +154,7 @@ class Watched(Server):
         """Those of them that name something: all but the sending of blobs, which a damaged bundle may leave."""
         return [line for line in self.changes if "/blobs/uploads/" not in line]
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         self.asked.append(f"{request.method} {request.path}")
         if (said := self.before(request)) is not None:
             return said
@@ -167,10 +167,10 @@ class Watched(Server):
         kept = {name: value for name, value in answer.headers.items() if name not in hidden}
         body = self.after(request, answer)
         if body is None:
-            return Answer(answer.status, kept, answer.body, answer.offset, answer.count)
+            return Response(answer.status, kept, answer.body, answer.offset, answer.count)
         if not isinstance(answer.body, bytes):
             answer.body.close()
-        return Answer(answer.status, kept, body)
+        return Response(answer.status, kept, body)
 
     def _with_children(self, request: Request) -> Request:
         raw = b"".join(bytes(piece) for piece in request.body)
@@ -185,7 +185,7 @@ class Watched(Server):
         """Let every answer have these headers too."""
         answer = self.answer
 
-        def more(request: Request) -> Answer:
+        def more(request: Request) -> Response:
             said = answer(request)
             return replace(said, headers={**said.headers, **headers})
 
@@ -210,18 +210,18 @@ class Watched(Server):
     def answer_with(self, path: str, body: bytes, media_type: str, *, digest: str | None = None) -> None:
         """Answer this to every GET of ``path``."""
         headers = {"Content-Type": media_type} | ({"Docker-Content-Digest": digest} if digest else {})
-        self.before = lambda request: Answer(200, headers, body) if request.path == path else None
+        self.before = lambda request: Response(200, headers, body) if request.path == path else None
 
     def cut(self, path: str, body: bytes = b'{"schemaVersion":2') -> None:
         """Answer every GET of ``path`` with a body that ends early."""
 
-        def half(request: Request) -> Answer | None:
+        def half(request: Request) -> Response | None:
             if request.path != path:
                 return None
             file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
             file.write(body)
             file.flush()
-            return Answer(200, {"Content-Type": mediatype.OCI_MANIFEST}, file, 0, 2 * len(body))
+            return Response(200, {"Content-Type": mediatype.OCI_MANIFEST}, file, 0, 2 * len(body))
 
         self.before = half
 

@@ -9,12 +9,12 @@ from bundler.errors import BundlerError, Code
 from bundler.trust.keys import PublicKey
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
-from bundler.trust.sigstore.steps import Needed, Proof, prove_by_certificate, prove_by_key
+from bundler.trust.sigstore.steps import Proof, Thresholds, prove_by_certificate, prove_by_key
 from tests.support.world import World
 
 WORLD = World()
 ROOT = WORLD.root()
-DEFAULT = Needed()
+DEFAULT = Thresholds()
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Trial:
 
     item: Item
     root: TrustedRoot = ROOT
-    needed: Needed = DEFAULT
+    needed: Thresholds = DEFAULT
     key: PublicKey | None = None
 
     def prove(self) -> Proof:

@@ -37,8 +37,8 @@ CLIENT = "content/registry/"
 SERVER = "serving/"
 THREADS = ("content/stream.py", SERVER)
 DOORS = {
-    "zstandard": ("bundle/frames.py", "bundle/foreign.py"),
-    "tarfile": ("bundle/foreign.py",),
+    "zstandard": ("bundle/frames.py", "bundle/foreignarchive.py"),
+    "tarfile": ("bundle/foreignarchive.py",),
     "cryptography": ("trust/", "stations/"),
     "click": ("cli/",),
     "http": (CLIENT, SERVER),  # the names of statuses
@@ -183,7 +183,7 @@ def test_an_offence_is_seen(path: str, source: str, offence: str) -> None:
         ("trust/keys.py", "from cryptography import x509\nfrom bundler.oci.digest import Digest"),
         ("cli/export.py", "def export():\n    from bundler.stations.exporter import export"),
         ("content/registry/http.py", "import socket, ssl, time\ntime.monotonic()"),
-        ("serving/wire.py", "from http import HTTPStatus\nfrom bundler.content.stream import CHUNK"),
+        ("serving/exchange.py", "from http import HTTPStatus\nfrom bundler.content.stream import CHUNK"),
         ("stations/importer.py", "from urllib.parse import quote\nfrom bundler import __version__"),
         ("cli/clock.py", "from datetime import UTC, datetime\ndatetime.now(UTC)"),
     ],

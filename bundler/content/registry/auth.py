@@ -32,7 +32,7 @@ _SCOPE = re.compile(r"repository:([!-~]{1,512}):([a-z,*]{1,64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class RequestedAccess:
     """What a request must be allowed: to read a repository, to write it, and to read one to mount from."""
 
     path: str
@@ -91,10 +91,10 @@ class Auth:
         self._logins: dict[str, Login | None] = {}
         self._basic = False
         self._service: Service | None = None
-        self._stated: dict[Need, tuple[str, ...]] = {}
-        self._tokens: dict[Need, Token] = {}
+        self._stated: dict[RequestedAccess, tuple[str, ...]] = {}
+        self._tokens: dict[RequestedAccess, Token] = {}
 
-    def header(self, need: Need) -> str | None:
+    def header(self, need: RequestedAccess) -> str | None:
         """The Authorization for a request to the registry, as it asked before; None while it never did.
 
         Raises TransportError (``registry.credentials``, ``registry.origin``), PassingError.
@@ -105,7 +105,7 @@ class Auth:
             return _basic(login)
         return None
 
-    def challenged(self, home: Origin, head: Head, need: Need, *, shown_before: str | None) -> bool:
+    def challenged(self, home: Origin, head: Head, need: RequestedAccess, *, shown_before: str | None) -> bool:
         """Learn from a 401 what the registry wants; whether to ask again with it. ``shown_before`` is what it did not like.
 
         It is not asked again where it wants nothing that can be given: the 401 is its answer.
@@ -131,19 +131,21 @@ class Auth:
             return login is not None and shown_before != _basic(login)
         return False
 
-    def denied(self, need: Need) -> TransportError | None:
+    def denied(self, need: RequestedAccess) -> TransportError | None:
         """Why what ``need`` writes would be refused, where the token that was given for it says so."""
         token = self._tokens.get(need)
         if token is None or not token.reads_only:
             return None
         return self.refused(need, found="a token that does not let us push", wanted="one that does")
 
-    def enters_with_login(self, need: Need) -> bool:
+    def enters_with_login(self, need: RequestedAccess) -> bool:
         """Whether a user and a password are there to be shown. Identity tokens are for what names a repository."""
         login = self._login(need)
         return login is not None and not login.identity_token
 
-    def refused(self, need: Need, *, found: str | None = None, wanted: str | None = None, who: str | None = None) -> TransportError:
+    def refused(
+        self, need: RequestedAccess, *, found: str | None = None, wanted: str | None = None, who: str | None = None
+    ) -> TransportError:
         """What to say to a person when the login is not enough."""
         if self._led_by is not None:
             return TransportError(
@@ -171,7 +173,7 @@ class Auth:
         for login in filter(None, list(self._logins.values())):
             yield from filter(None, (_basic(login).removeprefix("Basic "), login.password, login.identity_token))
 
-    def _login(self, need: Need) -> Login | None:
+    def _login(self, need: RequestedAccess) -> Login | None:
         if need.path not in self._logins:
             self._logins[need.path] = self._access.credentials.for_repository(self._host, need.path)
         return self._logins[need.path]
@@ -195,7 +197,7 @@ class Auth:
             next=f"if that is where its logins belong, say --token-host {listable}" if listable else None,
         )
 
-    def _token(self, service: Service, need: Need) -> Token:
+    def _token(self, service: Service, need: RequestedAccess) -> Token:
         for known in (need, replace(need, push=True)):
             token = self._tokens.get(known)
             if token is not None and time.monotonic() < token.until:
@@ -203,7 +205,7 @@ class Auth:
         token = self._tokens[need] = self._fetch(service, need)
         return token
 
-    def _fetch(self, service: Service, need: Need) -> Token:
+    def _fetch(self, service: Service, need: RequestedAccess) -> Token:
         login = self._login(need)
         scopes = tuple(dict.fromkeys((*need.scopes, *self._stated.get(need, ()))))
         if login is not None and login.identity_token:
@@ -231,7 +233,7 @@ class Auth:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._transport.send("POST", service.realm, headers=headers, body=urlencode(form).encode())
 
-    def _read(self, answer: Answer, need: Need) -> Token:
+    def _read(self, answer: Answer, need: RequestedAccess) -> Token:
         service = answer.url.origin
         if answer.status in REDIRECTS:
             raise TransportError(
@@ -260,7 +262,7 @@ def _basic(login: Login) -> str:
     return f"Basic {b64encode(f'{login.username}:{login.password}'.encode()).decode()}"
 
 
-def _within(stated: str, need: Need) -> Iterator[str]:
+def _within(stated: str, need: RequestedAccess) -> Iterator[str]:
     """What a registry states beside the scopes of ``need``, for no other actions: some know a repository by another name, too."""
     for scope in () if need.enters else stated.split()[:8]:
         match = _SCOPE.fullmatch(scope)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 from bundler.content.registry.answers import Head, content_range
-from bundler.content.registry.auth import Need
+from bundler.content.registry.auth import RequestedAccess
 from bundler.content.registry.http import Access
 from bundler.content.registry.lists import Lists
 from bundler.content.registry.session import Session, Tries
@@ -90,7 +90,7 @@ class Repository:
     def __init__(self, session: Session, reference: Reference, *, push: bool) -> None:
         self._session = session
         self._reference = reference
-        self._need = Need(reference.path, push=push)
+        self._need = RequestedAccess(reference.path, push=push)
         self._habits = session.learnt.of(reference.path)
         self._known: str | None = None
         """A tag that GET found: what HEAD says of tags is believed only if it finds that too."""
@@ -267,7 +267,7 @@ class Repository:
 
     def _put(self, document: Document, name: str | Digest, condition: Mapping[str, str], tries: Tries) -> bool | None:
         """Whether the registry lists it as a referrer itself; None if it refuses the condition."""
-        need = Need(self._reference.path, push=True)
+        need = RequestedAccess(self._reference.path, push=True)
 
         def stored(answer: Answer) -> bool | None:
             if condition and answer.status == 412:
@@ -337,7 +337,7 @@ class Repository:
     def _other(self, *, found: object, wanted: Digest) -> TransportError:
         return TransportError(f"{self.name} does not give back what was pushed", code=Code.REGISTRY_READ_BACK, found=found, wanted=wanted)
 
-    def _not_stored(self, answer: Answer, document: Document, need: Need) -> BundlerError | PassingError:
+    def _not_stored(self, answer: Answer, document: Document, need: RequestedAccess) -> BundlerError | PassingError:
         complaint = self._session.complaint(answer)
         if answer.status not in {400, 404} or not complaint.lacks_content:
             return self._session.refusal(answer, "PUT", need=need, complaint=complaint)

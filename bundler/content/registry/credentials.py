@@ -89,7 +89,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CredentialFile:
     """One credential file: logins and helpers by namespace, and the helper for all others."""
 
     source: str
@@ -98,7 +98,7 @@ class Place:
     store: Entry | None = None
 
     @classmethod
-    def parse(cls, raw: bytes, source: str) -> "Place":
+    def parse(cls, raw: bytes, source: str) -> "CredentialFile":
         """Raises UsageError (``usage.credentials``) for what is not such a file at all; it shows nothing of what the file holds."""
         try:
             members = strictjson.loads(raw, limit=MAX_FILE, predicate=True)
@@ -121,7 +121,7 @@ class Credentials:
     """The logins of one run. A helper is asked once for each registry."""
 
     by_hand: tuple[str, Login] | None = None
-    places: tuple[Place, ...] = ()
+    places: tuple[CredentialFile, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     _helped: dict[tuple[str, str], Login | None] = field(default_factory=dict, init=False, repr=False)
 
@@ -150,7 +150,7 @@ class Credentials:
             return self.by_hand[1]
         return next((login for place in self.places if (login := self._from_place(place, host, path)) is not None), None)
 
-    def _from_place(self, place: Place, host: str, path: str) -> Login | None:
+    def _from_place(self, place: CredentialFile, host: str, path: str) -> Login | None:
         for namespace in _namespaces(host, path):
             if namespace in place.helpers:
                 return self._ask(place.helpers[namespace], namespace)
@@ -178,16 +178,16 @@ def _by_hand(username: str | None, password: str | None, hosts: set[str]) -> tup
     return hosts.pop(), Login("--username", username, password)
 
 
-def _places(authfile: Path | None, environ: Mapping[str, str]) -> Iterator[Place]:
+def _places(authfile: Path | None, environ: Mapping[str, str]) -> Iterator[CredentialFile]:
     only = authfile or (Path(named) if (named := environ.get("REGISTRY_AUTH_FILE")) else None)
     if only is not None:
-        yield Place.parse(read_small(only, limit=MAX_FILE, what="credential file"), str(only))
+        yield CredentialFile.parse(read_small(only, limit=MAX_FILE, what="credential file"), str(only))
         return
     if text := environ.get("DOCKER_AUTH_CONFIG"):
-        yield Place.parse(text.encode("utf-8", "surrogateescape"), "$DOCKER_AUTH_CONFIG")
+        yield CredentialFile.parse(text.encode("utf-8", "surrogateescape"), "$DOCKER_AUTH_CONFIG")
     for path in dict.fromkeys(_paths(environ)):
         if path.exists():
-            yield Place.parse(read_small(path, limit=MAX_FILE, what="credential file"), str(path))
+            yield CredentialFile.parse(read_small(path, limit=MAX_FILE, what="credential file"), str(path))
 
 
 def _paths(environ: Mapping[str, str]) -> Iterator[Path]:

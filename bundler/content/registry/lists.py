@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bundler import strictjson
 from bundler.content.registry.answers import next_page
-from bundler.content.registry.auth import REDIRECTS, Need
+from bundler.content.registry.auth import REDIRECTS, RequestedAccess
 from bundler.content.registry.origin import Url, shown
 from bundler.content.registry.session import Session
 from bundler.content.registry.wire import Answer
@@ -42,7 +42,7 @@ class Page:
 class Lists:
     """The lists of one repository. Raises TransportError, FormatError (``limit.answer``)."""
 
-    def __init__(self, session: Session, reference: Reference, need: Need) -> None:
+    def __init__(self, session: Session, reference: Reference, need: RequestedAccess) -> None:
         self._session = session
         self._reference = reference
         self._need = need

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from bundler.content.registry.answers import MAX_ERROR, MAX_WAIT, Complaint, without
-from bundler.content.registry.auth import PASSING, REDIRECTS, Auth, Need
+from bundler.content.registry.auth import PASSING, REDIRECTS, Auth, RequestedAccess
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.habits import Learnt
 from bundler.content.registry.http import Access, Body, Transport
@@ -109,7 +109,7 @@ class Session:
 
         What else is answered than 401 says nothing about whether a repository may be used. Raises as :meth:`ask`.
         """
-        need = Need(path, enters=True)
+        need = RequestedAccess(path, enters=True)
 
         def met(answer: Answer) -> None:
             if answer.status == 401 and self._auth.enters_with_login(need):
@@ -132,7 +132,7 @@ class Session:
         method: str,
         target: str | Url,
         *,
-        need: Need,
+        need: RequestedAccess,
         then: Callable[[Answer], T],
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
@@ -161,7 +161,7 @@ class Session:
         method: str,
         target: str | Url,
         *,
-        need: Need,
+        need: RequestedAccess,
         headers: Mapping[str, str] | None = None,
         body: Body | bytes | None = None,
         abroad: bool = False,
@@ -208,7 +208,7 @@ class Session:
                 given_up.pop_all()
                 return answer
 
-    def denied(self, need: Need) -> TransportError | None:
+    def denied(self, need: RequestedAccess) -> TransportError | None:
         """Why what ``need`` writes would be refused, as far as that is known without trying."""
         return self._auth.denied(need)
 
@@ -221,7 +221,7 @@ class Session:
         if answer.url.origin != self.home:
             self.remark(f"{self.host} leads elsewhere for manifests: they came from {answer.url.origin}")
 
-    def refusal(self, answer: Answer, method: str, *, need: Need, complaint: Complaint | None = None) -> TransportError:
+    def refusal(self, answer: Answer, method: str, *, need: RequestedAccess, complaint: Complaint | None = None) -> TransportError:
         """What an answer of another status than asked for means."""
         said = complaint or self.complaint(answer)
         challenge = without(self._secrets(), ", ".join(answer.head.all("www-authenticate")))  # for a 401 that says nothing else
@@ -276,7 +276,7 @@ class Session:
         """What must not be in a message."""
         return [secret for auth in (self._auth, *list(self._elsewhere.values())) for secret in auth.secrets()]
 
-    def _whom(self, url: Url, need: Need, *, away: bool) -> tuple[Auth | None, Need]:
+    def _whom(self, url: Url, need: RequestedAccess, *, away: bool) -> tuple[Auth | None, RequestedAccess]:
         """Who knows what to show there, and what for: logins at home alone, nothing but a token that anybody gets at another
         registry, and nothing at all at what is not a registry's path."""
         if not away:
@@ -287,7 +287,7 @@ class Session:
         if there is None:
             nobody = replace(self.access, credentials=Credentials())
             there = self._elsewhere.setdefault(url.origin, Auth(nobody, self._transport, host=url.origin.authority, led_by=self.host))
-        return there, Need(url.place[0])
+        return there, RequestedAccess(url.place[0])
 
     def _redirected(self, answer: Answer, *, abroad: bool) -> Url:
         with self.protocol():

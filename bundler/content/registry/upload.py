@@ -8,7 +8,7 @@ sent whole, the closing request of one sent in pieces. Where the answer to it is
 from collections.abc import Callable, Iterator
 
 from bundler.content.registry.answers import number, received
-from bundler.content.registry.auth import Need
+from bundler.content.registry.auth import RequestedAccess
 from bundler.content.registry.origin import Url
 from bundler.content.registry.session import Session, Tries
 from bundler.content.registry.wire import Answer, PassingError
@@ -43,7 +43,7 @@ class Uploads:
 
     def mount(self, blob: Descriptor, source: str) -> bool:
         """Have the registry take ``blob`` from its repository ``source``; False if it did not, for whatever reason."""
-        need = Need(self._path, push=True, source=source)
+        need = RequestedAccess(self._path, push=True, source=source)
 
         def mounted(answer: Answer) -> bool:
             if answer.status == 202:  # an upload instead: the next put() goes on with it
@@ -65,7 +65,7 @@ class Uploads:
             if self._at_once(blob, data):
                 return
             chunks = lambda: iter((data,))  # noqa: E731 - read once: what is counted on the way is not counted again
-        upload = Upload(self._session, Need(self._path, push=True), blob, chunks)
+        upload = Upload(self._session, RequestedAccess(self._path, push=True), blob, chunks)
         piecewise, tries = self._piecewise, self._session.tries()
         while True:
             upload.location, least = self._begin(blob, tries)
@@ -94,7 +94,7 @@ class Uploads:
         """
         if not self._learnt.takes_blobs_at_once or blob.digest in self._begun:
             return False
-        need, target = Need(self._path, push=True), f"{self._start}?digest={blob.digest}"
+        need, target = RequestedAccess(self._path, push=True), f"{self._start}?digest={blob.digest}"
         wait = self._session.access.patience.commit
         try:
             answer = self._session.attempt("POST", target, need=need, headers=_OCTETS, body=data, wait=wait)
@@ -122,7 +122,7 @@ class Uploads:
         begun = self._begun.pop(blob.digest, None)
         if begun is not None:
             return begun, 0
-        need = Need(self._path, push=True)
+        need = RequestedAccess(self._path, push=True)
 
         def location(answer: Answer) -> tuple[Url, int]:
             if answer.status != 202:
@@ -151,7 +151,7 @@ class Upload:
     """Whether its end was answered with 201, and not with another status that may mean the same."""
     _feed: "Feed"
 
-    def __init__(self, session: Session, need: Need, blob: Descriptor, chunks: Chunks) -> None:
+    def __init__(self, session: Session, need: RequestedAccess, blob: Descriptor, chunks: Chunks) -> None:
         self._session = session
         self._need = need
         self._blob = blob

@@ -1,6 +1,6 @@
 """Signature envelopes of the Notary Project: JWS and COSE (notaryproject/specifications, ``signature-envelope-jws.md`` and ``-cose.md``).
 
-Both become one type. What it says is believed once :meth:`Envelope.check_signature` has gone on, and as far as its
+Both become one type. What it says is believed once :meth:`SignatureEnvelope.check_signature` has gone on, and as far as its
 certificates are trusted.
 """
 
@@ -82,7 +82,7 @@ _ALGORITHMS = {
 
 
 @dataclass(frozen=True)
-class Envelope:
+class SignatureEnvelope:
     """A signature, what is signed, and the certificates that it came with.
 
     These are read when they are first asked for, and once: a rule that asks for none is never troubled by one.
@@ -103,7 +103,7 @@ class Envelope:
     """A token of RFC 3161."""
 
     @classmethod
-    def parse(cls, raw: bytes, media_type: str) -> "Envelope":
+    def parse(cls, raw: bytes, media_type: str) -> "SignatureEnvelope":
         """From a layer of ``media_type``. Of the certificates nothing is read but where they are.
 
         Raises TrustError and FormatError (``envelope.…``, ``crit.…``, ``format.…``).
@@ -191,7 +191,7 @@ class _Headers:
 
 def _envelope(
     headers: _Headers, certificates: Sequence[bytes], *, signed: bytes, signature: bytes, payload: bytes, timestamp: bytes | None
-) -> Envelope:
+) -> SignatureEnvelope:
     need(
         1 <= len(certificates) <= MAX_CHAIN, Code.ENVELOPE_MALFORMED, "an envelope of no or too many certificates", found=len(certificates)
     )
@@ -217,10 +217,10 @@ def _envelope(
         found=expiry and spelled(expiry),
         wanted=f"after {spelled(signing_time)}",
     )
-    return Envelope(signed, signature, payload, tuple(certificates), headers.algorithm, scheme, signing_time, expiry, timestamp)
+    return SignatureEnvelope(signed, signature, payload, tuple(certificates), headers.algorithm, scheme, signing_time, expiry, timestamp)
 
 
-def _jws(raw: bytes) -> Envelope:
+def _jws(raw: bytes) -> SignatureEnvelope:
     match strictjson.loads(raw, limit=MAX_ENVELOPE):
         case {
             "payload": str(payload),
@@ -257,7 +257,7 @@ _COSE_NAMES: Mapping[int | str, str] = {2: "crit", 3: "cty"}
 _X5CHAIN = 33  # RFC 9360
 
 
-def _cose(raw: bytes) -> Envelope:
+def _cose(raw: bytes) -> SignatureEnvelope:
     match cbor.loads(raw):
         case cbor.Tagged(tag=18, value=[bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]):  # RFC 9052, section 4.2
             chain, timestamp = unprotected.get(_X5CHAIN), unprotected.get(_TIMESTAMP)

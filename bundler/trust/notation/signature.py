@@ -7,12 +7,12 @@ from bundler.errors import Code, TrustError
 from bundler.oci.manifest import Document, Manifest
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
-from bundler.trust.notation.envelope import Envelope
+from bundler.trust.notation.envelope import SignatureEnvelope
 from bundler.trust.notation.steps import check_payload, prove
 from bundler.trust.notation.store import Store
 from bundler.trust.notation.subject import Subject
-from bundler.trust.offer import Claim, Layer, Material, Offer
-from bundler.trust.signer import AnotherSignerError, Met
+from bundler.trust.signer import AnotherSignerError, SignerProof
+from bundler.trust.unverified import Claim, Layer, Material, UnverifiedSignature
 from bundler.trust.window import spelled
 
 
@@ -20,7 +20,7 @@ from bundler.trust.window import spelled
 class NotationSignature:
     """The signature in a manifest of the Notary Project."""
 
-    envelope: Envelope
+    envelope: SignatureEnvelope
     subject: Document
     form: str = "notation"
 
@@ -30,7 +30,7 @@ class NotationSignature:
         content = layer.carrier.content
         alone = isinstance(content, Manifest) and len(content.layers) == 1
         need(alone, Code.ENVELOPE_MALFORMED, "a signature manifest does not have exactly one layer")
-        return cls(Envelope.parse(layer.payload, layer.descriptor.media_type), layer.subject)
+        return cls(SignatureEnvelope.parse(layer.payload, layer.descriptor.media_type), layer.subject)
 
     @property
     def signed(self) -> Signed:
@@ -60,7 +60,7 @@ class PinnedSubject:
     kind: str = "notation"
     name: str | None = field(default=None, compare=False)
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
         """As :class:`SignerEntry` has it, with the codes of ``store.…``, ``x509.…``, ``tsa.…``, ``revocation.…`` and ``expiry.…``."""
         if not isinstance(offer, NotationSignature):
             raise TrustError("a signature of another form, where a Notation store is pinned", code=Code.BUNDLE_MATERIAL, found=offer.form)
@@ -83,7 +83,7 @@ class PinnedSubject:
         not_checked = beside if envelope.timestamp and self.tsa is None else ()
         # A name is one only under whoever gave it: two stores may know two people by one.
         who = frozenset({f"{proof.subject} under {proof.anchor_key}", envelope.chain[0].fingerprint})
-        return Met(f"{proof.subject} (store {self.store.name})", by, None, not_checked, who, under)
+        return SignerProof(f"{proof.subject} (store {self.store.name})", by, None, not_checked, who, under)
 
     def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
         return False

@@ -10,11 +10,11 @@ from bundler.errors import Code, FormatError, translated
 from bundler.oci.descriptor import Descriptor
 from bundler.trust.need import need
 from bundler.trust.notation.chain import check_chain
-from bundler.trust.notation.envelope import MAX_ENVELOPE, Envelope, Scheme
+from bundler.trust.notation.envelope import MAX_ENVELOPE, Scheme, SignatureEnvelope
 from bundler.trust.notation.revocation import check_revocation
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
-from bundler.trust.rfc3161 import Token
+from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.window import Window, spelled
 from bundler.trust.x509 import Certificate
 
@@ -37,7 +37,7 @@ class Proof:
     """Who does: a timestamp authority or a signing authority; else that it is the station's clock that the chain was judged by."""
 
 
-def prove(envelope: Envelope, store: Store, subject: Subject, *, tsa: Store | None, at: datetime) -> Proof:
+def prove(envelope: SignatureEnvelope, store: Store, subject: Subject, *, tsa: Store | None, at: datetime) -> Proof:
     """That a signer with this ``subject``, for whom ``store`` vouches, made the envelope.
 
     Under the scheme of signing authorities, their time is taken. Else, with ``tsa`` a timestamp by one of that store says
@@ -67,7 +67,7 @@ def prove(envelope: Envelope, store: Store, subject: Subject, *, tsa: Store | No
     return Proof(envelope.chain[0].subject, anchor.subject, anchor.fingerprint, time, by)
 
 
-def check_payload(envelope: Envelope, descriptor: Descriptor) -> Mapping[str, str]:
+def check_payload(envelope: SignatureEnvelope, descriptor: Descriptor) -> Mapping[str, str]:
     """What was signed is the manifest of this ``descriptor``. For envelopes whose signature was verified. Gives its annotations.
 
     Raises TrustError (``payload.descriptor``) and FormatError (``payload.malformed``).
@@ -84,7 +84,7 @@ def check_payload(envelope: Envelope, descriptor: Descriptor) -> Mapping[str, st
     return signed.annotations
 
 
-def _anchor(envelope: Envelope, store: Store) -> Certificate:
+def _anchor(envelope: SignatureEnvelope, store: Store) -> Certificate:
     kind = StoreType.of(envelope.scheme)
     need(
         store.type is kind,
@@ -104,7 +104,7 @@ def _anchor(envelope: Envelope, store: Store) -> Certificate:
     return anchor
 
 
-def _time(envelope: Envelope, tsa: Store | None, at: datetime) -> tuple[datetime | None, timedelta, str]:
+def _time(envelope: SignatureEnvelope, tsa: Store | None, at: datetime) -> tuple[datetime | None, timedelta, str]:
     """When it was signed, if somebody vouches for that, how accurately, and who."""
     if envelope.scheme is Scheme.SIGNING_AUTHORITY:
         return envelope.signing_time, _NO_TIME, f"the signing authority {envelope.chain[-1].subject}"
@@ -117,7 +117,7 @@ def _time(envelope: Envelope, tsa: Store | None, at: datetime) -> tuple[datetime
         wanted=f"one by an authority of the store {tsa.name}",
     )
     assert envelope.timestamp is not None
-    stamp = Token.parse(envelope.timestamp).verified((envelope.signature,), tsa.authorities, chains=True)
+    stamp = TimestampToken.parse(envelope.timestamp).verified((envelope.signature,), tsa.authorities, chains=True)
     check_revocation(stamp.chain, tsa.crls, at=at, signed=None)
     return stamp.time, stamp.accuracy, stamp.authority.name
 

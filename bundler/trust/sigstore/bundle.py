@@ -13,11 +13,11 @@ from bundler.trust.dsse import Envelope, pae
 from bundler.trust.evidence import MAX_EVIDENCE
 from bundler.trust.keys import Signed, Signer
 from bundler.trust.need import need
-from bundler.trust.offer import Claim, Layer, Material
 from bundler.trust.once import once
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.simplesigning import stated
 from bundler.trust.statement import PAYLOAD_TYPE, TYPES
+from bundler.trust.unverified import Claim, Layer, Material
 
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"  # of the statement by which cosign 3 signs an image
 CONTENT = "dev.sigstore.bundle.content"  # the annotation of the manifest that says which content its bundle has

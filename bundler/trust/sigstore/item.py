@@ -10,12 +10,12 @@ from bundler.errors import Code, TrustError
 from bundler.trust.dsse import Envelope
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
-from bundler.trust.offer import Offer
 from bundler.trust.rfc3161 import MAX_TOKEN
 from bundler.trust.sigstore.bundle import BundledSignature, SigstoreBundle
 from bundler.trust.sigstore.entry import Entry
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.simplesigning import Attestation, SimpleSigning
+from bundler.trust.unverified import UnverifiedSignature
 from bundler.trust.x509 import Certificate
 
 MAX_CHAIN = 8  # an identity's certificate is two or three below its authority
@@ -43,7 +43,7 @@ class Item:
     """RFC 3161 responses."""
 
     @classmethod
-    def of(cls, offer: Offer, *, by_key: bool = False) -> "Item":
+    def of(cls, offer: UnverifiedSignature, *, by_key: bool = False) -> "Item":
         """From a signature as its carrier offers it; with ``by_key`` without the certificates beside it, for a key is pinned.
 
         Raises TrustError and FormatError: ``bundle.material`` for a form that no log, authority or identity of Sigstore

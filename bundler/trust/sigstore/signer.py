@@ -7,12 +7,12 @@ from datetime import datetime
 from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
 from bundler.trust.need import need
-from bundler.trust.offer import Offer
-from bundler.trust.signer import AnotherSignerError, Met
+from bundler.trust.signer import AnotherSignerError, SignerProof
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
-from bundler.trust.sigstore.steps import Needed, Proof, certificate_of, prove_by_certificate, prove_by_key
+from bundler.trust.sigstore.steps import Proof, Thresholds, certificate_of, prove_by_certificate, prove_by_key
+from bundler.trust.unverified import UnverifiedSignature
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Root:
 
     name: str
     trusted: TrustedRoot
-    needed: Needed
+    needed: Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class PinnedIdentity:
     kind: str = "identity"
     name: str | None = field(default=None, compare=False)
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:  # noqa: ARG002 - verified times decide, never the clock
+    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:  # noqa: ARG002 - verified times decide, never the clock
         """As :class:`SignerEntry` has it, with the codes of ``identity.…``, ``x509.…``, ``tlog.…``, ``tsa.…`` and ``time.…``."""
         item = Item.of(offer)
         # First who, then what: a name that nobody vouches for is not matched with anything.
@@ -51,7 +51,7 @@ class PinnedIdentity:
             raise AnotherSignerError(error, str(proof.identity), proved=True) from error
         also = frozenset({certificate_of(item).fingerprint})
         by = f"{proof.match.algorithm} by {proof.identity}"
-        return Met(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root))
+        return SignerProof(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root))
 
     def _check(self, identity: Identity) -> None:
         need(identity.issuer == self.issuer, Code.IDENTITY_ISSUER, "a certificate by another issuer", found=identity, wanted=self)
@@ -79,11 +79,11 @@ class LoggedKey:
 
     key: PublicKey
     root: Root
-    needed: Needed
+    needed: Thresholds
     kind: str = "key"
     name: str | None = field(default=None, compare=False)
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
         """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``.
 
         A log that proves no time counts by the key that it has ``at``, where nothing else proves one.
@@ -94,7 +94,7 @@ class LoggedKey:
         not_checked = (*_beside(proof), *beside)
         also = frozenset({self.key.fingerprint})
         by = f"{proof.match.algorithm} by {self.key}"
-        return Met(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root))
+        return SignerProof(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root))
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)

@@ -6,7 +6,7 @@ from datetime import datetime
 from bundler.errors import Code, TrustError
 from bundler.trust.keys import Match, PublicKey
 from bundler.trust.need import need
-from bundler.trust.rfc3161 import Stamp, Token
+from bundler.trust.rfc3161 import Stamp, TimestampToken
 from bundler.trust.sigstore import fulcio, rekor
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
@@ -21,7 +21,7 @@ MAX_STAMPS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class Thresholds:
     """How many distinct ones a station asks for, of what its root has. A verified time is needed whatever stands here."""
 
     log: int = 1
@@ -61,7 +61,7 @@ class Proof:
     remarks: tuple[Remark, ...]
 
 
-def prove_by_certificate(item: Item, root: TrustedRoot, needed: Needed) -> Proof:
+def prove_by_certificate(item: Item, root: TrustedRoot, needed: Thresholds) -> Proof:
     """That the holder of the item's certificate signed it while the certificate was valid, as ``root`` shows it.
 
     Raises TrustError or FormatError with the code of the first step that fails.
@@ -77,7 +77,7 @@ def prove_by_certificate(item: Item, root: TrustedRoot, needed: Needed) -> Proof
     return seen.proof(match, Identity.of(leaf))
 
 
-def prove_by_key(item: Item, key: PublicKey, root: TrustedRoot, needed: Needed, *, at: datetime | None = None) -> Proof:
+def prove_by_key(item: Item, key: PublicKey, root: TrustedRoot, needed: Thresholds, *, at: datetime | None = None) -> Proof:
     """That the holder of a pinned ``key`` signed it, and that logs and authorities of ``root`` have seen it.
 
     Where a log proves that it has the signature, and nobody proves a time (Rekor 2 gives none), its key must be its own
@@ -108,7 +108,7 @@ class _Seen:
     authorities: int
     remarks: tuple[Remark, ...]
 
-    def check(self, needed: Needed) -> None:
+    def check(self, needed: Thresholds) -> None:
         names = ", ".join(sorted(log.name for log in self.logs)) or "none"
         need(len(self.logs) >= needed.log, Code.TLOG_THRESHOLD, "not enough logs have the signature", found=names, wanted=needed.log)
         enough = self.authorities >= needed.timestamp
@@ -147,7 +147,7 @@ def _stamps(item: Item, root: TrustedRoot) -> tuple[list[Stamp], list[Remark]]:
     found, strange = [], []
     for raw in item.stamps:
         try:
-            found.append(Token.parse_response(raw).verified(item.stamped, root.timestamp_authorities))
+            found.append(TimestampToken.parse_response(raw).verified(item.stamped, root.timestamp_authorities))
         except TrustError as error:
             if error.code is not Code.TSA_UNKNOWN:
                 raise

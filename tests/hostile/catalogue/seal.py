@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from bundler.bundle import seal
-from bundler.bundle.envelope import preauthentication, sealed
+from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.errors import Code
 from tests.hostile.catalogue.signature import N_P256
 from tests.support import making

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundler import strictjson
-from bundler.bundle.envelope import preauthentication, sealed
+from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.errors import Code
 from bundler.oci.digest import Digest
 from tests.support.bundle_vectors.vector import Vectors

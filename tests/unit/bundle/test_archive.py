@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from bundler.bundle import archive as module
 from bundler.bundle import records, tar
 from bundler.bundle.archive import MAX_FAULTS, Content, opened
-from bundler.bundle.envelope import sealed
 from bundler.bundle.frames import FRAME, GROUP, MAX_FRAMES, MAX_SEAL_RATIO, Table, compress, decompress, longest, table
 from bundler.bundle.records import MAX_KEPT
 from bundler.bundle.seal import Kind, Member
+from bundler.bundle.sealenvelope import sealed
 from bundler.errors import BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, TrustError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT

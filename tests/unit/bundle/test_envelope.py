@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.bundle import envelope as module
-from bundler.bundle.envelope import MAX_SEAL, MAX_SIGNATURE, MAX_SIGNATURES, Envelope, preauthentication, sealed
+from bundler.bundle import sealenvelope as module
+from bundler.bundle.sealenvelope import MAX_SEAL, MAX_SIGNATURE, MAX_SIGNATURES, SealEnvelope, preauthentication, sealed
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci.digest import Digest
 
@@ -19,8 +19,8 @@ PAYLOAD = b'{"a":"' + bytes(range(0x20, 0x7F)) + b'"}'
 GOOD = sealed(PAYLOAD, [b"one", b"two"])
 
 
-def read(raw: bytes, *, piece: int = 1 << 20) -> Envelope:
-    return Envelope.read(lambda: (raw[at : at + piece] for at in range(0, len(raw), piece)))
+def read(raw: bytes, *, piece: int = 1 << 20) -> SealEnvelope:
+    return SealEnvelope.read(lambda: (raw[at : at + piece] for at in range(0, len(raw), piece)))
 
 
 @given(
@@ -125,7 +125,7 @@ def test_no_more_is_kept_of_what_follows_the_payload_than_signatures_take(more: 
 
 def test_an_envelope_that_ends_in_its_payload_is_told_from_json_that_is_none() -> None:
     with pytest.raises(FormatError, match="it does not begin with its payload") as refused:
-        Envelope.read(lambda: iter((b'{"payload":"AAAA',)))
+        SealEnvelope.read(lambda: iter((b'{"payload":"AAAA',)))
     assert refused.value.code == Code.FORMAT_SEAL
 
 
@@ -149,7 +149,7 @@ def test_a_payload_that_changed_since_it_was_judged_is_refused() -> None:
     def chunks() -> Iterator[bytes]:
         yield next(answers)
 
-    found = Envelope.read(chunks)
+    found = SealEnvelope.read(chunks)
     with pytest.raises(IntegrityError) as refused:
         found.payload()
     assert refused.value.code == Code.CONTENT_DIGEST
@@ -172,7 +172,7 @@ def test_a_strangers_seal_costs_no_memory_however_long_it_is() -> None:  # SP-21
         yield GOOD[GOOD.index(b'","') :]
 
     tracemalloc.start()
-    found = Envelope.read(chunks)
+    found = SealEnvelope.read(chunks)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.size == 400 * len(piece) // 4 * 3 < MAX_SEAL

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from bundler.bundle import foreign, frames
-from bundler.bundle.foreign import open_archive
+from bundler.bundle import foreignarchive, frames
+from bundler.bundle.foreignarchive import open_archive
 from bundler.content.layout import Layout
 from bundler.errors import BundlerError, Code, FormatError, IncompleteError, UsageError
 from bundler.oci.descriptor import Descriptor
@@ -579,7 +579,7 @@ def test_a_window_beyond_every_decoder_is_refused(case: Case) -> None:
 
 
 def test_too_many_members_are_refused(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "MAX_MEMBERS", 100)
+    monkeypatch.setattr(foreignarchive, "MAX_MEMBERS", 100)
     assert refused(case.archive(member("x") * 101 + bytes(2 * BLOCK))) == (3, Code.LIMIT_ARCHIVE)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle.layout import MAX_PAYLOAD, check, compose, entry, walk
+from bundler.bundle.composition import MAX_PAYLOAD, check, compose, entry, walk
 from bundler.bundle.seal import Foreign, Kind, Seal
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bundler import strictjson
 from bundler.bundle import tar
-from bundler.bundle.envelope import MAX_SEAL, sealed
 from bundler.bundle.frames import compress, runs, table
 from bundler.bundle.payload import seal_of
 from bundler.bundle.seal import SEAL, Kind
+from bundler.bundle.sealenvelope import MAX_SEAL, sealed
 from tests.support.bundles import Bundle, sign
 from tests.support.layouts import Content
 from tests.support.measured import MIB, measured

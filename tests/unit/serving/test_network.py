@@ -13,8 +13,8 @@ import pytest
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
 from bundler.serving import server as serving
-from bundler.serving.folder import MAX_DEPTH
 from bundler.serving.repository import tag_of, written
+from bundler.serving.servedfolder import MAX_DEPTH
 from bundler.serving.server import Server
 from bundler.serving.storage import Storage
 from tests.support.client import Client

@@ -16,7 +16,7 @@ import pytest
 from bundler.errors import Code, TransportError, UsageError
 from bundler.oci.digest import Digest
 from bundler.serving import api, uploads
-from bundler.serving.repository import Manifest
+from bundler.serving.repository import StoredManifest
 from bundler.serving.server import Server
 from bundler.serving.storage import Storage
 from tests.support.client import Client
@@ -345,7 +345,7 @@ def crossing(folder: Path, content: Content, told: Told) -> None:
                     opened.keep(upload, blob.digest)
                     repository.add(blob.digest)
             subject = document.subject.digest if document.subject else None
-            manifest = Manifest(document.digest, document.descriptor.media_type, document.raw)
+            manifest = StoredManifest(document.digest, document.descriptor.media_type, document.raw)
             with told.asking(**{str(document.digest): "manifest"}, **dict.fromkeys(tags, str(document.digest))):
                 assert repository.push(manifest, needs=[b.digest for b in document.blobs], subject=subject, tags=tags) == []
         with told.asking(v1=None):

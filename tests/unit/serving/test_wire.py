@@ -18,9 +18,9 @@ import pytest
 from bundler.errors import UsageError
 from bundler.oci.digest import Digest
 from bundler.serving import server as serving
+from bundler.serving.exchange import ServerContext, attend
 from bundler.serving.seats import Seat
 from bundler.serving.server import Server
-from bundler.serving.wire import House, attend
 from tests.support.client import Client
 
 REPO = "team/app"
@@ -113,7 +113,7 @@ def test_a_client_may_want_one_answer_alone(server: Server, version: str) -> Non
 def test_nagle_never_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seats: list[Seat] = []
 
-    def watched(seat: Seat, house: House) -> None:
+    def watched(seat: Seat, house: ServerContext) -> None:
         seats.append(seat)
         attend(seat, house)
 

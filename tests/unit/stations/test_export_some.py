@@ -8,7 +8,7 @@ import pytest
 
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
-from bundler.serving.wire import Answer, Request
+from bundler.serving.exchange import Request, Response
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer
 from tests.support.layouts import Content, write_layout
 from tests.support.station import STRANGER, Crossing, Ran, run
@@ -229,9 +229,9 @@ def test_one_that_goes_down_in_the_middle_is_asked_no_further_than_it_takes_to_k
     (tmp_path / "half").write_bytes(b"half")
     down = []
 
-    def before(request: Request) -> Answer | None:
+    def before(request: Request) -> Response | None:
         down.extend(["now"] if request.path == "/v2/team/app2/manifests/v1" else [])
-        return Answer(200, {}, (tmp_path / "half").open("rb"), 0, 8) if down else None
+        return Response(200, {}, (tmp_path / "half").open("rb"), 0, 8) if down else None
 
     crossing.here.before = before
     crossing.here.asked.clear()
@@ -253,7 +253,7 @@ def test_a_repository_that_broke_before_its_registry_answered_counts_no_more(cro
     images = [crossing.signed_image(f"team/app{number}:v1", words=str(number)) for number in range(4)]
     (tmp_path / "half").write_bytes(b"half")
     broken = ("/v2/team/app0/", "/v2/team/app2/")
-    crossing.here.before = lambda r: Answer(200, {}, (tmp_path / "half").open("rb"), 0, 8) if r.path.startswith(broken) else None
+    crossing.here.before = lambda r: Response(200, {}, (tmp_path / "half").open("rb"), 0, 8) if r.path.startswith(broken) else None
     done = export(crossing, *(image.reference for image in images), "-j", "1", "--skip-failing")
     assert (done.exit, list(failed(done))) == (9, [images[0].reference, images[2].reference])
 

@@ -13,7 +13,7 @@ from bundler.content.store import SMALL
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document, Manifest
-from bundler.serving.wire import Answer, Request
+from bundler.serving.exchange import Request, Response
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, write_layout
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, faults, run, tags_of, write_trust
@@ -693,7 +693,7 @@ def test_a_registry_that_refuses_a_sparse_index_without_a_word_is_said_to(crossi
     image = crossing.push(crossing.sign(crossing.content.index()))
     bundle = crossing.export(image, flags=["--platform", "linux/amd64"])
     root = f"/manifests/{image.root.digest}"
-    crossing.there.before = lambda request: Answer(400) if request.method == "PUT" and request.path.endswith(root) else None
+    crossing.there.before = lambda request: Response(400) if request.method == "PUT" and request.path.endswith(root) else None
     ran = crossing.import_(bundle, "--json")
     assert (ran.exit, ran.code, ran.json["error"]["found"]) == (7, "registry.sparse-index", "400")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bundler.errors import Code
-from bundler.serving.wire import Answer, Request
+from bundler.serving.exchange import Request, Response
 from tests.support.layouts import push
 from tests.support.station import Crossing, Ran
 
@@ -123,15 +123,15 @@ def jwt(**claims: Any) -> str:
     return ".".join([*parts, "c2lnbmF0dXJl"])
 
 
-def token_service(crossing: Crossing, text: str) -> Callable[[Request], Answer | None]:
+def token_service(crossing: Crossing, text: str) -> Callable[[Request], Response | None]:
     """The registry wants a token, and gives this one to everybody."""
 
-    def before(request: Request) -> Answer | None:
+    def before(request: Request) -> Response | None:
         if request.path == "/token":
-            return Answer(200, {"Content-Type": "application/json"}, json.dumps({"token": text}).encode())
+            return Response(200, {"Content-Type": "application/json"}, json.dumps({"token": text}).encode())
         if request.headers.get("authorization") == f"Bearer {text}":
             return None
-        return Answer(401, {"WWW-Authenticate": f'Bearer realm="{crossing.there.url}/token",service="there"'}, b"")
+        return Response(401, {"WWW-Authenticate": f'Bearer realm="{crossing.there.url}/token",service="there"'}, b"")
 
     return before
 

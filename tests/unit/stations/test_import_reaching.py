@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from bundler.errors import Code
-from bundler.serving.wire import Answer, Request
+from bundler.serving.exchange import Request, Response
 from tests.support.station import STRANGER, Crossing, run
 
 
@@ -47,7 +47,7 @@ def test_what_is_not_a_bundle_asks_nothing(crossing: Crossing) -> None:
 
 
 def test_a_login_that_is_not_taken_is_told_before_the_bundle_is_judged(crossing: Crossing) -> None:
-    wants = Answer(401, {"WWW-Authenticate": 'Basic realm="r"'}, b"")
+    wants = Response(401, {"WWW-Authenticate": 'Basic realm="r"'}, b"")
     crossing.there.before = lambda _: wants
     bundle = crossing.export(crossing.signed_image(key=STRANGER))
     ran = crossing.import_(bundle, "--json", "--username", "alice", "--password-stdin")
@@ -59,10 +59,10 @@ def test_a_login_that_is_not_taken_is_told_before_the_bundle_is_judged(crossing:
 def test_a_registry_that_is_busy_for_a_while_is_waited_for_and_that_is_said(crossing: Crossing) -> None:
     left = [3]
 
-    def before(request: Request) -> Answer | None:
+    def before(request: Request) -> Response | None:
         if request.path.endswith("/manifests/v1") and left[0]:
             left[0] -= 1
-            return Answer(503, {}, b"")
+            return Response(503, {}, b"")
         return None
 
     crossing.there.before = before

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bundler.errors import Code
-from bundler.serving.wire import Request
+from bundler.serving.exchange import Request
 from tests.support.client import Client
 from tests.support.layouts import push
 from tests.support.station import Crossing, Image, Ran, Watched

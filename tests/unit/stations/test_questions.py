@@ -14,7 +14,7 @@ from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.serving.wire import Answer, RefusedError, Request
+from bundler.serving.exchange import RefusedError, Request, Response
 from bundler.stations.placing import waves
 from bundler.stations.survey import survey
 from tests.support import signing
@@ -73,12 +73,12 @@ def test_manifests_that_are_not_there_are_never_asked_for_by_get(crossing: Cross
     assert len(asked(crossing.here, "GET", "/manifests/")) == 1 + 8 + 1
 
 
-LIES: dict[str, Callable[[Request], Answer | None]] = {
-    "404 to every HEAD": lambda request: Answer(404, {}, b"") if request.method == "HEAD" else None,
-    "405 to every HEAD": lambda request: Answer(405, {}, b"") if request.method == "HEAD" else None,
-    "401 to every HEAD": lambda request: Answer(401, {}, b"") if request.method == "HEAD" else None,
-    "500 to every HEAD": lambda request: Answer(500, {}, b"") if request.method == "HEAD" else None,
-    "200 to every HEAD": lambda request: Answer(200, {}, b"") if request.method == "HEAD" else None,
+LIES: dict[str, Callable[[Request], Response | None]] = {
+    "404 to every HEAD": lambda request: Response(404, {}, b"") if request.method == "HEAD" else None,
+    "405 to every HEAD": lambda request: Response(405, {}, b"") if request.method == "HEAD" else None,
+    "401 to every HEAD": lambda request: Response(401, {}, b"") if request.method == "HEAD" else None,
+    "500 to every HEAD": lambda request: Response(500, {}, b"") if request.method == "HEAD" else None,
+    "200 to every HEAD": lambda request: Response(200, {}, b"") if request.method == "HEAD" else None,
 }
 
 
@@ -101,7 +101,7 @@ def test_a_registry_whose_head_cannot_be_believed_loses_no_signature(lie: str, a
 def test_what_head_denies_of_one_name_is_believed_only_after_it_found_another(crossing: Crossing) -> None:
     """The ``.sig`` is asked for first: a proxy that has never fetched anything by HEAD must not make it absent."""
     image = crossing.signed_image()
-    crossing.here.before = lambda request: Answer(404, {}, b"") if request.method == "HEAD" else None
+    crossing.here.before = lambda request: Response(404, {}, b"") if request.method == "HEAD" else None
     crossing.export(image)
     heads = len(asked(crossing.here, "HEAD", "/manifests/"))
     assert heads == 2  # the name, and what is known to be there: then HEAD is left
@@ -114,7 +114,7 @@ def test_only_a_404_is_absence_where_head_tells(crossing: Crossing, status: int)
     root = crossing.sign(crossing.content.image())
     crossing.content.att(root.digest, signing.att(root))
     image = crossing.push(root)
-    crossing.here.before = lambda r: Answer(status, {}, b"") if r.method == "HEAD" and r.path.endswith(f"{root.digest.tag}.att") else None
+    crossing.here.before = lambda r: Response(status, {}, b"") if r.method == "HEAD" and r.path.endswith(f"{root.digest.tag}.att") else None
     assert crossing.import_(crossing.export(image)).exit == 0
     assert f"{root.digest.tag}.att" in crossing.arrived(image).tags()
 

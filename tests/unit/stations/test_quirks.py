@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.serving.wire import Answer, RefusedError, Request
+from bundler.serving.exchange import RefusedError, Request, Response
 from tests.support.layouts import push_with_evidence
 from tests.support.station import Crossing, Ran, Watched, run
 
@@ -22,9 +22,9 @@ def lookups(crossing: Crossing) -> list[dict[str, object]]:
     return asked
 
 
-def instead(status: int, of: Callable[[Request], bool], body: bytes = b"no", **headers: str) -> Callable[[Request], Answer | None]:
+def instead(status: int, of: Callable[[Request], bool], body: bytes = b"no", **headers: str) -> Callable[[Request], Response | None]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda request: Answer(status, named, body) if of(request) else None
+    return lambda request: Response(status, named, body) if of(request) else None
 
 
 def of_referrers(request: Request) -> bool:
@@ -45,7 +45,7 @@ def of_referrers(request: Request) -> bool:
     ],
 )
 def test_without_a_list_of_referrers_what_is_found_by_tag_is_carried(
-    tmp_path: Path, before: Callable[[Request], Answer | None], told: str
+    tmp_path: Path, before: Callable[[Request], Response | None], told: str
 ) -> None:
     with Crossing(tmp_path, referrers_here=False) as crossing:
         root = crossing.content.index()
@@ -92,7 +92,7 @@ def test_what_is_stored_and_answered_oddly_is_imported(crossing: Crossing, monke
     image = crossing.signed_image()
     answered = crossing.there.answer
 
-    def oddly(request: Request) -> Answer:
+    def oddly(request: Request) -> Response:
         said = answered(request)
         return replace(said, status=status) if request.method == "PUT" and said.status == 201 else said
 
@@ -112,7 +112,7 @@ def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_a
     bundle = crossing.attach(root)
     crossing.push(root)
     with Watched(crossing.folder / "front") as front:
-        front.before = lambda request: Answer(307, {"Location": f"{crossing.here.url}{request.path}"}, b"")
+        front.before = lambda request: Response(307, {"Location": f"{crossing.here.url}{request.path}"}, b"")
         done = exported(crossing, f"{front.host}/team/app:v1")
         assert done.exit == 0, done.err
     found = {piece["kind"]: piece["digest"] for piece in done.json["images"][0]["found"]}
@@ -124,7 +124,7 @@ def test_what_lies_at_another_registry_is_carried_with_all_that_vouches_for_it_a
 def test_nothing_is_imported_into_a_registry_that_leads_elsewhere(crossing: Crossing) -> None:
     bundle = crossing.export(crossing.signed_image())
     with Watched(crossing.folder / "front") as front:
-        front.before = lambda request: Answer(307, {"Location": f"{crossing.there.url}{request.path}"}, b"")
+        front.before = lambda request: Response(307, {"Location": f"{crossing.there.url}{request.path}"}, b"")
         done = crossing.run("import", bundle, front.host, "--json")
     assert (done.exit, done.code) == (7, "registry.origin")
     assert not crossing.there.changes
@@ -137,12 +137,12 @@ def test_a_token_service_elsewhere_is_asked_where_it_was_named(crossing: Crossin
     image = crossing.signed_image()
     elsewhere = f"localhost:{crossing.here.host.rpartition(':')[2]}"
 
-    def before(request: Request) -> Answer | None:
+    def before(request: Request) -> Response | None:
         if request.path == "/token":
-            return Answer(200, {}, b'{"token":"t0ken"}')
+            return Response(200, {}, b'{"token":"t0ken"}')
         if request.headers.get("authorization") == "Bearer t0ken":
             return None
-        return Answer(401, {"WWW-Authenticate": f'Bearer realm="http://{elsewhere}/token",service="x"'}, b"")
+        return Response(401, {"WWW-Authenticate": f'Bearer realm="http://{elsewhere}/token",service="x"'}, b"")
 
     crossing.here.before = before
     done = exported(crossing, image.reference)
@@ -164,7 +164,7 @@ def reads_tags_as_digests(server: Watched, *, puts: bool) -> None:
     """Give under ``sha256-HEX`` what ``sha256:HEX`` is, as GitLab does; what is put there is refused, or ``puts`` it where nobody looks."""
     answered = server.answer
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         where, _, name = request.path.rpartition("/")
         if "/manifests/" not in request.path or not re.fullmatch("sha256-[0-9a-f]{64}", name) or (puts and request.method == "PUT"):
             return answered(request)

@@ -14,10 +14,10 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
-from bundler.serving.repository import Repository as Served
-from bundler.serving.wire import Answer, Request
-from bundler.stations import joining
-from bundler.stations.joining import merged
+from bundler.serving.exchange import Request, Response
+from bundler.serving.repository import ServedRepository as Served
+from bundler.stations import merging
+from bundler.stations.merging import merged
 from tests.support import signing
 from tests.support.layouts import Content, push, write_layout
 from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures
@@ -28,8 +28,8 @@ from tests.support.station import RELEASE, STRANGER, Crossing, Image, Watched, r
 @pytest.fixture
 def ignorant(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> Crossing:
     """Both registries as those that know no condition: they put whatever comes, and tell no ETag. The pause is a short one."""
-    monkeypatch.setattr(joining, "PAUSE", 0.01)
-    monkeypatch.setattr(joining, "JITTER", 0.01)
+    monkeypatch.setattr(merging, "PAUSE", 0.01)
+    monkeypatch.setattr(merging, "JITTER", 0.01)
     for registry in (crossing.here, crossing.there):
         unconditional(registry)
     return crossing
@@ -39,7 +39,7 @@ def unconditional(registry: Watched, *, telling: bool = False) -> None:
     """Let it look at no condition; ``telling`` ETags nevertheless, as if it did."""
     answer = registry.answer
 
-    def deaf(request: Request) -> Answer:
+    def deaf(request: Request) -> Response:
         for name in ("if-match", "if-none-match"):
             request.headers.pop(name, None)
         said = answer(request)
@@ -212,11 +212,11 @@ def test_a_referrer_that_a_registry_no_longer_lists_at_the_end_is_pushed_once_mo
     image = ignorant.push(ignorant.content.image())
     asked = [0]
 
-    def before(request: Request) -> Answer | None:
+    def before(request: Request) -> Response | None:
         asked[0] += "/referrers/" in request.path
         if asked[0] != 2 or "/referrers/" not in request.path:  # the first is after the push, the second at the end of the run
             return None
-        return Answer(200, {"Content-Type": mediatype.OCI_INDEX}, ignorant.content.index(children=[]).raw)
+        return Response(200, {"Content-Type": mediatype.OCI_INDEX}, ignorant.content.index(children=[]).raw)
 
     ignorant.here.before = before
     ended = run("sign", image.reference, "--key", ignorant.keys["release"], "--form", "bundle", "--json")
@@ -321,7 +321,7 @@ def lose(crossing: Crossing, image: Image, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Served, "lacks", lambda self, blobs: [])
     lost = image.root.blobs[1].digest
 
-    def after(request: Request, said: Answer) -> None:
+    def after(request: Request, said: Response) -> None:
         if request.method in {"PUT", "POST"} and str(lost) in request.query.get("digest", []):
             (crossing.folder / "there" / "blobs" / lost.algorithm / lost.encoded).unlink()
 

@@ -9,8 +9,8 @@ import pytest
 from bundler.errors import BundlerError, Code
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
-from bundler.trust.offer import Layer
 from bundler.trust.sigstore.bundle import CONTENT, SIGN_PREDICATE, BundledSignature, SigstoreBundle, build_signature_bundle
+from bundler.trust.unverified import Layer
 from tests.support.layouts import Content
 from tests.support.signing import IN_TOTO, P256, SPDX, V01, V02, V03, V03_NEW, Key, b64, bundle, dsse, envelope, message, statement
 

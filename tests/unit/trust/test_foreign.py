@@ -30,7 +30,7 @@ from bundler.trust.foreign import foreign, verifies
 from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey
 from bundler.trust.policy import Policy
-from bundler.trust.seal import open_seal
+from bundler.trust.sealtrust import open_seal
 from bundler.trust.verdict import Verdict
 from tests.support import cms, notary
 from tests.support.signing import EXPORTER, Key, Scene, b64, payload, policy, seal

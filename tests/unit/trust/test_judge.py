@@ -18,10 +18,10 @@ from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.examine import Finding, Whose, examine
 from bundler.trust.judge import MAX_PIECES, judge
-from bundler.trust.offer import Offer
 from bundler.trust.policy import Policy, Rule
 from bundler.trust.scope import Scope
-from bundler.trust.signer import Met, PinnedKey, SignerEntry
+from bundler.trust.signer import PinnedKey, SignerEntry, SignerProof
+from bundler.trust.unverified import UnverifiedSignature
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import Content
 from tests.support.signing import (
@@ -594,10 +594,10 @@ class AnyOf:
     kind: str = "key"
     name: str | None = None
 
-    def met_by(self, offer: Offer, *, at: datetime) -> Met:
+    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
         for key in self.keys:
             with suppress(TrustError):
-                return PinnedKey(key.public).met_by(offer, at=at)
+                return PinnedKey(key.public).prove(offer, at=at)
         raise TrustError("not one of them", code=Code.SIGNATURE_INVALID)
 
     def is_named_by(self, hint: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from bundler.errors import Code, UsageError
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_rule, render_seal, with_next_serial
-from bundler.trust.policy import Naming, Node, Rule, Seal, Wanted
+from bundler.trust.policy import Naming, Node, RequiredAttestation, Rule, SealRule
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey
 from bundler.trust.table import MAX_FILE
@@ -298,7 +298,7 @@ def test_a_rule_that_nothing_could_fail_cannot_even_be_made() -> None:
     with pytest.raises(UsageError):
         Rule(scope, (), 0, (SPDX,)) and Rule(scope, (), 1)
     with pytest.raises(UsageError):
-        Seal("a", (scope,), (P256.public,), 0)
+        SealRule("a", (scope,), (P256.public,), 0)
 
 
 NAMED_SEAL = {"stream": "a", "scopes": ["**"], "keys": ["keys/exporter.pub"]}
@@ -565,7 +565,7 @@ def test_a_rule_cannot_be_made_that_denies_and_admits() -> None:
     denying = Rule(scope, (), 1, deny="why").to_json()
     assert (denying["signers"], denying["threshold"], denying["deny"]) == ([], 1, "why")
     key = PinnedKey(P256.public)
-    for signers, threshold, attestations in (((key,), 1, ()), ((), 0, ()), ((), 1, (Wanted(SPDX, Node.REFERENCE, (key,)),))):
+    for signers, threshold, attestations in (((key,), 1, ()), ((), 0, ()), ((), 1, (RequiredAttestation(SPDX, Node.REFERENCE, (key,)),))):
         with pytest.raises(UsageError, match="denies and admits"):
             Rule(scope, signers, threshold, attestations, deny="why")
 

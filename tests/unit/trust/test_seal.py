@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from bundler.errors import Code
-from bundler.trust.seal import OpenedSeal, may_seal, open_seal
+from bundler.trust.sealtrust import OpenedSeal, may_seal, open_seal
 from tests.support.signing import EXPORTER, OTHER, P256, THIRD, Key, pae, policy, rule, seal
 
 PAYLOAD = b"the payload of a seal"

@@ -10,8 +10,8 @@ from bundler.errors import BundlerError, Code
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.trust import simplesigning
-from bundler.trust.offer import Layer
 from bundler.trust.simplesigning import MAX_PAYLOAD, SIGNATURE, SimpleSigning
+from bundler.trust.unverified import Layer
 from tests.support.layouts import Content
 from tests.support.signing import P256, REPOSITORY, b64, payload, signed
 

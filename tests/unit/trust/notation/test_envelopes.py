@@ -11,7 +11,7 @@ import pytest
 
 from bundler.errors import BundlerError, Code
 from bundler.trust.notation import cbor
-from bundler.trust.notation.envelope import COSE, JWS, MAX_ENVELOPE, Envelope, Scheme
+from bundler.trust.notation.envelope import COSE, JWS, MAX_ENVELOPE, Scheme, SignatureEnvelope
 from bundler.trust.notation.steps import check_payload, prove
 from bundler.trust.notation.subject import Subject
 from tests.support import notary
@@ -23,7 +23,7 @@ SIGNING = Signing(stamp={}, expiry=AT + timedelta(days=1))
 
 def refused(raw: bytes, form: str) -> Code:
     with pytest.raises(BundlerError) as refusal:
-        Envelope.parse(raw, form)
+        SignatureEnvelope.parse(raw, form)
     return refusal.value.code
 
 
@@ -118,7 +118,7 @@ def test_a_cose_that_is_none(raw: bytes, code: Code) -> None:
 
 
 def test_a_certificate_is_read_when_it_is_asked_for_and_not_before() -> None:
-    envelope = Envelope.parse(Signing(certificates=["QUJD"]).jws(), JWS)
+    envelope = SignatureEnvelope.parse(Signing(certificates=["QUJD"]).jws(), JWS)
     assert envelope.certificates == (b"ABC",)
     for ask in (lambda: envelope.chain, lambda: envelope.algorithm, envelope.check_signature):
         with pytest.raises(BundlerError) as refusal:
@@ -135,7 +135,7 @@ def test_what_is_signed_is_what_came_however_it_is_spelled() -> None:
     """The header's JSON is not made anew: spaces and order are the signer's."""
     spaced = b' {"cty" : "' + CONTENT_TYPE.encode() + b'", "alg":"ES256" ,"crit":["io.cncf.notary.signingScheme"],'
     spaced += b'"io.cncf.notary.signingTime":"2026-03-01T14:00:00+02:00","io.cncf.notary.signingScheme":"notary.x509"} '
-    envelope = Envelope.parse(Signing().jws(protected=spaced), JWS)
+    envelope = SignatureEnvelope.parse(Signing().jws(protected=spaced), JWS)
     envelope.check_signature()
     assert envelope.signing_time == AT
 
@@ -210,7 +210,7 @@ def test_cbor_of_the_deepest_level_is_read() -> None:
 def judged(raw: bytes, form: str) -> bool:
     """Whether it is proved; every other end is one of our errors."""
     try:
-        envelope = Envelope.parse(raw, form)
+        envelope = SignatureEnvelope.parse(raw, form)
         prove(envelope, STORE, Subject.parse("*"), tsa=TSA_STORE, at=AT)
         check_payload(envelope, DESCRIPTOR)
     except BundlerError:
@@ -230,12 +230,12 @@ def test_an_envelope_cut_anywhere_proves_nothing(form: str, spell: Callable[[Sig
 def test_a_changed_byte_proves_nothing_or_nothing_else(form: str, spell: Callable[[Signing], bytes]) -> None:
     """Some bytes are nobody's: of the agent, of the timestamp's unsigned parts. What is proved then is the same."""
     raw, chance = spell(SIGNING), random.Random(5)  # noqa: S311 - the same bytes every time
-    signed = Envelope.parse(raw, form).signed
+    signed = SignatureEnvelope.parse(raw, form).signed
     for _ in range(3_000):
         place = chance.randrange(len(raw))
         changed = raw[:place] + bytes([raw[place] ^ 1 << chance.randrange(8)]) + raw[place + 1 :]
         if judged(changed, form):
-            assert Envelope.parse(changed, form).signed == signed
+            assert SignatureEnvelope.parse(changed, form).signed == signed
 
 
 def test_b64url_is_what_the_test_thinks_it_is() -> None:

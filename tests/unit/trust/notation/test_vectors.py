@@ -9,12 +9,12 @@ import pytest
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from bundler.trust.notation.chain import check_chain
-from bundler.trust.notation.envelope import COSE, JWS, Envelope
+from bundler.trust.notation.envelope import COSE, JWS, SignatureEnvelope
 from bundler.trust.notation.revocation import check_revocation
 from bundler.trust.notation.steps import check_payload, prove
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
-from bundler.trust.rfc3161 import Token
+from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.x509 import Certificate
 from tests.support.vectors import vectors
 
@@ -47,7 +47,7 @@ def ends(layout: str, *, by: Store, tsa: Store | None = None, at: datetime = AT)
     found: list[Code | None] = []
     for subject, media_type, raw in signatures(layout):
         try:
-            envelope = Envelope.parse(raw, media_type)
+            envelope = SignatureEnvelope.parse(raw, media_type)
             prove(envelope, by, ANYBODY, tsa=tsa, at=at)
             check_payload(envelope, subject)
             found.append(None)
@@ -86,7 +86,7 @@ def test_another_key_of_the_same_kind_is_not_trusted() -> None:
 def own_store(layout: str) -> Store:
     """A store with the root that the signature itself carries."""
     ((_, media_type, raw),) = signatures(layout)
-    return Store("own", StoreType.CA, (Envelope.parse(raw, media_type).chain[-1],))
+    return Store("own", StoreType.CA, (SignatureEnvelope.parse(raw, media_type).chain[-1],))
 
 
 def test_timestamps_of_public_authorities_need_their_roots() -> None:
@@ -102,9 +102,9 @@ def test_timestamps_of_public_authorities_need_their_roots() -> None:
 def test_a_token_of_a_public_authority_verifies_up_to_its_root() -> None:
     """Of Microsoft's, taking the anchor that the token itself carries: chain, attributes, signature, imprint and accuracy."""
     ((_, media_type, raw),) = signatures("e2e-with-timestamped-signature")
-    envelope = Envelope.parse(raw, media_type)
+    envelope = SignatureEnvelope.parse(raw, media_type)
     assert envelope.timestamp
-    token = Token.parse(envelope.timestamp)
+    token = TimestampToken.parse(envelope.timestamp)
     top = next(
         c for c in token.certificates if not any(c.subject == other.issuer and c != other for other in token.certificates) or c.is_ca
     )
@@ -116,7 +116,7 @@ def test_a_token_of_a_public_authority_verifies_up_to_its_root() -> None:
 
 @pytest.mark.parametrize(("name", "media_type"), [("blob.jws.sig", JWS), ("blob.cose.sig", COSE)])
 def test_an_envelope_of_a_blob_is_read_too(name: str, media_type: str) -> None:
-    envelope = Envelope.parse(read(f"signatures/{name}"), media_type)
+    envelope = SignatureEnvelope.parse(read(f"signatures/{name}"), media_type)
     envelope.check_signature()
     check_chain(envelope.chain)
     assert b'"mediaType":"application/octet-stream"' in envelope.payload
@@ -124,7 +124,7 @@ def test_an_envelope_of_a_blob_is_read_too(name: str, media_type: str) -> None:
 
 def test_an_envelope_that_is_none() -> None:
     with pytest.raises(BundlerError):
-        Envelope.parse(read("signatures/malformed.jws.sig"), JWS)
+        SignatureEnvelope.parse(read("signatures/malformed.jws.sig"), JWS)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.der import SEQUENCE, Element
 from bundler.trust.sigstore.identity import Identity
 from bundler.trust.sigstore.item import Item
-from bundler.trust.sigstore.steps import Needed
+from bundler.trust.sigstore.steps import Thresholds
 from bundler.trust.x509 import Certificate
 from tests.support import cms
 from tests.support.trials import WORLD, Case, Cases, Trial
@@ -329,7 +329,7 @@ def a_leaf_without_certificate_timestamp(w: World) -> Item:
 
 @proved("S-1")
 def a_leaf_without_certificate_timestamp_where_the_ca_has_no_log(w: World) -> Trial:
-    return Trial(w.signed(leaf=w.leaf(scts=[])).item(), needed=Needed(sct=0))
+    return Trial(w.signed(leaf=w.leaf(scts=[])).item(), needed=Thresholds(sct=0))
 
 
 @refused("S-2", Code.SCT_THRESHOLD)
@@ -394,14 +394,14 @@ def a_certificate_timestamp_that_names_another_hash(w: World) -> Item:
 
 @refused("S-6", Code.SCT_THRESHOLD)
 def one_log_twice_where_two_are_needed(w: World) -> Trial:
-    return Trial(w.signed(leaf=w.leaf(scts=[{}, {"time": AT - SECOND}])).item(), needed=Needed(sct=2))
+    return Trial(w.signed(leaf=w.leaf(scts=[{}, {"time": AT - SECOND}])).item(), needed=Thresholds(sct=2))
 
 
 @proved("S-6")
 def two_logs_where_two_are_needed(w: World) -> Trial:
     second = w.key("second ct")
     root = w.root(lambda value: value | {"ctlogs": [*value["ctlogs"], log_json("https://ct-2.example", second)]})
-    return Trial(w.signed(leaf=w.leaf(scts=[{}, {"key": second}])).item(), root, Needed(sct=2))
+    return Trial(w.signed(leaf=w.leaf(scts=[{}, {"key": second}])).item(), root, Thresholds(sct=2))
 
 
 @proved("S-6")

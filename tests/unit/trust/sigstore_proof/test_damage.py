@@ -10,12 +10,12 @@ import pytest
 from bundler.errors import BundlerError
 from bundler.trust.der import Element
 from bundler.trust.keys import Signed
-from bundler.trust.rfc3161 import Token
+from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.entry import Entry
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
-from bundler.trust.sigstore.steps import Needed, ProvedTime, prove_by_certificate
+from bundler.trust.sigstore.steps import ProvedTime, Thresholds, prove_by_certificate
 from bundler.trust.x509 import Certificate
 from tests.support import cms
 from tests.support.trials import ROOT, WORLD
@@ -51,25 +51,25 @@ Proved = tuple[object, set[ProvedTime]]
 def of_bundle(signed: Signature) -> Callable[[bytes], Proved]:
     def prove(raw: bytes) -> Proved:
         read = SigstoreBundle.parse(raw)
-        proof = prove_by_certificate(Item.of_bundle(read, Signed(signed.message)), ROOT, Needed())
+        proof = prove_by_certificate(Item.of_bundle(read, Signed(signed.message)), ROOT, Thresholds())
         return (str(proof.identity), read.content.signature), set(proof.times)
 
     return prove
 
 
 def of_annotation(raw: bytes) -> Proved:
-    proof = prove_by_certificate(replace(SIGNED.item([]), entries=(Entry.of_annotation(raw),)), ROOT, Needed())
+    proof = prove_by_certificate(replace(SIGNED.item([]), entries=(Entry.of_annotation(raw),)), ROOT, Thresholds())
     return str(proof.identity), set(proof.times)
 
 
 def of_token(raw: bytes) -> Proved:
-    stamp = Token.parse_response(raw).verified((SIGNED.signature,), ROOT.timestamp_authorities)
+    stamp = TimestampToken.parse_response(raw).verified((SIGNED.signature,), ROOT.timestamp_authorities)
     return [c.der for c in stamp.chain], {ProvedTime(stamp.time, stamp.authority.name)}
 
 
 def of_certificate(raw: bytes) -> Proved:
     item = replace(SIGNED.item([], [SIGNED.stamp()]), certificate=Certificate.parse(raw))
-    proof = prove_by_certificate(item, ROOT, Needed(log=0))
+    proof = prove_by_certificate(item, ROOT, Thresholds(log=0))
     return str(proof.identity), set(proof.times)
 
 

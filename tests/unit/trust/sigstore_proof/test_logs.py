@@ -15,7 +15,7 @@ from bundler.errors import Code, TrustError
 from bundler.trust.sigstore import merkle
 from bundler.trust.sigstore.checkpoint import Checkpoint
 from bundler.trust.sigstore.item import Item
-from bundler.trust.sigstore.steps import Needed
+from bundler.trust.sigstore.steps import Thresholds
 from tests.support.trials import WORLD, Case, Cases, Trial
 from tests.support.world import (
     AT,
@@ -885,19 +885,19 @@ def a_wrong_entry_of_a_known_log_beside_a_right_one(w: World) -> Item:
 @refused("B-6", Code.TLOG_BODY)
 def a_wrong_entry_where_none_is_needed(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([w.signed(b"another").entry()], [signed.stamp()]), needed=Needed(log=0))
+    return Trial(signed.item([w.signed(b"another").entry()], [signed.stamp()]), needed=Thresholds(log=0))
 
 
 @refused("T-7", Code.TLOG_THRESHOLD)
 def the_same_log_twice_where_two_are_needed(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([signed.entry(), signed.entry(at=AT + SECOND)]), needed=Needed(log=2))
+    return Trial(signed.item([signed.entry(), signed.entry(at=AT + SECOND)]), needed=Thresholds(log=2))
 
 
 @proved("T-7")
 def two_logs_where_two_are_needed(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([signed.entry(), signed.tile()]), needed=Needed(log=2))
+    return Trial(signed.item([signed.entry(), signed.tile()]), needed=Thresholds(log=2))
 
 
 @refused("T-7", Code.TLOG_THRESHOLD)
@@ -909,12 +909,12 @@ def no_entry_where_one_is_needed(w: World) -> Item:
 @proved("GH-1")
 def no_entry_where_none_is_needed(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([], [signed.stamp()]), needed=Needed(log=0))
+    return Trial(signed.item([], [signed.stamp()]), needed=Thresholds(log=0))
 
 
 @refused("G-7", Code.TIME_THRESHOLD)
 def no_time_at_all_where_nothing_is_needed(w: World) -> Trial:
-    return Trial(w.signed().item([]), needed=Needed(log=0, timestamp=0, sct=0))
+    return Trial(w.signed().item([]), needed=Thresholds(log=0, timestamp=0, sct=0))
 
 
 @refused("G-5", Code.LIMIT_SIGNATURE)
@@ -972,7 +972,7 @@ def a_pinned_key_without_the_entry_that_is_needed(w: World) -> Trial:
 @proved("K")
 def a_pinned_key_without_anything_where_nothing_is_needed(w: World) -> Trial:
     signed = w.signed(pinned=True)
-    return Trial(signed.item([]), key=signed.public, needed=Needed(log=0))
+    return Trial(signed.item([]), key=signed.public, needed=Thresholds(log=0))
 
 
 @proved("U-2")
@@ -991,13 +991,13 @@ def a_pinned_key_in_the_new_log_without_a_time_at_which_to_trust_it(w: World) ->
 def a_pinned_key_with_a_wrong_entry_where_none_is_needed(w: World) -> Trial:
     signed = w.signed(pinned=True)
     item = signed.item([signed.entry(promise_key=w.key("thief"))])
-    return Trial(item, key=signed.public, needed=Needed(log=0))
+    return Trial(item, key=signed.public, needed=Thresholds(log=0))
 
 
 @refused("A-9", Code.TIME_THRESHOLD)
 def a_pinned_key_without_the_timestamp_that_is_needed(w: World) -> Trial:
     signed = w.signed(pinned=True)
-    return Trial(signed.item(), key=signed.public, needed=Needed(timestamp=1))
+    return Trial(signed.item(), key=signed.public, needed=Thresholds(timestamp=1))
 
 
 def by_key(w: World) -> Trial:
@@ -1051,7 +1051,7 @@ def test_what_counted_for_nothing_is_said() -> None:
 def test_too_few_logs_are_named(entries: int, found: str) -> None:
     signed = WORLD.signed()
     with pytest.raises(TrustError) as refusal:
-        Trial(signed.item([signed.entry()] * entries, [signed.stamp()]), needed=Needed(log=2)).prove()
+        Trial(signed.item([signed.entry()] * entries, [signed.stamp()]), needed=Thresholds(log=2)).prove()
     assert (refusal.value.found, refusal.value.wanted) == (found, "2")
 
 

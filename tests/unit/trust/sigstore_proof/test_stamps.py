@@ -10,9 +10,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundler.errors import BundlerError, Code
 from bundler.trust.der import Element
-from bundler.trust.rfc3161 import Token
+from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.sigstore.item import Item
-from bundler.trust.sigstore.steps import Needed
+from bundler.trust.sigstore.steps import Thresholds
 from tests.support import cms
 from tests.support.trials import WORLD, Case, Cases, Trial
 from tests.support.world import AT, MINUTE, TIME_STAMPING, YEAR, Issued, World, authority_extensions, authority_json, issue, name
@@ -20,7 +20,7 @@ from tests.support.world import AT, MINUTE, TIME_STAMPING, YEAR, Issued, World, 
 CASES = Cases()
 refused, proved = CASES.refused, CASES.proved
 OTHER = World("another world")
-NEEDED = Needed(log=0, timestamp=1)
+NEEDED = Thresholds(log=0, timestamp=1)
 
 
 def stamped(w: World, **wrong: Any) -> Trial:
@@ -549,25 +549,25 @@ def an_authority_in_the_last_second_of_its_trust(w: World) -> Trial:
 @refused("A-9", Code.TIME_THRESHOLD)
 def one_authority_twice_where_two_are_needed(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([], [signed.stamp(), signed.stamp(at=AT + MINUTE)]), needed=Needed(log=0, timestamp=2))
+    return Trial(signed.item([], [signed.stamp(), signed.stamp(at=AT + MINUTE)]), needed=Thresholds(log=0, timestamp=2))
 
 
 @proved("A-9")
 def two_authorities_where_two_are_needed(w: World) -> Trial:
     root, second = two_authorities(w)
     signed = w.signed()
-    return Trial(signed.item([], [signed.stamp(), signed.stamp(tsa=second)]), root, Needed(log=0, timestamp=2))
+    return Trial(signed.item([], [signed.stamp(), signed.stamp(tsa=second)]), root, Thresholds(log=0, timestamp=2))
 
 
 @refused("A-9", Code.TIME_THRESHOLD)
 def no_timestamp_where_one_is_needed(w: World) -> Trial:
-    return Trial(w.signed().item(), needed=Needed(timestamp=1))
+    return Trial(w.signed().item(), needed=Thresholds(timestamp=1))
 
 
 @refused("A-9", Code.TIME_THRESHOLD)
 def an_unknown_authority_where_one_is_needed(w: World) -> Trial:
     signed = w.signed()
-    return Trial(signed.item([signed.entry()], [signed.stamp(tsa=OTHER.tsa_of(common="x"))]), needed=Needed(timestamp=1))
+    return Trial(signed.item([signed.entry()], [signed.stamp(tsa=OTHER.tsa_of(common="x"))]), needed=Thresholds(timestamp=1))
 
 
 @proved("A-9")
@@ -657,26 +657,26 @@ def test_a_timestamp_ends_in_its_verdict(case: Case) -> None:
 )
 def test_a_timestamp_says_how_accurate_it_is(info: dict[str, Any], accuracy: timedelta) -> None:
     """A-6, N-13."""
-    token = Token.parse_response(WORLD.signed().stamp(info=info))
+    token = TimestampToken.parse_response(WORLD.signed().stamp(info=info))
     assert (token.info.time, token.info.accuracy) == (AT, accuracy)
 
 
 def test_a_timestamp_keeps_its_fraction_of_a_second() -> None:
     moment = AT + timedelta(microseconds=123400)
-    assert Token.parse_response(WORLD.signed().stamp(at=moment)).info.time == moment
+    assert TimestampToken.parse_response(WORLD.signed().stamp(at=moment)).info.time == moment
 
 
 def test_a_bare_token_is_read_where_a_format_has_one() -> None:
     """A-1."""
     token = cms.token(cms.tst_info(b"bytes", AT), WORLD.tsa.key, WORLD.tsa.certificate)
-    stamp = Token.parse(token).verified((b"bytes",), WORLD.root().timestamp_authorities)
+    stamp = TimestampToken.parse(token).verified((b"bytes",), WORLD.root().timestamp_authorities)
     assert (stamp.time, stamp.authority.name) == (AT, "https://tsa.world.example")
     assert [c.subject for c in stamp.chain] == [WORLD.tsa.ours.subject, WORLD.tsa_ca.ours.subject]
     most = cms.seq(b"\0" * 65532)
     assert len(most) == 64 << 10
     for raw, code in ((cms.response(token), Code.FORMAT_DER), (most, Code.FORMAT_DER), (cms.seq(b"\0" * 65533), Code.TSA_MALFORMED)):
         with pytest.raises(BundlerError) as refusal:
-            Token.parse(raw)
+            TimestampToken.parse(raw)
         assert refusal.value.code is code
 
 
@@ -684,7 +684,9 @@ def test_the_chains_in_a_token_count_where_a_format_says_so() -> None:
     """A-8: the stores of Notation hold roots alone."""
     middle = timestamp_intermediate(WORLD)
     tsa = WORLD.tsa_of(issuer=middle)
-    token = Token.parse(cms.token(cms.tst_info(b"bytes", AT), tsa.key, tsa.certificate, embedded=[tsa.certificate, middle.certificate]))
+    token = TimestampToken.parse(
+        cms.token(cms.tst_info(b"bytes", AT), tsa.key, tsa.certificate, embedded=[tsa.certificate, middle.certificate])
+    )
     root = WORLD.root(lambda value: value | {"timestampAuthorities": [authority_json("tsa", WORLD.tsa_ca)]})
     assert len(token.verified((b"bytes",), root.timestamp_authorities, chains=True).chain) == 3
     with pytest.raises(BundlerError) as refusal:

@@ -17,9 +17,9 @@ from bundler.trust.judge import judge
 from bundler.trust.notation.convert import convert, label
 from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.notation.store import StoreType
-from bundler.trust.offer import Layer
 from bundler.trust.policy import Policy
-from bundler.trust.sigstore.steps import Needed
+from bundler.trust.sigstore.steps import Thresholds
+from bundler.trust.unverified import Layer
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support import notary
 from tests.support.signing import P256, SLSA, SPDX, Scene, b64, codes, envelope, payload, policy, rule, statement
@@ -980,7 +980,7 @@ def test_what_is_written_reads_as_it_was_meant() -> None:
         annotations={"build id": "7"},
     )
     got = trusttoml.parse(text.encode(), FILES)
-    assert [(root.name, root.needed) for root in got.roots] == [("world", Needed(log=1, timestamp=1, sct=0))]
+    assert [(root.name, root.needed) for root in got.roots] == [("world", Thresholds(log=1, timestamp=1, sct=0))]
     assert [(store.name, str(store.type), len(store.crls)) for store in got.stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
     (asked,) = got.rules
     assert [signer.kind for signer in asked.signers] == ["key", "identity", "notation"]

@@ -32,7 +32,7 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 
 
 @dataclass(frozen=True)
-class Wish:
+class AddRequest:
     """What ``trust add`` was asked for."""
 
     seal: str | None

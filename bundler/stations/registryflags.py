@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RegistryFlags:
     """What the flags of a run say of registries."""
 
     authfile: Path | None

@@ -28,7 +28,7 @@ Chunks = Callable[[], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SealEnvelope:
     """Signatures, and the digest of what they sign."""
 
     signatures: tuple[bytes, ...]
@@ -42,7 +42,7 @@ class Envelope:
     _chunks: Chunks = field(repr=False)
 
     @classmethod
-    def read(cls, chunks: Chunks) -> "Envelope":
+    def read(cls, chunks: Chunks) -> "SealEnvelope":
         """Raises FormatError (``format.seal``, ``format.json``, ``limit.seal``), and what ``chunks`` raises."""
         length, padding, tail = _measure(chunks())
         signatures = _signatures(tail)

@@ -42,13 +42,13 @@ class RefusedError(Exception):
         self.final = final
         """Whether the connection ends with it."""
 
-    def answer(self) -> "Answer":
+    def answer(self) -> "Response":
         body = json.dumps({"errors": [{"code": self.code, "message": str(self)}]}).encode()
-        return Answer(self.status, {"Content-Type": "application/json", **self.headers}, body)
+        return Response(self.status, {"Content-Type": "application/json", **self.headers}, body)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A status, headers, and a body: bytes, or ``count`` bytes of a file from ``offset``, which is closed afterwards."""
 
     status: int
@@ -83,7 +83,7 @@ class Request:
         return self.query[name][0] if name in self.query else None
 
 
-class House(Protocol):
+class ServerContext(Protocol):
     """What the connections of one server share."""
 
     patience: float
@@ -93,7 +93,7 @@ class House(Protocol):
     ending: int
     """A file descriptor that can be read once the server ends."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Raises RefusedError."""
         ...
 
@@ -104,13 +104,13 @@ class House(Protocol):
     def note(self, line: str) -> None: ...
 
 
-def attend(seat: Seat, house: House) -> None:
+def attend(seat: Seat, house: ServerContext) -> None:
     """Answer what comes on this connection, until either side ends it. Raises OSError if it broke before a request."""
     _Connection(seat, house).attend()
 
 
 class _Connection:
-    def __init__(self, seat: Seat, house: House) -> None:
+    def __init__(self, seat: Seat, house: ServerContext) -> None:
         self._seat = seat
         self._socket = seat.connection
         self._house = house
@@ -129,7 +129,7 @@ class _Connection:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, seat: Seat, house: House, receiver: Receiver, local: str) -> None:
+    def __init__(self, seat: Seat, house: ServerContext, receiver: Receiver, local: str) -> None:
         self._seat = seat
         self._socket = seat.connection
         self._house = house
@@ -154,7 +154,7 @@ class _Exchange:
         self._house.note(f"{self._asked} {self._answered} {time.monotonic() - began:.3f}s")
         return self._keep
 
-    def _answer(self) -> Answer | None:
+    def _answer(self) -> Response | None:
         try:
             lines = self._receiver.head()
             if not lines:
@@ -190,7 +190,7 @@ class _Exchange:
 
     # --- answers ---
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         try:
             try:
                 drained = self._body is not None and self._continued and self._body.drained(_DRAINED)
@@ -209,7 +209,7 @@ class _Exchange:
         if not drained:
             self._linger()
 
-    def _head(self, answer: Answer) -> bytes:
+    def _head(self, answer: Response) -> bytes:
         fields = [("Server", "oci-bundler"), ("Date", formatdate(usegmt=True)), *answer.headers.items()]
         fields += [("Content-Length", str(answer.length))] if answer.status != 204 else []
         fields += [] if self._keep else [("Connection", "close")]
@@ -276,6 +276,6 @@ def _target(target: str) -> tuple[str | None, str, dict[str, list[str]]]:
         raise MalformedError(f"the request target is not well-formed: {error}") from error
 
 
-def _close(answer: Answer) -> None:
+def _close(answer: Response) -> None:
     if not isinstance(answer.body, bytes):
         answer.body.close()

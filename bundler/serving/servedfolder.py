@@ -25,7 +25,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Folder:
+class ServedFolder:
     """The folder at ``path``, which may itself be reached by a link. Many threads may use it. Raises OSError."""
 
     def __init__(self, path: Path) -> None:

@@ -14,7 +14,7 @@ from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document, Manifest
-from bundler.stations.joining import MAX_JOINED, Joins, merged
+from bundler.stations.merging import MAX_JOINED, Joins, merged
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, push, tar_of
 from tests.support.station import STRANGER, Crossing, Image, run

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from bundler.bundle.envelope import MAX_SIGNATURES
+from bundler.bundle.sealenvelope import MAX_SIGNATURES
 from bundler.content.files import read_small
 from bundler.content.together import together
 from bundler.errors import Code, ConflictError, UsageError

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.keys import PublicKey, Signed
-from bundler.trust.policy import Policy, Seal
+from bundler.trust.policy import Policy, SealRule
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSeal:
     """Who signed a seal, and whether that is enough for any stream. Only then may its payload be looked at."""
 
-    met: tuple[Seal, ...]
+    met: tuple[SealRule, ...]
     """The entries of the policy whose threshold is reached; empty where the seal stays shut (``seal.signature``)."""
     signers: tuple[str, ...]
     """The fingerprints of the keys under ``[[seal]]`` that signed it."""
@@ -64,9 +64,9 @@ def _signer(keys: Iterable[PublicKey], signature: bytes, signed: Signed) -> Publ
     return None
 
 
-def _count(seal: Seal, signers: set[str]) -> int:
+def _count(seal: SealRule, signers: set[str]) -> int:
     return sum(key.fingerprint in signers for key in seal.keys)
 
 
-def _missed(seal: Seal, signers: set[str]) -> str:
+def _missed(seal: SealRule, signers: set[str]) -> str:
     return f"stream {seal.stream} wants {seal.threshold} of {len(seal.keys)} keys, found {_count(seal, signers)}"

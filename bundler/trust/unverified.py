@@ -55,7 +55,7 @@ class Claim:
     """Of an attestation: the value of its JSON."""
 
 
-class Offer(Protocol):
+class UnverifiedSignature(Protocol):
     """A signature about a manifest."""
 
     @property

@@ -50,7 +50,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Composition:
     """What follows from images and lookups: the rest of a seal, and the members that hold nothing of their own."""
 
     members: tuple[Member, ...]
@@ -138,7 +138,7 @@ def compose(
     *,
     trust: Sequence[Member] = (),
     absent: Collection[Digest] = frozenset(),
-) -> Layout:
+) -> Composition:
     """The layout of a bundle of these images.
 
     ``lookups`` may come in any order; those about other manifests than the images' are not used. ``trust`` are the members of
@@ -158,7 +158,7 @@ def compose(
     if there := needs.left_out.keys() & needs.kept:  # one source serves it, or one image has it as an ordinary layer
         return compose(images, known.values(), document, trust=trust, absent=set(absent) - there)
     derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), b"[%b]" % b",".join(docker)), strict=True))
-    return Layout(
+    return Composition(
         members=(
             *(Member(kind, len(derived[name]), Digest.of(derived[name]), name) for kind, name in DERIVED.items()),
             *needs.members(blobs=False),
