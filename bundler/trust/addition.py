@@ -78,7 +78,12 @@ def with_next_serial(text: str) -> str:
 
 def rendered(kind: str, members: Mapping[str, Any]) -> str:
     """A table ``[[kind]]`` as text; what is None is left out. Raises as :func:`render_seal`."""
-    return f"[[{kind}]]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
+    return f"[[{kind}]]\n{assigned(members)}"
+
+
+def assigned(members: Mapping[str, Any]) -> str:
+    """The members of a table as text, a line each; what is None is left out. Raises as :func:`render_seal`."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
 
 
 def _toml(value: Any) -> str:
