@@ -27,6 +27,7 @@ _COMMANDS = {
     "sign": "sign images where they lie, as cosign does",
     "keygen": "make a key pair",
     "trust": "fill and look at the folder that says whom this station trusts",
+    "journal": "prove what a station wrote down of its imports, and vouch for it",
     "serve": "run the embedded registry",
 }
 _MODULES = {"import": "import_"}  # a word that Python keeps for itself
