@@ -31,7 +31,7 @@ from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push,
 from tests.support.measured import MIB, measured
 
 APP = Reference.parse("registry.example/team/app:v1")
-SEALER = Path(__file__).parents[1] / "vectors/keys/sealer.key"
+SEALER = Path(__file__).parents[2] / "vectors/keys/sealer.key"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from bundler.oci.digest import Digest
 from tests.support import signing
 from tests.support.signing import Key
-from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Ran, ran, run, spawned, write_key, write_trust
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Ran, ran, run, spawned, write_key, write_trust
 
 NOBODY = 65534
 
@@ -164,15 +164,6 @@ def test_a_key_may_be_named_by_its_fingerprint(trust: Path) -> None:
     assert check(trust).json["rules"][0]["signers"][0]["id"] == RELEASE.fingerprint
 
 
-def test_an_empty_trust_admits_nothing(crossing: Crossing) -> None:
-    """TRS-030: never "accept unsigned"."""
-    bundle = crossing.export(crossing.signed_image())
-    run("trust", "init", crossing.folder / "empty")
-    ran = run("import", bundle, crossing.there.host, "--trust", crossing.folder / "empty", "--json")
-    assert (ran.exit, ran.json["seal"]["reasons"]) == (5, ["seal.signature"])
-    assert crossing.there.asked == ["GET /v2/"]
-
-
 # --- where it is looked for ---
 
 
@@ -180,32 +171,6 @@ def found(env: dict[str, str], *words: object) -> str:
     """Where a run finds its trust; nothing is judged, for there is no bundle."""
     ran = run("verify", "docker://127.0.0.1:1/none", "--json", *words, env=env)
     return str(ran.json.get("error", {}).get("code"))
-
-
-def test_the_first_that_exists_is_used(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = crossing.signed_image()
-    places = [crossing.folder / name for name in ("given", "environment", "config/oci-bundler/trust", "home/.config/oci-bundler/trust")]
-    for place in places:
-        write_trust(place, rules=[signing.rule(RELEASE, scope="**")])
-    env = {"OCI_BUNDLER_TRUST": str(places[1]), "XDG_CONFIG_HOME": str(crossing.folder / "config"), "HOME": str(crossing.folder / "home")}
-
-    def used(*words: object) -> str:
-        path: str = run("verify", f"docker://{image.reference}", "--json", *words, env=env).json["trust"]["path"]
-        return path
-
-    assert used("--trust", places[0]) == str(places[0])
-    assert used() == str(places[1])
-    del env["OCI_BUNDLER_TRUST"]
-    assert used() == str(places[2])
-    env["XDG_CONFIG_HOME"] = ""
-    assert used() == str(places[3])
-
-
-def test_path_and_digest_of_the_trust_are_printed(crossing: Crossing) -> None:
-    used = check(crossing.trust).json["digest"]
-    image = f"docker://{crossing.signed_image().reference}"
-    assert f"trust {used[:19]}… at {crossing.trust}" in crossing.run("verify", image).said
-    assert f"trust {used} at {crossing.trust}" in crossing.run("verify", image, "-v").said
 
 
 @pytest.mark.parametrize("env", [{}, {"XDG_CONFIG_HOME": "."}, {"XDG_CONFIG_HOME": "config"}, {"XDG_CONFIG_HOME": "", "HOME": "."}])
@@ -221,13 +186,6 @@ def test_an_environment_that_names_nothing_is_an_error_and_not_the_next_place(tm
     write_trust(tmp_path / "config/oci-bundler/trust", rules=[signing.rule(RELEASE, scope="**")])
     env = {"OCI_BUNDLER_TRUST": str(tmp_path / "none"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     assert found(env) == "trust.missing"
-
-
-def test_what_lies_beside_the_bundle_is_no_trust(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """POL-015, FS-014."""
-    bundle = crossing.export(crossing.signed_image())
-    monkeypatch.chdir(crossing.folder)
-    assert run("verify", bundle.name, "--json").code == "trust.missing"
 
 
 # --- trust init, add, list, check ---
@@ -413,21 +371,6 @@ def test_a_key_that_may_sign_images_and_no_seal_is_refused_for_a_seal(kind: str,
     public = write_key(tmp_path / "k.key", Key.of(kind)).with_suffix(".pub")
     assert added(folder, "--seal", "a", "--scope", "**", "--key", public).code == "trust.key"
     assert added(folder, "--image", "**", "--key", public).exit == 0
-
-
-def test_trust_that_the_next_run_reads_is_the_one_that_was_judged_by(crossing: Crossing) -> None:
-    """TRS-034: it is read once; a change of it while a run goes on counts for the next."""
-    image = crossing.signed_image()
-    bundle = crossing.export(image)
-    before = check(crossing.trust).json["digest"]
-
-    def replace(_: object) -> None:
-        (crossing.trust / "trust.toml").write_text("version = 1\nserial = 9\n")
-
-    crossing.there.before = replace
-    ran = crossing.import_(bundle, "--json")
-    assert (ran.exit, ran.json["trust"]["digest"]) == (0, before)
-    assert crossing.import_(bundle, "--json").exit == 5
 
 
 def test_json_of_trust_is_one_object(trust: Path) -> None:

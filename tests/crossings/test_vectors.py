@@ -11,7 +11,7 @@ import pytest
 from bundler.errors import Code
 from tests.support.station import Ran, Watched, run
 
-VECTORS = Path(__file__).parents[2] / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 ALL = [path.relative_to(VECTORS).with_suffix("").as_posix() for path in sorted(VECTORS.glob("*valid/*.json"))]
 
 

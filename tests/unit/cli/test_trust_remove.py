@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import signing
-from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Ran, run, write_key
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Ran, run, write_key
 
 
 @pytest.fixture
@@ -35,16 +35,6 @@ def table(folder: Path) -> dict[str, object]:
 
 
 # --- trust init with keys ---
-
-
-def test_a_first_trust_in_one_command_admits_what_its_keys_vouch_for(crossing: Crossing) -> None:
-    exporter, release = (crossing.keys[name].with_suffix(".pub") for name in ("exporter", "release"))
-    trust = crossing.folder / "first"
-    made = run("trust", "init", trust, "--seal-key", exporter, "--image-key", release, "--scope", f"{crossing.here.host}/**", "--json")
-    assert made.exit == 0
-    assert [seal["stream"] for seal in made.json["seals"]] == ["default"]
-    assert run("verify", crossing.export(crossing.signed_image()), "--trust", trust).exit == 0
-    assert run("verify", crossing.export(crossing.signed_image(key=STRANGER), to="c"), "--trust", trust).exit == 5
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import signing
-from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Ran, run, write_key, write_trust
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Ran, run, write_key
 
 
 @pytest.fixture
@@ -159,31 +159,3 @@ def test_what_is_a_scope_and_a_name_removes_neither(folder: Path, keys: dict[str
     ran = run("trust", "remove", folder, "**", "--json")
     assert (ran.exit, ran.code) == (2, "usage.input")
     assert (folder / "trust.toml").read_bytes() == before
-
-
-def test_a_verdict_has_the_name_and_an_old_trust_folder_is_good_without(crossing: Crossing) -> None:
-    bundle = crossing.export(crossing.signed_image())
-    old = crossing.run("verify", bundle, "--json")
-    assert (old.exit, [signer["name"] for signer in old.json["images"][0]["signers"]]) == (0, [None])
-    assert old.json["seal"]["names"] == [None]
-    public = {name: crossing.keys[name].with_suffix(".pub") for name in ("exporter", "release")}
-    named = crossing.folder / "named"
-    words = ("--seal-key", public["exporter"], "--image-key", public["release"], "--scope", "**")
-    run("trust", "init", named, *words)
-    new = run("verify", bundle, "--trust", named, "--json")
-    assert (new.exit, [signer["name"] for signer in new.json["images"][0]["signers"]]) == (0, ["release"])
-    assert new.json["seal"]["names"] == ["exporter"]
-    assert new.json["images"][0]["checks"] == old.json["images"][0]["checks"]
-    assert new.json["trust"]["digest"] != old.json["trust"]["digest"]
-
-
-def test_a_name_lets_nobody_in(crossing: Crossing) -> None:
-    """The stranger is called as the release team's key is elsewhere; and the signer of the rule as the stranger's file is."""
-    bundle = crossing.export(crossing.signed_image(key=STRANGER))
-    trust = write_trust(
-        crossing.folder / "named",
-        rules=[signing.rule(RELEASE, scope="**") | {"signer": [signing.rule(RELEASE)["signer"][0] | {"name": "stranger"}]}],
-        seals=[signing.seal(EXPORTER)],
-    )
-    ran = run("verify", bundle, "--trust", trust, "--json")
-    assert (ran.exit, ran.json["images"][0]["reasons"][0]) == (5, "policy.threshold")

@@ -14,7 +14,7 @@ from bundler.content.registry.http import Access
 from bundler.errors import Code, TransportError
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import HostileRegistry, answer, dropped, refusal
-from tests.unit.registry.client.conftest import PATIENT
+from tests.unit.content.registry.conftest import PATIENT
 
 Hostile = Callable[..., HostileRegistry]
 

@@ -23,7 +23,7 @@ from tests.support.bundles import Bundle, sign
 from tests.support.layouts import Content
 from tests.support.measured import MIB, measured
 
-VECTORS = Path(__file__).parents[2] / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 APP = "registry.example/app"
 CEILING = 256 * MIB
 
