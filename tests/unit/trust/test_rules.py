@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -127,14 +128,21 @@ def add_sig(image: Scene, signed: Signature, **annotations: str) -> None:
     image.content.sig(image.root.digest, (signed.message, signed.signature), annotations=annotations)
 
 
-def keyless_sig(image: Scene, *, w: World = WORLD, leaf: Issued | None = None, made: bytes | None = None, **changed: str | None) -> None:
+def keyless_sig(
+    image: Scene,
+    changed: Mapping[str, str | None] = MappingProxyType({}),
+    *,
+    w: World = WORLD,
+    leaf: Issued | None = None,
+    made: bytes | None = None,
+) -> None:
     signed = w.signed(made or payload(image.root), leaf=leaf)
     annotations = {
         CERTIFICATE: signed.leaf.pem.decode(),
         CHAIN: (w.intermediate.pem + w.ca.pem).decode(),
         ENTRY: signed.annotation().decode(),
     }
-    add_sig(image, signed, **{name: text for name, text in (annotations | changed).items() if text is not None})
+    add_sig(image, signed, **{name: text for name, text in {**annotations, **changed}.items() if text is not None})
 
 
 def stamp_annotation(stamp: bytes) -> str:
@@ -505,7 +513,7 @@ def test_a_roots_owner_says_how_much_it_takes(image: Scene) -> None:
 )
 def test_an_annotation_that_is_wrong_fails_its_signature(image: Scene, changed: dict[str, str | None], code: str) -> None:
     """A1-4 to A1-7; row 7 of section 2: through this path as through each other."""
-    keyless_sig(image, **changed)
+    keyless_sig(image, changed)
     assert reasons(judged(image, trust(SIGNER))) == ["policy.threshold", code]
 
 
@@ -524,13 +532,13 @@ def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene) -
     )
     assert judged(image, trusttoml.parse(text.encode(), {"roots/bare.json": canonical(bare)})).passed
     without = Scene.of_image()
-    keyless_sig(without, **{CHAIN: None})
+    keyless_sig(without, {CHAIN: None})
     policy = trusttoml.parse(text.encode(), {"roots/bare.json": canonical(bare)})
     assert reasons(judged(without, policy)) == ["policy.threshold", "x509.chain"]
 
 
 def test_a_chain_in_an_annotation_has_at_most_eight_certificates(image: Scene) -> None:
-    keyless_sig(image, **{CHAIN: (WORLD.intermediate.pem + WORLD.ca.pem * 6).decode()})
+    keyless_sig(image, {CHAIN: (WORLD.intermediate.pem + WORLD.ca.pem * 6).decode()})
     assert judged(image, trust(SIGNER)).passed
 
 
@@ -542,9 +550,10 @@ def test_a_keyless_payload_about_another_image_is_refused(image: Scene) -> None:
 # Logged keys
 
 
-def keyed_sig(image: Scene, *, log: bool = True, **annotations: str) -> None:
+def keyed_sig(image: Scene, annotations: Mapping[str, str] = MappingProxyType({}), *, log: bool = True) -> None:
     signed = WORLD.signed(payload(image.root), pinned=True)
-    add_sig(image, signed, **(({ENTRY: signed.annotation().decode()} if log else {}) | annotations))
+    logged = {ENTRY: signed.annotation().decode()} if log else {}
+    add_sig(image, signed, **{**logged, **annotations})
 
 
 def test_a_key_may_ask_for_a_log(image: Scene) -> None:
@@ -571,7 +580,7 @@ def test_a_key_without_an_entry_counts_where_none_is_asked_for(image: Scene, sig
 
 def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene) -> None:
     """B-6: also where no entry is needed; without a root it is nobody's."""
-    keyed_sig(image, **{ENTRY: WORLD.signed(b"another", pinned=True).annotation().decode()})
+    keyed_sig(image, {ENTRY: WORLD.signed(b"another", pinned=True).annotation().decode()})
     assert reasons(judged(image, trust('{ key = "keys/leaf.pub", root = "world", log = 0 }'))) == ["policy.threshold", "tlog.body-mismatch"]
     verdict = judged(image, trust('{ key = "keys/leaf.pub" }'))
     assert verdict.passed
@@ -579,7 +588,7 @@ def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene) ->
 
 
 def test_a_certificate_beside_a_logged_key_is_not_looked_at(image: Scene) -> None:
-    keyed_sig(image, **{CERTIFICATE: "no certificate"})
+    keyed_sig(image, {CERTIFICATE: "no certificate"})
     verdict = judged(image, trust('{ key = "keys/leaf.pub", root = "world" }'))
     assert verdict.passed
     assert codes(verdict, Outcome.NOT_CHECKED) == {"certificate.not-checked"}
