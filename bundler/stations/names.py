@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bundler.errors import FormatError
-from bundler.trust.notation.signature import known_by
+from bundler.trust.notation.signer import known_by
 from bundler.trust.notation.subject import Subject
 from bundler.trust.table import alike, is_name
 

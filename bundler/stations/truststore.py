@@ -23,7 +23,7 @@ from bundler.trust.addition import render_denial, render_root, render_rule, rend
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
 from bundler.trust.notation import convert
 from bundler.trust.notation.revocation import MAX_CRL
-from bundler.trust.notation.signature import PinnedSubject
+from bundler.trust.notation.signer import PinnedSubject
 from bundler.trust.notation.store import StoreType
 from bundler.trust.policy import Policy
 from bundler.trust.removal import without_key, without_rule

@@ -15,7 +15,7 @@ from bundler.errors import Code, FormatError, UsageError
 from bundler.oci.digest import Digest
 from bundler.trust.encodings import from_pem
 from bundler.trust.keys import PublicKey, Role
-from bundler.trust.notation.signature import PinnedSubject
+from bundler.trust.notation.signer import PinnedSubject
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
 from bundler.trust.pattern import compiled

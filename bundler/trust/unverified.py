@@ -4,7 +4,7 @@ A format's module says what was signed and what lies beside the signature. A rul
 signature. Only then is it asked what the signed bytes claim.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,3 +78,29 @@ class UnverifiedSignature(Protocol):
         Raises TrustError or FormatError with the code of the check that fails.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A signature format: how evidence of it is recognised and read. Each stands in :data:`formats.FORMATS`.
+
+    Which algorithms it takes is the pinned key's affair (:meth:`keys.PublicKey.verify`), or that of the certificate which the
+    format's own module reads; nothing that travels beside a signature has a say in it.
+    """
+
+    media_type: str
+    """How the media type of a layer begins that holds such a signature."""
+    read: Callable[[Layer], UnverifiedSignature]
+    """Raises TrustError and FormatError with the code of what is wrong with the layer."""
+    spec: str
+    """What says how such a signature is verified."""
+    by_manifest: bool = False
+    """Whether ``media_type`` is instead, exactly, the artifact type of the manifest: the layer's may be one that others have too."""
+    attests: bool = False
+    """Whether what it holds is always an attestation, and so never meant as a signature of the image."""
+    by_certificate: str = "identity"
+    """The kind of signer that a certificate in it is of."""
+
+    def is_of(self, layer: str, manifest: str) -> bool:
+        """Whether a layer of this media type is one, in a manifest of this artifact type."""
+        return manifest == self.media_type if self.by_manifest else layer.startswith(self.media_type)
