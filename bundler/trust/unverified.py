@@ -98,6 +98,8 @@ class Format:
     """Whether ``media_type`` is instead, exactly, the artifact type of the manifest: the layer's may be one that others have too."""
     attests: bool = False
     """Whether what it holds is always an attestation, and so never meant as a signature of the image."""
+    signing_predicate: str | None = None
+    """The predicate type of the statements by which it signs an image, if it has one: these are not attestations."""
     by_certificate: str = "identity"
     """The kind of signer that a certificate in it is of."""
 

@@ -1,16 +1,22 @@
 """Signers who are known by a certificate of a subject, for which a store vouches: the kind ``notation``."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bundler.errors import Code, TrustError
+from bundler.trust.kind import Files, Introduced, Kind, Known, called, usable
 from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.notation.steps import prove
-from bundler.trust.notation.store import Store
+from bundler.trust.notation.store import STORES, Store, StoreType
 from bundler.trust.notation.subject import Subject
 from bundler.trust.signer import AnotherSignerError, SignerProof
+from bundler.trust.table import Table
 from bundler.trust.unverified import UnverifiedSignature
 from bundler.trust.window import spelled
+
+_NAMES = {"store", "subject", "tsa", "name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,54 @@ class PinnedSubject:
         who = frozenset({f"{proof.subject} under {proof.anchor_key}", envelope.chain[0].fingerprint})
         return SignerProof(f"{proof.subject} (store {self.store.name})", by, None, not_checked, who, under)
 
+    @property
+    def key(self) -> None:
+        """None: a store vouches for whatever key the certificate has."""
+
     def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
         return False
 
+    def behind(self, files: Files) -> Iterator[bytes]:
+        for store in filter(None, (self.store, self.tsa)):
+            yield from (files[path] for path in store.files)
+
     def __str__(self) -> str:
-        return known_by(str(self.subject), self.store.name, self.tsa.name if self.tsa else None)
+        return _known_by(str(self.subject), self.store.name, self.tsa.name if self.tsa else None)
 
 
-def known_by(subject: str, store: str, tsa: str | None) -> str:
+def _known_by(subject: str, store: str, tsa: str | None) -> str:
     """What tells such a signer from every other, by the names that trust gives subject and stores."""
     return f"{subject} (store {store}{f', timestamps by {tsa}' if tsa else ''})"
+
+
+def _parse(table: Table, known: Known) -> PinnedSubject:
+    table.check_names(_NAMES)
+    store = _store(table, known, "store", StoreType.CA, StoreType.SIGNING_AUTHORITY)
+    tsa = _store(table, known, "tsa", StoreType.TSA) if "tsa" in table.members else None
+    if tsa is not None and store.type is not StoreType.CA:
+        raise table.error("tsa", found=tsa.name, wanted="none beside signing authorities, whose word on the time is taken")
+    with usable(f"subject of {table.what}"):
+        return PinnedSubject(store, Subject.parse(table.text("subject")), tsa, name=called(table))
+
+
+def _store(table: Table, known: Known, member: str, *types: StoreType) -> Store:
+    store = known.anchor(table, member, STORES)
+    if store.type not in types:
+        raise table.error(member, found=f"{store.name}, of type {store.type}", wanted=f"a store of type {' or '.join(types)}")
+    return store
+
+
+def _introduce(signer: Mapping[str, Any]) -> Introduced | None:
+    if "subject" not in signer:
+        return None
+    return _known_by(signer["subject"], signer["store"], signer.get("tsa")), Subject.parse(signer["subject"]).common_name
+
+
+KIND = Kind(
+    "notation",
+    "store",
+    _parse,
+    unnamed="signed with a certificate that the rule does not accept",
+    section=STORES,
+    introduce=_introduce,
+)

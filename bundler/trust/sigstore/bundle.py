@@ -143,7 +143,12 @@ class BundledSignature:
         return Claim(annotations=claim.annotations) if claim.predicate_type == SIGN_PREDICATE else claim
 
 
-FORMAT = Format(mediatype.SIGSTORE_BUNDLE, BundledSignature.read, "protobuf-specs, sigstore_bundle.proto")
+FORMAT = Format(
+    mediatype.SIGSTORE_BUNDLE,
+    BundledSignature.read,
+    "protobuf-specs, sigstore_bundle.proto",
+    signing_predicate=SIGN_PREDICATE,
+)
 
 
 def build_signature_bundle(document: Document, signer: Signer, *, annotations: Mapping[str, str]) -> bytes:

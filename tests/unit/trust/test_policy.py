@@ -10,9 +10,9 @@ import pytest
 from bundler.errors import Code, UsageError
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_rule, render_seal, with_next_serial
+from bundler.trust.keysigner import PinnedKey
 from bundler.trust.policy import Naming, Node, RequiredAttestation, Rule, SealRule
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey
 from bundler.trust.table import MAX_FILE
 from bundler.trust.trusttoml import MAX_SIGNERS
 from tests.support.signing import EXPORTER, FILES, OTHER, P256, SIGN, SLSA, SPDX, THIRD, Key, policy, rule, seal, toml
