@@ -177,9 +177,9 @@ def _other(
     found = partial(OtherSigner, form=offer.form, node=piece.subject)
     for error in errors.values():
         if isinstance(error, AnotherSignerError):
-            return found(in_format.by_certificate, error.who, proved=error.proved)
+            return found(in_format.kind, error.who, proved=error.proved)
     if not offer.material.by_key:
-        return found(in_format.by_certificate, None, proved=False)
+        return found(in_format.kind, None, proved=False)
     if (key := whose(offer)) is not None:
         return found("key", key.fingerprint, proved=True)
     hint = offer.material.hint

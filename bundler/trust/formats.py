@@ -30,3 +30,8 @@ def says_signed(document: Document) -> bool:
         return False
     kinds = (document.content.kind, *(layer.media_type for layer in document.content.layers))
     return any(kind.startswith(tuple(each.media_type for each in FORMATS)) for kind in kinds)
+
+
+def is_signing(predicate_type: str) -> bool:
+    """Whether statements of this type are signatures in some format, and so attest nothing."""
+    return any(predicate_type == each.signing_predicate for each in FORMATS)

@@ -10,7 +10,7 @@ from typing import Any
 from bundler import strictjson
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
-from bundler.trust.formats import FORMATS
+from bundler.trust.formats import is_signing
 from bundler.trust.keyfiles import KeyFiles, is_fingerprint
 from bundler.trust.kind import Anchor, Known
 from bundler.trust.kinds import kind_of, sections
@@ -134,7 +134,7 @@ def _wanted(rule: Table, item: Any, known: Known, signers: tuple[SignerEntry, ..
 
 
 def _predicate_type(text: str) -> str:
-    if any(text == each.signing_predicate for each in FORMATS) or not (":" in text or "/" in text):
+    if is_signing(text) or not (":" in text or "/" in text):
         raise UsageError(
             "attestations holds what is not a predicate type of an attestation",
             code=Code.TRUST_FORM,

@@ -100,8 +100,8 @@ class Format:
     """Whether what it holds is always an attestation, and so never meant as a signature of the image."""
     signing_predicate: str | None = None
     """The predicate type of the statements by which it signs an image, if it has one: these are not attestations."""
-    by_certificate: str = "identity"
-    """The kind of signer that a certificate in it is of."""
+    kind: str = "identity"
+    """The kind of signer whose signature it is where no pinned key may be tried."""
 
     def is_of(self, layer: str, manifest: str) -> bool:
         """Whether a layer of this media type is one, in a manifest of this artifact type."""

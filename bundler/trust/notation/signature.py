@@ -50,5 +50,5 @@ FORMAT = Format(
     NotationSignature.read,
     "notaryproject, signature-specification.md",
     by_manifest=True,
-    by_certificate="notation",
+    kind="notation",
 )
