@@ -8,12 +8,11 @@ from bundler.trust.sigstore import bundle
 from bundler.trust.unverified import Format
 
 FORMATS: tuple[Format, ...] = (
-    signature.FORMAT,
     simplesigning.FORMAT,
     simplesigning.ATTESTATION,
     bundle.FORMAT,
+    signature.FORMAT,
 )
-"""The first that recognises a piece of evidence reads it."""
 
 
 def format_of(piece: Evidence) -> Format | None:
@@ -21,7 +20,8 @@ def format_of(piece: Evidence) -> Format | None:
     if piece.layer is None:
         return None
     layer, manifest = piece.layer.media_type, piece.document.content.kind or ""
-    return next((each for each in FORMATS if each.is_of(layer, manifest)), None)
+    those = [each for each in FORMATS if each.is_of(layer, manifest)]
+    return min(those, key=lambda each: not each.by_manifest, default=None)  # what the whole manifest is, its layer is too
 
 
 def says_signed(document: Document) -> bool:

@@ -6,6 +6,7 @@ layer's annotations, which nobody has signed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
@@ -22,7 +23,7 @@ from bundler.trust.sigstore.entry import Entry
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.statement import PAYLOAD_TYPE, Statement
-from bundler.trust.unverified import Claim, Format, Layer, Material
+from bundler.trust.unverified import Claim, Format, Layer, Material, Shape
 from bundler.trust.x509 import Certificate
 
 TYPE = "cosign container image signature"
@@ -122,8 +123,26 @@ class Attestation:
         return stated(self.envelope, self.subject)
 
 
-FORMAT = Format(mediatype.SIMPLE_SIGNING, SimpleSigning.read, "cosign, specs/SIGNATURE_SPEC.md")
-ATTESTATION = Format(mediatype.DSSE, Attestation.read, "cosign, specs/ATTESTATION_SPEC.md", attests=True)
+def _is_payload(value: Any) -> bool:
+    match value:
+        case {"critical": {"identity": _, "image": _, "type": _}}:
+            return True
+    return False
+
+
+FORMAT = Format(
+    mediatype.SIMPLE_SIGNING,
+    SimpleSigning.read,
+    "cosign, specs/SIGNATURE_SPEC.md",
+    shapes=(Shape("simple signing", _is_payload),),
+)
+ATTESTATION = Format(
+    mediatype.DSSE,
+    Attestation.read,
+    "cosign, specs/ATTESTATION_SPEC.md",
+    shapes=(Shape("DSSE", lambda value: isinstance(value, dict) and value.keys() >= {"payloadType", "payload", "signatures"}),),
+    attests=True,
+)
 
 
 def stated(envelope: Envelope, subject: Document) -> Claim:

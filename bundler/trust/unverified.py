@@ -4,7 +4,7 @@ A format's module says what was signed and what lies beside the signature. A rul
 signature. Only then is it asked what the signed bytes claim.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -81,6 +81,25 @@ class UnverifiedSignature(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What some JSON shows by itself to be, whatever its manifest calls it."""
+
+    name: str
+    fits: Callable[[Any], bool]
+    """Whether the value of the JSON is of this shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """What bytes that are not text show by themselves to be. Nothing that unpacks may begin so (``proven.py``)."""
+
+    name: str
+    begins: bytes
+    fits: Callable[[Iterable[bytes]], bool]
+    """Whether a layer that comes in these pieces and begins so is of this form as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A signature format: how evidence of it is recognised and read. Each stands in :data:`formats.FORMATS`.
 
@@ -94,6 +113,10 @@ class Format:
     """Raises TrustError and FormatError with the code of what is wrong with the layer."""
     spec: str
     """What says how such a signature is verified."""
+    shapes: tuple[Shape, ...] = ()
+    """As what JSON of this format is known by its bytes alone, so that evidence of one form is joined with none of another."""
+    binary: Binary | None = None
+    """As what bytes of it are proven to be evidence, where it is not text; all text that nothing unpacks is."""
     by_manifest: bool = False
     """Whether ``media_type`` is instead, exactly, the artifact type of the manifest: the layer's may be one that others have too."""
     attests: bool = False

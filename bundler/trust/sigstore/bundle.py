@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
@@ -19,7 +20,7 @@ from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.simplesigning import stated
 from bundler.trust.statement import PAYLOAD_TYPE, TYPES
-from bundler.trust.unverified import Claim, Format, Layer, Material
+from bundler.trust.unverified import Claim, Format, Layer, Material, Shape
 from bundler.trust.x509 import Certificate
 
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"  # of the statement by which cosign 3 signs an image
@@ -143,10 +144,18 @@ class BundledSignature:
         return Claim(annotations=claim.annotations) if claim.predicate_type == SIGN_PREDICATE else claim
 
 
+def _is_bundle(value: Any) -> bool:
+    match value:
+        case {"mediaType": str(media_type)}:
+            return media_type.startswith(mediatype.SIGSTORE_BUNDLE)
+    return False
+
+
 FORMAT = Format(
     mediatype.SIGSTORE_BUNDLE,
     BundledSignature.read,
     "protobuf-specs, sigstore_bundle.proto",
+    shapes=(Shape("Sigstore bundle", _is_bundle),),
     signing_predicate=SIGN_PREDICATE,
 )
 

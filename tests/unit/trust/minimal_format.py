@@ -1,7 +1,7 @@
 """A signature format and a kind of signer that the product does not have, to show what one more of either takes.
 
-A layer of such a signature is a line: the public key and the signature over the bytes of the manifest, both in hex. Who may
-sign stands in a file of public keys, a ring, which ``[[ring]]`` in ``trust.toml`` names and ``{ ring = NAME }`` in a rule refers to.
+A layer of such a signature is bytes: BEGINS, an Ed25519 key, and the signature by it over the bytes of the manifest. Who may
+sign stands in a file of public keys in hex, a ring, which ``[[ring]]`` in ``trust.toml`` names and ``{ ring = NAME }`` in a rule refers to.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,10 @@ from bundler.trust.kind import Files, Kind, Known, Section, called, file
 from bundler.trust.need import need
 from bundler.trust.signer import SignerProof
 from bundler.trust.table import Table
-from bundler.trust.unverified import Claim, Format, Layer, Material, UnverifiedSignature
+from bundler.trust.unverified import Binary, Claim, Format, Layer, Material, UnverifiedSignature
 
 MEDIA_TYPE = "application/vnd.example.minimal.v1"
+BEGINS, SIZE = b"\xffMIN", 4 + 32 + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,10 @@ class MinimalSignature:
 
     @classmethod
     def read(cls, layer: Layer) -> "MinimalSignature":
-        with foreign("a minimal signature is not a key and a signature in hex", code=Code.SIGNATURE_MALFORMED):
-            key, signature = layer.payload.decode("ascii").split()
-            return cls(Signed(layer.subject.raw), bytes.fromhex(signature), Material(by_key=False, hint=key))
+        whole = len(layer.payload) == SIZE and layer.payload.startswith(BEGINS)
+        need(whole, Code.SIGNATURE_MALFORMED, "not a minimal signature", wanted=f"{SIZE} bytes")
+        key, signature = layer.payload[4:36].hex(), layer.payload[36:]
+        return cls(Signed(layer.subject.raw), signature, Material(by_key=False, hint=key))
 
     def claim(self) -> Claim:
         return Claim()
@@ -92,6 +94,7 @@ def _parse(table: Table, known: Known) -> RingMember:
     return RingMember(known.anchor(table, "ring", RINGS), name=called(table))
 
 
-FORMAT = Format(MEDIA_TYPE, MinimalSignature.read, "example, minimal", kind="ring")
+BINARY = Binary("minimal", BEGINS, lambda pieces: sum(map(len, pieces)) == SIZE)
+FORMAT = Format(MEDIA_TYPE, MinimalSignature.read, "example, minimal", binary=BINARY, kind="ring")
 RINGS = Section("ring", lambda table: iter([table.text("file")]), Ring.parse)
 KIND = Kind("ring", "ring", _parse, unnamed="signed by a key outside the rings of the rule, or altered since", section=RINGS)

@@ -35,8 +35,8 @@ def crossing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crossi
 def signed(crossing: Crossing, key: Key, over: bytes | None = None) -> Image:
     """An image with a minimal signature by ``key``, over its manifest or over something else."""
     root = crossing.content.image()
-    line = f"{public(key)} {key.private.sign(over or root.raw).hex()}\n"
-    crossing.content.artifact(line.encode(), minimal_format.MEDIA_TYPE, subject=root)
+    layer = minimal_format.BEGINS + key.spki[-32:] + key.private.sign(over or root.raw)
+    crossing.content.artifact(layer, minimal_format.MEDIA_TYPE, subject=root)
     return crossing.push(root)
 
 
