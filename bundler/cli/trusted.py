@@ -32,6 +32,7 @@ def lines(trust: Trust, first: str | None = None, *, keys: bool = False) -> Iter
         sealers = (called(seal.names.get(key.fingerprint), key.fingerprint) for key in seal.keys)
         yield escaped(f"seal   {seal.stream}: {seal.threshold} of {', '.join(sealers)}")
         yield from (f"       may carry {scope}" for scope in seal.scopes)
+        yield from [f"       in the order {seal.order}"] if seal.order else []
     for anchor in trust.policy.anchors:
         yield from map(escaped, anchor.lines(trust.files))
     for rule in trust.policy.rules:
