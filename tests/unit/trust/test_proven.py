@@ -8,7 +8,7 @@ import json
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import zstandard
@@ -168,7 +168,7 @@ def signed_total(block: bytes) -> int:
 
 
 BLANK = b" " * 8
-SPELLINGS = {
+SPELLINGS: dict[str, Callable[[int], bytes]] = {
     "six digits and a space": lambda number: b"%06o " % number + b" ",
     "seven digits and a space": lambda number: b"%07o " % number,
     "eight digits": lambda number: b"%08o" % number,
@@ -186,7 +186,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt(spell) -> None:
+def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt(spell: Callable[[int], bytes]) -> None:
     block = header(spell(total(header(BLANK))))
     assert b"\0" not in block
     assert not is_one(block)
@@ -320,7 +320,7 @@ def test_a_config_names_at_most_as_many_layers_as_a_manifest_has() -> None:
     def config(number: int) -> bytes:
         return json.dumps({"rootfs": {"diff_ids": [OWN] * number}}).encode()
 
-    assert named_layers(config(MAX_LAYERS)) == {OWN}
+    assert named_layers(config(MAX_LAYERS)) == frozenset({OWN})
     assert named_layers(config(MAX_LAYERS + 1)) is None
 
 
