@@ -165,7 +165,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
         "extract",
     ):
         said = ends[name].json
-        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content"}, name
+        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content", "station"}, name
         assert set(said["trust"]) == {"path", "digest"}
         for image in said["images"]:
             assert set(image) == {

@@ -31,6 +31,7 @@ from bundler.trust.judge import judge
 from bundler.trust.keys import PublicKey
 from bundler.trust.policy import Policy
 from bundler.trust.sealtrust import open_seal
+from bundler.trust.sigstore.anchor import Root
 from bundler.trust.verdict import Verdict
 from tests.support import cms, notary
 from tests.support.signing import EXPORTER, Key, Scene, b64, payload, policy, seal
@@ -361,7 +362,7 @@ def loaded(text: bytes, files: dict[str, bytes]) -> Policy | None:
         got = trusttoml.parse(text, files)
     except BundlerError:
         return None
-    return None if any(root.trusted.left_out for root in got.roots) else got
+    return None if any(isinstance(root, Root) and root.trusted.left_out for root in got.anchors) else got
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -13,12 +13,13 @@ from bundler.errors import Code, TrustError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document, Manifest
 from bundler.trust import trusttoml
-from bundler.trust.addition import render_denial, render_root, render_rule, render_store
+from bundler.trust.addition import render_denial, render_rule
 from bundler.trust.judge import judge
 from bundler.trust.notation.convert import convert, label
 from bundler.trust.notation.signature import NotationSignature
-from bundler.trust.notation.store import StoreType
+from bundler.trust.notation.store import Store, StoreType, render_store
 from bundler.trust.policy import Policy
+from bundler.trust.sigstore.anchor import Root, render_root
 from bundler.trust.sigstore.steps import Thresholds
 from bundler.trust.unverified import Layer
 from bundler.trust.verdict import Outcome, Verdict
@@ -952,7 +953,7 @@ annotations = {{ b = "c" }}""",
 
 
 def test_the_old_rules_read_as_before() -> None:
-    assert policy(rule(P256)).roots == ()
+    assert policy(rule(P256)).anchors == ()
 
 
 def test_an_envelope_of_two_signatures_is_no_signature_of_either(image: Scene) -> None:
@@ -989,8 +990,11 @@ def test_what_is_written_reads_as_it_was_meant() -> None:
         annotations={"build id": "7"},
     )
     got = trusttoml.parse(text.encode(), FILES)
-    assert [(root.name, root.needed) for root in got.roots] == [("world", Thresholds(log=1, timestamp=1, sct=0))]
-    assert [(store.name, str(store.type), len(store.crls)) for store in got.stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
+    assert [(root.name, root.needed) for root in got.anchors if isinstance(root, Root)] == [
+        ("world", Thresholds(log=1, timestamp=1, sct=0))
+    ]
+    stores = [store for store in got.anchors if isinstance(store, Store)]
+    assert [(store.name, str(store.type), len(store.crls)) for store in stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
     (asked,) = got.rules
     assert [signer.kind for signer in asked.signers] == ["key", "identity", "notation"]
     assert asked.attestations[1].where == (("a.b", True), ("c", 7))
