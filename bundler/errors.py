@@ -96,6 +96,10 @@ class Code(StrEnum):
     CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
     CONTENT_MISSING = "content.missing", "something that an image of the bundle needs and that the bundle does not hold"
     CONTENT_FRAME = "content.frame", "a zstd frame or gzip member that does not decompress, or whose checksum or size is wrong"
+    JOURNAL_CHANGED = (
+        "journal.changed",
+        "a journal that is not what was signed: rewritten, cut, reordered or forked",
+    )
 
     SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
     SEAL_STREAM = "seal.stream", "the keys that sealed the bundle may not seal this stream"
