@@ -26,9 +26,10 @@ BELOW = {
     "trust": {"errors", "strictjson", "oci"},
     "content": {"errors", "strictjson", "oci"},
     "bundle": {"errors", "strictjson", "oci", "content"},
-    "stations": {"errors", "strictjson", "oci", "trust", "content", "bundle"},
+    "ledger": {"errors", "strictjson", "oci", "trust", "content", "bundle"},
+    "stations": {"errors", "strictjson", "oci", "trust", "content", "bundle", "ledger"},
     "serving": {"errors", "strictjson", "oci", "content"},
-    "cli": {"errors", "strictjson", "oci", "trust", "content", "bundle", "stations", "serving"},
+    "cli": {"errors", "strictjson", "oci", "trust", "content", "bundle", "ledger", "stations", "serving"},
     "__main__": {"cli"},
 }
 
