@@ -4,7 +4,7 @@ Pure: the time is an argument, and so is who signs. There is no receipt that con
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -484,6 +484,6 @@ def _refused(what: str, *, found: object = None, wanted: object = None) -> Forma
     return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)
 
 
-def sorted_blobs(blobs: Iterable[tuple[Digest, int]]) -> Sequence[Held]:
+def sorted_blobs(blobs: Iterable[tuple[Digest, int]]) -> tuple[Held, ...]:
     """Each blob once, in the order that ``held`` has."""
     return tuple(sorted({digest: Held(digest, size) for digest, size in blobs}.values()))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bundler import strictjson
-from bundler.ledger.receipt import BlobRecord, BundleRecord, Held, ImageRecord, Outcome, Receipt, SignerRecord, Subject
+from bundler.ledger.receipt import BlobRecord, BundleRecord, Held, ImageRecord, Outcome, Receipt, SignerRecord, Subject, sorted_blobs
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.dsse import Envelope, pae
@@ -94,6 +94,29 @@ VALID = {
     "refused": REFUSED,
     "sealed-by-nobody": SEALED_BY_NOBODY,
 }
+
+
+def large(count: int) -> Receipt:
+    """Of so many images, each of five blobs, with names as long as real ones."""
+    images = tuple(
+        ImageRecord(
+            reference=Reference("registry.example", f"team/application-{number}", "v1"),
+            digest=digest(f"{number}"),
+            destination=Reference("registry.plant.example", f"mirror/registry.example/team/application-{number}", "v1"),
+            state="new",
+            rule="registry.example/**",
+            signers=(SignerRecord("key", str(digest("key")), "sig", "release"),),
+            times=(datetime(2026, 11, 1, tzinfo=UTC),),
+        )
+        for number in range(count)
+    )
+    held = {
+        f"registry.plant.example/mirror/registry.example/team/application-{number}": sorted_blobs(
+            (digest(f"{number} {blob}"), 12345678) for blob in range(5)
+        )
+        for number in range(count)
+    }
+    return replace(ACCEPTED, images=images, held=held)
 
 
 def sign(data: bytes, *, key: str = STATION) -> bytes:

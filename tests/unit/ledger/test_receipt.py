@@ -16,7 +16,7 @@ from bundler.ledger.receipt import ImageRecord, Receipt, SignerRecord
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.keys import PublicKey
-from tests.support import making
+from tests.support import making, receipts
 from tests.support.receipts import ACCEPTED, APP, INVALID, REFUSED, SEALED_BY_NOBODY, STATION, STRANGER, VALID, Vector, digest, sign
 
 ROOT = Path(__file__).parents[3]
@@ -138,29 +138,8 @@ def test_long_and_foreign_names_are_folded_and_escaped() -> None:
     assert max(map(len, said.splitlines())) <= 80
 
 
-def _large(count: int) -> Receipt:
-    images = tuple(
-        ImageRecord(
-            reference=Reference("registry.example", f"team/application-{number}", "v1"),
-            digest=digest(f"{number}"),
-            destination=Reference("registry.plant.example", f"mirror/registry.example/team/application-{number}", "v1"),
-            state="new",
-            rule="registry.example/**",
-            signers=(SignerRecord("key", str(digest("key")), "sig", "release"),),
-            times=(datetime(2026, 11, 1, tzinfo=UTC),),
-        )
-        for number in range(count)
-    )
-    held = {
-        image.destination.repository: receipt.sorted_blobs((digest(f"{image.digest}{n}"), 12345678) for n in range(5))
-        for image in images
-        if image.destination is not None
-    }
-    return replace(ACCEPTED, images=images, held=held)
-
-
 def test_a_receipt_of_a_thousand_images_is_read_again() -> None:
-    large = _large(1000)
+    large = receipts.large(1000)
     assert receipt.opened(large.signed(sign), KEY) == large
 
 
