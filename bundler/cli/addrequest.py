@@ -65,6 +65,7 @@ class AddRequest:
     uidps: tuple[str, ...]
     notation: Path | None
     called: tuple[str, ...]
+    order: str | None
 
     def add_notation(self, trust: Trust) -> tuple[Trust, tuple[str, ...]]:
         self._refuse_others(("notation",), "--notation")
@@ -72,7 +73,7 @@ class AddRequest:
         return truststore.add_notation(trust, self.notation)
 
     def add_seal(self, trust: Trust) -> Trust:
-        self._refuse_others(("seal", "scopes", "keys", "threshold", "called"), "--seal")
+        self._refuse_others(("seal", "scopes", "keys", "threshold", "called", "order"), "--seal")
         assert self.seal is not None
         if not self.keys:
             raise UsageError("trust add wants a key", wanted="--key FILE")
@@ -81,13 +82,20 @@ class AddRequest:
         self._check_threshold(len(self.keys))
         self._check_called(len(self.keys))
         return truststore.add_seal(
-            trust, stream=self.seal, scopes=self.scopes, keys=self.keys, threshold=self.threshold, called=self.called
+            trust,
+            stream=self.seal,
+            scopes=self.scopes,
+            keys=self.keys,
+            threshold=self.threshold,
+            called=self.called,
+            order=self.order,
         )
 
     def parts(self) -> tuple[NewRoot | None, NewStore | None, NewRule | None]:
         """What is to be added. Raises UsageError for options that do not go together."""
-        if self.scopes:
-            raise UsageError("--scope belongs to --seal", wanted="--image PATTERN alone")
+        for option, given in (("--scope", self.scopes), ("--order", self.order)):
+            if given:
+                raise UsageError(f"{option} belongs to --seal", wanted="--image PATTERN alone")
         store = self._store()
         if self.image is None and self.preset is None:
             self._refuse_others((*_OF_ROOT, *_OF_STORE), "--root and --store without --image")

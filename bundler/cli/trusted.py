@@ -59,6 +59,7 @@ def lines(trust: Trust, first: str | None = None, *, keys: bool = False) -> Iter
         sealers = (called(seal.names.get(key.fingerprint), key.fingerprint) for key in seal.keys)
         yield escaped(f"seal   {seal.stream}: {seal.threshold} of {', '.join(sealers)}")
         yield from (f"       may carry {scope}" for scope in seal.scopes)
+        yield from [f"       in the order {seal.order}"] if seal.order else []
     for root in trust.policy.roots:
         yield from map(escaped, _root_lines(_root_value(trust, root)))
     for store in trust.policy.stores:

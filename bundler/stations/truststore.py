@@ -261,12 +261,20 @@ def _judged_after(trust: Trust, scope: str) -> str:
 
 
 def add_seal(
-    trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence[Path], threshold: int | None, called: Sequence[str] = ()
+    trust: Trust,
+    *,
+    stream: str,
+    scopes: Sequence[str],
+    keys: Sequence[Path],
+    threshold: int | None,
+    called: Sequence[str] = (),
+    order: str | None = None,
 ) -> Trust:
     """Trust further keys to seal a stream. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
     files = _key_files(keys, role="seal")
     names = Names(trust.policy.names).of_keys(files, keys, called)
-    return _extend(trust, render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names), files)
+    text = render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names, order=order)
+    return _extend(trust, text, files)
 
 
 def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = None, rule: NewRule | None = None) -> Trust:

@@ -13,11 +13,18 @@ _SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))"
 
 
 def render_seal(
-    *, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None, names: Mapping[str, str] | None = None
+    *,
+    stream: str,
+    scopes: Sequence[str],
+    keys: Sequence[str],
+    threshold: int | None,
+    names: Mapping[str, str] | None = None,
+    order: str | None = None,
 ) -> str:
     """A ``[[seal]]`` to append to ``trust.toml``. Raises UsageError (``trust.form``) for what would have no form there."""
     named = dict(names or {}) or None
-    return rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "names": named, "threshold": threshold})
+    members = {"stream": stream, "scopes": list(scopes), "keys": list(keys), "names": named, "threshold": threshold, "order": order}
+    return rendered("seal", members)
 
 
 def render_root(*, name: str, file: str, log: int | None = None, timestamp: int | None = None, sct: int | None = None) -> str:
@@ -71,7 +78,12 @@ def with_next_serial(text: str) -> str:
 
 def rendered(kind: str, members: Mapping[str, Any]) -> str:
     """A table ``[[kind]]`` as text; what is None is left out. Raises as :func:`render_seal`."""
-    return f"[[{kind}]]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
+    return f"[[{kind}]]\n{assigned(members)}"
+
+
+def assigned(members: Mapping[str, Any]) -> str:
+    """The members of a table as text, a line each; what is None is left out. Raises as :func:`render_seal`."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
 
 
 def _toml(value: Any) -> str:

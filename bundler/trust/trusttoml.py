@@ -19,7 +19,7 @@ from bundler.trust.notation.signature import PinnedSubject
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
 from bundler.trust.pattern import compiled
-from bundler.trust.policy import Naming, Node, Policy, RequiredAttestation, Rule, SealRule
+from bundler.trust.policy import Naming, Node, Order, Policy, RequiredAttestation, Rule, SealRule
 from bundler.trust.scope import Scope
 from bundler.trust.signer import PinnedKey, SignerEntry
 from bundler.trust.sigstore.bundle import SIGN_PREDICATE
@@ -38,7 +38,7 @@ MAX_SIGNERS = 100  # of one rule; each signature found is tried on all of them
 MAX_NEEDED = 32  # logs, timestamps or certificate timestamps: more than a signature may have
 
 _NAMES = {"version", "serial", "seal", "root", "store", "rule"}
-_SEAL = {"stream", "scopes", "keys", "names", "threshold"}
+_SEAL = {"stream", "scopes", "keys", "names", "threshold", "order"}
 _ROOT = {"name", "file", "log", "timestamp", "sct"}
 _STORE = {"name", "type", "certificates", "crl"}
 _RULE = {"scope", "signer", "threshold", "attestations", "annotations", "node", "name", "deny"}
@@ -75,6 +75,7 @@ def parse(raw: bytes, files: Mapping[str, bytes]) -> Policy:
     known = _Known(keys, {root.name: root for root in roots}, {store.name: store for store in stores})
     seals = tuple(_seal(item, keys) for item in table.tables("seal"))
     rules = tuple(_rule(item, known) for item in table.tables("rule"))
+    _check_orders(seals)
     _check_roles(seals, rules)
     _check_called(seals, rules)
     _check_distinct([str(rule.scope) for rule in rules], "the scope of two rules")
@@ -97,7 +98,8 @@ def _seal(table: Table, keys: "_Keys") -> SealRule:
     if others := sorted(names.members.keys() - set(listed)):
         raise names.error(ascii(others[0])[1:-1], found="a name for what is not among the keys", wanted=" or ".join(listed))
     called = {key.fingerprint: names.called(name) for name, key in zip(listed, pinned, strict=True) if name in names.members}
-    return SealRule(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)), called)
+    order = Order(table.choice("order", Order)) if "order" in table.members else None
+    return SealRule(stream, tuple(map(Scope.parse, scopes)), pinned, table.threshold(len(pinned)), called, order)
 
 
 def _root(table: Table, files: Mapping[str, bytes]) -> Root:
@@ -288,6 +290,19 @@ def _predicate_type(text: str) -> str:
             next="cosign's short names are for `oci-bundler trust add --attestation`, which writes the URI",
         )
     return text
+
+
+def _check_orders(seals: Sequence[SealRule]) -> None:
+    """Whoever seals a stream, its bundles have one order: else the entry with the weaker one would undo the other."""
+    orders: dict[str, Order] = {}
+    for seal in seals:
+        if seal.order is not None and (other := orders.setdefault(seal.stream, seal.order)) is not seal.order:
+            raise UsageError(
+                f"the stream {seal.stream} has two orders",
+                code=Code.TRUST_FORM,
+                found=f"{other} and {seal.order}",
+                wanted="one order in all [[seal]] of a stream, or in one of them",
+            )
 
 
 def _check_roles(seals: Sequence[SealRule], rules: Sequence[Rule]) -> None:
