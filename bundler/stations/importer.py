@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from bundler.bundle.seal import Seal
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
 from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
@@ -130,9 +131,13 @@ def import_admitted(
     overwrite: bool,
     dry_run: bool,
     progress: Progress,
+    accept: Callable[[Seal, Digest], object] = lambda *_: None,
     attach: Attaching | None = None,
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
+
+    ``accept`` is told of the seal and the bundle's identity once everything is proven, and before the first manifest is put: what
+    it raises ends the import there.
 
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
@@ -164,6 +169,7 @@ def import_admitted(
             raise fault
         placed = tuple(sent)
         if not dry_run:
+            accept(content.seal, content.identity)
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
     went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
     return Imported(

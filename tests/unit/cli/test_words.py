@@ -26,7 +26,7 @@ from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, 
 
 ANSI = re.compile(r"\x1b\[")
 TRUST = ["init", "add", "remove", "list", "check"]
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "receipt", "serve"]
+COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
 
 
 # --- the first line is the answer ---
@@ -165,7 +165,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
         "extract",
     ):
         said = ends[name].json
-        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content"}, name
+        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content", "station"}, name
         assert set(said["trust"]) == {"path", "digest"}
         for image in said["images"]:
             assert set(image) == {
