@@ -88,7 +88,8 @@ def cosign(
     Examples:
       oci-bundler journal cosign /media/stick/station --station-key plant-7.pub --key auditor.key
     """
-    from bundler.cli import clock, journaled
+    from bundler.cli import journaled
+    from bundler.cli.clock import now
     from bundler.ledger.journal import checking
     from bundler.ledger.journal.place import Place
     from bundler.stations.privatekeys import open_signer
@@ -108,7 +109,7 @@ def cosign(
             name=name or private.stem,
             key=signer.public,
             sign=signer.sign,
-            at=clock.now(),
+            at=now(),
         )
     if earlier is None:
         out.say(f"note: there was no earlier checkpoint at {memory}: this one is the first that is trusted")

@@ -44,11 +44,6 @@ class Profile:
     policy: str
     """The ``policy.uri`` of them."""
 
-    @property
-    def public(self) -> Path:
-        """The public half of its key."""
-        return self.key.with_suffix(".pub")
-
     @classmethod
     def parse(cls, raw: bytes, folder: Path) -> "Profile":
         """What the ``station.toml`` of ``folder`` says. Raises UsageError (``station.form``)."""

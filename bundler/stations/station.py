@@ -16,6 +16,7 @@ from bundler.ledger.order import Standing
 from bundler.ledger.state import Link, State, TrustSeen
 from bundler.oci.digest import Digest
 from bundler.stations.privatekeys import KeySigner, Password, keygen, open_signer
+from bundler.stations.report import StationReport
 from bundler.stations.truststore import Trust
 from bundler.trust.policy import Policy
 
@@ -60,6 +61,16 @@ class Station:
             return None
         return order.judge(self.trust.policy.order_of(seal.stream), self.state.stream(seal.stream), _link(seal, identity))
 
+    def report(self, seal: Seal | None = None, identity: Digest | None = None, *, at: datetime | None = None) -> StationReport | None:
+        """Which station it is and, of a bundle that is judged as of ``at``, what it remembers of its stream."""
+        if self.name is None:
+            return None
+        if self.state is None or seal is None or identity is None:
+            return StationReport(self.name)
+        stream = self.state.stream(seal.stream)
+        floor = self.state.floor if at == self.state.floor else None
+        return StationReport(self.name, None if stream is None else stream.last, self.standing(seal, identity), floor)
+
     def accept(self, seal: Seal, identity: Digest, *, clock: datetime) -> State | None:
         """Remember, durably, that the bundle was accepted; only in :func:`importing`. Gives what is remembered then.
 
@@ -86,10 +97,7 @@ def importing(trust: Trust, folder: StationFolder | None, *, say: Callable[[str]
 
 def open_key(folder: StationFolder, policy: Policy, *, password: Password) -> KeySigner:
     """The key that signs for the station. Raises UsageError (``station.form``, ``trust.roles`` where it stands in trust, ``usage.…``)."""
-    path = folder.profile.key
-    signer = open_signer(path, role="image", password=password)
-    if not signer.is_p256:
-        raise UsageError(f"{path} cannot be a station's key", code=Code.STATION_FORM, wanted="ECDSA P-256")
+    signer = _p256(folder.profile.key, password)
     if signer.public.fingerprint in {key.fingerprint for key in policy.keys}:
         raise UsageError(
             "the station's own key stands in trust",
@@ -101,17 +109,22 @@ def open_key(folder: StationFolder, policy: Policy, *, password: Password) -> Ke
     return signer
 
 
-def init(path: Path, *, name: str, key: Path | None, password: Password) -> StationFolder:
-    """Make the folder of a new station, with a new key, or with ``key``, which stays where it is.
+def init(path: Path, *, name: str, key: Path | None, password: Password) -> tuple[StationFolder, str]:
+    """Make the folder of a new station, with a new key, or with ``key``, which stays where it is. Gives the key's fingerprint, too.
 
     Raises UsageError (``station.form``, ``usage.…``), ConflictError (``output.exists``), TransportError (``disk.io``, ``disk.full``).
     """
-    if key is not None and not open_signer(key, role="image", password=password).is_p256:
-        raise UsageError(f"{key} cannot be a station's key", code=Code.STATION_FORM, wanted="ECDSA P-256")
+    given = None if key is None else _p256(key, password).public.fingerprint
     text = ledger.begin(path, name=name, key=ledger.KEY if key is None else os.path.abspath(key))  # noqa: PTH100 - links stay
-    if key is None:
-        keygen((path / ledger.KEY).with_suffix(""), kind="p256", password=None)
-    return ledger.finish(path, text)
+    fingerprint = given or keygen((path / ledger.KEY).with_suffix(""), kind="p256", password=None).fingerprint
+    return ledger.finish(path, text), fingerprint
+
+
+def _p256(path: Path, password: Password) -> KeySigner:
+    signer = open_signer(path, role="image", password=password)
+    if not signer.is_p256:
+        raise UsageError(f"{path} cannot be a station's key", code=Code.STATION_FORM, wanted="ECDSA P-256")
+    return signer
 
 
 def _link(seal: Seal, identity: Digest) -> Link:
