@@ -9,14 +9,13 @@ from bundler.cli.rows import wrapped
 from bundler.cli.terminal import Terminal
 from bundler.ledger.journal.checking import Receipts, Verified
 from bundler.trust.checkpoint import Checkpoint
-from bundler.trust.encodings import to_base64
 from bundler.trust.keys import PublicKey
 from bundler.trust.window import spelled
 
 
 def tree(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a checkpoint says, as JSON; the root in base64, as it stands there."""
-    return {"origin": checkpoint.origin, "size": checkpoint.size, "root": to_base64(checkpoint.root)}
+    """What a checkpoint says, as JSON."""
+    return {"origin": checkpoint.origin, "size": checkpoint.size, "root": f"sha256:{checkpoint.root.hex()}"}
 
 
 def entries(count: int) -> str:
@@ -48,7 +47,7 @@ class Found:
         checkpoint = self.verified.checkpoint
         yield f"{out.good('PASSED')}: {entries(checkpoint.size)}, and nothing in them was changed"
         yield from wrapped(out, "origin", checkpoint.origin)
-        yield from wrapped(out, "root", to_base64(checkpoint.root))
+        yield from wrapped(out, "root", f"sha256:{checkpoint.root.hex()}")
         yield from wrapped(out, "key", str(self.key))
         if self.since is not None:
             yield from wrapped(out, "since", f"{entries(self.since.size)}: it has only grown")

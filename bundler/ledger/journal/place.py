@@ -43,7 +43,7 @@ class Place:
             raise UsageError(
                 "it was not said whose journal this is", next="give the public key of the station, as it was told by another way"
             )
-        return public_key(self.station.profile.public)
+        return public_key(self.station.profile.key.with_suffix(".pub"))
 
     @contextmanager
     def alone(self, say: Callable[[str], None]) -> Iterator[None]:

@@ -9,7 +9,6 @@ from bundler.errors import Code
 from bundler.ledger.folder import StationFolder, begin, finish
 from bundler.ledger.journal.notes import cosigner
 from bundler.trust.checkpoint import Checkpoint
-from bundler.trust.encodings import to_base64
 from bundler.trust.keys import PublicKey
 from tests.support import station
 from tests.support.journals import BY_OTHERS, BY_THE_KEY, KEPT, ORIGIN, OTHER, STATION, checkpoint, entries, files, read, write
@@ -61,7 +60,7 @@ def test_a_stations_journal_is_proved_by_its_folder_alone(desk: Desk) -> None:
     ran = station.run("journal", "verify", desk.station, "--json")
     assert ran.exit == 0
     assert ran.json == {
-        "journal": {"origin": ORIGIN, "size": KEPT, "root": to_base64(tree_hash(entries(KEPT)))},
+        "journal": {"origin": ORIGIN, "size": KEPT, "root": f"sha256:{tree_hash(entries(KEPT)).hex()}"},
         "key": str(STATION.public),
         "since": None,
         "cosigned": [],
