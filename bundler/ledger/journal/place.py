@@ -30,7 +30,7 @@ class Place:
         with disk(f"{folder} cannot be looked at"):
             if inside.is_dir():
                 return cls(inside, folder / "receipts", StationFolder.read(folder) if (folder / FILE).exists() else None)
-            if (folder / "checkpoint").is_file():
+            if (folder / "checkpoint").is_file() or (folder / "tile").is_dir():
                 return cls(folder, None, None)
         wanted = "the folder of a station, or of a journal"
         raise UsageError(f"there is no journal at {folder}", code=Code.USAGE_INPUT, wanted=wanted)
