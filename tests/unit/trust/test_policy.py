@@ -10,9 +10,9 @@ import pytest
 from bundler.errors import Code, UsageError
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_rule, render_seal, with_next_serial
-from bundler.trust.policy import Naming, Node, RequiredAttestation, Rule, SealRule
+from bundler.trust.keysigner import PinnedKey
+from bundler.trust.policy import Naming, Node, Order, RequiredAttestation, Rule, SealRule
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey
 from bundler.trust.table import MAX_FILE
 from bundler.trust.trusttoml import MAX_SIGNERS
 from tests.support.signing import EXPORTER, FILES, OTHER, P256, SIGN, SLSA, SPDX, THIRD, Key, policy, rule, seal, toml
@@ -76,6 +76,7 @@ name = "signed"
         "keys": [EXPORTER.fingerprint],
         "names": [None],
         "threshold": 1,
+        "order": None,
     }
     assert [rule.to_json() for rule in got.rules] == [
         {
@@ -164,6 +165,9 @@ def test_pol_021_a_file_has_at_most_a_mebibyte() -> None:
         pytest.param({"threshold": True}, id="POL-005 true"),
         pytest.param({"threshold": "1"}, id="POL-005 a string"),
         pytest.param({"threshold": 2}, id="POL-006 more than there are keys"),
+        pytest.param({"order": "older"}, id="an order that there is not"),
+        pytest.param({"order": ["newer"]}, id="an order that is a list"),
+        pytest.param({"order": ""}, id="an empty order"),
         pytest.param({"scope": "**"}, id="POL-002 a name that belongs elsewhere"),
     ],
 )
@@ -185,6 +189,24 @@ def test_a_threshold_may_be_left_out_beside_one_key_alone() -> None:
     assert policy(rule(P256)).rules[0].threshold == 1
     assert code(rule(P256, OTHER)) is Code.TRUST_FORM
     assert policy(rule(P256, OTHER, threshold=2)).rules[0].threshold == 2
+
+
+def test_a_stream_has_the_order_that_one_of_its_entries_says_else_newer() -> None:
+    plain, said = seal(EXPORTER), seal(OTHER)
+    assert policy(seals=[plain, said]).order_of("default") is Order.NEWER
+    for order in Order:
+        got = policy(seals=[plain, said | {"order": str(order)}, seal(EXPORTER, stream="other")])
+        assert (got.order_of("default"), got.order_of("other")) == (order, Order.NEWER)
+        assert got.seals[1].to_json()["order"] == str(order)
+
+
+def test_a_stream_with_two_orders_is_refused_and_both_are_named() -> None:
+    chain, any_ = (seal(key) | {"order": order} for key, order in ((EXPORTER, "chain"), (OTHER, "any")))
+    with pytest.raises(UsageError, match="default has two orders") as refused:
+        policy(seals=[chain, any_])
+    assert (refused.value.code, refused.value.found) == (Code.TRUST_FORM, "chain and any")
+    assert policy(seals=[chain, any_ | {"stream": "other"}]).order_of("other") is Order.ANY
+    assert policy(seals=[chain, any_ | {"order": "chain"}]).order_of("default") is Order.CHAIN
 
 
 def test_a_stream_may_have_entries_and_a_key_may_have_streams() -> None:
