@@ -35,7 +35,7 @@ def crossing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crossi
 def signed(crossing: Crossing, key: Key, over: bytes | None = None) -> Image:
     """An image with a minimal signature by ``key``, over its manifest or over something else."""
     root = crossing.content.image()
-    layer = minimal_format.BEGINS + key.spki[-32:] + key.private.sign(over or root.raw)
+    layer = minimal_format.BEGINS + key.spki[-32:] + key.sign(over or root.raw)
     crossing.content.artifact(layer, minimal_format.MEDIA_TYPE, subject=root)
     return crossing.push(root)
 
