@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bundler.trust import formats, kinds
+from tests.support import minimal_format
 from tests.support.signing import Key, seal
 from tests.support.station import EXPORTER, Crossing, Image, run, tags_of, write_trust
-from tests.unit.trust import minimal_format
 
 MEMBER, STRANGER = Key.of("ed25519", 1), Key.of("ed25519", 2)
 
