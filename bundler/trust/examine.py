@@ -211,6 +211,7 @@ def _facts(
             node=piece.subject,
             also=proof.met.also,
             name=proof.entry.name,
+            times=proof.met.times,
         )
         if claim.predicate_type is None and proof.number < len(rule.signers):
             yield Fact(signed_by, piece.document.digest, proof.number, None, names)

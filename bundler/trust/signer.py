@@ -25,6 +25,8 @@ class SignerProof:
     entry, fills only one."""
     under: str | None = None
     """When, and under which root or store, it is proved; for people. None where the key alone proves it."""
+    times: tuple[datetime, ...] = ()
+    """When it was made, as a log or an authority vouches for."""
 
     @property
     def how(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bundler.trust import formats, kinds
 from tests.support import minimal_format
@@ -34,6 +35,7 @@ def crossing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crossi
 
 def signed(crossing: Crossing, key: Key, over: bytes | None = None) -> Image:
     """An image with a minimal signature by ``key``, over its manifest or over something else."""
+    assert isinstance(key.private, Ed25519PrivateKey)
     root = crossing.content.image()
     layer = minimal_format.BEGINS + key.spki[-32:] + key.sign(over or root.raw)
     crossing.content.artifact(layer, minimal_format.MEDIA_TYPE, subject=root)

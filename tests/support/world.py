@@ -586,6 +586,8 @@ def kind_of(body: bytes) -> dict[str, str]:
 
 def tree_hash(leaves: Sequence[bytes]) -> bytes:
     """RFC 6962, section 2.1, as it is written there."""
+    if not leaves:
+        return hashlib.sha256().digest()
     if len(leaves) == 1:
         return hashlib.sha256(b"\0" + leaves[0]).digest()
     half = 1 << (len(leaves) - 1).bit_length() - 1

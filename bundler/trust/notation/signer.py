@@ -53,7 +53,8 @@ class PinnedSubject:
         not_checked = beside if envelope.timestamp and self.tsa is None else ()
         # A name is one only under whoever gave it: two stores may know two people by one.
         who = frozenset({f"{proof.subject} under {proof.anchor_key}", envelope.chain[0].fingerprint})
-        return SignerProof(f"{proof.subject} (store {self.store.name})", by, None, not_checked, who, under)
+        times = (proof.time,) if proof.time else ()
+        return SignerProof(f"{proof.subject} (store {self.store.name})", by, None, not_checked, who, under, times)
 
     @property
     def key(self) -> None:

@@ -12,7 +12,7 @@ from bundler.oci import mediatype
 from bundler.oci.manifest import Document
 from bundler.trust.dsse import Envelope, pae
 from bundler.trust.evidence import MAX_EVIDENCE
-from bundler.trust.keys import Signed, Signer
+from bundler.trust.keys import PublicKey, Signed, Signer
 from bundler.trust.need import need
 from bundler.trust.once import once
 from bundler.trust.sigstore.entry import Entry
@@ -168,11 +168,16 @@ def build_signature_bundle(document: Document, signer: Signer, *, annotations: M
     subject = {"digest": {document.digest.algorithm: document.digest.encoded}, "annotations": dict(annotations)}
     statement = strictjson.dumps({"_type": TYPES[1], "subject": [subject], "predicateType": SIGN_PREDICATE, "predicate": {}})
     signature = signer.sign(pae(PAYLOAD_TYPE, statement).whole)
+    return bundle_of(Envelope(PAYLOAD_TYPE, statement, signature), signer.public)
+
+
+def bundle_of(envelope: Envelope, key: PublicKey) -> bytes:
+    """A bundle that holds an envelope by ``key``, without a log entry."""
     return strictjson.dumps(
         {
             "mediaType": mediatype.SIGSTORE_BUNDLE_V03,
-            "verificationMaterial": {"publicKey": {"hint": signer.public.hint}},
-            "dsseEnvelope": Envelope(PAYLOAD_TYPE, statement, signature).to_json(),
+            "verificationMaterial": {"publicKey": {"hint": key.hint}},
+            "dsseEnvelope": envelope.to_json(),
         }
     )
 

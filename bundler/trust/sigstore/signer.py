@@ -50,7 +50,7 @@ class PinnedIdentity:
             raise AnotherSignerError(error, str(proof.identity), proved=True) from error
         also = frozenset({certificate_of(item).fingerprint})
         by = f"{proof.match.algorithm} by {proof.identity}"
-        return SignerProof(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root))
+        return SignerProof(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root), _times(proof))
 
     def _check(self, identity: Identity) -> None:
         need(identity.issuer == self.issuer, Code.IDENTITY_ISSUER, "a certificate by another issuer", found=identity, wanted=self)
@@ -107,7 +107,7 @@ class LoggedKey:
         not_checked = (*_beside(proof), *beside)
         also = frozenset({self.key.fingerprint})
         by = f"{proof.match.algorithm} by {self.key}"
-        return SignerProof(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root))
+        return SignerProof(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root), _times(proof))
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)
@@ -125,6 +125,10 @@ def _under(proof: Proof, root: Root) -> str:
     seen = f"proved {times}, " if times else ""
     logged = f"logged in {' and '.join(proof.logs)}, " if proof.logs else ""
     return f"{seen}{logged}under the root {root.name}"
+
+
+def _times(proof: Proof) -> tuple[datetime, ...]:
+    return tuple(proved.time for proved in proof.times)
 
 
 def _beside(proof: Proof) -> tuple[tuple[Code, str], ...]:

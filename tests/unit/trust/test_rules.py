@@ -254,6 +254,7 @@ def test_an_identity_signs_in_every_form(image: Scene, sign: Callable[[Scene], N
     log = "rekor.world.example"
     assert found.signer == verdict.signers[0].id
     assert found.under == f"proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root world"
+    assert verdict.times == (datetime(2026, 3, 1, 12, tzinfo=UTC),)
     assert found.detail.endswith(f" by {found.signer}, {found.under}")
 
 
@@ -736,6 +737,7 @@ def test_a_store_vouches_for_a_signature(image: Scene, cose: bool) -> None:
     assert found.signer == verdict.signers[0].id
     assert found.under is not None
     assert found.under.startswith("claimed 2026-03-01T12:00:00Z, which nobody vouches for, under the store release (")
+    assert verdict.times == ()
     assert found.detail.endswith(f", {found.under}")
 
 
@@ -764,6 +766,7 @@ def test_a_timestamp_stands_for_the_clock(image: Scene) -> None:
     later = AT + timedelta(days=400)
     verdict = judged(image, trust('{ store = "release", subject = "*", tsa = "stamps" }'), at=later)
     assert verdict.passed
+    assert verdict.times == (datetime(2026, 3, 1, 12, tzinfo=UTC),)
     assert "proved 2026-03-01T12:00:00Z by stamps: CN=timestamp root" in next(c.detail for c in verdict.checks if c.name == "signature")
     assert reasons(judged(image, trust('{ store = "release", subject = "*" }'), at=later)) == ["policy.threshold", "x509.validity"]
     assert codes(judged(image, trust('{ store = "release", subject = "*" }'), at=AT), Outcome.NOT_CHECKED) == {"timestamp.not-checked"}
