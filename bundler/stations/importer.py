@@ -11,6 +11,7 @@ from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, Form
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
+from bundler.stations.attaching import Attaching
 from bundler.stations.carried import Admitted
 from bundler.stations.merging import Joins
 from bundler.stations.placing import Placement, PlacementResult, Placer, lacks_platforms
@@ -131,6 +132,7 @@ def import_admitted(
     dry_run: bool,
     progress: Progress,
     accept: Callable[[Seal, Digest], object] = lambda *_: None,
+    attach: Attaching | None = None,
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 
@@ -139,7 +141,8 @@ def import_admitted(
 
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
-    and what was left is blobs without a name, each of which is what its digest says.
+    and what was left is blobs without a name, each of which is what its digest says. ``attach`` says of each image beside it that it
+    was let in.
 
     Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError (``registry.credentials``)
     where it is known that nothing may be put.
@@ -154,7 +157,8 @@ def import_admitted(
     ]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
         prove, joins = proved.report.content is None, Joins()
-        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run)
+        chunks = attach.chunks if attach is not None else lambda blob: content.chunks(blob.digest)
+        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, add=attach)
         sent, fault = _sent(placer, places)
         if dry_run and fault is None:
             _foresee(targets, places, sent)
