@@ -17,6 +17,9 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 UV := 0.13.9
 
+# pytest rewrites every assertion of every test: where nothing may be kept of that, it does so anew in each run and each process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help: ## this list
