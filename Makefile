@@ -41,7 +41,7 @@ test: $(VENV)/dev ## every test that needs no program from elsewhere
 	$(PYTEST) $(PARALLEL) --ignore=tests/interop $(PYTEST_ARGS) tests
 
 unit: $(VENV)/dev ## what asks one module each, in half a minute: the loop of whoever writes code
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/unit
+	$(PYTEST) $(PARALLEL) --hypothesis-profile=few $(PYTEST_ARGS) tests/unit
 
 check: $(VENV)/dev ## style, types, and the layers of the architecture
 	$(BIN)/ruff check --quiet
