@@ -175,10 +175,10 @@ def test_what_was_asked_and_found_is_in_the_seal(crossing: Crossing) -> None:
         "asked": {"sig": "found", "att": "absent", "sbom": "absent", "referrers": "found", "fallback": "absent"},
         "found": [{"digest": str(evidence[0].digest), "form": "sig"}, {"digest": str(evidence[1].digest), "form": "referrer"}],
     }
-    for document in (*root.children, *evidence):
-        asked = lookups[str(document.digest)]["asked"]
+    for digest in (*(child.digest for child in root.children), *(document.digest for document in evidence)):
+        asked = lookups[str(digest)]["asked"]
         assert asked == {"sig": "absent", "att": "absent", "sbom": "absent", "referrers": "absent", "fallback": "absent"}
-        assert lookups[str(document.digest)]["found"] == []
+        assert lookups[str(digest)]["found"] == []
 
 
 def test_a_registry_without_the_api_says_so_in_the_seal(tmp_path: Path) -> None:

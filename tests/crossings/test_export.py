@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -35,8 +36,8 @@ def nothing_is_left(crossing: Crossing, name: str = "b.oci.tar.zst") -> bool:
     return not [path.name for path in crossing.folder.iterdir() if path.name.startswith((name, ".oci-bundler"))]
 
 
-def claims(bundle: Path) -> dict[str, object]:
-    found: dict[str, object] = run("inspect", bundle, "--json").json["claims"]
+def claims(bundle: Path) -> dict[str, Any]:
+    found: dict[str, Any] = run("inspect", bundle, "--json").json["claims"]
     return found
 
 
@@ -167,7 +168,7 @@ def test_with_trust_what_passes_is_carried_with_what_judged_it(crossing: Crossin
     said = claims(crossing.folder / "b.oci.tar.zst")
     digest = run("trust", "list", crossing.trust, "--json").json["digest"]
     assert said["checked_with"] == digest
-    carried = {member["sha256"] for member in said["members"] if member["kind"] == "trust"}  # type: ignore[attr-defined]
+    carried = {member["sha256"] for member in said["members"] if member["kind"] == "trust"}
     assert carried == {Digest.of(RELEASE.pem).encoded, Digest.of(EXPORTER.pem).encoded}
 
 
@@ -310,7 +311,7 @@ def test_one_image_named_twice_is_carried_once(crossing: Crossing) -> None:
     image = crossing.signed_image()
     done = export(crossing, image.reference, f"docker://{image.reference}")
     assert done.exit == 0, done.err
-    assert len(claims(crossing.folder / "b.oci.tar.zst")["images"]) == 1  # type: ignore[arg-type]
+    assert len(claims(crossing.folder / "b.oci.tar.zst")["images"]) == 1
     assert len(done.json["images"]) == 1
 
 
@@ -321,7 +322,7 @@ def test_the_index_keeps_its_bytes_and_what_is_left_out_is_in_the_seal(crossing:
     root = crossing.sign(crossing.content.index("words", ["linux/amd64", "linux/arm/v6", "linux/arm/v7"]))
     image = crossing.push(root)
     done = export(crossing, image.reference, "--platform", "linux/arm")
-    [entry] = claims(crossing.folder / "b.oci.tar.zst")["images"]  # type: ignore[misc, has-type]
+    [entry] = claims(crossing.folder / "b.oci.tar.zst")["images"]
     assert entry["digest"] == str(root.digest)
     assert entry["platforms"] == ["linux/arm/v6", "linux/arm/v7"]  # no variant asked for: any
     assert entry["left_out"] == [{"digest": str(root.children[0].digest), "platform": "linux/amd64"}]
@@ -331,7 +332,7 @@ def test_the_index_keeps_its_bytes_and_what_is_left_out_is_in_the_seal(crossing:
 def test_the_variant_that_is_asked_for_is_the_one(crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.index("words", ["linux/arm/v6", "linux/arm/v7"]))
     export(crossing, crossing.push(root).reference, "--platform", "linux/arm/v7")
-    [entry] = claims(crossing.folder / "b.oci.tar.zst")["images"]  # type: ignore[misc, has-type]
+    [entry] = claims(crossing.folder / "b.oci.tar.zst")["images"]
     assert entry["platforms"] == ["linux/arm/v7"]
 
 
@@ -771,7 +772,7 @@ def test_anyone_can_check_a_bundle_with_sha256sum_and_openssl(kind: str, crossin
     assert checksum == f"{done.json['sha256']}  b\n"
     assert done.json["size"] == (crossing.folder / "b").stat().st_size
     subprocess.run(["sha256sum", "-c", "b.sha256"], check=True, cwd=crossing.folder, stdout=subprocess.DEVNULL)
-    verify = ["openssl", "dgst", "-sha256", "-verify", key.with_suffix(".pub"), "-signature", "b.sha256.sig", "b.sha256"]
+    verify: list[str | Path] = ["openssl", "dgst", "-sha256", "-verify", key.with_suffix(".pub"), "-signature", "b.sha256.sig", "b.sha256"]
     subprocess.run(verify, check=True, cwd=crossing.folder, stdout=subprocess.DEVNULL)
 
 
@@ -818,7 +819,7 @@ def test_further_files_travel_and_authorise_nothing(crossing: Crossing) -> None:
         flags += ["--carry", crossing.folder / name]
     assert export(crossing, crossing.signed_image().reference, *flags).exit == 0
     members = claims(crossing.folder / "b.oci.tar.zst")["members"]
-    named = {member["name"].rpartition(".")[2] for member in members if member["kind"] == "trust"}  # type: ignore[attr-defined]
+    named = {member["name"].rpartition(".")[2] for member in members if member["kind"] == "trust"}
     assert named == {"json", "crt", "bin", "pub"}
     assert crossing.run("verify", crossing.folder / "b.oci.tar.zst").exit == 0
 
@@ -1044,7 +1045,7 @@ def test_a_trusted_root_of_a_rule_that_judged_nothing_here_stays_here(crossing: 
     )
     assert export(crossing, crossing.signed_image().reference, "--trust", trust).exit == 0
     members = claims(crossing.folder / "b.oci.tar.zst")["members"]
-    carried = {member["sha256"] for member in members if member["kind"] == "trust"}  # type: ignore[attr-defined]
+    carried = {member["sha256"] for member in members if member["kind"] == "trust"}
     assert Digest.of(signing.THIRD.pem).encoded not in carried
 
 

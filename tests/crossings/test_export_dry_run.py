@@ -50,8 +50,10 @@ def test_an_image_has_the_size_that_it_takes_alone_and_what_is_shared_counts_onc
         {d.digest: len(d.raw) for d in documents} | {blob.digest: blob.size for d in documents for blob in d.blobs} for documents in parts
     ]
     assert made[0].keys() & made[1].keys() >= {blob.digest for blob in one.root.blobs}
+    sizes = set()
     for words in ((one.reference, two.reference), (two.reference, one.reference)):
         said = dry(crossing, *words).json
+        sizes.add(said["size"])
         assert {image["reference"]: image["size"] for image in said["images"]} == {
             one.reference: sum(made[0].values()),
             two.reference: sum(made[1].values()),
@@ -59,7 +61,7 @@ def test_an_image_has_the_size_that_it_takes_alone_and_what_is_shared_counts_onc
     crossing.export(one, two, to="b")
     members = run("inspect", crossing.folder / "b", "--json").json["claims"]["members"]
     described = sum(member["size"] for member in members if member["kind"] in {"layout", "index", "docker"})
-    assert said["size"] == sum((made[0] | made[1]).values()) + described
+    assert sizes == {sum((made[0] | made[1]).values()) + described}
 
 
 def test_it_says_size_evidence_and_platforms_in_words(crossing: Crossing) -> None:

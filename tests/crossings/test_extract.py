@@ -150,7 +150,12 @@ def test_the_index_is_written_once_however_many_images_there_are(crossing: Cross
     bundle = crossing.export(*images)
     written: list[str] = []
     replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda source, name: (written.append(Path(name).name), replace(source, name)))
+
+    def noted(source: Path, name: Path) -> None:
+        written.append(Path(name).name)
+        replace(source, name)
+
+    monkeypatch.setattr(os, "replace", noted)
     assert extract(crossing, bundle, *(image.reference for image in images)).exit == 0
     assert written.count("index.json") == 1  # that of an empty layout replaces nothing
     assert written[-1] == "index.json"

@@ -1,6 +1,6 @@
 """Lists of referrers under a tag, where a registry has no API for them: written, added to, and left where they are something else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +45,9 @@ def about_another(theirs: Content, root: Document) -> Document:
 
 
 @pytest.mark.parametrize("theirs", [platforms, platforms_that_refer_to_it, an_image, about_another])
-def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat: Crossing, theirs) -> None:
+def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(
+    flat: Crossing, theirs: Callable[[Content, Document], Document]
+) -> None:
     """Whoever pulls it by its tag gets something of it."""
     image, ours = attached(flat)
     content = Content()
@@ -95,7 +97,7 @@ def test_what_a_list_that_we_wrote_holds_is_found_by_the_next_export(flat: Cross
 
 
 @pytest.mark.parametrize("platform", [{"os": "linux", "architecture": "arm64"}, {"os": "linux", "architecture": ""}])
-def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_path, platform: dict[str, str]) -> None:
+def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_path: Path, platform: dict[str, str]) -> None:
     """Whoever pulls it by its tag gets one of its platforms."""
     with Crossing(tmp_path, referrers_there=False) as crossing:
         root = crossing.sign(crossing.content.image())

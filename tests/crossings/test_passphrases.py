@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from tests.support.signing import Key
+from tests.support.signing import Key, PrivateKey
 from tests.support.station import RELEASE, Crossing, run, write_key
 
 SECRET = "correct horse"
@@ -114,7 +114,7 @@ def test_a_person_who_slips_is_told(crossing: Crossing, locked: Path) -> None:
 def test_a_new_passphrase_is_asked_for_twice(tmp_path: Path) -> None:
     code, seen = asked(["keygen", str(tmp_path / "new")], SECRET, SECRET)
     assert code == 0, seen
-    assert load_pem_private_key((tmp_path / "new.key").read_bytes(), SECRET.encode())
+    load_pem_private_key((tmp_path / "new.key").read_bytes(), SECRET.encode())
 
 
 # --- keygen ---
@@ -133,6 +133,7 @@ def test_keys_of_every_type_are_made_in_files_that_nobody_else_reads(kind: str, 
     assert (stat.S_IMODE(key.stat().st_mode), stat.S_IMODE(public.stat().st_mode) & 0o022) == (0o600, 0)
     private = load_pem_private_key(key.read_bytes(), None)
     assert private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) == key.read_bytes()
+    assert isinstance(private, PrivateKey)
     assert ran.json["fingerprint"] == Key("any", private).fingerprint
     checked = subprocess.run(["openssl", "pkey", "-pubin", "-in", public, "-noout"], check=False, capture_output=True)
     assert checked.returncode == 0

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bundler.oci.manifest import Document
 from bundler.serving.exchange import RefusedError, Request, Response
 from tests.support.layouts import push_with_evidence
 from tests.support.station import Crossing, Ran, Watched, run
@@ -195,7 +197,12 @@ def test_a_manifest_is_not_its_own_list_of_referrers(tmp_path: Path, kind: str) 
 def test_signatures_are_placed_as_well_as_a_registry_allows_that_reads_tags_as_digests(tmp_path: Path, kind: str, puts: bool) -> None:
     with Crossing(tmp_path, referrers_there=False) as crossing:
         content = crossing.content
-        root = crossing.sign({"image": content.image, "index": content.index, "empty index": lambda: content.index(platforms=[])}[kind]())
+        made: dict[str, Callable[[], Document]] = {
+            "image": content.image,
+            "index": content.index,
+            "empty index": partial(content.index, platforms=[]),
+        }
+        root = crossing.sign(made[kind]())
         bundle = crossing.attach(root)
         image = crossing.push(root)
         reads_tags_as_digests(crossing.there, puts=puts)

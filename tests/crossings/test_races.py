@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from bundler.serving.repository import ServedRepository as Served
 from bundler.stations import merging
 from bundler.stations.merging import merged
 from tests.support import signing
-from tests.support.layouts import Content, push, write_layout
+from tests.support.layouts import Content, once, push, write_layout
 from tests.support.racers import ROUNDS, Racers, Twins, sign_race, signatures
 from tests.support.signing import Key
 from tests.support.station import RELEASE, STRANGER, Crossing, Image, Watched, run, write_key
@@ -40,12 +41,9 @@ def unconditional(registry: Watched, *, telling: bool = False) -> None:
     answer = registry.answer
 
     def deaf(request: Request) -> Response:
-        for name in ("if-match", "if-none-match"):
-            request.headers.pop(name, None)
-        said = answer(request)
-        if not telling:
-            said.headers.pop("ETag", None)
-        return said
+        kept = {name: value for name, value in request.headers.items() if name not in ("if-match", "if-none-match")}
+        said = answer(replace(request, headers=kept))
+        return replace(said, headers={name: value for name, value in said.headers.items() if telling or name != "ETag"})
 
     registry.answer = deaf  # type: ignore[method-assign]  # it is a test's own registry
 
@@ -70,7 +68,7 @@ def theirs(crossing: Crossing, image: Image, key: Key, *, at: Watched, path: str
     made = content.sig(image.root.digest, signing.signed(image.root, key))
     repository = at.repository(path)
     for blob in made.blobs:
-        repository.put(blob, lambda blob=blob: iter([content.blobs[blob.digest]]))
+        repository.put(blob, once(content.blobs[blob.digest]))
     return content, made
 
 
@@ -154,7 +152,7 @@ def test_a_name_that_another_writer_joined_meanwhile_is_joined_once_more(crossin
     content = Content()
     both = content.sig(image.root.digest, signing.signed(image.root, STRANGER), signing.signed(image.root, Key.of("p256", 7)))
     for blob in both.blobs:
-        where.put(blob, lambda blob=blob: iter([content.blobs[blob.digest]]))
+        where.put(blob, once(content.blobs[blob.digest]))
     seen = when(crossing.there, lambda: where.put_document(both, tag=tag), method="PUT", ends=f"/manifests/{tag}")
     ended = crossing.import_(bundle)
     assert (ended.exit, len(seen)) == (0, 1), ended.err
@@ -186,7 +184,7 @@ def test_a_list_of_referrers_that_another_writer_overwrites_is_joined_again_at_t
     content = Content()
     other = content.artifact(b"{}", subject=image.root)
     for blob in other.blobs:
-        repository.put(blob, lambda blob=blob: iter([content.blobs[blob.digest]]))
+        repository.put(blob, once(content.blobs[blob.digest]))
     repository.put_document(other)
     lists = content.index(children=[other])
     tag = image.root.digest.tag

@@ -1,6 +1,7 @@
 """Signing images where they lie: in both of cosign's forms, beside what is there, and good for this project's own judge."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,15 @@ def test_a_first_bundle_is_never_made_unasked(crossing: Crossing, flags: tuple[s
     assert "signed in .sig alone" in ran.err
 
 
-OTHER_REFERRERS = {
+Attach = Callable[[Crossing, Document], Document]
+OTHER_REFERRERS: dict[str, Attach] = {
     "an SBOM": lambda crossing, root: crossing.content.artifact(b"{}", "application/spdx+json", subject=root),
     "a Notation signature": lambda crossing, root: crossing.content.notation(root, b"{}"),
 }
 
 
 @pytest.mark.parametrize("attach", OTHER_REFERRERS.values(), ids=OTHER_REFERRERS)
-def test_another_referrer_is_not_a_bundle(crossing: Crossing, attach) -> None:
+def test_another_referrer_is_not_a_bundle(crossing: Crossing, attach: Attach) -> None:
     root = crossing.content.image()
     attach(crossing, root)
     image = crossing.push(root)
@@ -102,7 +104,7 @@ BUNDLES = {
 
 @pytest.mark.parametrize("api", [True, False], ids=["by the API", "by the fallback list"])
 @pytest.mark.parametrize("attach", BUNDLES.values(), ids=BUNDLES)
-def test_where_there_is_a_bundle_another_is_made_beside_the_tag(tmp_path: Path, api: bool, attach) -> None:
+def test_where_there_is_a_bundle_another_is_made_beside_the_tag(tmp_path: Path, api: bool, attach: Attach) -> None:
     with Crossing(tmp_path, referrers_here=api) as crossing:
         root = crossing.content.image()
         attached = attach(crossing, root)

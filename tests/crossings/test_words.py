@@ -26,7 +26,7 @@ from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, 
 
 ANSI = re.compile(r"\x1b\[")
 TRUST = ["init", "add", "remove", "list", "check"]
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "serve"]
+COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
 
 
 # --- the first line is the answer ---
@@ -165,7 +165,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
         "extract",
     ):
         said = ends[name].json
-        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content"}, name
+        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content", "station"}, name
         assert set(said["trust"]) == {"path", "digest"}
         for image in said["images"]:
             assert set(image) == {
@@ -414,6 +414,7 @@ def test_nobody_who_minds_gets_either(how: dict[str, bool], capsys: pytest.Captu
 
 def test_the_pace_is_that_of_the_last_seconds() -> None:
     pace = terminal.Pace("imported", 100 << 20, 0.0)
+    said = ""
     for second in range(1, 31):  # 1 MiB a second, then 2
         pace.add((1 if second <= 15 else 2) << 20)
         said = pace.words(float(second))
@@ -545,7 +546,8 @@ def test_a_reader_who_has_seen_enough_changes_no_verdict(crossing: Crossing) -> 
         for stream in ("stdout", "stderr"):
             reading, writing = os.pipe()
             os.close(reading)
-            process = spawned("verify", bundle, "--trust", crossing.trust, "-vv", **{stream: writing})
+            pipes: dict[str, Any] = {stream: writing}
+            process = spawned("verify", bundle, "--trust", crossing.trust, "-vv", **pipes)
             os.close(writing)
             done = ran(process)
             assert done.exit == code
@@ -620,7 +622,7 @@ def test_a_bundle_and_images_are_not_verified_together(crossing: Crossing) -> No
 
 @pytest.mark.parametrize("name", ["registry.example/app:1.0", "127.0.0.1:5000/app:1.0", f"registry.example/app@sha256:{'a' * 64}"])
 def test_an_image_in_the_place_of_a_bundle_is_told_how_to_be_named(name: str, crossing: Crossing) -> None:
-    for said in (crossing.run("verify", name), crossing.import_(name), run("inspect", name)):
+    for said in (crossing.run("verify", name), crossing.import_(Path(name)), run("inspect", name)):
         assert said.exit == 2
         assert f"for an image at a registry: docker://{name}" in said.err
 

@@ -52,5 +52,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(
         assert run.returncode == -signal.SIGKILL
         write_whole(folder / "out", after, replace=True)
         assert (folder / "out").read_bytes() == after
+    else:
+        pytest.fail("it is killed each time")
     assert run.stdout == b"through\n"
     assert step >= 4

@@ -13,7 +13,6 @@ from bundler.trust.keys import Signed
 from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.entry import Entry
-from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.sigstore.steps import ProvedTime, Thresholds, prove_by_certificate
 from bundler.trust.x509 import Certificate
@@ -51,7 +50,7 @@ Proved = tuple[object, set[ProvedTime]]
 def of_bundle(signed: Signature) -> Callable[[bytes], Proved]:
     def prove(raw: bytes) -> Proved:
         read = SigstoreBundle.parse(raw)
-        proof = prove_by_certificate(Item.of_bundle(read, Signed(signed.message)), ROOT, Thresholds())
+        proof = prove_by_certificate(read.item(Signed(signed.message)), ROOT, Thresholds())
         return (str(proof.identity), read.content.signature), set(proof.times)
 
     return prove

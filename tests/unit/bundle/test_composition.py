@@ -36,11 +36,13 @@ def document(found: Document) -> tuple[str, Digest]:
 def index_of(bundle: Bundle) -> list[dict[str, Any]]:
     value = json.loads(bundle.files["index.json"])
     assert (value["schemaVersion"], value["mediaType"]) == (2, mediatype.OCI_INDEX)
-    return value["manifests"]
+    manifests: list[dict[str, Any]] = value["manifests"]
+    return manifests
 
 
 def docker_of(bundle: Bundle) -> list[dict[str, Any]]:
-    return json.loads(bundle.files["manifest.json"])
+    images: list[dict[str, Any]] = json.loads(bundle.files["manifest.json"])
+    return images
 
 
 # --- members, their kinds and their order ---
@@ -224,7 +226,7 @@ def deep_evidence(content: Content, depth: int) -> Document:
 @pytest.mark.parametrize("deep", [deep_index, deep_evidence])
 def test_eight_levels_are_walked_and_nine_are_refused(deep: Callable[[Content, int], Document]) -> None:
     content = Content()
-    assert Bundle.of(content, {APP: deep(content, MAX_DEPTH)})
+    Bundle.of(content, {APP: deep(content, MAX_DEPTH)})
     content = Content()
     with pytest.raises(FormatError) as refused:
         Bundle.of(content, {APP: deep(content, MAX_DEPTH + 1)})
@@ -639,7 +641,7 @@ def test_only_foreign_layers_can_be_left_out() -> None:
         ({"left_out": (replace(seal.left_out[0], size=1),)}, Code.FORMAT_SEAL),
     ):
         with pytest.raises(BundlerError) as caught:
-            check(replace(seal, **told), documents_of(content), configs_of(content))  # type: ignore[arg-type]
+            check(replace(seal, **told), documents_of(content), configs_of(content))
         assert caught.value.code in (code, Code.FORMAT_DERIVED)
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import zstandard
@@ -140,14 +140,14 @@ def test_folders_and_files_of_no_layout_are_passed_over(case: Case) -> None:
 def test_a_plain_archive_is_read_where_it_lies(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: pytest.fail("nothing is copied"))
     with open_archive(case.archive(tar_of(case.members))) as layout:
-        assert layout.image(None)
+        layout.image(None)
 
 
 def test_nothing_is_left_of_a_compressed_one(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with open_archive(case.archive(gzip.compress(tar_of(case.members)))) as layout:
-        assert layout.image(None)
+        layout.image(None)
         assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -161,7 +161,7 @@ def test_an_archive_cannot_be_written_to(case: Case) -> None:
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_hole_of_eight_gibibytes_is_no_burden(case: Case, tmp_path: Path, form: int) -> None:
+def test_a_hole_of_eight_gibibytes_is_no_burden(case: Case, tmp_path: Path, form: Literal[1, 2]) -> None:
     """From that size on, GNU tar writes it in binary; in pax, which has a record for it, the header says 0."""
     path, size = tmp_path / "large.tar", 8 << 30
     large = tarfile.TarInfo(f"blobs/sha256/{Digest.of(b'large').encoded}")

@@ -229,6 +229,20 @@ def keys(tmp_path: Path) -> dict[str, Path]:
     return {name: write_key(tmp_path / f"{name}.key", key).with_suffix(".pub") for name, key in made.items()}
 
 
+def test_the_order_of_a_stream_is_written_shown_and_kept_when_a_key_goes(tmp_path: Path, keys: dict[str, Path]) -> None:
+    folder = tmp_path / "trust"
+    run("trust", "init", folder)
+    both = ("--key", keys["exporter"], "--key", keys["second"], "--threshold", 1)
+    ran = added(folder, "--seal", "platform", "--scope", "**", *both, "--order", "chain")
+    assert ran.json["seals"][0]["order"] == "chain"
+    assert "       in the order chain\n" in run("trust", "list", folder).out
+    assert run("trust", "remove", folder, keys["second"]).exit == 0
+    assert 'order = "chain"' in (folder / "trust.toml").read_text()
+    assert added(folder, "--seal", "platform", "--scope", "a.example/*", "--key", keys["second"], "--order", "any").code == "trust.form"
+    assert added(folder, "--image", "**", "--key", keys["release"], "--order", "any").code == "usage"
+    assert added(folder, "--seal", "platform", "--scope", "**", "--key", keys["second"], "--order", "older").exit == 2
+
+
 def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
@@ -245,6 +259,7 @@ def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[st
             "keys": [EXPORTER.fingerprint],
             "names": ["exporter"],
             "threshold": 1,
+            "order": None,
         }
     ]
     [rule] = ran.json["rules"]

@@ -895,7 +895,12 @@ def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, c
     before = files(folder)
     replaced: list[str] = []
     genuine = os.replace
-    monkeypatch.setattr(os, "replace", lambda source, name: (replaced.append(Path(name).name), genuine(source, name)))
+
+    def noted(source: Path, name: Path) -> None:
+        replaced.append(Path(name).name)
+        genuine(source, name)
+
+    monkeypatch.setattr(os, "replace", noted)
     with layout.listed_at_once():
         push_with_evidence(repository, content, image, tag="v1")
         push(repository, content, other, tag="v2")

@@ -277,6 +277,3 @@ def test_content_that_the_disk_lost_is_404(client: Client, folder: Path) -> None
     assert client.get(f"/v2/{REPO}/blobs/{digest}").status == 404
     assert client.blob(REPO, DATA) == digest
     assert client.get(f"/v2/{REPO}/blobs/{digest}").body == DATA
-
-
-# --- killed at every step ---

@@ -1,10 +1,11 @@
 """Which two manifests may become one: only what is proven on both sides to be of one form, and proven again as a whole."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
-from bundler.content.store import Over, Referrers
+from bundler.content.store import Over
 from bundler.errors import Code, FormatError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -14,6 +15,7 @@ from bundler.oci.manifest import Document, Manifest
 from bundler.stations.merging import MAX_JOINED, Joins, merged
 from tests.support import signing
 from tests.support.layouts import PLAIN_LAYER, Content, tar_of
+from tests.support.notes import Notes
 
 TAR = tar_of({"evil": b"x"})
 
@@ -42,7 +44,7 @@ def dsse(number: int) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("of", [simple, dsse])
-def test_two_lists_of_one_form_become_one(content: Content, of) -> None:
+def test_two_lists_of_one_form_become_one(content: Content, of: Callable[[int], tuple[bytes, str]]) -> None:
     made = joined(content, listed(content, of(1)), listed(content, of(2)))
     assert made is not None
     assert isinstance(made.content, Manifest)
@@ -56,6 +58,7 @@ def test_what_others_wrote_beside_a_signature_stays_as_it_is(content: Content) -
     odd = content.document(told | {"score": 0.5})
     made = joined(content, odd, listed(content, simple(2)))
     assert made is not None
+    assert isinstance(made.content, Manifest)
     assert made.content.layers[0].annotations == {"Label": "a", "label": "b\x1b[1m"}
     assert json.loads(made.raw)["score"] == 0.5
 
@@ -125,8 +128,8 @@ def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it() 
     sink = Busy(content, root.digest, [content.fallback(root.digest, there), content.fallback(root.digest, there, came)])
     joins = Joins(sleep=lambda _: None)
     assert joins.list_referrers(sink, root.digest, [ours]) == ()
-    assert sink.put is not None
-    assert [child.digest for child in sink.put.children] == [there.digest, came.digest, ours.digest]
+    assert sink.written is not None
+    assert [child.digest for child in sink.written.children] == [there.digest, came.digest, ours.digest]
     assert sink.asked == [there.digest, came.digest]
 
 
@@ -139,7 +142,7 @@ def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is() -> None:
     sink = Busy(content, root.digest, [there])
     [said] = Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours])
     assert said.endswith(f"holds an index of something else, {there.digest}, where the list of referrers belongs; it was left as it is")
-    assert sink.put is None
+    assert sink.written is None
 
 
 def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list() -> None:
@@ -151,22 +154,20 @@ def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list() -> None:
     there = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [odd.to_json()]})
     sink = Busy(content, root.digest, [there])
     assert Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours]) == ()
-    assert sink.put is not None
-    assert [entry["digest"] for entry in json.loads(sink.put.raw)["manifests"]] == [str(odd.digest), str(ours.digest)]
+    assert sink.written is not None
+    assert [entry["digest"] for entry in json.loads(sink.written.raw)["manifests"]] == [str(odd.digest), str(ours.digest)]
 
 
-class Busy:
+class Busy(Notes):
     """A repository without an API, in which another writer writes while the first entry of the list is asked for."""
 
-    put: Document | None = None
+    title = "busy"
 
     def __init__(self, content: Content, subject: Digest, lists: list[Document]) -> None:
+        super().__init__()
         self._content, self._subject, self._lists = content, subject, lists
-        self.title = "busy"
         self.asked: list[Digest] = []
-
-    def referrers(self, _: Digest) -> Referrers:
-        return Referrers(api=False)
+        self.written: Document | None = None
 
     def document(self, name: str | Digest) -> Document | None:
         if name == self._subject.tag:
@@ -180,5 +181,5 @@ class Busy:
 
     def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
         assert (tag, over) == (self._subject.tag, Over(self._lists[0].digest))
-        self.put = document
+        self.written = document
         return False

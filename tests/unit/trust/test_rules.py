@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from bundler.errors import Code, TrustError, UsageError
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document, Manifest
 from bundler.trust import trusttoml
-from bundler.trust.addition import render_denial, render_root, render_rule, render_store
+from bundler.trust.addition import render_denial, render_rule
 from bundler.trust.judge import judge
 from bundler.trust.notation.convert import convert, label
 from bundler.trust.notation.signature import NotationSignature
-from bundler.trust.notation.store import StoreType
+from bundler.trust.notation.store import Store, StoreType, render_store
 from bundler.trust.policy import Policy
+from bundler.trust.sigstore.anchor import Root, render_root
 from bundler.trust.sigstore.steps import Thresholds
 from bundler.trust.unverified import Layer
 from bundler.trust.verdict import Outcome, Verdict
@@ -127,14 +129,21 @@ def add_sig(image: Scene, signed: Signature, **annotations: str) -> None:
     image.content.sig(image.root.digest, (signed.message, signed.signature), annotations=annotations)
 
 
-def keyless_sig(image: Scene, *, w: World = WORLD, leaf: Issued | None = None, made: bytes | None = None, **changed: str | None) -> None:
+def keyless_sig(
+    image: Scene,
+    changed: Mapping[str, str | None] = MappingProxyType({}),
+    *,
+    w: World = WORLD,
+    leaf: Issued | None = None,
+    made: bytes | None = None,
+) -> None:
     signed = w.signed(made or payload(image.root), leaf=leaf)
     annotations = {
         CERTIFICATE: signed.leaf.pem.decode(),
         CHAIN: (w.intermediate.pem + w.ca.pem).decode(),
         ENTRY: signed.annotation().decode(),
     }
-    add_sig(image, signed, **{name: text for name, text in (annotations | changed).items() if text is not None})
+    add_sig(image, signed, **{name: text for name, text in {**annotations, **changed}.items() if text is not None})
 
 
 def stamp_annotation(stamp: bytes) -> str:
@@ -245,6 +254,7 @@ def test_an_identity_signs_in_every_form(image: Scene, sign: Callable[[Scene], N
     log = "rekor.world.example"
     assert found.signer == verdict.signers[0].id
     assert found.under == f"proved 2026-03-01T12:00:00Z by {log}, logged in {log}, under the root world"
+    assert verdict.times == (datetime(2026, 3, 1, 12, tzinfo=UTC),)
     assert found.detail.endswith(f" by {found.signer}, {found.under}")
 
 
@@ -505,7 +515,7 @@ def test_a_roots_owner_says_how_much_it_takes(image: Scene) -> None:
 )
 def test_an_annotation_that_is_wrong_fails_its_signature(image: Scene, changed: dict[str, str | None], code: str) -> None:
     """A1-4 to A1-7; row 7 of section 2: through this path as through each other."""
-    keyless_sig(image, **changed)
+    keyless_sig(image, changed)
     assert reasons(judged(image, trust(SIGNER))) == ["policy.threshold", code]
 
 
@@ -524,13 +534,13 @@ def test_a_chain_in_an_annotation_leads_to_an_anchor_of_the_root(image: Scene) -
     )
     assert judged(image, trusttoml.parse(text.encode(), {"roots/bare.json": canonical(bare)})).passed
     without = Scene.of_image()
-    keyless_sig(without, **{CHAIN: None})
+    keyless_sig(without, {CHAIN: None})
     policy = trusttoml.parse(text.encode(), {"roots/bare.json": canonical(bare)})
     assert reasons(judged(without, policy)) == ["policy.threshold", "x509.chain"]
 
 
 def test_a_chain_in_an_annotation_has_at_most_eight_certificates(image: Scene) -> None:
-    keyless_sig(image, **{CHAIN: (WORLD.intermediate.pem + WORLD.ca.pem * 6).decode()})
+    keyless_sig(image, {CHAIN: (WORLD.intermediate.pem + WORLD.ca.pem * 6).decode()})
     assert judged(image, trust(SIGNER)).passed
 
 
@@ -542,9 +552,10 @@ def test_a_keyless_payload_about_another_image_is_refused(image: Scene) -> None:
 # Logged keys
 
 
-def keyed_sig(image: Scene, *, log: bool = True, **annotations: str) -> None:
+def keyed_sig(image: Scene, annotations: Mapping[str, str] = MappingProxyType({}), *, log: bool = True) -> None:
     signed = WORLD.signed(payload(image.root), pinned=True)
-    add_sig(image, signed, **(({ENTRY: signed.annotation().decode()} if log else {}) | annotations))
+    logged = {ENTRY: signed.annotation().decode()} if log else {}
+    add_sig(image, signed, **{**logged, **annotations})
 
 
 def test_a_key_may_ask_for_a_log(image: Scene) -> None:
@@ -571,7 +582,7 @@ def test_a_key_without_an_entry_counts_where_none_is_asked_for(image: Scene, sig
 
 def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene) -> None:
     """B-6: also where no entry is needed; without a root it is nobody's."""
-    keyed_sig(image, **{ENTRY: WORLD.signed(b"another", pinned=True).annotation().decode()})
+    keyed_sig(image, {ENTRY: WORLD.signed(b"another", pinned=True).annotation().decode()})
     assert reasons(judged(image, trust('{ key = "keys/leaf.pub", root = "world", log = 0 }'))) == ["policy.threshold", "tlog.body-mismatch"]
     verdict = judged(image, trust('{ key = "keys/leaf.pub" }'))
     assert verdict.passed
@@ -579,7 +590,7 @@ def test_a_wrong_entry_fails_a_key_only_where_its_root_is_asked(image: Scene) ->
 
 
 def test_a_certificate_beside_a_logged_key_is_not_looked_at(image: Scene) -> None:
-    keyed_sig(image, **{CERTIFICATE: "no certificate"})
+    keyed_sig(image, {CERTIFICATE: "no certificate"})
     verdict = judged(image, trust('{ key = "keys/leaf.pub", root = "world" }'))
     assert verdict.passed
     assert codes(verdict, Outcome.NOT_CHECKED) == {"certificate.not-checked"}
@@ -726,6 +737,7 @@ def test_a_store_vouches_for_a_signature(image: Scene, cose: bool) -> None:
     assert found.signer == verdict.signers[0].id
     assert found.under is not None
     assert found.under.startswith("claimed 2026-03-01T12:00:00Z, which nobody vouches for, under the store release (")
+    assert verdict.times == ()
     assert found.detail.endswith(f", {found.under}")
 
 
@@ -754,6 +766,7 @@ def test_a_timestamp_stands_for_the_clock(image: Scene) -> None:
     later = AT + timedelta(days=400)
     verdict = judged(image, trust('{ store = "release", subject = "*", tsa = "stamps" }'), at=later)
     assert verdict.passed
+    assert verdict.times == (datetime(2026, 3, 1, 12, tzinfo=UTC),)
     assert "proved 2026-03-01T12:00:00Z by stamps: CN=timestamp root" in next(c.detail for c in verdict.checks if c.name == "signature")
     assert reasons(judged(image, trust('{ store = "release", subject = "*" }'), at=later)) == ["policy.threshold", "x509.validity"]
     assert codes(judged(image, trust('{ store = "release", subject = "*" }'), at=AT), Outcome.NOT_CHECKED) == {"timestamp.not-checked"}
@@ -943,7 +956,7 @@ annotations = {{ b = "c" }}""",
 
 
 def test_the_old_rules_read_as_before() -> None:
-    assert policy(rule(P256)).roots == ()
+    assert policy(rule(P256)).anchors == ()
 
 
 def test_an_envelope_of_two_signatures_is_no_signature_of_either(image: Scene) -> None:
@@ -980,8 +993,11 @@ def test_what_is_written_reads_as_it_was_meant() -> None:
         annotations={"build id": "7"},
     )
     got = trusttoml.parse(text.encode(), FILES)
-    assert [(root.name, root.needed) for root in got.roots] == [("world", Thresholds(log=1, timestamp=1, sct=0))]
-    assert [(store.name, str(store.type), len(store.crls)) for store in got.stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
+    assert [(root.name, root.needed) for root in got.anchors if isinstance(root, Root)] == [
+        ("world", Thresholds(log=1, timestamp=1, sct=0))
+    ]
+    stores = [store for store in got.anchors if isinstance(store, Store)]
+    assert [(store.name, str(store.type), len(store.crls)) for store in stores] == [("release", "ca", 1), ("stamps", "tsa", 0)]
     (asked,) = got.rules
     assert [signer.kind for signer in asked.signers] == ["key", "identity", "notation"]
     assert asked.attestations[1].where == (("a.b", True), ("c", 7))

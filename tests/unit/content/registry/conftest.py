@@ -38,7 +38,7 @@ def reach(waits: list[float]) -> Iterator[Reach]:
     with ExitStack() as registries:
 
         def repository(host: HostileRegistry | str, path: str = "app", *, push: bool = False, **access: Any) -> Repository:
-            flags = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
+            flags: dict[str, Any] = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
             name = host if isinstance(host, str) else host.host
             registry = registries.enter_context(Registry(name, Access(**flags), sleep=waits.append))
             return registry.repository(path, push=push)

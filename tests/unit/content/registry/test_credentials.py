@@ -83,7 +83,7 @@ def test_the_environment_may_hold_the_file_itself(home: Home) -> None:  # row 5
 
 def test_a_login_given_by_hand_goes_before_all_files(home: Home) -> None:  # row 6
     environ = home(runtime=auths(r__example=entry("file", "p"), s__example=entry("other", "p")))
-    by_hand = {"username": "hand", "password": "h", "hosts": ["r.example"]}
+    by_hand: dict[str, Any] = {"username": "hand", "password": "h", "hosts": ["r.example"]}
     assert found(environ, **by_hand) == ("hand", "h")
     assert found(environ, "s.example", **by_hand) == ("other", "p")
 

@@ -31,7 +31,7 @@ def opened(waits: list[float]) -> Iterator[Opened]:
     with ExitStack() as registries:
 
         def registry(host: HostileRegistry | str, **access: Any) -> Registry:
-            flags = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
+            flags: dict[str, Any] = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
             name = host if isinstance(host, str) else host.host
             return registries.enter_context(Registry(name, Access(**flags), sleep=waits.append))
 

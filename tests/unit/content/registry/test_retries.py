@@ -48,7 +48,7 @@ def registry(told: Told) -> Iterator[Callable[..., Registry]]:
 
         def opened(host: HostileRegistry | str, **access: Any) -> Registry:
             name = host if isinstance(host, str) else host.host
-            flags = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
+            flags: dict[str, Any] = {"plain_http": True, "patience": PATIENT, "certs_folders": ()} | access
             return registries.enter_context(
                 Registry(name, Access(**flags), sleep=told.sleep, clock=lambda: told.now, say=told.lines.append)
             )
@@ -96,7 +96,12 @@ def test_where_nobody_listens_it_is_said_before_anything_is_waited_for(registry:
         host = f"127.0.0.1:{closed.getsockname()[1]}"
     waited: list[tuple[int, float]] = []
     sleep = told.sleep
-    told.sleep = lambda seconds: (waited.append((len(told.lines), told.now)), sleep(seconds))[1]  # type: ignore[method-assign]
+
+    def slept(seconds: float) -> None:
+        waited.append((len(told.lines), told.now))
+        sleep(seconds)
+
+    told.sleep = slept  # type: ignore[method-assign]
     with pytest.raises(TransportError) as caught:
         registry(host, plain_http=False).greet()
     assert caught.value.code is Code.REGISTRY_UNREACHABLE

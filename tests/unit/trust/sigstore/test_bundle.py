@@ -96,11 +96,11 @@ def test_b_1_b_2_a_bundle_is_verified_with_one_thing(material: dict[str, Any]) -
 
 
 def test_b_2_a_chain_in_earlier_versions_has_a_certificate() -> None:
-    chain = {"publicKey": None, "x509CertificateChain": {"certificates": [CERTIFICATE, CERTIFICATE]}}
+    chain: dict[str, Any] = {"publicKey": None, "x509CertificateChain": {"certificates": [CERTIFICATE, CERTIFICATE]}}
     offer = read(bundle(message(IMAGE), media_type=V02, **chain))
     assert offer.material.certificates == (b"certificate", b"certificate")
     assert not offer.material.by_key
-    empty = {"publicKey": None, "x509CertificateChain": {"certificates": []}}
+    empty: dict[str, Any] = {"publicKey": None, "x509CertificateChain": {"certificates": []}}
     assert code(bundle(message(IMAGE), media_type=V02, **empty)) is Code.BUNDLE_MATERIAL
 
 

@@ -108,7 +108,9 @@ def _public_good_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("by_digest", [False, True], ids=["path", "digest"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_bundle_of_the_suite_ends_as_its_name_says(client, capsys, name: str, by_digest: bool) -> None:
+def test_a_bundle_of_the_suite_ends_as_its_name_says(
+    client: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str], name: str, by_digest: bool
+) -> None:
     case = vectors(SUITE) / "bundle-verify" / name
     code = client(arguments(case, by_digest=by_digest))
     said = capsys.readouterr().err.partition(": ")[0]

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from bundler.errors import Code, TrustError
-from bundler.trust.sigstore import merkle
-from bundler.trust.sigstore.checkpoint import Checkpoint
+from bundler.trust import merkle
+from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Thresholds
 from tests.support.trials import WORLD, Case, Cases, Trial

@@ -20,7 +20,6 @@ from bundler.trust.evidence import Evidence, Image
 from bundler.trust.judge import judge
 from bundler.trust.keys import Signed
 from bundler.trust.sigstore.bundle import SigstoreBundle
-from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.sigstore.steps import Thresholds, prove_by_certificate
 from bundler.trust.verdict import Verdict
@@ -63,7 +62,7 @@ def test_a_bundle_of_sigstore_python_ends_as_it_should(name: str) -> None:
     try:
         bundle = SigstoreBundle.parse((folder / name).read_bytes())
         message = bundle.content.signed if isinstance(bundle.content, Envelope) else Signed(artifact.read_bytes())
-        found = str(prove_by_certificate(Item.of_bundle(bundle, message), root_of(folder, root), Thresholds()).identity)
+        found = str(prove_by_certificate(bundle.item(message), root_of(folder, root), Thresholds()).identity)
     except BundlerError as error:
         found = str(error.code)
     assert expected in found

@@ -12,7 +12,8 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
-def _node_hash(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """RFC 9162, section 2.1.1: the parent of two subtrees."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -27,11 +28,11 @@ def root_hash(leaf: bytes, *, index: int, size: int, path: Iterable[bytes]) -> b
     for sibling in path:
         need(last > 0, Code.TLOG_PROOF, "an inclusion proof is too long", wanted=f"the path in a tree of {size}")
         if at & 1 or at == last:
-            node = _node_hash(sibling, node)
+            node = node_hash(sibling, node)
             while at and not at & 1:
                 at, last = at >> 1, last >> 1
         else:
-            node = _node_hash(node, sibling)
+            node = node_hash(node, sibling)
         at, last = at >> 1, last >> 1
     need(last == 0, Code.TLOG_PROOF, "an inclusion proof is too short", wanted=f"the path in a tree of {size}")
     return node

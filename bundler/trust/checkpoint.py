@@ -1,12 +1,13 @@
 """Checkpoints: a log's signed word on its size and root (c2sp.org/tlog-checkpoint, c2sp.org/signed-note)."""
 
 import re
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from bundler.errors import Code
-from bundler.trust.encodings import from_base64
+from bundler.trust import merkle
+from bundler.trust.encodings import from_base64, to_base64
 from bundler.trust.need import need
-from bundler.trust.sigstore.root import Log
 
 MAX_CHECKPOINT = 64 << 10  # bytes of UTF-8
 MAX_SIGNATURES = 32  # signed-note: at least 16 are to be taken
@@ -31,6 +32,9 @@ class Signature:
         blob = from_base64(encoded, what="a signature of a checkpoint")
         need(len(blob) > _HINT, Code.CHECKPOINT_MALFORMED, "a signature of a checkpoint is empty")
         return cls(name, blob[:_HINT], blob[_HINT:])
+
+    def __str__(self) -> str:
+        return f"\u2014 {self.name} {to_base64(self.hint + self.signature)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +75,35 @@ class Checkpoint:
         need(len(digest) == 32, Code.CHECKPOINT_MALFORMED, "the root in a checkpoint is not a SHA-256", found=f"{len(digest)} bytes")
         return cls(origin, int(size), digest, f"{note}\n".encode(), tuple(Signature.parse(line) for line in lines))
 
-    def check(self, log: Log, *, by_origin: bool) -> None:
-        """``log`` has signed it: a line under the origin's name and with its key's hint is there and verifies.
+    @classmethod
+    def of(cls, origin: str, size: int, root: bytes) -> "Checkpoint":
+        """One that nobody has signed yet, of the three lines that each has."""
+        return cls(origin, size, root, f"{origin}\n{size}\n{to_base64(root)}\n".encode(), ())
 
-        With ``by_origin`` the origin must be one of the log's (Rekor 2); without, the log may go by an inner name of its own
-        in front of the tree's (Rekor 1). Lines of others, witnesses as well, are passed over.
+    def __str__(self) -> str:
+        """The signed note, which :meth:`parse` reads."""
+        return "\n".join([self.note.decode(), *map(str, self.signatures), ""])
 
-        Raises TrustError (``checkpoint.origin``, ``checkpoint.signature``, ``checkpoint.no-log-signature``).
+    def check(self, name: str, hints: Set[bytes], has_signed: Callable[[bytes, bytes], bool]) -> None:
+        """A line under ``name`` with one of the ``hints`` is there, and of each of these ``has_signed``, told of the note's bytes
+        and the signature, says so. Lines of others, witnesses as well, are passed over.
+
+        Raises TrustError (``checkpoint.signature``, ``checkpoint.no-log-signature``).
         """
-        need(
-            self.origin in log.origins or not by_origin,
-            Code.CHECKPOINT_ORIGIN,
-            "a checkpoint of another log",
-            found=ascii(self.origin),
-            wanted=log.name,
-        )
-        name = self.origin.partition(" - ")[0]
-        own = [s for s in self.signatures if s.name == name and s.hint in log.hints(name)]
+        own = [s for s in self.signatures if s.name == name and s.hint in hints]
         need(bool(own), Code.CHECKPOINT_NO_LOG_SIGNATURE, "a checkpoint that its log has not signed", wanted=f"a line of {name}")
         for signature in own:
             need(
-                log.has_signed(self.note, signature.signature),
+                has_signed(self.note, signature.signature),
                 Code.CHECKPOINT_SIGNATURE,
                 "a checkpoint's signature does not verify",
                 found=name,
             )
+
+    def check_holds(self, leaf: bytes, *, index: int, path: Iterable[bytes]) -> None:
+        """Its tree has ``leaf`` (a leaf's hash) at ``index``: ``path`` leads from there to the root.
+
+        Raises TrustError (``tlog.proof``).
+        """
+        root = merkle.root_hash(leaf, index=index, size=self.size, path=path)
+        need(root == self.root, Code.TLOG_PROOF, "an inclusion proof leads to another root", found=root.hex(), wanted=self.root.hex())
