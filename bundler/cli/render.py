@@ -9,6 +9,7 @@ from bundler.cli.rows import INDENT, Rows, above, legend, signers, wrapped
 from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.errors import Code
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, State, StationReport
+from bundler.trust.kinds import kind_named
 from bundler.trust.verdict import Check, OtherSigner, Outcome, Verdict
 
 NEXT: dict[Code, str] = {
@@ -206,11 +207,7 @@ def _why(verdict: Verdict, reason: Code, *, room: int) -> Iterator[str]:
 def _by(other: OtherSigner, *, whole: bool = False) -> str:
     """Who has signed and does not count, as far as that is known; the ``whole`` of what it is known by where that is asked for."""
     if other.id is None:
-        return (
-            "signed by a key that the rule does not name, or altered since"
-            if other.kind == "key"
-            else "signed with a certificate that the rule does not accept"
-        )
+        return kind_named(other.kind).unnamed
     who = called(other.name, other.id, whole=whole)
     return f"{'' if other.proved else 'says it is '}signed by {who}, which the rule does not accept"
 

@@ -190,8 +190,8 @@ def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
         elif wish.seal is not None:
             after = wish.add_seal(trust)
         else:
-            root, store, rule = wish.parts()
-            after = truststore.add(trust, root=root, store=store, rule=rule)
+            anchors, rule = wish.parts()
+            after = truststore.add(trust, anchors=anchors, rule=rule)
     if wish.named == "signed":
         out.say("note: only the .sig form names a repository, so images signed by cosign 3 alone will be refused")
     return out.answer(trusted.value(after), trusted.lines(after))

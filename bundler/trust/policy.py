@@ -8,10 +8,9 @@ from typing import Any
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
 from bundler.trust.keys import PublicKey
-from bundler.trust.notation.store import Store
+from bundler.trust.kind import Anchor
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey, SignerEntry
-from bundler.trust.sigstore.signer import LoggedKey, Root
+from bundler.trust.signer import SignerEntry
 
 
 class Node(StrEnum):
@@ -161,14 +160,14 @@ class Policy:
     digest: Digest
     """SHA-256 of the JSON object that gives, for ``trust.toml`` and each file it names, its path and the hex of its SHA-256;
     names sorted, no spaces."""
-    roots: tuple[Root, ...] = ()
-    stores: tuple[Store, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
+    """Roots and stores, and what else vouches for signers."""
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
         """All that it names, those that seal first."""
         sealing = [key for seal in self.seals for key in seal.keys]
-        signing = [s.key for rule in self.rules for s in rule.everybody if isinstance(s, PinnedKey | LoggedKey)]
+        signing = [signer.key for rule in self.rules for signer in rule.everybody if signer.key]
         return tuple({key.fingerprint: key for key in (*sealing, *signing)}.values())
 
     @property

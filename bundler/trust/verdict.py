@@ -64,7 +64,7 @@ class SignedBy:
     """``sig``, ``att``, ``bundle`` or ``notation``."""
     node: Digest
     also: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    """What else the same person is known by (``signer.Met``)."""
+    """What else the same person is known by (``signer.SignerProof``)."""
     name: str | None = field(default=None, compare=False)
     """What the rule calls the signer."""
     times: tuple[datetime, ...] = field(default=(), repr=False, compare=False)

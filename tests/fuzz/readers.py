@@ -121,7 +121,7 @@ def elements(data: bytes) -> None:
 
 
 def notary(media_type: str) -> Callable[[bytes], object]:
-    return lambda data: notation.Envelope.parse(data, media_type).check_signature()
+    return lambda data: notation.SignatureEnvelope.parse(data, media_type).check_signature()
 
 
 def stamped(data: bytes) -> None:

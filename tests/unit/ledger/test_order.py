@@ -37,11 +37,12 @@ GAPS: dict[str, bool | None] = {"higher, follows another": True, "higher, does n
 
 
 @pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize(("order", "column"), [(Order.ANY, 1), (Order.NEWER, 2), (Order.CHAIN, 3)])
+@pytest.mark.parametrize(("order", "column"), [(Order.ANY, 0), (Order.NEWER, 1), (Order.CHAIN, 2)])
 def test_each_row_of_the_table(row: str, order: Order, column: int) -> None:
-    link, wanted = ROWS[row][0], ROWS[row][column]
+    link, *answers = ROWS[row]
     standing = judge(order, STREAM, link)
-    assert (standing.outcome, standing.code, standing.gap) == (*wanted, GAPS.get(row, False))
+    assert (standing.outcome, standing.code) == answers[column]
+    assert standing.gap == GAPS.get(row, False)
     assert standing.detail
 
 
