@@ -75,9 +75,7 @@ def command(
 
     where = importer.Destination.parse(destination, maps)
     trust, found = truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ)
-    if found is None:
-        out.say("note: there is no station here, so an old bundle goes unnoticed and no receipt is written; see `oci-bundler station init`")
-    else:
+    if found is not None:
         open_key(found, trust.policy, password=password)
     clock = now()
     with (
@@ -114,5 +112,7 @@ def command(
         out.say("note: no manifest and no tag was put; blobs that were sent before the damage was met are there without a name")
     elif not dry_run:
         out.detail(f"sent {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} were there already")
+        if found is None:
+            out.say("note: without `station init` old bundles go unnoticed, and no receipt is kept")
     words = ("verified, and would be imported", "would go to") if dry_run else ("verified and imported", "now at")
     return out.answer(done.report.to_json(), report_lines(out, done.report, done=words[0], moved=words[1]), exit=done.exit)
