@@ -15,7 +15,8 @@ from shutil import copytree
 import pytest
 
 from bundler.ledger.folder import StationFolder
-from bundler.serving.exchange import CutError, Request
+from bundler.serving.exchange import Request
+from bundler.serving.receiving import CutError
 from tests.support.faults import KINDS, Fault, Injector
 from tests.support.station import Crossing, Image, faults, ran, run, spawned, tags_of
 
