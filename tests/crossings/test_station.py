@@ -476,6 +476,7 @@ def test_status_shows_what_the_next_bundle_must_be(crossing: Crossing) -> None:
     assert (stream["stream"], stream["sequence"], stream["identity"], stream["order"]) == ("default", 7, identity, "newer")
     assert stream["age_s"] >= 0
     assert told["trust"]["serial"] == 1
+    assert (told["journal"]["size"], told["receipts"]) == (1, 1)
     shown: dict[str, str] = {}
     for order in ("newer", "chain", "any"):
         with_order(crossing, order)
