@@ -20,10 +20,10 @@ import pytest
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
+from tests.hostile.catalogue.disguises import BORROWED, Disguise, disguises, image_config, ordinary
 from tests.interop import peers as real
 from tests.interop.runtimes import RUNTIMES, Taken
 from tests.support import signing
-from tests.support.disguises import BORROWED, Disguise, disguises, image_config, ordinary
 from tests.support.layouts import Content, push
 from tests.support.papers import PAPERS, TWINS, Attach
 from tests.support.station import EXPORTER, RELEASE, Crossing, Image, write_trust

@@ -28,6 +28,7 @@ from bundler.errors import Code
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import making
+from tests.support.bundle_vectors import VECTORS
 from tests.support.making import Plain
 from tests.support.station import Ran, Watched, run
 
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 MEMORY = 128 << 20
 """What the worst bundle may take beside what the process has: half of INV-3, which counts the interpreter too."""
 SECONDS = 10.0
-VECTORS = ROOT / "tests/vectors/invalid"
+REFUSED = {vector.name: vector for vector in VECTORS if vector.exit}
 EXITS = {
     "usage": 2,
     "format": 3,
@@ -84,9 +85,6 @@ class Case:
         return made if isinstance(made, bytes) else made.file()
 
 
-CODES = {str(code): code for code in Code}
-
-
 class Cases(list[Case]):
     """The cases of one family, in the order of their numbers."""
 
@@ -102,10 +100,8 @@ class Cases(list[Case]):
 
     def vector(self, id: str, words: str, name: str) -> None:  # noqa: A002
         """A case that is a bundle vector already."""
-        told = json.loads((VECTORS / f"{name}.json").read_text())
-        self.append(
-            Case(id, words, CODES[told["code"]], (VECTORS / f"{name}.oci.tar.zst").read_bytes, where=f"tests/vectors/invalid/{name}")
-        )
+        where = f"tests/vectors/invalid/{name}"
+        self.append(Case(id, words, REFUSED[name].code, (ROOT / f"{where}.oci.tar.zst").read_bytes, where=where))
 
     def elsewhere(self, id: str, words: str, where: str) -> None:  # noqa: A002
         """A case that has a test of another kind: ``path::function``."""
