@@ -37,7 +37,7 @@ def test_a_hostile_bundle_ends_in_its_class(station: Station, case: Case) -> Non
     station.refuses(case)
 
 
-@pytest.mark.parametrize("case", [each for each in ALL if each.layout], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [each for each in ALL if each.folder], ids=lambda case: case.name)
 def test_a_hostile_layout_is_not_exported(station: Station, case: Case) -> None:
     station.refuses_to_export(case)
 
