@@ -104,6 +104,9 @@ def _receipts(crossing: Crossing) -> Iterator[Any]:
         (path := crossing.folder / f"{name}.json").write_bytes(receipt.signed(receipts.sign))
         yield station.run("receipt", "show", path, "--json").json
         yield station.run("receipt", "verify", path, "--key", ROOT / "receipts/station.pub", "--json").json
+    folder = crossing.station("plant-8")
+    written = crossing.import_(crossing.export(crossing.signed_image("team/receipt:v1"), to="r.oci.tar.zst"), "--station", folder, "--json")
+    yield station.run("receipt", "verify", written.json["receipt"]["file"], "--key", folder / "station.pub", "--json").json
 
 
 def _keys(crossing: Crossing) -> Iterator[Any]:
