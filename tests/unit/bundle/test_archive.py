@@ -26,8 +26,9 @@ from bundler.errors import BundlerError, Code, ConflictError, FormatError, Integ
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT
 from tests.support import layouts
-from tests.support.bundles import CREATED, KEY, Bundle, checked, content_of, key, sign
+from tests.support.bundles import CREATED, Bundle, checked, content_of, sign
 from tests.support.layouts import PLAIN_LAYER
+from tests.support.signing import EXPORTER, OTHER, P256, Key
 
 APP = "registry.example/app:v1"
 EPOCH = int(CREATED.timestamp())
@@ -255,27 +256,27 @@ def test_what_is_no_member_is_missing(small: Bundle, path: Path, what: Digest | 
 
 
 def test_a_stranger_can_make_nobody_parse_a_payload(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small.write(path, keys=(key(2),), payload=b"this is no JSON")
+    small.write(path, keys=(OTHER,), payload=b"this is no JSON")
     parsed: list[bytes] = []
     monkeypatch.setattr(module, "seal_of", parsed.append)
-    with pytest.raises(TrustError) as refused, content_of(path, KEY):
+    with pytest.raises(TrustError) as refused, content_of(path, EXPORTER):
         pass
     assert refused.value.code == Code.SEAL_SIGNATURE
     assert parsed == []
 
 
 def test_any_of_several_signatures_can_be_the_one_that_counts(small: Bundle, path: Path) -> None:
-    small.write(path, keys=(key(2), KEY, key(3)))
+    small.write(path, keys=(OTHER, EXPORTER, P256))
     with opened(path) as archive:
         assert len(archive.envelope.signatures) == 3
-        assert checked(archive, KEY.public_key()).seal == small.seal
+        assert checked(archive, EXPORTER).seal == small.seal
 
 
 def test_the_identity_does_not_depend_on_who_signed(small: Bundle, path: Path) -> None:
     identities = set()
     for number in (1, 2):
-        small.write(path, keys=(key(number),), replace=True)
-        with content_of(path, key(number)) as content:
+        small.write(path, keys=(Key.of("p256", number),), replace=True)
+        with content_of(path, Key.of("p256", number)) as content:
             identities.add(content.identity)
     assert len(identities) == 1
 
