@@ -19,7 +19,7 @@ from bundler.cli import inspect, terminal
 from bundler.cli.terminal import Terminal, escaped
 from bundler.errors import Code
 from bundler.stations import truststore
-from tests.support import bundles, signing
+from tests.support import signing
 from tests.support.bundles import Bundle
 from tests.support.layouts import Content
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, ran, run, spawned, write_trust
@@ -767,7 +767,7 @@ def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: 
     assert "give --trust DIR" in shown.err
     trust = crossing.folder / "its-trust"
     public = crossing.folder / "its.pub"
-    public.write_bytes(bundles.public(bundles.KEY))
+    public.write_bytes(signing.EXPORTER.pem)
     run("trust", "init", trust)
     run("trust", "add", trust, "--seal", "default", "--scope", "**", "--key", public)
     told = run("inspect", path, "--trust", trust, "--json")
