@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import receipts
 from tests.support.making import ROOT
-from tests.support.receipts import ACCEPTED, SEALED_BY_NOBODY, sign
+from tests.support.receipts import ACCEPTED, SEALED_BY_NOBODY, STRANGER, sign
 from tests.support.station import run
 
 KEY = ROOT / "receipts/station.pub"
