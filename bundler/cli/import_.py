@@ -28,6 +28,7 @@ from bundler.stations.registryflags import RegistryFlags
 @click.option(
     "--replace", is_flag=True, help="Move tags that name something else, and ask about all below those that name the image already."
 )
+@options.earlier
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
 @click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
 @click.option("--dry-run", is_flag=True, help="Verify, and ask the destination what would be sent and refused; change nothing.")
@@ -42,6 +43,7 @@ def command(
     trust_folder: Path | None,
     maps: tuple[str, ...],
     replace: bool,
+    earlier: tuple[Path, ...],
     admit_passing: bool,
     verify_first: bool,
     dry_run: bool,
@@ -51,6 +53,9 @@ def command(
     Signatures are judged first, then each layer is read once and hashed while it is sent. Nothing is named until the whole
     bundle is proven: what a damaged one leaves at the registry is blobs that are what their digests say, and no manifest.
 
+    Of a bundle that leaves layers out (export --base), all of them are found at REGISTRY or in an earlier bundle (--from) before
+    anything is sent.
+
     registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
     change. Cut off, the same command goes on where it stopped.
 
@@ -59,7 +64,8 @@ def command(
       oci-bundler import release.oci.tar.zst registry.plant.example/mirror
     """
     from bundler.bundle.archive import opened
-    from bundler.stations import importer, truststore, verifier
+    from bundler.stations import elsewhere, importer, truststore, verifier
+    from bundler.stations.earlier import earlier_bundles
     from bundler.stations.places import Places
     from bundler.stations.station import Station
 
@@ -78,9 +84,17 @@ def command(
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
         for rule in where.unused([image.verdict.reference for image in report.images]):
             out.say(f"note: --map {rule}=… fits no image of this bundle")
-        done = importer.import_admitted(
-            proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
-        )
+        with earlier_bundles(earlier, station.trust) as contents, elsewhere.named(out.say):
+            done = importer.import_admitted(
+                proved,
+                where,
+                places.repository,
+                jobs=reach.jobs,
+                overwrite=replace,
+                dry_run=dry_run,
+                progress=out.progress,
+                earlier=contents,
+            )
     damaged = done.report.content is not None and not done.report.content.passed
     if dry_run and not damaged:
         out.say(f"would send {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} are there already")

@@ -22,7 +22,6 @@ NEXT: dict[Code, str] = {
     "or ask the exporter for the stream that it may seal",
     Code.SEAL_SCOPE: "widen the stream's scopes in trust.toml, or ask the exporter for a bundle without these images",
     Code.SEAL_STATION: "it is meant for another station, or for a newer oci-bundler",
-    Code.BASE_MISSING: "ask the exporter for a bundle without a base",
     Code.TRUST_SERIAL: "bring this station's trust up to date first",
     Code.TIME_EXPIRED: "ask the exporter for a new bundle",
     Code.TIME_FUTURE: "set this station's clock, or ask how the exporter's is set",
@@ -34,7 +33,6 @@ SEAL: dict[Code, str] = {
     Code.SEAL_STREAM: "who sealed the bundle may not seal its stream",
     Code.SEAL_SCOPE: "who sealed the bundle may not carry these images",
     Code.SEAL_STATION: "the bundle is for another station",
-    Code.BASE_MISSING: "the bundle builds on another one",
     Code.TRUST_SERIAL: "the bundle asks for newer trust than this station has",
     Code.TIME_EXPIRED: "the bundle has expired",
     Code.TIME_FUTURE: "the bundle was made after the time that it is judged at",
@@ -95,6 +93,10 @@ def _bundle(out: Terminal, facts: BundleFacts) -> Iterator[str]:
     until = f", until {facts.expires}" if facts.expires else ""
     told = f"{identity if out.verbose else short(identity)}, stream {facts.stream}, number {facts.sequence}{made}{until}"
     yield from wrapped(out, "bundle", told)
+    if facts.elsewhere:
+        what = f"{counted(facts.elsewhere, 'layer')}, {sized(facts.size_elsewhere)}"
+        base = ", ".join(str(identity) if out.verbose else short(str(identity)) for identity in facts.base)
+        yield from wrapped(out, "", f"it leaves out {what}, which import looks for at the destination: brought by {base}")
 
 
 def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from bundler.bundle.archive import Content
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
 from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
@@ -11,6 +13,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
+from bundler.stations.elsewhere import find
 from bundler.stations.merging import Joins
 from bundler.stations.placing import Placement, PlacementResult, Placer, lacks_platforms
 from bundler.stations.report import Progress, Report, State
@@ -67,6 +70,10 @@ class Destination:
                 wanted="a repository path",
                 next="give it one with --map FROM=TO",
             ) from error
+
+    def below(self, path: str) -> Reference:
+        """A name in the repository of that path, whatever its prefix."""
+        return Reference(self.registry, path, tag="x")
 
     def unused(self, references: Sequence[Reference]) -> list[str]:
         """The FROMs that no reference begins with: slips, most of them."""
@@ -129,15 +136,19 @@ def import_admitted(
     overwrite: bool,
     dry_run: bool,
     progress: Progress,
+    earlier: Sequence[Content] = (),
+    held: Mapping[Digest, Sequence[str]] = MappingProxyType({}),
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
+
+    What the bundle leaves out is found first, as :func:`bundler.stations.elsewhere.find` does with ``earlier`` and ``held``.
 
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
     and what was left is blobs without a name, each of which is what its digest says.
 
-    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError (``registry.credentials``)
-    where it is known that nothing may be put.
+    Raises as :func:`plan`, :func:`find`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError
+    (``registry.credentials``) where it is known that nothing may be put.
     """
     content = proved.content
     assert content is not None
@@ -147,9 +158,11 @@ def import_admitted(
         Placement(target.image, opened(target.destination), target.destination.path, named=target.is_named and not overwrite)
         for target in targets
     ]
-    with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
+    elsewhere = find(content, places, earlier, held=held, opened=lambda path: opened(destination.below(path)), jobs=jobs)
+    with progress("verified" if dry_run else "imported", content.size_of_blobs + elsewhere.size) as report:
         prove, joins = proved.report.content is None, Joins()
-        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run)
+        chunks = elsewhere.before(content)
+        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, homes=elsewhere.homes)
         sent, fault = _sent(placer, places)
         if dry_run and fault is None:
             _foresee(targets, places, sent)
@@ -160,6 +173,7 @@ def import_admitted(
             raise fault
         placed = tuple(sent)
         if not dry_run:
+            elsewhere.settle(jobs=jobs)
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
     went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
     return Imported(

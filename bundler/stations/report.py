@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bundler.errors import BundlerError, Code, IncompleteError, TrustError
+from bundler.errors import BundlerError, Code, TrustError
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import LeftOut
 from bundler.oci.reference import Reference
@@ -43,6 +43,11 @@ class BundleFacts:
     previous: Digest | None
     created: str
     expires: str | None
+    base: tuple[Digest, ...] = ()
+    elsewhere: int = 0
+    """How many layers it leaves out."""
+    size_elsewhere: int = 0
+    """Their bytes."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +57,8 @@ class BundleFacts:
             "previous": None if self.previous is None else str(self.previous),
             "created": self.created,
             "expires": self.expires,
+            "base": [str(identity) for identity in self.base],
+            "elsewhere": {"blobs": self.elsewhere, "bytes": self.size_elsewhere},
         }
 
 
@@ -71,10 +78,8 @@ class SealReport:
 
     @property
     def exit(self) -> int:
-        """0, or 5; 6 where nothing is wrong but that the base is not here."""
-        if self.passed:
-            return 0
-        return IncompleteError.exit if self.reasons == (Code.BASE_MISSING,) else TrustError.exit
+        """0, or 5."""
+        return 0 if self.passed else TrustError.exit
 
     def to_json(self) -> dict[str, Any]:
         reasons = [str(code) for code in self.reasons]

@@ -23,7 +23,5 @@ class Station:
         """What a seal asks of the station and the station does not have, with what was found."""
         if seal.station is not None and seal.station != self.name:
             yield Code.SEAL_STATION, f"for the station {seal.station}; this one has no name yet"
-        if seal.base is not None and self.state is None:
-            yield Code.BASE_MISSING, f"it builds on {seal.base}; bases are not kept yet"
         if seal.requires_trust is not None:
             yield Code.TRUST_SERIAL, f"it asks for trust of serial {seal.requires_trust} or later, which is not compared yet"
