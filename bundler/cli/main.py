@@ -27,6 +27,7 @@ _COMMANDS = {
     "sign": "sign images where they lie, as cosign does",
     "keygen": "make a key pair",
     "trust": "fill and look at the folder that says whom this station trusts",
+    "receipt": "show and verify what a station wrote down about a bundle",
     "serve": "run the embedded registry",
 }
 _MODULES = {"import": "import_"}  # a word that Python keeps for itself

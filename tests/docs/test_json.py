@@ -10,7 +10,8 @@ import pytest
 
 from bundler.oci.digest import Digest
 from tests.docs.pages import DOCS, Page, code
-from tests.support import notary, station, world
+from tests.support import notary, receipts, station, world
+from tests.support.making import ROOT
 from tests.support.station import Crossing, Ran
 
 TABLES = {table.heading: {code(row["name"]): row["type"] for row in table.rows} for table in Page.read(DOCS / "reference/json.md").tables}
@@ -69,6 +70,13 @@ def _inspections(crossing: Crossing) -> Iterator[Any]:
     yield station.run("inspect", bundle, "--json").json
 
 
+def _receipts(crossing: Crossing) -> Iterator[Any]:
+    for name, receipt in receipts.VALID.items():
+        (path := crossing.folder / f"{name}.json").write_bytes(receipt.signed(receipts.sign))
+        yield station.run("receipt", "show", path, "--json").json
+        yield station.run("receipt", "verify", path, "--key", ROOT / "receipts/station.pub", "--json").json
+
+
 def _keys(crossing: Crossing) -> Iterator[Any]:
     yield station.run("keygen", crossing.folder / "fresh", "--no-password", "--json").json
 
@@ -125,6 +133,7 @@ RUNS = {
     "keygen": _keys,
     "sign": _signings,
     "trust init, trust add, trust list, trust check": _trust,
+    "receipt show, receipt verify": _receipts,
     "serve": _servings,
     "An error": _errors,
 }

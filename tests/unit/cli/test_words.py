@@ -26,7 +26,7 @@ from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, 
 
 ANSI = re.compile(r"\x1b\[")
 TRUST = ["init", "add", "remove", "list", "check"]
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "serve"]
+COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "receipt", "serve"]
 
 
 # --- the first line is the answer ---
