@@ -5,16 +5,14 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bundler.errors import BundlerError, Code, FormatError, TrustError
 from bundler.ledger import receipt, receipttext
-from bundler.ledger.receipt import ImageRecord, Receipt, SignerRecord
+from bundler.ledger.receipt import SignerRecord
 from bundler.oci.digest import Digest
-from bundler.oci.reference import Reference
 from bundler.trust.keys import PublicKey
 from tests.support import making, receipts
 from tests.support.receipts import ACCEPTED, APP, INVALID, REFUSED, SEALED_BY_NOBODY, STATION, STRANGER, VALID, Vector, digest, sign
