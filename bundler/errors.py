@@ -49,8 +49,13 @@ class Code(StrEnum):
     TRUST_FORM = "trust.form", "trust.toml has an unknown or ill-formed entry"
     TRUST_KEY = "trust.key", "a key in trust is absent, ill-formed, too weak, or of a kind that is not accepted"
     TRUST_STORE = "trust.store", "a store in trust with a certificate or revocation list that does not belong in it"
-    TRUST_ROLES = "trust.roles", "one key both seals bundles and signs images"
+    TRUST_ROLES = "trust.roles", "one key both seals bundles and signs images, or does one of these and is the station's own"
     TRUST_SERIAL = "trust.serial", "the bundle asks for newer trust than the station has"
+
+    STATION_MISSING = "station.missing", "a folder that is named as a station's is not there, or is not a station"
+    STATION_PERMISSIONS = "station.permissions", "a station is writable by others, owned by another user, or a symlink"
+    STATION_FORM = "station.form", "station.toml has an unknown or ill-formed entry, or its key is not one"
+    STATION_STATE = "station.state", "what the station accepted is lost, damaged, another station's, or more than it can hold"
 
     FORMAT_JSON = "format.json", "JSON that is not strict: encoding, duplicate names, depth, numbers, trailing data"
     FORMAT_DER = "format.der", "DER that is not strict: lengths, tags, integers, times, trailing data"
@@ -93,11 +98,18 @@ class Code(StrEnum):
     CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
     CONTENT_MISSING = "content.missing", "something that an image of the bundle needs and that the bundle does not hold"
     CONTENT_FRAME = "content.frame", "a zstd frame or gzip member that does not decompress, or whose checksum or size is wrong"
+    JOURNAL_CHANGED = (
+        "journal.changed",
+        "a journal that is not what was signed: rewritten, cut, reordered or forked",
+    )
 
     SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
     SEAL_STREAM = "seal.stream", "the keys that sealed the bundle may not seal this stream"
     SEAL_SCOPE = "seal.scope", "an image lies outside the repositories that the stream may carry"
     SEAL_STATION = "seal.station", "the bundle is addressed to a station"
+    STREAM_ROLLBACK = "stream.rollback", "the bundle is older than one of its stream that the station accepted"
+    STREAM_EQUIVOCATION = "stream.equivocation", "the station accepted another bundle of its stream with the same number"
+    STREAM_GAP = "stream.gap", "the bundle does not follow the last one of its stream that the station accepted"
     BASE_MISSING = "base.missing", "the bundle needs a base that is not here"
     TIME_EXPIRED = "time.expired", "the bundle's time is over"
     TIME_FUTURE = "time.future", "the bundle is from more than a day in the future"

@@ -14,7 +14,7 @@ from bundler.content.stream import side_by_side, verified
 from bundler.errors import Code, IncompleteError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.stations.placing import Placement
+from bundler.stations.placing import Chunks, Placement
 
 MAX_ASKED = 4_000  # questions about what no receipt and no earlier bundle knows: at 50 a second, more than a minute
 MAX_SAID = 100  # lines: a screen scrolls past more
@@ -57,9 +57,9 @@ class Elsewhere:
         """Bytes of all of them, each as often as it is needed."""
         return sum(blob.size for _, blob in self.wanted.values())
 
-    def before(self, content: Content) -> Callable[[Descriptor], Iterator[bytes]]:
-        """The bytes of a blob of the bundle, wherever it lies."""
-        return lambda blob: self.chunks(blob) if blob.digest in self.homes else content.chunks(blob.digest)
+    def before(self, chunks: Chunks) -> Chunks:
+        """The bytes of a blob from where it was found, and of what lies here as ``chunks`` gives them."""
+        return lambda blob: self.chunks(blob) if blob.digest in self.homes else chunks(blob)
 
     def chunks(self, blob: Descriptor) -> Iterator[bytes]:
         """The layer's bytes, from an earlier bundle, else from a repository that had it. Raises MissingError, and as both."""

@@ -55,7 +55,9 @@ def extract(
         places = [Placement(image, layout.repository(image.reference), image.reference.path) for image in proved.admitted]
         elsewhere = find(content, places, earlier, held={}, opened=lambda _: places[0].sink, jobs=jobs)
         with progress("extracted", total) as report:
-            placer = Placer(elsewhere.before(content), joins=Joins(), jobs=jobs, report=report, homes=elsewhere.homes)
+            placer = Placer(
+                elsewhere.before(lambda blob: content.chunks(blob.digest)), joins=Joins(), jobs=jobs, report=report, homes=elsewhere.homes
+            )
             remarks = {place.image.reference: _placed(placer, place) for place in places}
     return proved.report.after({reference: (None, None, said) for reference, said in remarks.items()})
 

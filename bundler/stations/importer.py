@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bundler.bundle.archive import Content
+from bundler.bundle.seal import Seal
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
 from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
+from bundler.stations.attaching import Attaching
 from bundler.stations.carried import Admitted
 from bundler.stations.elsewhere import find
 from bundler.stations.merging import Joins
@@ -136,16 +138,21 @@ def import_admitted(
     overwrite: bool,
     dry_run: bool,
     progress: Progress,
+    accept: Callable[[Seal, Digest], object] = lambda *_: None,
+    attach: Attaching | None = None,
     earlier: Sequence[Content] = (),
     held: Mapping[Digest, Sequence[str]] = MappingProxyType({}),
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 
     What the bundle leaves out is found first, as :func:`bundler.stations.elsewhere.find` does with ``earlier`` and ``held``.
+    ``accept`` is told of the seal and the bundle's identity once everything is proven, and before the first manifest is put: what
+    it raises ends the import there.
 
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
-    and what was left is blobs without a name, each of which is what its digest says.
+    and what was left is blobs without a name, each of which is what its digest says. ``attach`` says of each image beside it that it
+    was let in.
 
     Raises as :func:`plan`, :func:`find`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError
     (``registry.credentials``) where it is known that nothing may be put.
@@ -161,8 +168,8 @@ def import_admitted(
     elsewhere = find(content, places, earlier, held=held, opened=lambda path: opened(destination.below(path)), jobs=jobs)
     with progress("verified" if dry_run else "imported", content.size_of_blobs + elsewhere.size) as report:
         prove, joins = proved.report.content is None, Joins()
-        chunks = elsewhere.before(content)
-        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, homes=elsewhere.homes)
+        chunks = elsewhere.before(attach.chunks if attach is not None else lambda blob: content.chunks(blob.digest))
+        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, add=attach, homes=elsewhere.homes)
         sent, fault = _sent(placer, places)
         if dry_run and fault is None:
             _foresee(targets, places, sent)
@@ -174,6 +181,7 @@ def import_admitted(
         placed = tuple(sent)
         if not dry_run:
             elsewhere.settle(jobs=jobs)
+            accept(content.seal, content.identity)
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
     went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
     return Imported(

@@ -86,7 +86,7 @@ class Bundle:
             if member.path not in files:
                 known = content.documents.get(member.digest)
                 files[member.path] = known.raw if known else content.blobs[member.digest]
-        told = {"stream": "default", "sequence": 1, "created": CREATED} | fields
+        told: dict[str, Any] = {"stream": "default", "sequence": 1, "created": CREATED} | fields
         told |= {"lookups": made.lookups, "left_out": made.left_out, "elsewhere": made.elsewhere}
         told |= {"base": (Digest.of(b"earlier"),)} if made.elsewhere else {}
         return cls(Seal(images=tuple(entries), members=made.members, **told), files)

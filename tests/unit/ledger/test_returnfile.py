@@ -57,7 +57,7 @@ def test_nothing_is_read_before_the_signature_is_verified() -> None:
 def test_what_a_station_never_writes_cannot_be_made() -> None:
     for told in ({"station": ""}, {"refused": FULL.refused * 51}, {"held": {"plant": ()}}, {"streams": {"": FULL.streams["platform"]}}):
         with pytest.raises(FormatError):
-            replace(FULL, **told)  # type: ignore[arg-type]
+            replace(FULL, **told)
 
 
 def test_a_return_file_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch) -> None:
