@@ -21,6 +21,8 @@ from bundler.trust.table import MAX_FILE, Table, is_text
 FILE = "station.toml"
 LOCK = "lock"
 KEY = "station.key"
+JOURNAL = "journal"
+RECEIPTS = "receipts"
 WAIT = 60.0  # seconds that one import waits for another at the same station
 VERSION = 1
 

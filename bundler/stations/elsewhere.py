@@ -103,19 +103,21 @@ def find(
     places: Sequence[Placement],
     earlier: Sequence[Content],
     *,
-    held: Mapping[Digest, Sequence[str]],
+    held: Callable[[], Mapping[Digest, Sequence[str]]],
     opened: Open,
     jobs: int,
 ) -> Elsewhere:
     """Where each layer is that the bundle leaves out, and that an image of ``places`` needs; nothing is changed by it.
 
-    ``held`` are the paths of repositories of which a receipt says that they have a digest: asked, not believed.
+    ``held`` gives the paths of repositories of which a receipt says that they have a digest: asked, not believed.
 
     Raises MissingError, which names all that are found nowhere, and TransportError.
     """
     search = _Search(_wanted(content, places), {place.path: place.sink for place in places}, earlier, opened, jobs)
     search.where_needed()
-    search.among(lambda digest: held.get(digest, ()))
+    if search.left:
+        known = held()
+        search.among(lambda digest: known.get(digest, ()))
     if left := search.left:  # layers move from one repository to another: of the others of this run a few may be asked too
         others = list(search.sinks)[: max(1, MAX_ASKED // len(left))]
         search.among(lambda _: others)

@@ -53,7 +53,7 @@ def extract(
         check_space(folder, _needed(layout, proved.admitted), what=f"{folder} has not enough room for what is extracted")
         total = sum(blob.size for image in proved.admitted for blob in image.carried().blobs)
         places = [Placement(image, layout.repository(image.reference), image.reference.path) for image in proved.admitted]
-        elsewhere = find(content, places, earlier, held={}, opened=lambda _: places[0].sink, jobs=jobs)
+        elsewhere = find(content, places, earlier, held=dict, opened=lambda _: places[0].sink, jobs=jobs)
         with progress("extracted", total) as report:
             placer = Placer(
                 elsewhere.before(lambda blob: content.chunks(blob.digest)), joins=Joins(), jobs=jobs, report=report, homes=elsewhere.homes

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from bundler.bundle.archive import Content
 from bundler.bundle.seal import Seal
@@ -50,6 +49,9 @@ class Destination:
                 "the destination is not well-formed", code=Code.USAGE_REFERENCE, found=ascii(text), wanted="REGISTRY[/PREFIX]"
             ) from error
         return destination
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.prefix}".rstrip("/")
 
     def of(self, reference: Reference) -> Reference:
         """Where ``reference`` goes: below the prefix, under its own host and path unless a map says otherwise.
@@ -141,7 +143,7 @@ def import_admitted(
     accept: Callable[[Seal, Digest], object] = lambda *_: None,
     attach: Attaching | None = None,
     earlier: Sequence[Content] = (),
-    held: Mapping[Digest, Sequence[str]] = MappingProxyType({}),
+    held: Callable[[], Mapping[Digest, Sequence[str]]] = dict,
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 

@@ -10,15 +10,16 @@ import pytest
 from bundler.bundle.archive import opened
 from bundler.bundle.seal import Seal
 from bundler.content.layout import Layout
-from bundler.ledger.receipt import Held, sorted_blobs
-from bundler.ledger.returnfile import Accepted, Return
+from bundler.ledger.receipt import Held
+from bundler.ledger.returnfile import Accepted, Return, unverified
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.serving.exchange import Request, Response
 from tests.support import receipts, signing
 from tests.support.layouts import PLAIN_LAYER
-from tests.support.station import STRANGER, Crossing, Image, Watched, faults, tags_of, write_key
+from tests.support.returns import held as holding
+from tests.support.station import STRANGER, Crossing, Image, Watched, faults, run, tags_of, write_key
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 STATION = signing.Key.of("p256", 70)
@@ -61,7 +62,7 @@ def returned(
         station=station,
         time=AT,
         streams={"default": Accepted(1, Digest.of(b"earlier"), AT, AT)},
-        held={name: sorted_blobs((digest_of(word), 20_000) for word in words) for name, words in held.items()},
+        held={name: holding((digest_of(word), 20_000) for word in words) for name, words in held.items()},
     )
     path = crossing.folder / to
     path.write_bytes(told.signed(by.sign))
@@ -497,3 +498,91 @@ def whole(folder: Path, root: Document) -> None:
     with Layout.at(folder) as layout:
         assert layout.document(root.digest) is not None
         assert all(layout.has(blob) for blob in root.blobs)
+
+
+# --- what a station returns ---
+
+
+@pytest.fixture
+def plant(crossing: Crossing) -> list[object]:
+    """Flags of a station of its own."""
+    folder = crossing.folder / "station"
+    assert run("station", "init", folder, "--name", "plant-7").exit == 0
+    return ["--station", folder]
+
+
+def test_a_station_returns_what_it_holds_and_the_next_bundle_leaves_it_out(crossing: Crossing, plant: list[object]) -> None:
+    assert crossing.import_(crossing.export(image_of(crossing, "base", "old"), to="1.oci.tar.zst"), *plant).exit == 0
+    back = crossing.folder / "return.json"
+    ran = crossing.run("status", "--export", back, *plant)
+    assert ran.exit == 0, ran.err
+    assert f"{back} tells of 3 blobs" in ran.err
+    key = crossing.folder / "station/station.pub"
+    two = image_of(crossing, "base", "new", name="team/app:v2")
+    flags = ["--base", back, "--base-key", key, "--station", "plant-7"]
+    delta = crossing.export(two, to="2.oci.tar.zst", flags=flags)
+    assert left(delta) == {digest_of("base")}
+    assert crossing.import_(delta, *plant).exit == 0
+    assert faults(crossing.arrived(two)) == []
+    told = unverified(back.read_bytes())
+    assert (told.station, told.refused, len(told.held)) == ("plant-7", (), 1)
+    assert told.checkpoint is not None
+    assert told.checkpoint.splitlines()[1] == "1"
+
+
+def test_a_return_file_tells_of_what_was_refused(crossing: Crossing, plant: list[object]) -> None:
+    strange = crossing.signed_image("team/strange:v1", key=STRANGER)
+    assert crossing.import_(crossing.export(strange), *plant).exit == 5
+    back = crossing.folder / "return.json"
+    assert crossing.run("status", "--export", back, *plant).exit == 0
+    told = unverified(back.read_bytes())
+    assert [each.codes[0] for each in told.refused] == ["policy.threshold"]
+    assert told.held == {}
+
+
+def test_a_later_import_into_a_repository_says_what_it_holds(crossing: Crossing, plant: list[object]) -> None:
+    for number, words in enumerate((("base", "old"), ("base", "new")), start=1):
+        bundle = crossing.export(image_of(crossing, *words, name=f"team/app:v{number}"), to=f"{number}.oci.tar.zst")
+        assert crossing.import_(bundle, *plant).exit == 0
+    back = crossing.folder / "return.json"
+    assert crossing.run("status", "--export", back, *plant).exit == 0
+    [blobs] = unverified(back.read_bytes()).held.values()
+    digests = {blob.digest for blob in blobs}
+    assert digest_of("new") in digests
+    assert digest_of("old") not in digests
+
+
+def test_a_return_file_is_not_overwritten_unasked(crossing: Crossing, plant: list[object]) -> None:
+    back = crossing.folder / "return.json"
+    back.write_bytes(b"mine")
+    ran = crossing.run("status", "--export", back, *plant, "--json")
+    assert (ran.exit, ran.code) == (8, "output.exists")
+    assert back.read_bytes() == b"mine"
+    assert crossing.run("status", "--export", back, "--replace", *plant).exit == 0
+    assert unverified(back.read_bytes()).station == "plant-7"
+    assert crossing.run("status", "--replace", *plant).exit == 2
+
+
+def test_a_receipt_that_somebody_changed_is_not_returned_nor_believed(crossing: Crossing, plant: list[object]) -> None:
+    base = image_of(crossing, "base", name="team/base:v1")
+    first = crossing.export(base, to="1.oci.tar.zst")
+    assert crossing.import_(first, *plant).exit == 0
+    [told] = (crossing.folder / "station/receipts").glob("*.json")
+    told.write_bytes(receipts.ACCEPTED.signed(STRANGER.sign))
+    ran = crossing.run("status", "--export", crossing.folder / "return.json", *plant, "--json")
+    assert (ran.exit, ran.code) == (5, "receipt.signature")
+    delta = crossing.export(image_of(crossing, "base", "new"), to="2.oci.tar.zst", flags=["--base", first])
+    ran = crossing.import_(delta, *plant, "--json")
+    assert (ran.exit, ran.code) == (6, "base.missing")
+
+
+def test_what_a_receipt_knows_in_another_repository_is_mounted(crossing: Crossing, plant: list[object]) -> None:
+    base = image_of(crossing, "base", name="team/base:v1")
+    first = crossing.export(base, to="1.oci.tar.zst")
+    assert crossing.import_(first, *plant).exit == 0
+    app = image_of(crossing, "base", "new")
+    delta = crossing.export(app, to="2.oci.tar.zst", flags=["--base", first])
+    assert crossing.import_(delta, "--dry-run", *plant).exit == 0
+    assert crossing.import_(delta, "--dry-run", "--json").code == "base.missing"
+    assert crossing.import_(delta, *plant).exit == 0
+    assert faults(crossing.arrived(app)) == []

@@ -1,14 +1,21 @@
 """Return files to test with, and the vectors of docs/spec/return-v1.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from bundler import strictjson
-from bundler.ledger.receipt import Held, sorted_blobs
+from bundler.ledger.receipt import Held
 from bundler.ledger.returnfile import PAYLOAD_TYPE, Accepted, Refused, Return, TrustJudged
+from bundler.oci.digest import Digest
 from tests.support.receipts import AT, STRANGER, Vector, digest, enveloped, sign
+
+
+def held(blobs: Iterable[tuple[Digest, int]]) -> tuple[Held, ...]:
+    """Blobs and their sizes, in the order that a repository's have."""
+    return tuple(sorted(Held(*blob) for blob in blobs))
+
 
 EMPTY = Return(station="plant-7", time=AT)
 FULL = Return(
@@ -19,7 +26,7 @@ FULL = Return(
     refused=(Refused(None, ("seal.signature",), AT), Refused(digest("six"), ("stream.rollback",), AT)),
     trust=TrustJudged(digest("trust"), 3),
     held={
-        "plant:5000/mirror/app": sorted_blobs([(digest("config"), 179), (digest("layer"), 2048)]),
+        "plant:5000/mirror/app": held([(digest("config"), 179), (digest("layer"), 2048)]),
         "plant:5000/mirror/empty": (),
     },
 )
@@ -28,13 +35,13 @@ VALID = {"empty": EMPTY, "full": FULL}
 
 def large(count: int) -> Return:
     """Of so many repositories, each of five blobs, with names as long as real ones."""
-    held = {
-        f"registry.plant.example/mirror/registry.example/team/application-{number}": sorted_blobs(
+    told = {
+        f"registry.plant.example/mirror/registry.example/team/application-{number}": held(
             (digest(f"{number} {blob}"), 12345678) for blob in range(5)
         )
         for number in range(count)
     }
-    return replace(FULL, held=held)
+    return replace(FULL, held=told)
 
 
 def _signed(payload: bytes) -> bytes:
