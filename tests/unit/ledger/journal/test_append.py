@@ -227,6 +227,14 @@ def test_partial_files_that_a_killed_run_left_go_when_it_is_opened_next(tmp_path
     assert read(tmp_path) == files(entries(257))
 
 
+def test_a_partial_file_whose_full_one_is_not_there_is_kept(tmp_path: Path) -> None:
+    """It is all that is left of these hashes; journal verify says what is missing."""
+    found = {name: data for name, data in files(entries(257)).items() if name != "tile/0/000"} | {"tile/0/000.p/255": b"x"}
+    write(tmp_path, found)
+    opened(tmp_path)
+    assert read(tmp_path) == found
+
+
 def test_what_is_not_of_a_journal_is_left_alone(tmp_path: Path) -> None:
     others = {"README": b"x", "tile/0/notes.txt": b"x", "tile/0/000.p/notes": b"x", "tile/other/000": b"x"}
     write(tmp_path, files(entries(3)) | others)
