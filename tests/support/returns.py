@@ -1,8 +1,11 @@
 """Return files to test with, and the vectors of docs/spec/return-v1.md."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bundler import strictjson
@@ -106,3 +109,17 @@ INVALID = {
     "held-of-no-size": _invalid("2", lambda: _blob(size=-1)),
     "held-size-is-true": _invalid("2", lambda: _blob(size=True)),
 }
+
+
+def write(into: Path) -> int:
+    """Make the vectors anew, those that are good and those that break one rule each. Gives how many."""
+    for kind in ("valid", "invalid"):
+        shutil.rmtree(into / kind, ignore_errors=True)
+        (into / kind).mkdir(parents=True)
+    for name, told in VALID.items():
+        (into / f"valid/{name}.json").write_bytes(told.signed(sign))
+    for name, vector in INVALID.items():
+        (into / f"invalid/{name}.json").write_bytes(vector.make())
+    rules = {name: {"section": vector.section, "code": vector.code} for name, vector in INVALID.items()}
+    (into / "invalid.index.json").write_text(json.dumps(rules, indent=2) + "\n")
+    return len(VALID) + len(INVALID)
