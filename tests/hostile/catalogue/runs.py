@@ -30,8 +30,10 @@ _TESTS = {
         ("an export whose folder becomes read-only", "test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was"),
         ("a disk with room for some of three files", "test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all_new"),
     ],
-    "tests/unit/content/test_together.py": [
+    "tests/faults/test_together.py": [
         ("an export killed at any step of naming its files", "test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another"),
+    ],
+    "tests/unit/content/test_together.py": [
         ("a disk without locks, links or direct writes", "test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them"),
         ("a journal that no run wrote, in the folder of the output", "test_a_journal_that_no_run_wrote_does_nothing"),
     ],
