@@ -75,9 +75,12 @@ class Plain(Content):
         self.tag(f"{document.digest.tag}.sig" if repository == REPOSITORY else f"{repository}:{document.digest.tag}.sig", made)
         return document
 
-    def parts(self, images: Mapping[str, Document], *, absent: Iterable[Descriptor] = (), **told: Any) -> "Parts":
+    def parts(
+        self, images: Mapping[str, Document], *, absent: Iterable[Descriptor] = (), elsewhere: Iterable[Descriptor] = (), **told: Any
+    ) -> "Parts":
         """The parts of :meth:`Bundle.of` these."""
-        made = Bundle.of(self, images, absent=[each.digest for each in absent], sequence=EPOCH * 1000, **told)
+        gone, far = [each.digest for each in absent], [each.digest for each in elsewhere]
+        made = Bundle.of(self, images, absent=gone, elsewhere=far, sequence=EPOCH * 1000, **told)
         everything = {seal.BLOBS + d.encoded: data for d, data in (*self.blobs.items(), *((d, m.raw) for d, m in self.documents.items()))}
         return Parts(made.seal.predicate(), made.seal.members, {**everything, **made.files})
 

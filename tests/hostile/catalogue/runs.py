@@ -63,6 +63,18 @@ _TESTS = {
     "tests/unit/cli/test_journal.py": [
         ("a journal that a cosigner is asked to vouch for twice", "test_a_cosigner_refuses_what_does_not_go_on_from_there"),
     ],
+    "tests/crossings/test_delta.py": [
+        (
+            "a layer that a delta leaves out and the registry loses in between",
+            "test_a_layer_that_the_destination_loses_in_between_leaves_nothing_named",
+        ),
+        ("one that it loses when its manifest is put", "test_a_layer_that_is_lost_when_its_manifest_is_put_leaves_no_tag"),
+        ("a base that lies", "test_a_base_that_lies_makes_a_bundle_that_is_not_whole_and_nothing_enters"),
+        ("a base by somebody else", "test_a_base_by_somebody_else_is_refused_where_a_key_was_given"),
+        ("an earlier bundle that nobody trusted has sealed", "test_an_earlier_bundle_must_be_sealed_by_who_may"),
+        ("an earlier bundle that is damaged", "test_a_damaged_earlier_bundle_leaves_nothing_named"),
+        ("a receipt in the station folder that somebody changed", "test_a_receipt_that_somebody_changed_is_not_returned_nor_believed"),
+    ],
 }
 
 for _number, (_path, _words, _name) in enumerate(((path, *case) for path, cases in _TESTS.items() for case in cases), 1):
