@@ -54,7 +54,7 @@ NUMBERS = {
     "SIG": range(1, 27),
     "EVD": range(1, 19),
     "BND": range(1, 41),
-    "RUN": range(1, 21),
+    "RUN": range(1, 29),
     "SRV": range(1, 29),
 }
 
