@@ -225,9 +225,7 @@ def test_a_summary_by_somebody_else_does_not_stand_for_ours(plant: Plant, crossi
 
 def test_where_the_tag_cannot_take_it_that_is_said(plant: Plant, crossing: Crossing) -> None:
     root = crossing.sign(crossing.content.image())
-    crossing.content._named(
-        f"{root.digest.tag}.att", crossing.content.artifact(b"words", "application/vnd.example", layer_type="text/plain")
-    )
+    crossing.content.tag(f"{root.digest.tag}.att", crossing.content.artifact(b"words", "application/vnd.example", layer_type="text/plain"))
     image = crossing.push(root)
     ran = plant.import_(image)
     assert ran.exit == 0

@@ -194,7 +194,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
                 assert set(check) == {"name", "outcome", "code", "detail", "subject", "spec"}
                 assert check["outcome"] in {"passed", "failed", "not-checked", "unsigned"}
     passed = ends["verify passed"].json
-    assert set(passed["bundle"]) == {"identity", "stream", "sequence", "previous", "created", "expires"}
+    assert set(passed["bundle"]) == {"identity", "stream", "sequence", "previous", "created", "expires", "base", "elsewhere"}
     assert (passed["bundle"]["previous"], passed["bundle"]["expires"]) == (None, None)
     assert set(passed["seal"]) == {"passed", "signers", "names", "reasons"}
     assert set(passed["content"]) == {"passed", "members", "bytes", "reasons"}

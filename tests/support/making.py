@@ -75,9 +75,12 @@ class Plain(Content):
         self.tag(f"{document.digest.tag}.sig" if repository == REPOSITORY else f"{repository}:{document.digest.tag}.sig", made)
         return document
 
-    def parts(self, images: Mapping[str, Document], *, absent: Iterable[Descriptor] = (), **told: Any) -> "Parts":
+    def parts(
+        self, images: Mapping[str, Document], *, absent: Iterable[Descriptor] = (), elsewhere: Iterable[Descriptor] = (), **told: Any
+    ) -> "Parts":
         """The parts of :meth:`Bundle.of` these."""
-        made = Bundle.of(self, images, absent=[each.digest for each in absent], sequence=EPOCH * 1000, **told)
+        gone, far = [each.digest for each in absent], [each.digest for each in elsewhere]
+        made = Bundle.of(self, images, absent=gone, elsewhere=far, sequence=EPOCH * 1000, **told)
         everything = {seal.BLOBS + d.encoded: data for d, data in (*self.blobs.items(), *((d, m.raw) for d, m in self.documents.items()))}
         return Parts(made.seal.predicate(), made.seal.members, {**everything, **made.files})
 
@@ -126,6 +129,20 @@ class Parts:
         changed = tuple(replace(m, size=len(data), digest=Digest.of(data)) if m.path == name else m for m in self.members)
         parts = replace(self, members=changed, files={**self.files, name: data})
         return parts.saying(members=[member.to_json() for member in changed])
+
+    def naming(self, raw: bytes, *, for_: Digest) -> "Parts":
+        """With ``raw`` in place of a document, under its own digest wherever that is named; index.json still says the old size."""
+        new = Digest.of(raw)
+        members = tuple(replace(m, size=len(raw), digest=new) if m.digest == for_ else m for m in self.members)
+        told = json.loads(json.dumps(self.predicate).replace(for_.encoded, new.encoded))
+        index = self.files["index.json"].replace(for_.encoded.encode(), new.encoded.encode())
+        return replace(self, predicate=told).listing(members, {seal.BLOBS + new.encoded: raw}).holding("index.json", index)
+
+    def indexing(self, number: int, **told: Any) -> "Parts":
+        """With these members in an entry of index.json."""
+        index = json.loads(self.files["index.json"])
+        index["manifests"][number] |= told
+        return self.holding("index.json", strictjson.dumps(index))
 
     def listing(self, members: Iterable[Member], files: Mapping[str, bytes] | None = None) -> "Parts":
         """With these members instead, in this order, truthfully listed."""

@@ -52,6 +52,31 @@ _TESTS = {
     "tests/unit/bundle/test_foreignarchive.py": [
         ("an archive that two readers of tar read in two ways", "test_what_two_readers_could_read_in_two_ways_is_refused"),
     ],
+    "tests/faults/test_journal.py": [
+        ("an append to a journal killed at any write, sync or name", "test_an_append_killed_anywhere_loses_nothing_and_the_next_goes_on"),
+    ],
+    "tests/interop/test_journal.py": [
+        (
+            "a journal rewritten, cut, reordered or forked by who has its key",
+            "test_a_journal_written_anew_by_who_has_the_key_is_refused_by_an_earlier_checkpoint",
+        ),
+        ("a journal changed by who lacks its key", "test_what_others_changed_is_refused_by_both"),
+    ],
+    "tests/unit/cli/test_journal.py": [
+        ("a journal that a cosigner is asked to vouch for twice", "test_a_cosigner_refuses_what_does_not_go_on_from_there"),
+    ],
+    "tests/crossings/test_delta.py": [
+        (
+            "a layer that a delta leaves out and the registry loses in between",
+            "test_a_layer_that_the_destination_loses_in_between_leaves_nothing_named",
+        ),
+        ("one that it loses when its manifest is put", "test_a_layer_that_is_lost_when_its_manifest_is_put_leaves_no_tag"),
+        ("a base that lies", "test_a_base_that_lies_makes_a_bundle_that_is_not_whole_and_nothing_enters"),
+        ("a base by somebody else", "test_a_base_by_somebody_else_is_refused_where_a_key_was_given"),
+        ("an earlier bundle that nobody trusted has sealed", "test_an_earlier_bundle_must_be_sealed_by_who_may"),
+        ("an earlier bundle that is damaged", "test_a_damaged_earlier_bundle_leaves_nothing_named"),
+        ("a receipt in the station folder that somebody changed", "test_a_receipt_that_somebody_changed_is_not_returned_nor_believed"),
+    ],
     "tests/crossings/test_station.py": [
         ("a bundle that is older than the last one", "test_an_older_bundle_is_refused_and_changes_nothing"),
         ("two bundles with one number", "test_another_bundle_with_the_same_number_is_refused_and_both_are_named"),

@@ -7,6 +7,7 @@ from bundler import strictjson
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
 from tests.support.bundle_vectors.vector import Vectors
 from tests.support.layouts import PLAIN_LAYER
 from tests.support.making import APP, EPOCH, REPOSITORY, Parts, Plain, base
@@ -74,15 +75,21 @@ def _() -> Parts:
     return plain.parts({APP: plain.signed(plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))})
 
 
-@VECTORS.valid("buildkit", "9", "an index that holds BuildKit's attestation first, which manifest.json does not list")
-def _() -> Parts:
-    plain = Plain()
+def attested(plain: Plain) -> tuple[Document, Descriptor]:
+    """An index that holds BuildKit's attestation first, and the layer of that."""
     image = plain.image("hello")
-    attestation = plain.carrier(plain.blob(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json"))
+    statement = plain.blob(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json")
+    attestation = plain.carrier(statement)
     names = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
     beside = replace(attestation.descriptor, annotations=names, platform=Platform("unknown", "unknown"))
     listed = [beside.to_json(), image.descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}]
-    return plain.parts({APP: plain.signed(plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))})
+    return plain.signed(plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed})), statement
+
+
+@VECTORS.valid("buildkit", "9", "an index that holds BuildKit's attestation first, which manifest.json does not list")
+def _() -> Parts:
+    plain = Plain()
+    return plain.parts({APP: attested(plain)[0]})
 
 
 @VECTORS.valid("all-forms", "7", "evidence by all ways: .sig, .att and .sbom tags and a referrer, which has a signature itself")
@@ -136,6 +143,27 @@ def _() -> Parts:
         "application/vnd.oci.image.layer.nondistributable.v1.tar", Digest.of(b"vendor"), 6, urls=("https://vendor.example/l",)
     )
     return plain.parts({APP: plain.signed(plain.image("hello", more=[foreign]))}, absent=[foreign])
+
+
+def delta() -> Parts:
+    """A bundle of an image of three layers, of which it carries the last one."""
+    plain = Plain()
+    more = [plain.blob(data, PLAIN_LAYER) for data in (b"as before", b"changed")]
+    image = plain.signed(plain.image("hello", more=more))
+    return plain.parts({APP: image}, elsewhere=image.blobs[1:3])
+
+
+@VECTORS.valid("delta", "8", "of three layers two lie elsewhere; the image is not in manifest.json")
+def _() -> Parts:
+    return delta()
+
+
+@VECTORS.valid("delta-of-nothing-new", "8", "every layer lies elsewhere; manifests, configs and evidence travel")
+def _() -> Parts:
+    plain = Plain()
+    root = plain.signed(plain.index("hello"))
+    layers = [blob for child in root.children for blob in plain.documents[child.digest].blobs[1:]]
+    return plain.parts({APP: root}, elsewhere=layers).saying(base=sorted(str(Digest.of(data)) for data in (b"one", b"two")))
 
 
 @VECTORS.valid("empty-blob", "8", "a layer of no bytes")
