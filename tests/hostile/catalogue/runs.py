@@ -77,6 +77,27 @@ _TESTS = {
         ("an earlier bundle that is damaged", "test_a_damaged_earlier_bundle_leaves_nothing_named"),
         ("a receipt in the station folder that somebody changed", "test_a_receipt_that_somebody_changed_is_not_returned_nor_believed"),
     ],
+    "tests/crossings/test_station.py": [
+        ("a bundle that is older than the last one", "test_an_older_bundle_is_refused_and_changes_nothing"),
+        ("two bundles with one number", "test_another_bundle_with_the_same_number_is_refused_and_both_are_named"),
+        ("a bundle that is left out", "test_a_gap_is_told_and_stays_in_the_status"),
+        ("a clock that was set back", "test_a_clock_that_was_set_back_lets_nothing_in_that_has_expired"),
+        (
+            "a station folder that is lost, damaged, huge, a link, open to others or another station's",
+            "test_a_folder_that_is_not_as_it_should_be_is_never_taken_for_a_new_one",
+        ),
+        ("a station's key that stands in trust", "test_a_key_that_stands_in_trust_cannot_be_the_stations"),
+    ],
+    "tests/faults/test_station.py": [
+        (
+            "a station killed or failing at any write, sync, name or read",
+            "test_an_import_that_fails_anywhere_forgets_nothing_and_loses_nothing",
+        ),
+        (
+            "imports at once into one station",
+            "test_imports_at_once_into_one_station_come_one_after_the_other_and_the_highest_number_stays",
+        ),
+    ],
 }
 
 for _number, (_path, _words, _name) in enumerate(((path, *case) for path, cases in _TESTS.items() for case in cases), 1):
