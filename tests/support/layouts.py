@@ -76,8 +76,12 @@ class Content:
         foreign: bool = False,
         annotations: Mapping[str, str] | None = None,
         algorithm: str = "sha256",
+        runs: Mapping[str, Any] | None = None,
     ) -> Document:
-        """An image of one small layer holding the file ``words``, or of ``layers``; ``foreign`` adds one that is not there."""
+        """An image of one small layer holding the file ``words``, or of ``layers``; ``foreign`` adds one that is not there.
+
+        ``runs`` is what its config says of how it runs, beside or in the place of what every one says.
+        """
         told = Platform.parse(platform)
         listed = list(layers) if layers is not None else [self.layer(words, platform, docker=docker, algorithm=algorithm)]
         if foreign:
@@ -86,7 +90,7 @@ class Content:
         config = {
             "architecture": told.architecture,
             "os": told.os,
-            "config": {"Cmd": ["/words"], "Labels": {"words": words}},
+            "config": {"Cmd": ["/words"], "Labels": {"words": words}} | dict(runs or {}),
             "rootfs": {"type": "layers", "diff_ids": [str(self._diff_id(layer)) for layer in listed]},
         }
         return self.manifest(

@@ -9,7 +9,7 @@ import pytest
 from bundler.cli.options import PLATFORMS
 from tests.support.station import Ran, run
 
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "serve"]
+COMMANDS = ["export", "verify", "import", "extract", "inspect", "diff", "sign", "keygen", "trust", "serve"]
 
 
 def tab(*words: str, begun: str = "") -> Ran:
@@ -68,7 +68,7 @@ def test_values_that_are_known_come(words: tuple[str, ...], values: list[str]) -
 @pytest.mark.parametrize(
     "words",
     [
-        *(("verify",), ("import",), ("extract",), ("inspect",), ("export",), ("sign",)),
+        *(("verify",), ("import",), ("extract",), ("inspect",), ("diff",), ("diff", "a"), ("export",), ("sign",)),
         *(
             ("export", "--images"),
             ("sign", "--images"),
