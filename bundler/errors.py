@@ -49,8 +49,13 @@ class Code(StrEnum):
     TRUST_FORM = "trust.form", "trust.toml has an unknown or ill-formed entry"
     TRUST_KEY = "trust.key", "a key in trust is absent, ill-formed, too weak, or of a kind that is not accepted"
     TRUST_STORE = "trust.store", "a store in trust with a certificate or revocation list that does not belong in it"
-    TRUST_ROLES = "trust.roles", "one key both seals bundles and signs images"
+    TRUST_ROLES = "trust.roles", "one key both seals bundles and signs images, or does one of these and is the station's own"
     TRUST_SERIAL = "trust.serial", "the bundle asks for newer trust than the station has"
+
+    STATION_MISSING = "station.missing", "a folder that is named as a station's is not there, or is not a station"
+    STATION_PERMISSIONS = "station.permissions", "a station is writable by others, owned by another user, or a symlink"
+    STATION_FORM = "station.form", "station.toml has an unknown or ill-formed entry, or its key is not one"
+    STATION_STATE = "station.state", "what the station accepted is lost, damaged, another station's, or more than it can hold"
 
     FORMAT_JSON = "format.json", "JSON that is not strict: encoding, duplicate names, depth, numbers, trailing data"
     FORMAT_DER = "format.der", "DER that is not strict: lengths, tags, integers, times, trailing data"
@@ -71,6 +76,7 @@ class Code(StrEnum):
     FORMAT_VERSION = "format.version", "a bundle of a version that this program does not know"
     FORMAT_UNLISTED = "format.unlisted", "a member that the seal does not list, or not in this place"
     FORMAT_DERIVED = "format.derived", "oci-layout, index.json or manifest.json is not what the seal and the manifests make it"
+    FORMAT_RECEIPT = "format.receipt", "a receipt that is not well-formed or contradicts itself"
 
     LIMIT_SEAL = "limit.seal", "a seal above 32 MiB or another of its limits, or above 8 MiB where it is read unverified"
     LIMIT_DOCUMENT = "limit.document", "a manifest, index or list above its limit"
@@ -91,14 +97,23 @@ class Code(StrEnum):
     CONTENT_TRUNCATED = "content.truncated", "content that ends before its described size"
     CONTENT_MISSING = "content.missing", "something that an image of the bundle needs and that the bundle does not hold"
     CONTENT_FRAME = "content.frame", "a zstd frame or gzip member that does not decompress, or whose checksum or size is wrong"
+    JOURNAL_CHANGED = (
+        "journal.changed",
+        "a journal that is not what was signed: rewritten, cut, reordered or forked",
+    )
 
     SEAL_SIGNATURE = "seal.signature", "the seal is not signed by enough of the keys that may seal"
     SEAL_STREAM = "seal.stream", "the keys that sealed the bundle may not seal this stream"
     SEAL_SCOPE = "seal.scope", "an image lies outside the repositories that the stream may carry"
     SEAL_STATION = "seal.station", "the bundle is addressed to a station"
+    STREAM_ROLLBACK = "stream.rollback", "the bundle is older than one of its stream that the station accepted"
+    STREAM_EQUIVOCATION = "stream.equivocation", "the station accepted another bundle of its stream with the same number"
+    STREAM_GAP = "stream.gap", "the bundle does not follow the last one of its stream that the station accepted"
     BASE_MISSING = "base.missing", "the bundle needs a base that is not here"
     TIME_EXPIRED = "time.expired", "the bundle's time is over"
     TIME_FUTURE = "time.future", "the bundle is from more than a day in the future"
+
+    RECEIPT_SIGNATURE = "receipt.signature", "a receipt that is not signed by the key that it is verified with"
 
     POLICY_NO_MATCH = "policy.no-match", "no rule of the station covers this repository"
     POLICY_DENIED = "policy.denied", "the station's rule for this repository denies everything in it"

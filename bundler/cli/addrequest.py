@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bundler.errors import UsageError
-from bundler.stations import truststore
-from bundler.stations.truststore import NewRoot, NewRule, NewStore, Trust
+from bundler.stations import notationconfig, truststore
+from bundler.stations.newanchors import NewRoot, NewStore
+from bundler.stations.truststore import NewAnchor, NewRule, Trust
 from bundler.trust.notation.store import StoreType
 
 ATTESTATIONS = {
@@ -65,14 +66,15 @@ class AddRequest:
     uidps: tuple[str, ...]
     notation: Path | None
     called: tuple[str, ...]
+    order: str | None
 
     def add_notation(self, trust: Trust) -> tuple[Trust, tuple[str, ...]]:
         self._refuse_others(("notation",), "--notation")
         assert self.notation is not None
-        return truststore.add_notation(trust, self.notation)
+        return notationconfig.add(trust, self.notation)
 
     def add_seal(self, trust: Trust) -> Trust:
-        self._refuse_others(("seal", "scopes", "keys", "threshold", "called"), "--seal")
+        self._refuse_others(("seal", "scopes", "keys", "threshold", "called", "order"), "--seal")
         assert self.seal is not None
         if not self.keys:
             raise UsageError("trust add wants a key", wanted="--key FILE")
@@ -81,23 +83,30 @@ class AddRequest:
         self._check_threshold(len(self.keys))
         self._check_called(len(self.keys))
         return truststore.add_seal(
-            trust, stream=self.seal, scopes=self.scopes, keys=self.keys, threshold=self.threshold, called=self.called
+            trust,
+            stream=self.seal,
+            scopes=self.scopes,
+            keys=self.keys,
+            threshold=self.threshold,
+            called=self.called,
+            order=self.order,
         )
 
-    def parts(self) -> tuple[NewRoot | None, NewStore | None, NewRule | None]:
+    def parts(self) -> tuple[list[NewAnchor], NewRule | None]:
         """What is to be added. Raises UsageError for options that do not go together."""
-        if self.scopes:
-            raise UsageError("--scope belongs to --seal", wanted="--image PATTERN alone")
+        for option, given in (("--scope", self.scopes), ("--order", self.order)):
+            if given:
+                raise UsageError(f"{option} belongs to --seal", wanted="--image PATTERN alone")
         store = self._store()
         if self.image is None and self.preset is None:
             self._refuse_others((*_OF_ROOT, *_OF_STORE), "--root and --store without --image")
             root = self._root()
             if root is None and store is None:
                 raise UsageError("trust add wants something to add", wanted="--seal, --image, --preset, --root, --store or --notation")
-            return root, store, None
+            return [anchor for anchor in (root, store) if anchor], None
         root, rule = self._root(), self._preset() if self.preset else self._rule()
         self._check_called(len(rule.keys) + len(rule.signers))
-        return root, store, rule
+        return [anchor for anchor in (root, store) if anchor], rule
 
     def _refuse_others(self, names: Iterable[str], what: str) -> None:
         others = [_spelled(name) for name, value in vars(self).items() if name not in names and value not in (None, ())]

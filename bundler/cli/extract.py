@@ -18,9 +18,19 @@ from bundler.errors import UsageError
 @click.argument("references", metavar="REF...", nargs=-1, required=True, cls=Argument, help="Which of its images, by their full names.")
 @click.option("--to", "target", required=True, metavar="oci:DIR", help="The layout to write, made if it is absent.")
 @options.trust
+@options.station
 @options.jobs
 @options.terminal
-def command(*, out: Terminal, file: Path, references: tuple[str, ...], target: str, trust_folder: Path | None, jobs: int) -> int:
+def command(
+    *,
+    out: Terminal,
+    file: Path,
+    references: tuple[str, ...],
+    target: str,
+    trust_folder: Path | None,
+    station_folder: Path | None,
+    jobs: int,
+) -> int:
     """Prove the seal and these images of a bundle, and write them with their evidence as an OCI layout.
 
     Only the parts of the file that they need are read.
@@ -30,14 +40,15 @@ def command(*, out: Terminal, file: Path, references: tuple[str, ...], target: s
       oci-bundler extract release.oci.tar.zst registry.example/app:1.0 --to oci:app
     """
     from bundler.bundle.archive import opened
+    from bundler.ledger import folder
     from bundler.stations import extractor, truststore
     from bundler.stations.station import Station
 
     if not target.startswith("oci:") or target == "oci:":
         raise UsageError("--to is not well-formed", found=ascii(target), wanted="oci:DIR")
-    station = Station(truststore.load(trust_folder, os.environ))
+    station = Station(truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ))  # it accepts nothing
     with opened(file) as archive:
-        folder = Path(target.removeprefix("oci:"))
-        report = extractor.extract(archive, references, folder, station, at=now(), jobs=jobs, progress=out.progress)
+        layout = Path(target.removeprefix("oci:"))
+        report = extractor.extract(archive, references, layout, station, at=now(), jobs=jobs, progress=out.progress)
     done = report_lines(out, report, done=f"verified and extracted to {escaped(target)}")
     return out.answer(report.to_json(), done, exit=report.exit)

@@ -1,6 +1,8 @@
 """``import``: a bundle, proved, into a registry."""
 
+import functools
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -22,6 +24,7 @@ from bundler.stations.registryflags import RegistryFlags
     help="The registry to fill, HOST[:PORT], and what its repositories begin with.",
 )
 @options.trust
+@options.station
 @click.option(
     "--map", "maps", multiple=True, metavar="FROM=TO", help="Carry names that begin with FROM as TO below the prefix; repeatable."
 )
@@ -31,6 +34,7 @@ from bundler.stations.registryflags import RegistryFlags
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
 @click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
 @click.option("--dry-run", is_flag=True, help="Verify, and ask the destination what would be sent and refused; change nothing.")
+@options.passphrase
 @options.network
 @options.terminal
 def command(
@@ -39,7 +43,9 @@ def command(
     reach: RegistryFlags,
     file: Path,
     destination: str,
+    password: options.Password,
     trust_folder: Path | None,
+    station_folder: Path | None,
     maps: tuple[str, ...],
     replace: bool,
     admit_passing: bool,
@@ -54,20 +60,33 @@ def command(
     registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
     change. Cut off, the same command goes on where it stopped.
 
+    Where there is a station, a bundle that is older than the last one of its stream is refused, and that this one was accepted
+    is written down before it is named.
+
     \b
     Examples:
       oci-bundler import release.oci.tar.zst registry.plant.example/mirror
     """
     from bundler.bundle.archive import opened
+    from bundler.ledger import folder
     from bundler.stations import importer, truststore, verifier
     from bundler.stations.places import Places
-    from bundler.stations.station import Station
+    from bundler.stations.station import Station, importing, open_key
 
     where = importer.Destination.parse(destination, maps)
-    station = Station(truststore.load(trust_folder, os.environ))
-    with opened(file) as archive, Places(reach, hosts=[where.registry], say=out.say) as places:
+    trust, found = truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ)
+    if found is None:
+        out.say("note: there is no station here, so an old bundle goes unnoticed and no receipt is written; see `oci-bundler station init`")
+    else:
+        open_key(found, trust.policy, password=password)
+    clock = now()
+    with (
+        nullcontext(Station.remembering(trust, found)) if dry_run else importing(trust, found, say=out.say) as station,
+        opened(file) as archive,
+        Places(reach, hosts=[where.registry], say=out.say) as places,
+    ):
         places.greet(where.registry, where.prefix)  # before the long work; nothing of the bundle decides what is asked
-        proved = verifier.prove_documents(archive, station, at=now(), jobs=reach.jobs)
+        proved = verifier.prove_documents(archive, station, at=station.judged_at(clock), jobs=reach.jobs)
         report = proved.report
         if verify_first or not proved.admitted or not (report.passed or admit_passing):
             proved = verifier.prove_rest(proved, jobs=reach.jobs, progress=out.progress)
@@ -79,7 +98,14 @@ def command(
         for rule in where.unused([image.verdict.reference for image in report.images]):
             out.say(f"note: --map {rule}=… fits no image of this bundle")
         done = importer.import_admitted(
-            proved, where, places.repository, jobs=reach.jobs, overwrite=replace, dry_run=dry_run, progress=out.progress
+            proved,
+            where,
+            places.repository,
+            jobs=reach.jobs,
+            overwrite=replace,
+            dry_run=dry_run,
+            progress=out.progress,
+            accept=functools.partial(station.accept, clock=clock),
         )
     damaged = done.report.content is not None and not done.report.content.passed
     if dry_run and not damaged:

@@ -28,6 +28,9 @@ _COMMANDS = {
     "sign": "sign images where they lie, as cosign does",
     "keygen": "make a key pair",
     "trust": "fill and look at the folder that says whom this station trusts",
+    "station": "make the folder in which this station remembers what it accepted",
+    "status": "show what this station accepted, and what must come next",
+    "receipt": "show and verify what a station wrote down about a bundle",
     "serve": "run the embedded registry",
 }
 _MODULES = {"import": "import_"}  # a word that Python keeps for itself

@@ -130,6 +130,14 @@ trust = _in_section(TRUST)(
     help="The station's trust; else $OCI_BUNDLER_TRUST, $XDG_CONFIG_HOME/oci-bundler/trust, /etc/oci-bundler/trust.",
 )
 
+station = _in_section(TRUST)(
+    "--station",
+    "station_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="What the station remembers; else $OCI_BUNDLER_STATION, $XDG_STATE_HOME/oci-bundler/station, /var/lib/oci-bundler/station.",
+)
+
 
 PLATFORMS = tuple(f"linux/{name}" for name in ("386", "amd64", "arm/v6", "arm/v7", "arm64", "ppc64le", "riscv64", "s390x"))
 """Those that most images are made for. A shell puts them; any other may be typed."""

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from bundler.bundle.seal import time
 from bundler.cli.called import called, short
 from bundler.cli.rows import INDENT, Rows, above, legend, signers, wrapped
 from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.errors import Code
-from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, State
+from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, State, StationReport
+from bundler.trust.kinds import kind_named
 from bundler.trust.verdict import Check, OtherSigner, Outcome, Verdict
 
 NEXT: dict[Code, str] = {
@@ -21,7 +23,10 @@ NEXT: dict[Code, str] = {
     Code.SEAL_STREAM: "add the stream for this key with `oci-bundler trust add DIR --seal STREAM`, "
     "or ask the exporter for the stream that it may seal",
     Code.SEAL_SCOPE: "widen the stream's scopes in trust.toml, or ask the exporter for a bundle without these images",
-    Code.SEAL_STATION: "it is meant for another station, or for a newer oci-bundler",
+    Code.SEAL_STATION: "bring it to the station that it is meant for, or name this one's folder with --station",
+    Code.STREAM_ROLLBACK: "take the newest bundle of the stream; whether this was good once, `oci-bundler verify FILE --at sealed` says",
+    Code.STREAM_EQUIVOCATION: "keep both bundles, import neither, and ask the exporter who else has its key",
+    Code.STREAM_GAP: "import the bundle that it follows first, or ask the exporter for it",
     Code.BASE_MISSING: "ask the exporter for a bundle without a base",
     Code.TRUST_SERIAL: "bring this station's trust up to date first",
     Code.TIME_EXPIRED: "ask the exporter for a new bundle",
@@ -34,6 +39,9 @@ SEAL: dict[Code, str] = {
     Code.SEAL_STREAM: "who sealed the bundle may not seal its stream",
     Code.SEAL_SCOPE: "who sealed the bundle may not carry these images",
     Code.SEAL_STATION: "the bundle is for another station",
+    Code.STREAM_ROLLBACK: "the bundle is older than one that was accepted",
+    Code.STREAM_EQUIVOCATION: "another bundle with the same number was accepted",
+    Code.STREAM_GAP: "the bundle does not follow the one that was accepted last",
     Code.BASE_MISSING: "the bundle builds on another one",
     Code.TRUST_SERIAL: "the bundle asks for newer trust than this station has",
     Code.TIME_EXPIRED: "the bundle has expired",
@@ -54,6 +62,8 @@ def report_lines(out: Terminal, report: Report, *, done: str, moved: str = "") -
     yield answer
     if report.bundle:
         yield from _bundle(out, report.bundle)
+    if report.station:
+        yield from _station(out, report.station)
     if report.seal:
         yield from _seal(out, report.seal)
     if report.content:
@@ -95,6 +105,17 @@ def _bundle(out: Terminal, facts: BundleFacts) -> Iterator[str]:
     until = f", until {facts.expires}" if facts.expires else ""
     told = f"{identity if out.verbose else short(identity)}, stream {facts.stream}, number {facts.sequence}{made}{until}"
     yield from wrapped(out, "bundle", told)
+
+
+def _station(out: Terminal, station: StationReport) -> Iterator[str]:
+    """Which station it is, and what it says of the bundle's place; of one that it refuses, the seal's reasons say that."""
+    standing = station.standing
+    told = f": {standing.detail}" if standing is not None and standing.code is None else ""
+    gap = " (stream.gap)" if told and standing is not None and standing.gap else ""
+    yield from wrapped(out, "station", f"{station.name}{told}{gap}")
+    if station.floor is not None:
+        at = time(station.floor)
+        yield from wrapped(out, "", f"judged as of {at}, a time that has been: this station's clock is behind it")
 
 
 def _seal(out: Terminal, seal: SealReport) -> Iterator[str]:
@@ -183,11 +204,7 @@ def _why(verdict: Verdict, reason: Code, *, room: int) -> Iterator[str]:
 def _by(other: OtherSigner, *, whole: bool = False) -> str:
     """Who has signed and does not count, as far as that is known; the ``whole`` of what it is known by where that is asked for."""
     if other.id is None:
-        return (
-            "signed by a key that the rule does not name, or altered since"
-            if other.kind == "key"
-            else "signed with a certificate that the rule does not accept"
-        )
+        return kind_named(other.kind).unnamed
     who = called(other.name, other.id, whole=whole)
     return f"{'' if other.proved else 'says it is '}signed by {who}, which the rule does not accept"
 

@@ -9,6 +9,7 @@ from bundler.cli.called import called, short
 from bundler.cli.terminal import Terminal, escaped
 from bundler.oci.reference import Reference
 from bundler.stations.report import ImageReport
+from bundler.trust.kinds import kind_named
 from bundler.trust.verdict import SignedBy
 
 INDENT = 9
@@ -109,7 +110,7 @@ def legend(out: Terminal, images: Sequence[ImageReport]) -> Iterator[str]:
     """Whom the names in the rows are of."""
     seen = {(signer.kind, signer.id): signer for image in images for signer in signers(image)}
     room = out.width - INDENT
-    told = [fitted(called(who.name, who.id), room) for who in seen.values() if who.name is not None or who.kind != "key"]
+    told = [fitted(called(who.name, who.id), room) for who in seen.values() if who.name is not None or kind_named(who.kind).tells_who]
     if told:
         yield from wrapped(out, "signers", ", ".join(told))
 

@@ -128,6 +128,9 @@ def remove(*, out: Terminal, words: tuple[str, ...]) -> int:
 @_folder
 @click.option("--seal", metavar="STREAM", help="Who may seal bundles of STREAM.")
 @click.option("--scope", "scopes", multiple=True, metavar="PATTERN", help="Which repositories that stream may carry; repeatable.")
+@click.option(
+    "--order", type=click.Choice(["newer", "chain", "any"]), help="Which bundles may follow: higher numbers, only the next, older ones too."
+)
 @click.option("--image", metavar="PATTERN", help="Whose signatures images in these repositories need.")
 @click.option("--key", "keys", multiple=True, type=_FILE, metavar="FILE", help="A public key; repeatable. It is copied.")
 @click.option("--as", "called", multiple=True, metavar="NAME", help="What the signer is called here; its file's name by default.")
@@ -163,7 +166,7 @@ def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
     """Add to DIR who may seal, or whose signatures images need. Without DIR it is the trust that verify and import would find.
 
     \b
-    --seal STREAM --scope PATTERN… --key FILE…
+    --seal STREAM --scope PATTERN… --key FILE… [--order newer|chain|any]
     --image PATTERN --key FILE… [--root FILE [--log N]]
     --image PATTERN --issuer URL --identity NAME… --root FILE
     --image PATTERN --store NAME --subject SUBJECT [--tsa NAME]
@@ -187,8 +190,8 @@ def add(*, out: Terminal, folder: Path | None, **asked: Any) -> int:
         elif wish.seal is not None:
             after = wish.add_seal(trust)
         else:
-            root, store, rule = wish.parts()
-            after = truststore.add(trust, root=root, store=store, rule=rule)
+            anchors, rule = wish.parts()
+            after = truststore.add(trust, anchors=anchors, rule=rule)
     if wish.named == "signed":
         out.say("note: only the .sig form names a repository, so images signed by cosign 3 alone will be refused")
     return out.answer(trusted.value(after), trusted.lines(after))

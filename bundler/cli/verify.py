@@ -29,6 +29,7 @@ SEALED = "sealed"
     help="A bundle; or images: docker://NAME, oci:DIR[:REF], oci-archive:FILE[:REF].",
 )
 @options.trust
+@options.station
 @click.option(
     "--at",
     "at_text",
@@ -39,9 +40,18 @@ SEALED = "sealed"
 @options.network
 @options.terminal
 def command(
-    *, out: Terminal, reach: RegistryFlags, what: tuple[str, ...], trust_folder: Path | None, at_text: str | None, as_name: str | None
+    *,
+    out: Terminal,
+    reach: RegistryFlags,
+    what: tuple[str, ...],
+    trust_folder: Path | None,
+    station_folder: Path | None,
+    at_text: str | None,
+    as_name: str | None,
 ) -> int:
     """Prove a bundle, every byte and every signature, or images where they lie, against this station's trust.
+
+    Where there is a station, its memory counts too: the answer is the one that import would give now.
 
     A FILE is a bundle. An IMAGE begins with docker://, oci: or oci-archive:, and its layers are not read. Nothing is written anywhere.
 
@@ -52,6 +62,7 @@ def command(
     """
     from bundler.bundle.archive import opened
     from bundler.bundle.parts import joining
+    from bundler.ledger import folder
     from bundler.stations import truststore, verifier
     from bundler.stations.places import ImageArgument, Places
     from bundler.stations.report import Report, TrustUsed
@@ -70,8 +81,9 @@ def command(
     as_sealed = at_text == SEALED
     if as_sealed and not bundles:
         raise UsageError("only a bundle says when it was sealed", found=f"--at {SEALED}", wanted="a time, as 2026-11-22T12:00:00Z")
-    at = options.time_of(at_text) if at_text and not as_sealed else now()
-    station = Station(truststore.load(trust_folder, os.environ))
+    trust, found = truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ)
+    station = Station(trust, found) if at_text else Station.remembering(trust, found)  # then what was accepted since plays no part
+    at = options.time_of(at_text) if at_text and not as_sealed else station.judged_at(now())
     if bundles:
         with opened(Path(bundles[0])) as archive:
             report = verifier.prove(archive, station, at=None if as_sealed else at, jobs=reach.jobs, progress=out.progress).report

@@ -22,8 +22,6 @@ SIGSTORE_BUNDLE = "application/vnd.dev.sigstore.bundle"  # and a version, in one
 SIGSTORE_BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json"
 NOTATION = "application/vnd.cncf.notary.signature"
 
-SIGNED = (SIMPLE_SIGNING, DSSE, SIGSTORE_BUNDLE, NOTATION)  # prefixes of what holds a signature
-
 FOREIGN_LAYERS = frozenset(
     {
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",

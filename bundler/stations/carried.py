@@ -6,13 +6,14 @@ from functools import cache
 
 from bundler.content.stream import gathered, verified
 from bundler.errors import Code, TrustError
-from bundler.oci import graph, mediatype
+from bundler.oci import graph
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form, LeftOut, Lookup
 from bundler.oci.manifest import Document, Manifest
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
+from bundler.trust.formats import says_signed
 from bundler.trust.proven import attestations, borrows, is_proven, named_layers
 from bundler.trust.verdict import Verdict
 
@@ -51,7 +52,7 @@ class Carried:
     def is_signed(self) -> bool:
         """Whether anything signed is there: a ``.sig``, an ``.att``, a Sigstore bundle or a Notation envelope."""
         tagged = any(form in (Form.SIG, Form.ATT) for _, form, _ in self._found())
-        return tagged or any(_is_signature(document) for document in self.evidence)
+        return tagged or any(map(says_signed, self.evidence))
 
     def image(self, chunks: Chunks) -> Image:
         """What is judged. Of its own layers only those are read that stand in its index as BuildKit's attestations do."""
@@ -151,10 +152,3 @@ class Admitted:
         if (carried.reference, carried.root) != (self.reference, self.root):
             raise TrustError(f"{carried.reference} is not what was admitted", code=Code.POLICY_THRESHOLD, wanted=self.reference)
         return carried
-
-
-def _is_signature(document: Document) -> bool:
-    if not isinstance(document.content, Manifest):
-        return False
-    kinds = (document.content.kind, *(layer.media_type for layer in document.content.layers))
-    return any(kind.startswith(mediatype.SIGNED) for kind in kinds)

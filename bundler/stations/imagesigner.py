@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bundler import strictjson
 from bundler.content.store import Sink
 from bundler.errors import UsageError
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
-from bundler.stations.merging import Joins, Tagged, signature_config
+from bundler.stations.carriers import Carrier, Layer, bundled, bundles_about, listed
+from bundler.stations.merging import Joins, Tagged
 from bundler.stations.places import Located
 from bundler.stations.privatekeys import KeySigner
 from bundler.stations.survey import below
@@ -81,7 +80,7 @@ class _Signing:
     def sign(self, document: Document, forms: Sequence[str]) -> Signed:
         why: tuple[str, ...] = ()
         if AUTO in forms:
-            forms, why = (FORMS, (_BESIDE,)) if self._has_bundle(document) else ((SIG,), (_ALONE,))
+            forms, why = (FORMS, (_BESIDE,)) if any(bundles_about(document.digest, self.sink)) else ((SIG,), (_ALONE,))
         put = [self._simple(document) if form == SIG else self._bundle(document) for form in forms]
         return Signed(
             reference=self.reference,
@@ -90,32 +89,10 @@ class _Signing:
             remarks=(*why, *(remark for each in put for remark in each.remarks)),
         )
 
-    def _has_bundle(self, document: Document) -> bool:
-        """Whether a Sigstore bundle refers to it, by the API or by the fallback list, whatever is in that bundle."""
-        listed = self.sink.referrers(document.digest).listed
-        fallback = self.sink.document(document.digest.tag)
-        return any(self._is_bundle(referrer) for referrer in (*listed, *(fallback.children if fallback else ())))
-
-    def _is_bundle(self, referrer: Descriptor) -> bool:
-        """By its artifact type; some registries and lists do not say it, and then its manifest does."""
-        kind = referrer.artifact_type
-        if kind is None:
-            there = self.sink.document(referrer.digest)
-            kind = there.content.kind if there else None
-        return (kind or "").startswith(mediatype.SIGSTORE_BUNDLE)
-
     def _simple(self, document: Document) -> Tagged:
         payload = simplesigning.payload(repository=self.reference.repository, digest=document.digest, annotations=self.annotations)
-        layer = Descriptor.of(payload, mediatype.SIMPLE_SIGNING)
         signature = {simplesigning.SIGNATURE: base64.b64encode(self.signer.sign(payload)).decode()}
-        config = strictjson.dumps(signature_config([str(layer.digest)]))
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": mediatype.OCI_MANIFEST,
-            "config": Descriptor.of(config, mediatype.OCI_CONFIG).to_json(),
-            "layers": [layer.to_json() | {"annotations": signature}],
-        }
-        ours = self._put(manifest, {layer: payload, Descriptor.of(config, mediatype.OCI_CONFIG): config})
+        ours = self._put(listed([Layer(payload, mediatype.SIMPLE_SIGNING, signature)]))
         named = self.joins.tag(ours, document.digest, Form.SIG, self.sink)
         if named.holds:
             return named
@@ -124,26 +101,11 @@ class _Signing:
 
     def _bundle(self, document: Document) -> Tagged:
         bundle = build_signature_bundle(document, self.signer, annotations=self.annotations)
-        layer, empty = Descriptor.of(bundle, mediatype.SIGSTORE_BUNDLE_V03), Descriptor.of(b"{}", mediatype.EMPTY)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": mediatype.OCI_MANIFEST,
-            "artifactType": mediatype.SIGSTORE_BUNDLE_V03,
-            "config": empty.to_json(),
-            "layers": [layer.to_json()],
-            "subject": document.descriptor.to_json(),
-            "annotations": {
-                "dev.sigstore.bundle.content": "dsse-envelope",
-                "dev.sigstore.bundle.predicateType": SIGN_PREDICATE,
-            },
-        }
-        ours = self._put(manifest, {layer: bundle, empty: b"{}"})
+        ours = self._put(bundled(bundle, document, predicate_type=SIGN_PREDICATE))
         if self.sink.document(ours.digest) is None:
             self.sink.put_document(ours)
         return Tagged(ours.digest, self.joins.list_referrers(self.sink, document.digest, [ours]))
 
-    def _put(self, manifest: Mapping[str, Any], blobs: Mapping[Descriptor, bytes]) -> Document:
-        for blob, data in blobs.items():
-            if not self.sink.has(blob):
-                self.sink.put(blob, lambda data=data: iter((data,)))  # type: ignore[misc]  # bound now, for the name goes on
-        return Document.parse(strictjson.dumps(manifest))
+    def _put(self, carrier: Carrier) -> Document:
+        carrier.put_blobs(self.sink)
+        return carrier.document

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from bundler.bundle.seal import Seal
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
 from bundler.errors import SOME_REFUSED, BundlerError, Code, ConflictError, FormatError, IntegrityError, TransportError, UsageError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
+from bundler.stations.attaching import Attaching
 from bundler.stations.carried import Admitted
 from bundler.stations.merging import Joins
 from bundler.stations.placing import Placement, PlacementResult, Placer, lacks_platforms
@@ -129,12 +131,18 @@ def import_admitted(
     overwrite: bool,
     dry_run: bool,
     progress: Progress,
+    accept: Callable[[Seal, Digest], object] = lambda *_: None,
+    attach: Attaching | None = None,
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 
+    ``accept`` is told of the seal and the bundle's identity once everything is proven, and before the first manifest is put: what
+    it raises ends the import there.
+
     What was not read before is read once: each blob is hashed while it is sent, or read all the same where it is there. Only
     when every byte of the bundle is proven is anything put that names a blob; of a bundle that is damaged the report says so,
-    and what was left is blobs without a name, each of which is what its digest says.
+    and what was left is blobs without a name, each of which is what its digest says. ``attach`` says of each image beside it that it
+    was let in.
 
     Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError (``registry.credentials``)
     where it is known that nothing may be put.
@@ -149,7 +157,8 @@ def import_admitted(
     ]
     with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
         prove, joins = proved.report.content is None, Joins()
-        placer = Placer(lambda blob: content.chunks(blob.digest), joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run)
+        chunks = attach.chunks if attach is not None else lambda blob: content.chunks(blob.digest)
+        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, add=attach)
         sent, fault = _sent(placer, places)
         if dry_run and fault is None:
             _foresee(targets, places, sent)
@@ -160,6 +169,7 @@ def import_admitted(
             raise fault
         placed = tuple(sent)
         if not dry_run:
+            accept(content.seal, content.identity)
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
     went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
     return Imported(

@@ -20,7 +20,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document, Index, Manifest
-from bundler.trust.proven import NO_PLATFORM, borrows, kind_of, named_layers
+from bundler.trust.proven import NO_PLATFORM, borrows, named_layers, shape_of
 
 RACES = 32  # how often a name is written because another writer comes between: of so many writers at once, the last one wins then
 ROUNDS = 5  # how often all names are read again at the end, as long as one of them has to be written again
@@ -74,7 +74,7 @@ def merged(theirs: Document, ours: Document, form: Form, read: Callable[[Descrip
     layers = {layer.digest: layer for layer in (*there.layers, *came.layers)}
     if sum(layer.size for layer in layers.values()) > MAX_JOINED:
         return None
-    forms = {kind_of(read(layer)) for layer in layers.values()}
+    forms = {shape_of(read(layer)) for layer in layers.values()}
     if len(forms) != 1 or None in forms:
         return None
     made = _union(theirs, there, ours, read)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bundler.errors import FormatError
-from bundler.trust.notation.signature import known_by
-from bundler.trust.notation.subject import Subject
+from bundler.trust.kinds import kind_of
 from bundler.trust.table import alike, is_name
 
 
@@ -30,14 +29,12 @@ class Names:
         """Tables of signers with their names. An identity says by itself who it is, and has none unless it is ``asked``."""
         if asked:
             return [{**signer, "name": name} for signer, name in zip(signers, asked, strict=True)]
-        return [{**signer} | ({"name": name} if (name := self._by_subject(signer)) is not None else {}) for signer in signers]
+        return [{**signer} | ({"name": name} if (name := self._by_itself(signer)) is not None else {}) for signer in signers]
 
-    def _by_subject(self, signer: Mapping[str, Any]) -> str | None:
-        if "subject" not in signer:
-            return None
+    def _by_itself(self, signer: Mapping[str, Any]) -> str | None:
         with suppress(FormatError):  # whoever reads trust says what is wrong with it
-            name = Subject.parse(signer["subject"]).common_name
-            return self._free(known_by(signer["subject"], signer["store"], signer.get("tsa")), name)
+            introduced = kind_of(signer).introduce(signer)
+            return self._free(*introduced) if introduced else None
         return None
 
     def _free(self, who: str, name: str | None) -> str | None:

@@ -55,13 +55,42 @@ class PlacementResult:
     """Of an image that its tag names already: which of its documents, and of its evidence, were seen there."""
 
 
+Tags = Mapping[Digest, list[tuple[Digest, Form]]]
+"""For a piece of evidence, the manifests and forms by whose tags it is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The evidence of an image and its tags, with what is added to it here; and what is to be said about that."""
+
+    evidence: tuple[Document, ...]
+    tags: Tags
+    remarks: tuple[str, ...] = ()
+
+
+Add = Callable[[Placement, Carried, Sequence[Document], Tags], Added]
+"""Adds to the evidence of an image. Whatever blobs that needs are there then."""
+
+
 class Placer:
     """Places images into one destination; remembers which blobs lie in which of its repositories, to mount them."""
 
-    def __init__(self, chunks: Chunks, *, joins: Joins, jobs: int, report: Report, prove: bool = False, dry: bool = False) -> None:
+    def __init__(
+        self,
+        chunks: Chunks,
+        *,
+        joins: Joins,
+        jobs: int,
+        report: Report,
+        prove: bool = False,
+        dry: bool = False,
+        add: Add | None = None,
+    ) -> None:
         """``chunks`` gives the bytes of a blob, and ends only if they were all of it. With ``prove``, blobs that the destination has
-        already are read from the medium all the same, to be verified. ``dry``: :meth:`send` asks, and sends nothing.
+        already are read from the medium all the same, to be verified. ``dry``: :meth:`send` asks, and sends nothing. ``add`` gives
+        the evidence to :meth:`place`.
         """
+        self._add = add
         self._joins = joins
         self._chunks = chunks
         self._jobs = jobs
@@ -170,8 +199,17 @@ class Placer:
         for wave in waves(own):
             for _ in side_by_side(lambda document: self._put(document, carried, sink), wave, jobs=self._jobs_each):
                 pass
-        whole.placed.remarks += self._evidence(replace(whole, root_waits=waits))
+        whole = self._with_added(replace(whole, root_waits=waits))
+        whole.placed.remarks += self._evidence(whole)
         return whole.placed
+
+    def _with_added(self, whole: "_Whole") -> "_Whole":
+        if self._add is None:
+            return whole
+        with self._alone(whole.carried.root, whole.place):
+            added = self._add(whole.place, whole.carried, whole.evidence, whole.tags)
+        whole.placed.remarks += added.remarks
+        return replace(whole, evidence=list(added.evidence), tags=added.tags)
 
     def _send(self, blob: Descriptor, sink: Sink) -> None:
         sink.put(blob, lambda: self._counted(blob))
@@ -278,8 +316,7 @@ class _Whole:
     """Its documents that are not there."""
     evidence: list[Document]
     placed: PlacementResult
-    tags: Mapping[Digest, list[tuple[Digest, Form]]]
-    """For a piece of evidence, the manifests and forms by whose tags it was found."""
+    tags: Tags
     there: frozenset[Digest] = frozenset()
     """The evidence that is there, under all of its tags."""
     root_waits: bool = False

@@ -40,6 +40,11 @@ class KeySigner:
     key: PrivateKey
     public: PublicKey
 
+    @property
+    def is_p256(self) -> bool:
+        """Whether it is ECDSA P-256, which every reader of notes and envelopes knows."""
+        return isinstance(self.key, ec.EllipticCurvePrivateKey) and isinstance(self.key.curve, ec.SECP256R1)
+
     def sign(self, data: bytes) -> bytes:
         """The signature over ``data``: ECDSA and RSA PKCS#1 v1.5 always with SHA-256, which openssl and cosign assume
         for every curve and size, and by RFC 6979, so that the same content gives the same bytes; Ed25519 plain.

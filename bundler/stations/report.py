@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from bundler.bundle.seal import time
 from bundler.errors import BundlerError, Code, IncompleteError, TrustError
+from bundler.ledger.order import Standing
+from bundler.ledger.state import Link
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import LeftOut
 from bundler.oci.reference import Reference
@@ -52,6 +56,29 @@ class BundleFacts:
             "previous": None if self.previous is None else str(self.previous),
             "created": self.created,
             "expires": self.expires,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StationReport:
+    """Which station it is, and what it remembers of the bundle's stream."""
+
+    name: str
+    last: Link | None = None
+    """The bundle of the stream that was accepted last; None where none was, or order was not judged."""
+    standing: Standing | None = None
+    """What comes of the bundle's place; None where order was not judged."""
+    floor: datetime | None = None
+    """The time that was judged by, where it is that of the station's floor and not its clock's."""
+
+    def to_json(self) -> dict[str, Any]:
+        last = self.last and {"sequence": self.last.sequence, "identity": str(self.last.identity)}
+        return {
+            "name": self.name,
+            "last": last,
+            "standing": None if self.standing is None else str(self.standing.outcome),
+            "gap": None if self.standing is None else self.standing.gap,
+            "floor": None if self.floor is None else time(self.floor),
         }
 
 
@@ -150,6 +177,8 @@ class Report:
     seal: SealReport | None = None
     images: tuple[ImageReport, ...] = ()
     content: ContentReport | None = None
+    station: StationReport | None = None
+    """None where there is no station, and for images outside a bundle."""
 
     @property
     def passed(self) -> bool:
@@ -180,4 +209,5 @@ class Report:
             "seal": self.seal.to_json() if self.seal else None,
             "images": [image.to_json() for image in self.images],
             "content": self.content.to_json() if self.content else None,
+            "station": self.station.to_json() if self.station else None,
         }

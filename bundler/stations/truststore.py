@@ -5,38 +5,28 @@ Nothing in a bundle changes it, and it is never looked for in the working direct
 
 import os
 import shlex
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bundler.content.files import disk, read_small, sync_folder, write_whole
 from bundler.content.together import alone
-from bundler.errors import Code, ConflictError, FormatError, UsageError, translated
-from bundler.oci.digest import Digest
+from bundler.errors import Code, ConflictError, UsageError
 from bundler.stations.names import Names
 from bundler.stations.trustfolder import TrustFolder
 from bundler.trust import trusttoml
-from bundler.trust.addition import render_denial, render_root, render_rule, render_seal, render_store, with_next_serial
+from bundler.trust.addition import render_rule, render_seal, with_next_serial
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
-from bundler.trust.notation import convert
-from bundler.trust.notation.revocation import MAX_CRL
-from bundler.trust.notation.signature import PinnedSubject
-from bundler.trust.notation.store import StoreType
 from bundler.trust.policy import Policy
 from bundler.trust.removal import without_key, without_rule
-from bundler.trust.signer import PinnedKey, SignerEntry
-from bundler.trust.sigstore.root import MAX_ROOT
-from bundler.trust.sigstore.signer import LoggedKey, PinnedIdentity
+from bundler.trust.signer import SignerEntry
 from bundler.trust.table import FILE
 
 EMPTY = """version = 1
 serial = 1
 """
-MAX_CERTIFICATE_FILE = 1 << 20
-MAX_STORE_FILES = 1000  # as certificates in a store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,49 +38,20 @@ class Trust:
     raw: bytes
     files: Mapping[str, bytes]
 
-    def root_file(self, name: str) -> str:
-        """Where in the folder the file of the root ``name`` lies."""
-        return str(next(root["file"] for root in self._tables("root") if root["name"] == name))
-
-    def store_files(self, name: str) -> tuple[str, ...]:
-        """Where in the folder the certificates and revocation lists of the store ``name`` lie."""
-        store = next(store for store in self._tables("store") if store["name"] == name)
-        return (*store["certificates"], *store.get("crl", ()))
-
     def behind(self, signer: SignerEntry) -> Iterator[bytes]:
         """What the signer is known by: its key, the file of its root, the files of its stores."""
-        if isinstance(signer, PinnedKey | LoggedKey):
-            yield signer.key.pem
-        if isinstance(signer, PinnedIdentity | LoggedKey):
-            yield self.files[self.root_file(signer.root.name)]
-        if isinstance(signer, PinnedSubject):
-            for store in (signer.store, signer.tsa):
-                yield from (self.files[path] for path in (self.store_files(store.name) if store else ()))
-
-    def _tables(self, kind: str) -> list[dict[str, Any]]:
-        tables: list[dict[str, Any]] = tomllib.loads(self.raw.decode()).get(kind, [])
-        return tables
+        return signer.behind(self.files)
 
 
-@dataclass(frozen=True, slots=True)
-class NewRoot:
-    """A trusted root to pin; without a ``file``, one that is pinned already."""
+class NewAnchor(Protocol):
+    """A root or a store to pin."""
 
-    name: str
-    file: Path | None = None
-    log: int | None = None
-    timestamp: int | None = None
-    sct: int | None = None
+    def addition(self, trust: Trust) -> tuple[str, Mapping[str, bytes]] | None:
+        """Its table as text, and its files by where they go in the folder; None where it is pinned already.
 
-
-@dataclass(frozen=True, slots=True)
-class NewStore:
-    """A store to fill from files of certificates and revocation lists, in PEM or DER."""
-
-    name: str
-    type: StoreType
-    certificates: Sequence[Path]
-    crls: Sequence[Path] = ()
+        Raises UsageError (``trust.form``, ``trust.store``, ``usage.input``).
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,27 +222,32 @@ def _judged_after(trust: Trust, scope: str) -> str:
 
 
 def add_seal(
-    trust: Trust, *, stream: str, scopes: Sequence[str], keys: Sequence[Path], threshold: int | None, called: Sequence[str] = ()
+    trust: Trust,
+    *,
+    stream: str,
+    scopes: Sequence[str],
+    keys: Sequence[Path],
+    threshold: int | None,
+    called: Sequence[str] = (),
+    order: str | None = None,
 ) -> Trust:
     """Trust further keys to seal a stream. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
     files = _key_files(keys, role="seal")
     names = Names(trust.policy.names).of_keys(files, keys, called)
-    return _extend(trust, render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names), files)
+    text = render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names, order=order)
+    return extend(trust, text, files)
 
 
-def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = None, rule: NewRule | None = None) -> Trust:
-    """Pin a root, a store, and say whose signatures images need; all of it or nothing.
+def add(trust: Trust, *, anchors: Sequence[NewAnchor] = (), rule: NewRule | None = None) -> Trust:
+    """Pin roots and stores, and say whose signatures images need; all of it or nothing.
 
     Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``, ``trust.store``, ``usage.input``).
     """
     texts: list[str] = []
     files: dict[str, bytes] = {}
-    if root is not None and not _is_pinned(trust, root):
-        text, more = _root(root)
-        texts, files = [*texts, text], files | more
-    if store is not None:
-        text, more = _store(store)
-        texts, files = [*texts, text], files | more
+    for text, more in filter(None, [anchor.addition(trust) for anchor in anchors]):
+        texts.append(text)
+        files |= more
     if rule is not None:
         if any(str(other.scope) == rule.scope for other in trust.policy.rules):
             raise UsageError(
@@ -294,96 +260,7 @@ def add(trust: Trust, *, root: NewRoot | None = None, store: NewStore | None = N
         keys = _key_files(rule.keys, role="image")
         files |= keys
         texts.append(_rule(rule, keys, Names(trust.policy.names)))
-    return _extend(trust, "\n".join(texts), files) if texts else trust
-
-
-def add_notation(trust: Trust, folder: Path) -> tuple[Trust, tuple[str, ...]]:
-    """Take over the policy and the stores of a Notation configuration; and what of it is denied instead, in words.
-
-    Raises UsageError (``trust.form``, ``trust.store``, ``usage.input``), also where nothing would be admitted.
-    """
-    path = next((p for p in (folder / "trustpolicy.oci.json", folder / "trustpolicy.json") if p.is_file()), None)
-    if path is None:
-        raise UsageError(f"{folder} has no trust policy", code=Code.USAGE_INPUT, wanted="trustpolicy.json, and truststore beside it")
-    raw = read_small(path, limit=convert.MAX_DOCUMENT, what="the trust policy")
-    with translated(FormatError, to=UsageError, what=f"{path} cannot be taken over", code=Code.TRUST_FORM):
-        converted = convert.convert(raw)
-    if not converted.admits:
-        raise UsageError(
-            f"nothing of {path} is strict enough to be taken over",
-            code=Code.TRUST_FORM,
-            found="; ".join(converted.notes),
-            wanted="level strict",
-        )
-    texts: list[str] = []
-    files: dict[str, bytes] = {}
-    names = Names(trust.policy.names)
-    for kind, name in converted.stores:
-        place = folder / "truststore" / "x509" / kind / name
-        text, more = _store(NewStore(convert.label((kind, name)), kind, _listed(place)))
-        texts, files = [*texts, text], files | more
-    for rule in converted.rules:
-        if rule.deny is not None:
-            texts.append(render_denial(scope=rule.scope, reason=rule.deny))
-            continue
-        signers = names.of_others([signer.to_toml() for signer in rule.signers])
-        texts.append(render_rule(scope=rule.scope, signers=signers, threshold=1 if len(signers) > 1 else None))
-    return _extend(trust, "\n".join(texts), files), converted.notes
-
-
-def _is_pinned(trust: Trust, root: NewRoot) -> bool:
-    """Whether the root is there already, so that a second rule can be added with the words of the first."""
-    known = next((known for known in trust.policy.roots if known.name == root.name), None)
-    if known is None:
-        if root.file is None:
-            raise UsageError("there is no such root", code=Code.TRUST_FORM, found=ascii(root.name)[:160], wanted="--root FILE beside it")
-        return False
-    same = root.file is None or _read_root(root.file) == trust.files[trust.root_file(root.name)]
-    asked = {"log": root.log, "timestamp": root.timestamp, "sct": root.sct}
-    other = [name for name, number in asked.items() if number not in (None, getattr(known.needed, name))]
-    if not same or other:
-        raise UsageError(
-            f"another root is named {root.name} already",
-            code=Code.TRUST_FORM,
-            found=f"another number of {other[0]}" if same else f"another file, {trust.root_file(root.name)}",
-            next="give this one a name with --root-name; to rotate that one, replace its file and raise the serial",
-        )
-    return True
-
-
-def _root(root: NewRoot) -> tuple[str, dict[str, bytes]]:
-    assert root.file is not None
-    path = f"roots/{root.name}.json"
-    text = render_root(name=root.name, file=path, log=root.log, timestamp=root.timestamp, sct=root.sct)
-    return text, {path: _read_root(root.file)}
-
-
-def _read_root(path: Path) -> bytes:
-    return read_small(path, limit=MAX_ROOT, what="the trusted root")
-
-
-def _store(store: NewStore) -> tuple[str, dict[str, bytes]]:
-    """The files go by their digests: their own names may be anything."""
-    certificates = _store_files(store.name, store.certificates, "crt", MAX_CERTIFICATE_FILE)
-    crls = _store_files(store.name, store.crls, "crl", MAX_CRL)
-    return render_store(name=store.name, type=store.type, certificates=list(certificates), crl=list(crls)), certificates | crls
-
-
-def _store_files(name: str, paths: Sequence[Path], ending: str, limit: int) -> dict[str, bytes]:
-    read = [read_small(path, limit=limit, what="the certificate" if ending == "crt" else "the revocation list") for path in paths]
-    return {f"stores/{name}/{Digest.of(data).encoded[:16]}.{ending}": data for data in read}
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        found = sorted(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"the store {folder} cannot be read", code=Code.TRUST_STORE, found=error.strerror) from error
-    if not 1 <= len(found) <= MAX_STORE_FILES:
-        raise UsageError(
-            f"the store {folder} has no or too many files", code=Code.TRUST_STORE, found=len(found), wanted=f"1 to {MAX_STORE_FILES}"
-        )
-    return found
+    return extend(trust, "\n".join(texts), files) if texts else trust
 
 
 def _rule(rule: NewRule, keys: Mapping[str, bytes], names: Names) -> str:
@@ -399,7 +276,7 @@ def _rule(rule: NewRule, keys: Mapping[str, bytes], names: Names) -> str:
     )
 
 
-def _extend(trust: Trust, addition: str, files: Mapping[str, bytes]) -> Trust:
+def extend(trust: Trust, addition: str, files: Mapping[str, bytes]) -> Trust:
     """Write the next ``trust.toml`` and new files, checked whole before they count.
 
     The file is renamed into place last, so that a cut leaves the trust as it was, with at most unused files beside it.

@@ -9,6 +9,7 @@ from bundler.bundle.archive import Archive, Content
 from bundler.bundle.seal import ImageEntry, Seal, time
 from bundler.content.stream import side_by_side
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
+from bundler.ledger.order import Standing
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.stations.cache import Cache
@@ -115,12 +116,15 @@ def _opened(archive: Archive, station: Station, *, at: datetime | None) -> tuple
     used = TrustUsed.of(station.trust)
     opened = open_seal(station.trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
-        return Report(trust=used, seal=SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)), None
+        seal = SealReport(opened.signers, (Code.SEAL_SIGNATURE,), opened.details, opened.names)
+        return Report(trust=used, seal=seal, station=station.report()), None
     content = archive.sealed_by(archive.envelope.payload())
-    seal = _judged_seal(opened, content.seal, station, at=at or content.seal.created)
+    at = at or content.seal.created
+    told = station.report(content.seal, content.identity, at=at)
+    seal = _judged_seal(opened, content.seal, station, None if told is None else told.standing, at=at)
     if not seal.passed:
-        return Report(trust=used, seal=seal), None
-    return Report(trust=used, bundle=_facts(content), seal=seal), content
+        return Report(trust=used, seal=seal, station=told), None
+    return Report(trust=used, bundle=_facts(content), seal=seal, station=told), content
 
 
 def _contradiction(content: Content) -> IntegrityError | None:
@@ -132,10 +136,12 @@ def _contradiction(content: Content) -> IntegrityError | None:
     return None
 
 
-def _judged_seal(opened: OpenedSeal, seal: Seal, station: Station, *, at: datetime) -> SealReport:
+def _judged_seal(opened: OpenedSeal, seal: Seal, station: Station, standing: Standing | None, *, at: datetime) -> SealReport:
     """Whether those who sealed the bundle may send this one here, now."""
     refused = dict(may_seal(opened, seal.stream, {image.reference.repository for image in seal.images}))
     refused |= station.lacks(seal)
+    if standing is not None and standing.code is not None and Code.SEAL_STREAM not in refused:  # else it speaks for no stream
+        refused[standing.code] = standing.detail
     if seal.expires is not None and seal.expires <= at:
         refused[Code.TIME_EXPIRED] = f"good until {time(seal.expires)}, judged as of {time(at)}"
     if seal.created - at > CLOCKS_APART:  # the difference of two times is never too large, as a sum can be

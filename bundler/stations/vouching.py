@@ -11,22 +11,21 @@ from functools import lru_cache
 from bundler.errors import FormatError, TrustError
 from bundler.oci.digest import Digest
 from bundler.stations.carried import Carried, Chunks
-from bundler.trust.dsse import Envelope
 from bundler.trust.evidence import Evidence, Image
 from bundler.trust.examine import effort, examine
+from bundler.trust.formats import format_of
 from bundler.trust.judge import MAX_REPEATED, MAX_VERIFICATIONS
-from bundler.trust.notation.envelope import SignatureEnvelope
+from bundler.trust.keysigner import PinnedKey
 from bundler.trust.policy import Node, Policy, RequiredAttestation, Rule
-from bundler.trust.proven import Kind, kind_of
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey, SignerEntry
-from bundler.trust.sigstore.bundle import SIGN_PREDICATE, SigstoreBundle
+from bundler.trust.signer import SignerEntry
 from bundler.trust.sigstore.identity import Identity
-from bundler.trust.simplesigning import CERTIFICATE
 from bundler.trust.statement import Statement
+from bundler.trust.unverified import Layer, UnverifiedSignature
 from bundler.trust.x509 import Certificate
 
 EVERYTHING = Scope.parse("**")
+_PEM = b"-----BEGIN"
 NOBODY = Rule(EVERYTHING, (), 1, deny="nobody is asked for")
 
 
@@ -85,9 +84,10 @@ class Vouching:
         signed: dict[Digest, set[Maker]] = {}  # evidence that is signed itself, as cosign signs what it attaches
         budget = _Budget()
         for each in carried.evidences(chunks):
-            what = _what(each)
+            offer = _offer(each, image)
+            what = _what(each, offer)
             rule = budget.allows(self._rule(what), image, each)
-            makers = self._makers(rule, image, each)
+            makers = self._makers(rule, image, each, offer)
             if what is None:
                 signed.setdefault(each.subject, set()).update(makers)
                 signers.update(makers if each.subject in own else ())
@@ -104,7 +104,7 @@ class Vouching:
         wanted = () if what is None else (RequiredAttestation(what, Node.REFERENCE, self._signers),)
         return Rule(EVERYTHING, self._signers, 1, attestations=wanted)
 
-    def _makers(self, rule: Rule, image: Image, piece: Evidence) -> list[Maker]:
+    def _makers(self, rule: Rule, image: Image, piece: Evidence, offer: UnverifiedSignature | None) -> list[Maker]:
         """Whose it is proved to be, else whose it says that it is; nobody where it is not signed, or cannot be what it says."""
         finding = examine(rule, image, piece, at=self._at)
         by = [(fact.signed_by.kind, fact.signed_by.id, fact.signed_by.name) for fact in finding.facts]
@@ -113,8 +113,9 @@ class Vouching:
             by = [(other.kind, other.id, None)]
         if by or other is None:
             return [Maker(kind, who, proved=True, name=name or self._names.get(who)) for kind, who, name in dict.fromkeys(by)]
-        says = None if other.id is not None else _says(piece)
-        return [Maker("identity" if says and other.kind == "key" else other.kind, says or other.id, proved=False)]
+        who = other.id or _says(piece, offer)
+        kind = other.kind if other.id or who is None else _kind(piece)
+        return [Maker(kind, who, proved=False)]
 
 
 class _Budget:
@@ -139,24 +140,25 @@ def _everybody(policy: Policy) -> tuple[SignerEntry, ...]:
     return (*reversed(known.values()), *dict.fromkeys(sealing))
 
 
-def _what(piece: Evidence) -> str | None:
-    """The predicate type of a statement, else the media type; None for a signature."""
-    declared = _declared(piece)
-    if piece.payload is None or piece.layer is None:
-        return declared
+def _offer(piece: Evidence, image: Image) -> UnverifiedSignature | None:
+    """The signature that it holds, if it holds one that can be read."""
+    in_format, subject = format_of(piece), image.documents.get(piece.subject)
+    if in_format is None or piece.layer is None or piece.payload is None or subject is None:
+        return None
+    with suppress(FormatError, TrustError):
+        return in_format.read(Layer(piece.layer, piece.payload, piece.document, subject))
+    return None
+
+
+def _what(piece: Evidence, offer: UnverifiedSignature | None) -> str | None:
+    """The predicate type of a statement, else the media type; None for a signature. Whether it was verified plays no part."""
+    in_format = format_of(piece)
     with suppress(FormatError, TrustError):  # what it holds is not what it seems to be, so nobody has stated anything
-        match kind_of(piece.payload):
-            case Kind.SIMPLE_SIGNING | Kind.JWS | Kind.COSE:
-                return None
-            case Kind.DSSE:
-                return Statement.parse(Envelope.parse(piece.payload).payload).predicate_type
-            case Kind.BUNDLE:
-                content = SigstoreBundle.parse(piece.payload).content
-                stated = Statement.parse(content.payload).predicate_type if isinstance(content, Envelope) else SIGN_PREDICATE
-                return None if stated == SIGN_PREDICATE else stated
-            case Kind.STATEMENT:
-                return Statement.parse(piece.payload).predicate_type
-    return declared
+        if offer is not None:
+            return offer.claim().predicate_type
+        if in_format is None and piece.payload is not None:
+            return Statement.parse(piece.payload).predicate_type
+    return _declared(piece) if in_format is None or in_format.attests else None
 
 
 def _declared(piece: Evidence) -> str:
@@ -165,18 +167,18 @@ def _declared(piece: Evidence) -> str:
     return content.artifact_type or own or piece.document.descriptor.media_type
 
 
-def _says(piece: Evidence) -> str | None:
+def _says(piece: Evidence, offer: UnverifiedSignature | None) -> str | None:
     """Whom the certificate beside a signature names. Nothing of it is verified."""
-    if piece.payload is None or piece.layer is None:
+    if offer is None or not offer.material.certificates:
         return None
     with suppress(FormatError, TrustError):
-        match kind_of(piece.payload):
-            case Kind.SIMPLE_SIGNING | Kind.DSSE:
-                found = Certificate.parse_pem(piece.layer.annotations.get(CERTIFICATE, "").encode())
-                return str(Identity.of(found[0])) if found else None
-            case Kind.BUNDLE:
-                certificates = SigstoreBundle.parse(piece.payload).material.certificates
-                return str(Identity.of(Certificate.parse(certificates[0]))) if certificates else None
-            case Kind.JWS | Kind.COSE:
-                return SignatureEnvelope.parse(piece.payload, piece.layer.media_type).chain[0].subject
+        first = offer.material.certificates[0]
+        leaf = Certificate.parse_pem(first)[0] if _PEM in first else Certificate.parse(first)
+        return str(Identity.of(leaf)) if _kind(piece) == "identity" else leaf.subject
     return None
+
+
+def _kind(piece: Evidence) -> str:
+    """Of which kind its signer is where a certificate names him."""
+    in_format = format_of(piece)
+    return "identity" if in_format is None else in_format.kind

@@ -6,28 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bundler.errors import Code, UsageError
-from bundler.trust.notation.store import StoreType
 from bundler.trust.table import FILE, Table, is_text
 
 _SERIAL = re.compile(r"^([ \t]*serial[ \t]*=[ \t]*)([0-9]+)(?=[ \t]*(?:#|\r?$))", re.MULTILINE)
 
 
 def render_seal(
-    *, stream: str, scopes: Sequence[str], keys: Sequence[str], threshold: int | None, names: Mapping[str, str] | None = None
+    *,
+    stream: str,
+    scopes: Sequence[str],
+    keys: Sequence[str],
+    threshold: int | None,
+    names: Mapping[str, str] | None = None,
+    order: str | None = None,
 ) -> str:
     """A ``[[seal]]`` to append to ``trust.toml``. Raises UsageError (``trust.form``) for what would have no form there."""
     named = dict(names or {}) or None
-    return rendered("seal", {"stream": stream, "scopes": list(scopes), "keys": list(keys), "names": named, "threshold": threshold})
-
-
-def render_root(*, name: str, file: str, log: int | None = None, timestamp: int | None = None, sct: int | None = None) -> str:
-    """A ``[[root]]`` to append to ``trust.toml``; what is None is left to its default. Raises as :func:`render_seal`."""
-    return rendered("root", {"name": name, "file": file, "log": log, "timestamp": timestamp, "sct": sct})
-
-
-def render_store(*, name: str, type: StoreType, certificates: Sequence[str], crl: Sequence[str] = ()) -> str:  # noqa: A002 - its name there
-    """A ``[[store]]`` to append to ``trust.toml``. Raises as :func:`render_seal`."""
-    return rendered("store", {"name": name, "type": str(type), "certificates": list(certificates), "crl": list(crl) or None})
+    members = {"stream": stream, "scopes": list(scopes), "keys": list(keys), "names": named, "threshold": threshold, "order": order}
+    return rendered("seal", members)
 
 
 def render_rule(
@@ -70,8 +66,13 @@ def with_next_serial(text: str) -> str:
 
 
 def rendered(kind: str, members: Mapping[str, Any]) -> str:
-    """A table ``[[kind]]`` as text; what is None is left out. Raises as :func:`render_seal`."""
-    return f"[[{kind}]]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
+    """A table ``[[kind]]`` as text; what is None is left out. Raises UsageError (``trust.form``) for what has no form there."""
+    return f"[[{kind}]]\n{assigned(members)}"
+
+
+def assigned(members: Mapping[str, Any]) -> str:
+    """The members of a table as text, a line each; what is None is left out. Raises as :func:`rendered`."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in members.items() if value is not None)
 
 
 def _toml(value: Any) -> str:

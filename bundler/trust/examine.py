@@ -9,37 +9,19 @@ from datetime import datetime
 from functools import partial
 
 from bundler.errors import Code, FormatError, TrustError
-from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
+from bundler.trust.formats import format_of
 from bundler.trust.keys import PublicKey, named_by
 from bundler.trust.need import need
-from bundler.trust.notation.signature import NotationSignature
 from bundler.trust.policy import Naming, RequiredAttestation, Rule
 from bundler.trust.signer import AnotherSignerError, SignerEntry, SignerProof
-from bundler.trust.sigstore.bundle import BundledSignature
-from bundler.trust.simplesigning import Attestation, SimpleSigning
-from bundler.trust.unverified import Claim, Layer, UnverifiedSignature
+from bundler.trust.unverified import Claim, Format, Layer, UnverifiedSignature
 from bundler.trust.verdict import Check, OtherSigner, Outcome, SignedBy
-
-# What reads a signature, by how the media type of its layer begins. A further format is a line here.
-READERS: dict[str, Callable[[Layer], UnverifiedSignature]] = {
-    mediatype.SIMPLE_SIGNING: SimpleSigning.read,
-    mediatype.DSSE: Attestation.read,
-    mediatype.SIGSTORE_BUNDLE: BundledSignature.read,
-}
-
-_SPECS = {
-    "notation": "notaryproject, signature-specification.md",
-    "sig": "cosign, specs/SIGNATURE_SPEC.md",
-    "att": "cosign, specs/ATTESTATION_SPEC.md",
-    "bundle": "protobuf-specs, sigstore_bundle.proto",
-}
-
 
 Whose = Callable[[UnverifiedSignature], PublicKey | None]
 """By which other key a signature is."""
@@ -86,7 +68,7 @@ class Effort:
 
 def effort(rule: Rule, image: Image, piece: Evidence) -> Effort:
     """What :func:`examine` would take for it, at most."""
-    if _reader(piece) is None or piece.layer is None or piece.payload is None:
+    if format_of(piece) is None or piece.layer is None or piece.payload is None:
         return Effort(0, ())
     subject = image.documents.get(piece.subject)
     about = ((subject.digest, subject.descriptor.size),) if subject else ()
@@ -98,35 +80,29 @@ def examine(rule: Rule, image: Image, piece: Evidence, *, at: datetime, whose: W
 
     ``whose`` is asked about a signature by a key that is by no signer of the rule, and gives the key where that is known.
     """
-    reader = _reader(piece)
-    meant = reader not in (None, Attestation.read)
+    in_format = format_of(piece)
+    meant = in_format is not None and not in_format.attests
     try:
         subject = _subject(image, piece)
-        if reader is None:
+        if in_format is None:
             return _finding(piece, [_without_signature(piece)])
-        offer = reader(_layer(piece, subject))
+        offer = in_format.read(_layer(piece, subject))
         proofs, errors = _tried(rule, offer, at)
         claim = offer.claim() if proofs else None
     except (TrustError, FormatError) as error:
         return _finding(piece, [_failed(piece, "evidence", error.code, str(error))], meant=meant)
     if claim is None:
-        return _finding(piece, _unmet(piece, rule, offer, errors), meant=meant, other=_other(piece, rule, offer, errors, whose))
+        return _finding(
+            piece, _unmet(piece, rule, offer, errors), meant=meant, other=_other(piece, rule, in_format, offer, errors, whose=whose)
+        )
     names = _names(claim, image.reference)
     lacks = list(_lacking(piece, rule, claim))
     return _finding(
         piece,
-        [*_met(piece, claim, offer, proofs), *_naming(piece, rule, claim, names=names), *lacks],
+        [*_met(piece, claim, in_format, offer, proofs), *_naming(piece, rule, claim, names=names), *lacks],
         facts=() if lacks and claim.predicate_type is None else tuple(_facts(piece, rule, claim, offer, proofs, names=names)),
         meant=claim.predicate_type is None,
     )
-
-
-def _reader(piece: Evidence) -> Callable[[Layer], UnverifiedSignature] | None:
-    """By the media type of the layer; of Notation, whose layers are of types that others have too, by the manifest's."""
-    kind = piece.layer.media_type if piece.layer else ""
-    if piece.layer and (piece.document.content.kind or "") == mediatype.NOTATION:
-        return NotationSignature.read
-    return next((reader for beginning, reader in READERS.items() if kind.startswith(beginning)), None)
 
 
 def _subject(image: Image, piece: Evidence) -> Document:
@@ -189,27 +165,32 @@ def _is_named(rule: Rule, hint: str | None) -> bool:
 
 
 def _other(
-    piece: Evidence, rule: Rule, offer: UnverifiedSignature, errors: Mapping[Code, TrustError | FormatError], whose: Whose
+    piece: Evidence,
+    rule: Rule,
+    in_format: Format,
+    offer: UnverifiedSignature,
+    errors: Mapping[Code, TrustError | FormatError],
+    *,
+    whose: Whose,
 ) -> OtherSigner | None:
     """Whose it is; None where it says that it is by a signer of the rule, and is not."""
     found = partial(OtherSigner, form=offer.form, node=piece.subject)
-    by_certificate = "notation" if offer.form == "notation" else "identity"
     for error in errors.values():
         if isinstance(error, AnotherSignerError):
-            return found(by_certificate, error.who, proved=error.proved)
+            return found(in_format.kind, error.who, proved=error.proved)
     if not offer.material.by_key:
-        return found(by_certificate, None, proved=False)
+        return found(in_format.kind, None, proved=False)
     if (key := whose(offer)) is not None:
         return found("key", key.fingerprint, proved=True)
     hint = offer.material.hint
     return None if _is_named(rule, hint) else found("key", named_by(hint) if hint else None, proved=False)
 
 
-def _met(piece: Evidence, claim: Claim, offer: UnverifiedSignature, proofs: Sequence[_Proof]) -> Iterator[Check]:
+def _met(piece: Evidence, claim: Claim, in_format: Format, offer: UnverifiedSignature, proofs: Sequence[_Proof]) -> Iterator[Check]:
     what = "signature" if claim.predicate_type is None else "attestation"
     of = "" if claim.predicate_type is None else f"{ascii(claim.predicate_type[:160])[1:-1]}, "
     for proof in proofs:
-        found = _check(piece, what, Outcome.PASSED, proof.met.remark, f"{of}{proof.met.how}", spec=_SPECS.get(offer.form))
+        found = _check(piece, what, Outcome.PASSED, proof.met.remark, f"{of}{proof.met.how}", spec=in_format.spec)
         yield replace(found, signer=proof.met.id, under=proof.met.under)
         if offer.material.wrapped:
             yield _check(
@@ -230,6 +211,7 @@ def _facts(
             node=piece.subject,
             also=proof.met.also,
             name=proof.entry.name,
+            times=proof.met.times,
         )
         if claim.predicate_type is None and proof.number < len(rule.signers):
             yield Fact(signed_by, piece.document.digest, proof.number, None, names)

@@ -156,15 +156,17 @@ class _Case:
         asked = tuple(self._asked_of(self.image.root, facts))
         seen = tuple(self._seen(standing, facts))
         passed = _all_passed(asked)
+        counted = [fact.signed_by for node in self._asked_nodes() for fact in facts[node] if self._counts(fact)]
         return Verdict(
             reference=self.image.reference,
             digest=self.image.root,
             rule=str(self.rule.scope),
-            signers=tuple(sorted({fact.signed_by for node in self._asked_nodes() for fact in facts[node] if self._counts(fact)})),
+            signers=tuple(sorted(set(counted))),
             reasons=() if passed else _reasons((*asked, *seen)),
             checks=(*asked, *seen),
             admitted=self._admitted(standing) if passed else frozenset(),
             others=self._others(policy),
+            times=tuple(sorted({time for signed_by in counted for time in signed_by.times})),
         )
 
     def _others(self, policy: Policy) -> tuple[OtherSigner, ...]:

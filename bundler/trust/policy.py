@@ -8,10 +8,9 @@ from typing import Any
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
 from bundler.trust.keys import PublicKey
-from bundler.trust.notation.store import Store
+from bundler.trust.kind import Anchor
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey, SignerEntry
-from bundler.trust.sigstore.signer import LoggedKey, Root
+from bundler.trust.signer import SignerEntry
 
 
 class Node(StrEnum):
@@ -31,6 +30,17 @@ class Naming(StrEnum):
     SIGNED = "signed"
 
 
+class Order(StrEnum):
+    """Which bundles of a stream may follow those that were accepted (docs/spec/station-v1.md, section 4)."""
+
+    NEWER = "newer"
+    """Those with a higher number."""
+    CHAIN = "chain"
+    """Those of them that say that they follow the last one."""
+    ANY = "any"
+    """Older ones too."""
+
+
 @dataclass(frozen=True, slots=True)
 class SealRule:
     """Who may seal bundles of a stream, and for which repositories."""
@@ -41,6 +51,8 @@ class SealRule:
     threshold: int
     names: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What people call some of the keys, by their fingerprints. Words only: nothing is decided by them."""
+    order: Order | None = None
+    """None where it is left to the stream's other entries, else to :attr:`Order.NEWER`."""
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold, 1, len(self.keys), f"the seal of {self.stream}")
@@ -52,6 +64,7 @@ class SealRule:
             "keys": [key.fingerprint for key in self.keys],
             "names": [self.names.get(key.fingerprint) for key in self.keys],
             "threshold": self.threshold,
+            "order": None if self.order is None else str(self.order),
         }
 
 
@@ -147,14 +160,14 @@ class Policy:
     digest: Digest
     """SHA-256 of the JSON object that gives, for ``trust.toml`` and each file it names, its path and the hex of its SHA-256;
     names sorted, no spaces."""
-    roots: tuple[Root, ...] = ()
-    stores: tuple[Store, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
+    """Roots and stores, and what else vouches for signers."""
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
         """All that it names, those that seal first."""
         sealing = [key for seal in self.seals for key in seal.keys]
-        signing = [s.key for rule in self.rules for s in rule.everybody if isinstance(s, PinnedKey | LoggedKey)]
+        signing = [signer.key for rule in self.rules for signer in rule.everybody if signer.key]
         return tuple({key.fingerprint: key for key in (*sealing, *signing)}.values())
 
     @property
@@ -163,6 +176,10 @@ class Policy:
         found = {fingerprint: name for seal in reversed(self.seals) for fingerprint, name in seal.names.items()}
         signers = (signer for rule in reversed(self.rules) for signer in reversed(rule.entries))
         return found | {str(signer): signer.name for signer in signers if signer.name is not None}
+
+    def order_of(self, stream: str) -> Order:
+        """Which of the stream's bundles may follow one another; its entries that say so agree."""
+        return next((seal.order for seal in self.seals if seal.stream == stream and seal.order is not None), Order.NEWER)
 
     def rule_for(self, repository: str) -> Rule | None:
         """The rule whose scope covers ``repository`` most specifically; None if there is none, and nothing may enter then."""

@@ -10,27 +10,26 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from enum import StrEnum
 from itertools import chain
 from typing import Any
 
 from bundler import strictjson
 from bundler.errors import BundlerError, FormatError
-from bundler.oci import graph, mediatype
+from bundler.oci import graph
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, REFERENCE_DIGEST, REFERENCE_TYPE, Document, Manifest
 from bundler.oci.platforms import is_attestation
+from bundler.trust import formats
 from bundler.trust.evidence import MAX_EVIDENCE
-from bundler.trust.notation import cbor
-from bundler.trust.notation.envelope import MAX_ENVELOPE
 from bundler.trust.statement import TYPES, Statement
+from bundler.trust.unverified import Binary
 
 TAR_BLOCK = 512  # POSIX pax, "ustar Interchange Format": a header is one block
 _HEAD = 1536  # bytes that tell what unpacks: the last magic, that of erofs, stands at 1024
 
-# What begins with one of these, something unpacks. Only those that could begin a text or a COSE envelope stand here: gzip, xz,
+# What begins with one of these, something unpacks. Only those that could begin a text or what a format has in bytes stand here: gzip, xz,
 # lz4, wasm, ELF and the headers of zip hold control characters, zstd and compress hold bytes that are not UTF-8.
 _MAGIC = (
     b"BZh",  # bzip2
@@ -55,7 +54,6 @@ _MAGIC = (
 )
 _EROFS_AT, _EROFS = 1024, b"\xe2\xe1\xf5\xe0"
 _CONTROLS = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\t\n\r")
-_COSE_SIGN1 = b"\xd2\x84"  # tag 18, an array of four (RFC 9052, section 4.2)
 _DIGEST = len("sha256:") + 64  # the shortest that a runtime knows a layer by
 NO_PLATFORM = Platform("unknown", "unknown")  # buildkit, attestation-storage.md: no runtime takes what an index lists so
 _CHECKSUM = slice(148, 156)
@@ -63,23 +61,14 @@ _OCTAL, _BASE64 = re.compile(rb"[0-7]+"), re.compile(rb"[A-Za-z0-9+/]+")
 _DIGITS64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-class Kind(StrEnum):
-    """As what a layer is proven."""
-
-    SIMPLE_SIGNING = "simple signing"
-    DSSE = "DSSE"
-    BUNDLE = "Sigstore bundle"
-    JWS = "Notation JWS"
-    COSE = "Notation COSE"
-    STATEMENT = "in-toto statement"
-    JSON = "JSON"
-    TEXT = "text"
+STATEMENT, JSON, TEXT = "in-toto statement", "JSON", "text"
+"""As what a layer is proven that is of no signature format."""
 
 
 def is_proven(chunks: Iterable[bytes]) -> bool:
-    """Whether a layer that comes in these pieces is proven: text that nothing unpacks, or a COSE_Sign1 of at most 1 MiB.
+    """Whether a layer that comes in these pieces is proven: text that nothing unpacks, or what a format knows as its own.
 
-    What raises in ``chunks`` is raised here. Nothing is kept but the first bytes and what may be COSE; pieces that come after
+    What raises in ``chunks`` is raised here. Nothing is kept but the first bytes and what may be of such a format; pieces that come after
     the answer is known are not asked for.
     """
     pieces = iter(chunks)
@@ -88,22 +77,21 @@ def is_proven(chunks: Iterable[bytes]) -> bool:
         head += piece
     if _unpacks(head):
         return False
-    if head.startswith(_COSE_SIGN1):
-        return _is_cose(chain((head,), pieces))
-    return _is_text(chain((head,), pieces))
+    binary = _binary(head)
+    return (binary.fits if binary else _is_text)(chain((head,), pieces))
 
 
-def kind_of(payload: bytes) -> Kind | None:
-    """As what a layer of at most MAX_EVIDENCE bytes is proven, by its bytes alone; None for what is not."""
+def shape_of(payload: bytes) -> str | None:
+    """The name of what a layer of at most MAX_EVIDENCE bytes is proven to be, by its bytes alone; None for what is not."""
     if not is_proven((payload,)):
         return None
-    if payload.startswith(_COSE_SIGN1):
-        return Kind.COSE
+    if (binary := _binary(payload)) is not None:
+        return binary.name
     try:
         value = strictjson.loads(payload, limit=MAX_EVIDENCE, predicate=True)
     except FormatError:
-        return Kind.TEXT
-    return _kind_of_json(value)
+        return TEXT
+    return next((shape.name for each in formats.FORMATS for shape in each.shapes if shape.fits(value)), _unsigned(value))
 
 
 def is_evidence(document: Document, proven: AbstractSet[Digest]) -> bool:
@@ -206,19 +194,16 @@ def _members(value: Any, name: str) -> list[Any]:
     return [member for key, member in value.items() if key.casefold() == name] if isinstance(value, dict) else []
 
 
-def _kind_of_json(value: Any) -> Kind:
+def _unsigned(value: Any) -> str:
     match value:
-        case {"critical": {"identity": _, "image": _, "type": _}}:
-            return Kind.SIMPLE_SIGNING
-        case {"payloadType": _, "payload": _, "signatures": _}:
-            return Kind.DSSE
-        case {"mediaType": str(media_type)} if media_type.startswith(mediatype.SIGSTORE_BUNDLE):
-            return Kind.BUNDLE
-        case {"payload": _, "protected": _, "header": _, "signature": _}:
-            return Kind.JWS
         case {"_type": str(of), "predicateType": _} if of in TYPES:
-            return Kind.STATEMENT
-    return Kind.JSON
+            return STATEMENT
+    return JSON
+
+
+def _binary(head: bytes) -> Binary | None:
+    """As what the bytes begin that are not text."""
+    return next((each.binary for each in formats.FORMATS if each.binary and head.startswith(each.binary.begins)), None)
 
 
 def _is_text(chunks: Iterable[bytes]) -> bool:
@@ -233,23 +218,6 @@ def _is_text(chunks: Iterable[bytes]) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _is_cose(chunks: Iterable[bytes]) -> bool:
-    """A COSE_Sign1 of the shape that the Notary Project signs with, whatever it says."""
-    raw = bytearray()
-    for chunk in chunks:
-        raw += chunk
-        if len(raw) > MAX_ENVELOPE:
-            return False
-    try:
-        value = cbor.loads(bytes(raw))
-        match value:
-            case cbor.Tagged(tag=18, value=[bytes(protected), dict(), bytes(), bytes()]):
-                return isinstance(cbor.loads(protected), dict)
-    except FormatError:
-        return False
-    return False
 
 
 def _unpacks(head: bytes) -> bool:

@@ -8,8 +8,7 @@ from typing import Any
 from bundler.errors import Code, UsageError
 from bundler.trust.addition import rendered, with_next_serial
 from bundler.trust.policy import Policy
-from bundler.trust.signer import PinnedKey, SignerEntry
-from bundler.trust.sigstore.signer import LoggedKey
+from bundler.trust.signer import SignerEntry
 from bundler.trust.table import FILE
 
 _HEADER = re.compile(r"[ \t]*\[+[ \t]*([A-Za-z0-9_-]+)[ \t]*([.\]])")
@@ -89,7 +88,7 @@ def _refuse_attesting(policy: Policy, fingerprint: str) -> None:
 
 
 def _known_by(signer: SignerEntry) -> str | None:
-    return signer.key.fingerprint if isinstance(signer, PinnedKey | LoggedKey) else None
+    return signer.key.fingerprint if signer.key else None
 
 
 def _span(lines: list[str], kind: str, number: int) -> tuple[int, int]:

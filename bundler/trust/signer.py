@@ -1,14 +1,13 @@
 """A rule's signers: whose signature counts, and what it takes to be theirs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from bundler.errors import Code, TrustError
 from bundler.trust.keys import PublicKey
-from bundler.trust.need import need
-from bundler.trust.unverified import Material, UnverifiedSignature
+from bundler.trust.unverified import UnverifiedSignature
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,8 @@ class SignerProof:
     entry, fills only one."""
     under: str | None = None
     """When, and under which root or store, it is proved; for people. None where the key alone proves it."""
+    times: tuple[datetime, ...] = ()
+    """When it was made, as a log or an authority vouches for."""
 
     @property
     def how(self) -> str:
@@ -48,12 +49,17 @@ class SignerEntry(Protocol):
 
     @property
     def kind(self) -> str:
-        """``key``, ``identity`` or ``notation``."""
+        """The name of its kind: ``key``, ``identity`` or ``notation``."""
         ...
 
     @property
     def name(self) -> str | None:
         """What people call the signer here. Words only: nothing is decided by it."""
+        ...
+
+    @property
+    def key(self) -> PublicKey | None:
+        """The public key that trust pins for the signer; None where it is known by something else."""
         ...
 
     def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
@@ -66,6 +72,10 @@ class SignerEntry(Protocol):
 
     def is_named_by(self, hint: str) -> bool:
         """Whether a signature with this hint says that it is this signer's."""
+        ...
+
+    def behind(self, files: Mapping[str, bytes]) -> Iterator[bytes]:
+        """What the signer is known by, to be kept beside what it has signed: its key, the ``files`` of its root or stores."""
         ...
 
 
@@ -81,33 +91,3 @@ def persons(known_by: Sequence[frozenset[str]]) -> list[int]:
             whose = {name: numbers[-1] if other in same else other for name, other in whose.items()}
         whose |= dict.fromkeys(names, numbers[-1])
     return numbers
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedKey:
-    """A signer who is known by a public key. Log entries, timestamps and certificates are not asked for."""
-
-    key: PublicKey
-    kind: str = "key"
-    name: str | None = field(default=None, compare=False)
-
-    def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:  # noqa: ARG002 - a pinned key is good until trust is changed
-        need(offer.material.by_key, Code.BUNDLE_MATERIAL, "a signature with a certificate, where a key is pinned", wanted=self.key)
-        match = self.key.verify(offer.signature, offer.signed)
-        also = frozenset({self.key.fingerprint})
-        return SignerProof(self.key.fingerprint, f"{match.algorithm} by {self.key}", match.remark, _unasked(offer.material), also)
-
-    def is_named_by(self, hint: str) -> bool:
-        return self.key.is_named_by(hint)
-
-    def __str__(self) -> str:
-        return self.key.fingerprint
-
-
-def _unasked(material: Material) -> tuple[tuple[Code, str], ...]:
-    beside = (
-        (Code.TLOG_NOT_CHECKED, "log entry", material.log_entries),
-        (Code.TIMESTAMP_NOT_CHECKED, "timestamp", material.timestamps),
-        (Code.CERTIFICATE_NOT_CHECKED, "certificate", material.certificates),
-    )
-    return tuple((code, f"{name} beside a signature by a pinned key") for code, name, found in beside if found)

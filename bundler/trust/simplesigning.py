@@ -6,9 +6,11 @@ layer's annotations, which nobody has signed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
+from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -16,11 +18,18 @@ from bundler.trust.dsse import Envelope
 from bundler.trust.encodings import from_wrapped_base64
 from bundler.trust.keys import Signed
 from bundler.trust.need import need
+from bundler.trust.rfc3161 import MAX_TOKEN
+from bundler.trust.sigstore.entry import Entry
+from bundler.trust.sigstore.item import Item
+from bundler.trust.sigstore.protojson import Message
 from bundler.trust.statement import PAYLOAD_TYPE, Statement
-from bundler.trust.unverified import Claim, Layer, Material
+from bundler.trust.unverified import Claim, Format, Layer, Material, Shape
+from bundler.trust.x509 import Certificate
 
 TYPE = "cosign container image signature"
 MAX_PAYLOAD = 1 << 20  # real ones have 300 bytes, and annotations
+MAX_CHAIN = 8  # an identity's certificate is two or three below its authority
+MAX_STAMP = 2 * MAX_TOKEN  # in base64, in JSON
 
 SIGNATURE = "dev.cosignproject.cosign/signature"
 CERTIFICATE = "dev.sigstore.cosign/certificate"
@@ -65,6 +74,10 @@ class SimpleSigning:
     def signed(self) -> Signed:
         return Signed(self.payload)
 
+    def item(self, *, by_key: bool) -> Item:
+        """As :class:`Witnessed` has it."""
+        return _item(self, (), by_key=by_key)
+
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.malformed``, ``payload.type``, ``payload.digest``)."""
         with translated(FormatError, to=FormatError, what="a signed payload is not well-formed", code=Code.PAYLOAD_MALFORMED):
@@ -101,9 +114,35 @@ class Attestation:
     def signature(self) -> bytes:
         return self.envelope.signature
 
+    def item(self, *, by_key: bool) -> Item:
+        """As :class:`Witnessed` has it."""
+        return _item(self, (self.raw,), payload=self.envelope.payload, envelope=self.raw, by_key=by_key)
+
     def claim(self) -> Claim:
         """Raises TrustError and FormatError (``payload.type``, ``intoto.…``)."""
         return stated(self.envelope, self.subject)
+
+
+def _is_payload(value: Any) -> bool:
+    match value:
+        case {"critical": {"identity": _, "image": _, "type": _}}:
+            return True
+    return False
+
+
+FORMAT = Format(
+    mediatype.SIMPLE_SIGNING,
+    SimpleSigning.read,
+    "cosign, specs/SIGNATURE_SPEC.md",
+    shapes=(Shape("simple signing", _is_payload),),
+)
+ATTESTATION = Format(
+    mediatype.DSSE,
+    Attestation.read,
+    "cosign, specs/ATTESTATION_SPEC.md",
+    shapes=(Shape("DSSE", lambda value: isinstance(value, dict) and value.keys() >= {"payloadType", "payload", "signatures"}),),
+    attests=True,
+)
 
 
 def stated(envelope: Envelope, subject: Document) -> Claim:
@@ -143,3 +182,41 @@ def _material(layer: Descriptor, keyid: str | None = None, *, wrapped: bool) -> 
         log_entries=texts(LOG_ENTRY),
         timestamps=texts(TIMESTAMP),
     )
+
+
+def _item(
+    offer: SimpleSigning | Attestation,
+    also_stamped: tuple[bytes, ...],
+    *,
+    payload: bytes | None = None,
+    envelope: bytes | None = None,
+    by_key: bool,
+) -> Item:
+    """Cosign lays everything into annotations: certificates in PEM, log entries and timestamps in JSON of its own."""
+    material = offer.material
+    certificates = () if by_key else _chain(material.certificates)
+    return Item(
+        message=offer.signed,
+        signature=offer.signature,
+        stamped=(offer.signature, *also_stamped),
+        payload=payload,
+        envelope=envelope,
+        certificate=certificates[0] if certificates else None,
+        chain=certificates[1:],
+        entries=tuple(map(Entry.of_annotation, material.log_entries)),
+        stamps=tuple(map(_stamp, material.timestamps)),
+    )
+
+
+def _chain(annotations: tuple[bytes, ...]) -> tuple[Certificate, ...]:
+    """The signer's certificate, alone in the first annotation, and those of the second."""
+    found = [Certificate.parse_pem(text) for text in annotations]
+    need(not found or len(found[0]) == 1, Code.X509_MALFORMED, "a signature without the one certificate of its signer")
+    chain = tuple(certificate for certificates in found for certificate in certificates)
+    need(len(chain) <= MAX_CHAIN, Code.LIMIT_SIGNATURE, "too many certificates", found=len(chain), wanted=MAX_CHAIN)
+    return chain
+
+
+def _stamp(annotation: bytes) -> bytes:
+    message = Message.parse(annotation, limit=MAX_STAMP, what="a timestamp beside a layer", code=Code.TSA_MALFORMED)
+    return message.bytes("SignedRFC3161Timestamp")

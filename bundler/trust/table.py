@@ -1,4 +1,4 @@
-"""A table of ``trust.toml``, read strictly."""
+"""A table of ``trust.toml``, or of a file like it, read strictly."""
 
 import re
 import tomllib
@@ -18,17 +18,18 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # bundle-v1.md
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of ``trust.toml``, to be asked for its members by name. All raise UsageError (``trust.form``)."""
+    """A table of ``trust.toml``, or of a file like it, to be asked for its members by name. All raise UsageError (its ``code``)."""
 
     members: dict[str, Any]
     what: str
+    code: Code = Code.TRUST_FORM
 
     @classmethod
-    def parse(cls, raw: bytes) -> "Table":
+    def parse(cls, raw: bytes, *, file: str = FILE, code: Code = Code.TRUST_FORM) -> "Table":
         if len(raw) > MAX_FILE:
-            raise UsageError(f"{FILE} is too large", code=Code.TRUST_FORM, found=len(raw), wanted=f"at most {MAX_FILE} bytes")
-        with foreign(f"{FILE} is not TOML", code=Code.TRUST_FORM, to=UsageError):
-            return cls(tomllib.loads(raw.decode("utf-8", "strict")), FILE)
+            raise UsageError(f"{file} is too large", code=code, found=len(raw), wanted=f"at most {MAX_FILE} bytes")
+        with foreign(f"{file} is not TOML", code=code, to=UsageError):
+            return cls(tomllib.loads(raw.decode("utf-8", "strict")), file, code)
 
     def check_names(self, known: set[str]) -> None:
         if unknown := sorted(self.members.keys() - known):
@@ -105,7 +106,7 @@ class Table:
         return str(value)
 
     def error(self, name: str, *, found: object, wanted: object) -> UsageError:
-        return UsageError(f"{name} of {self.what} is not well-formed", code=Code.TRUST_FORM, found=ascii(found)[:160], wanted=wanted)
+        return UsageError(f"{name} of {self.what} is not well-formed", code=self.code, found=ascii(found)[:160], wanted=wanted)
 
 
 def is_text(value: object) -> bool:

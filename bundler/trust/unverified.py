@@ -4,7 +4,7 @@ A format's module says what was signed and what lies beside the signature. A rul
 signature. Only then is it asked what the signed bytes claim.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,3 +78,54 @@ class UnverifiedSignature(Protocol):
         Raises TrustError or FormatError with the code of the check that fails.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What some JSON shows by itself to be, whatever its manifest calls it."""
+
+    name: str
+    fits: Callable[[Any], bool]
+    """Whether the value of the JSON is of this shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """What bytes that are not text show by themselves to be. Nothing that unpacks may begin so (``proven.py``)."""
+
+    name: str
+    begins: bytes
+    fits: Callable[[Iterable[bytes]], bool]
+    """Whether a layer that comes in these pieces and begins so is of this form as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A signature format: how evidence of it is recognised and read. Each stands in :data:`formats.FORMATS`.
+
+    Which algorithms it takes is the pinned key's affair (:meth:`keys.PublicKey.verify`), or that of the certificate which the
+    format's own module reads; nothing that travels beside a signature has a say in it.
+    """
+
+    media_type: str
+    """How the media type of a layer begins that holds such a signature."""
+    read: Callable[[Layer], UnverifiedSignature]
+    """Raises TrustError and FormatError with the code of what is wrong with the layer."""
+    spec: str
+    """What says how such a signature is verified."""
+    shapes: tuple[Shape, ...] = ()
+    """As what JSON of this format is known by its bytes alone, so that evidence of one form is joined with none of another."""
+    binary: Binary | None = None
+    """As what bytes of it are proven to be evidence, where it is not text; all text that nothing unpacks is."""
+    by_manifest: bool = False
+    """Whether ``media_type`` is instead, exactly, the artifact type of the manifest: the layer's may be one that others have too."""
+    attests: bool = False
+    """Whether what it holds is always an attestation, and so never meant as a signature of the image."""
+    signing_predicate: str | None = None
+    """The predicate type of the statements by which it signs an image, if it has one: these are not attestations."""
+    kind: str = "identity"
+    """The kind of signer whose signature it is where no pinned key may be tried."""
+
+    def is_of(self, layer: str, manifest: str) -> bool:
+        """Whether a layer of this media type is one, in a manifest of this artifact type."""
+        return manifest == self.media_type if self.by_manifest else layer.startswith(self.media_type)

@@ -1,6 +1,7 @@
 """Verdicts: every check that ran, what it saw, and what follows. Data, never a truth value."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -63,9 +64,11 @@ class SignedBy:
     """``sig``, ``att``, ``bundle`` or ``notation``."""
     node: Digest
     also: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    """What else the same person is known by (``signer.Met``)."""
+    """What else the same person is known by (``signer.SignerProof``)."""
     name: str | None = field(default=None, compare=False)
     """What the rule calls the signer."""
+    times: tuple[datetime, ...] = field(default=(), repr=False, compare=False)
+    """When it was signed, as a log or an authority vouches for; none where a key alone proves it."""
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "id": self.id, "name": self.name, "form": self.form, "node": str(self.node)}
@@ -111,6 +114,8 @@ class Verdict:
     refer to something else. None beside an image that is refused."""
     others: tuple[OtherSigner, ...] = ()
     """Whose signatures were found as well, and do not count."""
+    times: tuple[datetime, ...] = ()
+    """When the signatures that count were made, as logs and authorities vouch for; sorted, each once."""
 
     @property
     def passed(self) -> bool:

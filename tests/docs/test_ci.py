@@ -45,7 +45,8 @@ def _gitlab(folder: Path) -> Pipeline:
     env = given | {name: _filled(text, given) for name, text in job["variables"].items()}
     commands = [line for line in [*job["before_script"], *job["script"]] if not _installs(line)]
     home = {"HOME": str(folder / "tmp")}
-    return Pipeline(tuple(commands), tuple(job["after_script"]), *job["artifacts"]["paths"], env | home)
+    [artefacts] = job["artifacts"]["paths"]
+    return Pipeline(tuple(commands), tuple(job["after_script"]), artefacts, env | home)
 
 
 def _github(folder: Path) -> Pipeline:

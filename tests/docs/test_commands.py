@@ -139,7 +139,7 @@ def test_every_command_line_of_the_pages_is_one_that_the_command_takes(page: str
     words = words[: next((i for i, word in enumerate(words) if word in {"||", "&&", "|", ">", "&", "2>&1", ";"}), len(words))]
     if words[0].startswith("-"):
         return
-    name = " ".join(words[:2]) if words[0] == "trust" else words[0]
+    name = next(name for name in (" ".join(words[:2]), words[0]) if name in COMMANDS)
     command = COMMANDS[name]
     context = command.make_context(name, words[len(name.split()) :], parent=ABOVE)
     assert context.command is command

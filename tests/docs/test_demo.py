@@ -18,7 +18,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     """What the demo prints between its lines, by line."""
     folder: Path = tmp_path_factory.mktemp("demo")
     env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C.UTF-8"}
-    command = [sys.executable, ROOT / "scripts/demo"]
+    command: list[str | Path] = [sys.executable, ROOT / "scripts/demo"]
     ran = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return [step.strip().splitlines() for step in ran.stdout.split("─" * SCREEN[1])]

@@ -10,7 +10,8 @@ import pytest
 
 from bundler.oci.digest import Digest
 from tests.docs.pages import DOCS, Page, code
-from tests.support import notary, signing, station, world
+from tests.support import notary, receipts, signing, station, world
+from tests.support.making import ROOT
 from tests.support.station import Crossing, Ran
 
 TABLES = {table.heading: {code(row["name"]): row["type"] for row in table.rows} for table in Page.read(DOCS / "reference/json.md").tables}
@@ -46,12 +47,41 @@ def _verdicts(crossing: Crossing) -> Iterator[Any]:
     yield _verdict(crossing.run("verify", crossing.export(strange, to="strange.oci.tar.zst"), "--json"))
     yield _verdict(crossing.run("verify", first, "--at", "2100-01-01", "--json"))
     yield _verdict(crossing.import_(first, "--json"))
+    yield from _at_a_station(crossing, first, again)
     yield _verdict(crossing.run("extract", first, image.reference, "--to", f"oci:{here}/layout", "--json"))
     empty = here / "empty-trust"
     station.run("trust", "init", empty)
     yield _verdict(station.run("verify", first, "--trust", empty, "--json"))
     station.run("trust", "add", empty, "--seal", "default", "--scope", "**", "--key", crossing.keys["exporter"].with_suffix(".pub"))
     yield _verdict(station.run("verify", first, "--trust", empty, "--json"))
+
+
+def _at_a_station(crossing: Crossing, first: Path, again: Path) -> Iterator[Any]:
+    """The first bundle, the next one, and both at a station whose clock is behind."""
+    folder = crossing.folder / "verdicts-station"
+    station.run("station", "init", folder, "--name", "plant-7")
+    yield _verdict(crossing.import_(first, "--station", folder, "--json", prefix="plant"))
+    yield _verdict(crossing.run("verify", again, "--station", folder, "--json"))
+    yield _verdict(crossing.run("verify", first, "--station", folder, "--at", "2100-01-01", "--json"))
+    past = (folder / "state.json").read_text().replace('"floor":"20', '"floor":"29')
+    (folder / "state.json").write_text(past)
+    yield _verdict(crossing.run("verify", first, "--station", folder, "--json"))
+
+
+def _stations(crossing: Crossing) -> Iterator[Any]:
+    yield station.run("station", "init", crossing.folder / "init-station", "--name", "plant-7", "--json").json
+
+
+def _statuses(crossing: Crossing) -> Iterator[Any]:
+    """Of a station that accepted nothing, without trust; and of one that accepted a bundle which follows one that never came."""
+    folder = crossing.folder / "status-station"
+    station.run("station", "init", folder, "--name", "plant-7")
+    yield station.run("status", "--station", folder, "--json").json
+    image = crossing.signed_image("team/status:v1")
+    for number, previous in ((1, Digest.of(b"none")), (2, Digest.of(b"lost"))):
+        bundle = crossing.export(image, to=f"status-{number}.oci.tar.zst", flags=["--sequence", number, "--previous", previous])
+        assert crossing.import_(bundle, "--station", folder, prefix="status").exit == 0
+    yield crossing.run("status", "--station", folder, "--json").json
 
 
 def _exports(crossing: Crossing) -> Iterator[Any]:
@@ -90,6 +120,13 @@ def _differences(crossing: Crossing) -> Iterator[Any]:
     yield _verdict(crossing.run("diff", first, second, "--json"))
     yield _verdict(crossing.run("diff", second, first, "--json"))
     yield _verdict(station.run("diff", first, second, "--json"))
+
+
+def _receipts(crossing: Crossing) -> Iterator[Any]:
+    for name, receipt in receipts.VALID.items():
+        (path := crossing.folder / f"{name}.json").write_bytes(receipt.signed(receipts.sign))
+        yield station.run("receipt", "show", path, "--json").json
+        yield station.run("receipt", "verify", path, "--key", ROOT / "receipts/station.pub", "--json").json
 
 
 def _keys(crossing: Crossing) -> Iterator[Any]:
@@ -149,6 +186,9 @@ RUNS = {
     "keygen": _keys,
     "sign": _signings,
     "trust init, trust add, trust list, trust check": _trust,
+    "station init": _stations,
+    "status": _statuses,
+    "receipt show, receipt verify": _receipts,
     "serve": _servings,
     "An error": _errors,
 }

@@ -24,7 +24,7 @@ def _lines(picture: str) -> list[str]:
 
 
 def test_the_terminal_shows_what_the_commands_print(tmp_path: Path) -> None:
-    script = [sys.executable, ROOT / "scripts/picture", "--into", tmp_path / "terminal.svg"]
+    script: list[str | Path] = [sys.executable, ROOT / "scripts/picture", "--into", tmp_path / "terminal.svg"]
     subprocess.run(script, check=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
     drawn = (tmp_path / "terminal.svg").read_text()
     assert _lines(TERMINAL.read_text()) == _lines(drawn), "run make picture"

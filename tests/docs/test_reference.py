@@ -17,7 +17,8 @@ from tests.docs.pages import DOCS, ROOT, Page, code
 
 EXITS = Page.read(DOCS / "reference/exit-codes.md")
 REASONS = Page.read(DOCS / "reference/reason-codes.md")
-CLASSES = {c.__name__: c for c in [BundlerError, *BundlerError.__subclasses__()]}
+TREE: list[type[BundlerError]] = [BundlerError, *BundlerError.__subclasses__()]
+CLASSES = {c.__name__: c for c in TREE}
 SCRIPT = ROOT / "scripts/reference"
 
 

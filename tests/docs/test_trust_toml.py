@@ -10,6 +10,7 @@ from bundler.oci.reference import Reference
 from bundler.trust import trusttoml
 from bundler.trust.policy import Policy
 from bundler.trust.scope import Scope
+from bundler.trust.sigstore.anchor import Root
 from tests.docs.pages import DOCS, Page, code
 from tests.support.notary import ROOT, crl_of
 from tests.support.world import World, canonical, pem
@@ -100,12 +101,13 @@ def test_what_the_page_calls_needed_is_needed_and_the_rest_is_not(heading: str) 
 
 def test_the_defaults_are_those_of_the_page() -> None:
     policy = _parse('[[seal]]\nstream = "a"\nscopes = ["**"]\nkeys = ["keys/e.pub"]\n' + ROOT_TABLE + RULE)
-    [rule], [seal], [root] = policy.rules, policy.seals, policy.roots
+    [rule], [seal], [root] = policy.rules, policy.seals, policy.anchors
     told = {code(row["name"]): row["value"] for row in TABLES["rule"]}
     assert f'`"{rule.node}"` (the default)' in told["node"]
     assert f'`"{rule.name}"` (the default)' in told["name"]
     assert "1 beside one signer" in told["threshold"]
     assert rule.threshold == seal.threshold == 1
+    assert isinstance(root, Root)
     told = {code(row["name"]): row["value"] for row in TABLES["root"]}
     for name, value in (("log", root.needed.log), ("timestamp", root.needed.timestamp), ("sct", root.needed.sct)):
         assert told[name].endswith(f"; {value}")

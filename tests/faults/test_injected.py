@@ -206,8 +206,8 @@ def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_complete
 @pytest.mark.parametrize("how", KINDS["read"])
 def test_a_verdict_on_a_medium_that_cannot_be_read_is_none(place: Place, how: str) -> None:
     before = place.bundle.read_bytes()
+    words = ("verify", place.bundle, "--trust", place.crossing.trust)
     for fault in place.until_it_does_not_come("read", how):
-        words = ("verify", place.bundle, "--trust", place.crossing.trust)
         ended = place.run(fault, *words)
         # where a file ends anyway, that it seems to end is no fault, and the verdict is the true one
         wanted = {"kill": {-9}, "short": {0}, "cut": {0, 2, 4, 7}, "error": {2, 7}}[how] if ended.fired else {0}

@@ -200,6 +200,8 @@ def test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all
             (disk / "filler").unlink()
             after = files(folder)
             if done.exit == 0:
+                assert after.keys() == {"b", "b.sha256", "b.sha256.sig"}
+                assert after["b.sha256"].split()[0] == hashlib.sha256(after["b"]).hexdigest().encode()
                 break
             assert (done.exit, done.code) == (7, "disk.full"), room
             assert after == before, room
@@ -207,8 +209,6 @@ def test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all
             for path in folder.iterdir():
                 path.unlink()
     assert seen == {True, False}  # told by the plan, and by the disk itself
-    assert after.keys() == {"b", "b.sha256", "b.sha256.sig"}
-    assert after["b.sha256"].split()[0] == hashlib.sha256(after["b"]).hexdigest().encode()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -282,6 +282,8 @@ def test_an_export_killed_at_every_request_never_leaves_half_a_bundle_and_gives_
             assert [name for name in leftovers(out, "b") if not name.startswith(".oci-bundler-")] == []
             assert nursery.run(*words[:4], *cache, "-o", out / "b") == 0
             assert (out / "b").read_bytes() == whole
+        else:
+            pytest.fail("it is killed each time")
         assert len(seen) > 20
 
 

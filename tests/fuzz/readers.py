@@ -25,12 +25,12 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from bundler.oci.reference import Reference
 from bundler.trust import dsse, trusttoml
+from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.der import Element
 from bundler.trust.notation import cbor
 from bundler.trust.notation import envelope as notation
 from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.sigstore.bundle import SigstoreBundle
-from bundler.trust.sigstore.checkpoint import Checkpoint
 from bundler.trust.sigstore.entry import Entry
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.statement import Statement
@@ -121,7 +121,7 @@ def elements(data: bytes) -> None:
 
 
 def notary(media_type: str) -> Callable[[bytes], object]:
-    return lambda data: notation.Envelope.parse(data, media_type).check_signature()
+    return lambda data: notation.SignatureEnvelope.parse(data, media_type).check_signature()
 
 
 def stamped(data: bytes) -> None:

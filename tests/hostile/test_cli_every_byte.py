@@ -7,68 +7,23 @@ takes notes: so that there is time for each byte.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bundler.bundle.archive import opened
-from bundler.content.store import Over, Referrers
 from bundler.errors import BundlerError, Code
-from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
-from bundler.oci.manifest import Document
 from bundler.stations import truststore
 from bundler.stations.importer import Destination, import_admitted
 from bundler.stations.station import Station
 from bundler.stations.verifier import prove
+from tests.support.notes import Notes
 from tests.support.station import Crossing, run
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 PARTS = 4  # so that several workers share them
-
-
-@dataclass
-class Notes:
-    """An empty registry that takes everything and keeps what it was given."""
-
-    given: dict[str, bytes] = field(default_factory=dict)
-
-    def document(self, name: str | Digest) -> Document | None:
-        raw = self.given.get(f"manifest {name}")
-        return None if raw is None else Document.parse(raw)
-
-    def referrers(self, subject: Digest) -> Referrers:
-        return Referrers(api=False)
-
-    def chunks(self, blob: Descriptor) -> Iterator[bytes]:
-        yield self.given[f"blob {blob.digest}"]
-
-    def has(self, blob: Descriptor) -> bool:
-        return f"blob {blob.digest}" in self.given
-
-    def put(self, blob: Descriptor, chunks: Callable[[], Iterator[bytes]]) -> None:
-        self.given[f"blob {blob.digest}"] = b"".join(chunks())
-
-    def mount(self, blob: Descriptor, source: str) -> bool:
-        return False
-
-    title = "the place"
-    checks = True
-
-    def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
-        self.given[f"manifest {tag or document.digest}"] = document.raw
-        return False
-
-    def compares(self, document: Document) -> bool:
-        return True
-
-    def reads_tags_as_digests(self) -> bool:
-        return False
-
-    def tags(self) -> list[str]:
-        return []
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bundler.bundle.archive import opened
 from bundler.bundle.seal import Seal
 from bundler.errors import BundlerError
 from bundler.oci.digest import Digest
-from tests.support.bundles import KEY, Bundle, checked, opened, public
+from tests.support.bundles import KEY, Bundle, checked, public
 from tests.support.layouts import PLAIN_LAYER, Content
 
 PARTS = 8  # so that the work is shared out

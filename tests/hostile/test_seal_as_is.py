@@ -54,7 +54,7 @@ def sealed(folder: Path, *options: str, password: str | None = None) -> Path:
     protected = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
     keys.write_bytes(KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protected))
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | ({"OCI_BUNDLER_PASSWORD": password} if password else {})
-    command = [sys.executable, ROOT / "scripts/seal-as-is", folder, "--key", keys, "-o", out, *options]
+    command: list[str | Path] = [sys.executable, ROOT / "scripts/seal-as-is", folder, "--key", keys, "-o", out, *options]
     subprocess.run(command, check=True, env=environment, capture_output=True)
     return out
 

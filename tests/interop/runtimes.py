@@ -9,15 +9,15 @@ import itertools
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from tests.interop import daemons
-from tests.interop.peers import CLOSED, LOOPBACK, PeerError, program
+from tests.interop.peers import CLOSED, LOOPBACK, READY_WITHIN, PeerError, program
 from tests.support.tars import MARK, NAME
 
 WITHIN = 60  # seconds; a run takes a third of one
@@ -166,7 +166,7 @@ def podman(folder: Path) -> Iterator[Podman]:
         run("rm", "--all", "--force", "--time=0")
 
 
-RUNTIMES = {"docker": docker, "containerd": containerd, "podman": podman}
+RUNTIMES: dict[str, Callable[[Path], AbstractContextManager[Runtime]]] = {"docker": docker, "containerd": containerd, "podman": podman}
 """Each as a context that takes an empty folder."""
 
 
@@ -181,7 +181,7 @@ def _cgroups_removed() -> Iterator[None]:
     try:
         yield
     finally:
-        give_up = time.monotonic() + daemons.READY_WITHIN
+        give_up = time.monotonic() + READY_WITHIN
         for group in (*_CGROUPS.glob(_cgroup()[1:]), *_CGROUPS.glob(f"*{_cgroup()}")):
             while any(path.read_text() for path in group.rglob("cgroup.procs")) and time.monotonic() < give_up:
                 time.sleep(0.05)

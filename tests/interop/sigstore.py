@@ -23,6 +23,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -119,8 +120,9 @@ def running(peers: real.Peers, folder: Path) -> Iterator[Sigstore]:
         ct_key = ec.generate_private_key(ec.SECP256R1())
         ct = stack.enter_context(_ct_log(ct_key))
         rekor_key = ed25519.Ed25519PrivateKey.generate()
-        for name_, public in {"ct.pub": ct_key, "rekor.pub": rekor_key}.items():
-            (folder / name_).write_bytes(public.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        keys: dict[str, CertificateIssuerPrivateKeyTypes] = {"ct.pub": ct_key, "rekor.pub": rekor_key}
+        for name_, private in keys.items():
+            (folder / name_).write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         tsa = stack.enter_context(timestamp_server(folder / "tsa"))
         rekor = stack.enter_context(_rekor(folder / "rekor", rekor_key))
         fulcio = stack.enter_context(_fulcio(folder / "fulcio", issuer=issuer, ct=ct, ct_public=folder / "ct.pub"))

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -399,11 +400,14 @@ def test_no_runtime_takes_what_people_attach(papers: Attached, name: str, short:
             assert runtime.take(f"{papers.crossing.arrived(image).name}@{document.digest}") is Taken.REFUSED, words
 
 
+def _twin(twin: str, data: Callable[[Document], bytes], root: Document) -> bytes:
+    return TWINS[twin](data(root))
+
+
 @pytest.mark.parametrize("twin", TWINS)
 def test_the_same_with_code_in_it_stays_outside(twin: str, tmp_path: Path) -> None:
-    changed = {
-        words: (paper.attach, lambda root, data=paper.data: TWINS[twin](data(root)))  # type: ignore[misc]  # bound as it is made
-        for words, paper in PAPERS.items()
+    changed: dict[str, tuple[Attach, Callable[[Document], bytes]]] = {
+        words: (paper.attach, partial(_twin, twin, paper.data)) for words, paper in PAPERS.items()
     }
     with Crossing(tmp_path) as crossing:
         made = attached(crossing, changed)

@@ -85,7 +85,7 @@ class Bundle:
             if member.path not in files:
                 known = content.documents.get(member.digest)
                 files[member.path] = known.raw if known else content.blobs[member.digest]
-        told = {"stream": "default", "sequence": 1, "created": CREATED} | fields
+        told: dict[str, Any] = {"stream": "default", "sequence": 1, "created": CREATED} | fields
         return cls(Seal(images=tuple(entries), members=made.members, lookups=made.lookups, left_out=made.left_out, **told), files)
 
     def chunks(self, member: Member) -> Iterator[bytes]:

@@ -127,7 +127,7 @@ class Saboteur:
 
     def _calls(self, kind: str, *names: str) -> None:
         for name in names:
-            setattr(os, name, self._call(kind, getattr(os, name)))
+            _replace((os, name, self._call(kind, getattr(os, name))))
 
     def _call(self, kind: str, genuine: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -142,14 +142,18 @@ class Saboteur:
         def spoiled(file: int, views: list[memoryview], offset: int) -> int:
             return preadv(file, [view[: self.fewer(len(view))] for view in views] if self.strikes("read") else views, offset)
 
-        os.preadv = spoiled
+        _replace((os, "preadv", spoiled))
         os.pread = lambda file, size, offset: pread(file, self.fewer(size) if self.strikes("read") else size, offset)
         os.read = lambda file, size: read(file, self.fewer(size) if self.strikes("read") else size)
 
     def _files(self) -> None:
         saboteur = self
         pwrite = os.pwrite
-        os.pwrite = lambda file, data, offset: pwrite(file, data[: self.fewer(len(data))] if self.strikes("write") else data, offset)
+
+        def shortened(file: int, data: memoryview, offset: int) -> int:
+            return pwrite(file, data[: self.fewer(len(data))] if self.strikes("write") else data, offset)
+
+        _replace((os, "pwrite", shortened))
 
         class Raw(io.FileIO):
             def write(self, data: Any) -> int:
@@ -173,8 +177,7 @@ class Saboteur:
                 return raw
             return io.BufferedReader(raw) if mode == "rb" else io.BufferedWriter(raw)
 
-        builtins.open = io.open = opened  # type: ignore[assignment]
-        os.fdopen = opened
+        _replace((builtins, "open", opened), (io, "open", opened), (os, "fdopen", opened))
 
     def _sockets(self) -> None:
         saboteur = self
@@ -196,9 +199,16 @@ class Saboteur:
                 return recv_into_(sock, memoryview(view)[:size], *rest) if size else 0
             return recv_into_(sock, view, *rest)
 
-        socket.socket.sendall = spoiled(socket.socket.sendall)  # type: ignore[method-assign]
-        socket.socket.send = spoiled(socket.socket.send)  # type: ignore[method-assign]
-        socket.socket.recv_into = recv_into  # type: ignore[assignment,method-assign]
+        genuine = socket.socket
+        _replace(
+            (genuine, "sendall", spoiled(genuine.sendall)), (genuine, "send", spoiled(genuine.send)), (genuine, "recv_into", recv_into)
+        )
+
+
+def _replace(*calls: tuple[object, str, Callable[..., object]]) -> None:
+    """Another function under that name; of what we need, it takes only what the product gives it."""
+    for owner, name, ours in calls:
+        setattr(owner, name, ours)
 
 
 def main() -> None:

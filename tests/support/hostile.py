@@ -84,6 +84,9 @@ class Case:
         return made if isinstance(made, bytes) else made.file()
 
 
+CODES = {str(code): code for code in Code}
+
+
 class Cases(list[Case]):
     """The cases of one family, in the order of their numbers."""
 
@@ -101,7 +104,7 @@ class Cases(list[Case]):
         """A case that is a bundle vector already."""
         told = json.loads((VECTORS / f"{name}.json").read_text())
         self.append(
-            Case(id, words, Code(told["code"]), (VECTORS / f"{name}.oci.tar.zst").read_bytes, where=f"tests/vectors/invalid/{name}")
+            Case(id, words, CODES[told["code"]], (VECTORS / f"{name}.oci.tar.zst").read_bytes, where=f"tests/vectors/invalid/{name}")
         )
 
     def elsewhere(self, id: str, words: str, where: str) -> None:  # noqa: A002

@@ -319,7 +319,7 @@ def push(sink: Sink, content: Content, document: Document, *, tag: str | None = 
     """Put ``document`` and all that it leads to into a repository, parts before wholes, the tag last."""
     below = content.below(document)
     for blob in {b.digest: b for d in below for b in d.blobs if b.digest in content.blobs}.values():
-        sink.put(blob, _once(content.blobs[blob.digest]))
+        sink.put(blob, once(content.blobs[blob.digest]))
     for each in below:
         sink.put_document(each, tag=tag if each is below[-1] else None)
     return document
@@ -347,7 +347,7 @@ def tar_of(files: Mapping[str, bytes], *, format: int = tarfile.USTAR_FORMAT) ->
     return buffer.getvalue()
 
 
-def _once(data: bytes) -> Callable[[], Any]:
+def once(data: bytes) -> Callable[[], Any]:
     return lambda: iter([data] if data else [])
 
 

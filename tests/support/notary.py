@@ -23,7 +23,7 @@ from bundler.trust.notation.envelope import COSE, JWS, SignatureEnvelope
 from bundler.trust.notation.revocation import Crl
 from bundler.trust.notation.store import Store, StoreType
 from tests.support import cms
-from tests.support.world import AT, FOREVER, Issued, Private, World, canonical, issue, name, usage
+from tests.support.world import AT, FOREVER, Hash, Issued, Private, World, canonical, issue, name, usage
 
 WORLD = World("notary")
 PREFIX = "io.cncf.notary."
@@ -119,7 +119,7 @@ class Signing:
     chain: tuple[Issued, ...] = (LEAF, ISSUER, ROOT)
     payload: bytes = field(default_factory=payload_of)
     scheme: str = "notary.x509"
-    headers: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[Any, Any] = field(default_factory=dict)
     """Laid over the protected ones; None takes one away."""
     critical: Sequence[Any] | None = None
     algorithm: str | None = None
@@ -132,10 +132,10 @@ class Signing:
     certificates: Sequence[Any] | None = None
 
     @property
-    def names(self) -> tuple[str, hashes.HashAlgorithm, int]:
+    def names(self) -> tuple[str, Hash, int]:
         key = self.chain[0].key
         size = key.key_size if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) else 0
-        known = {
+        known: dict[int, tuple[str, Hash, int]] = {
             2048: ("PS256", hashes.SHA256(), -37),
             3072: ("PS384", hashes.SHA384(), -38),
             4096: ("PS512", hashes.SHA512(), -39),
@@ -180,7 +180,7 @@ class Signing:
     def jws(
         self, *, outer: Mapping[str, Any] | None = None, unprotected: Mapping[str, Any] | None = None, protected: bytes | None = None
     ) -> bytes:
-        headers = {
+        headers: dict[Any, Any] = {
             "alg": self.algorithm or self.names[0],
             "cty": CONTENT_TYPE,
             "crit": self.crit,
@@ -188,15 +188,15 @@ class Signing:
             self.time_name: f"{self.time:%Y-%m-%dT%H:%M:%SZ}",
         }
         headers |= {f"{PREFIX}expiry": f"{self.expiry:%Y-%m-%dT%H:%M:%SZ}"} if self.expiry else {}
-        headers = {key: value for key, value in (headers | self.headers).items() if value is not None}
+        headers = {key: value for key, value in (headers | dict(self.headers)).items() if value is not None}
         first, second = b64url(protected or json.dumps(headers).encode()), b64url(self.payload)
         signature = self.sign(f"{first}.{second}".encode())
         certificates = self.certificates if self.certificates is not None else [base64.b64encode(c.der).decode() for c in self.chain]
         header: dict[str, Any] = {"x5c": certificates, f"{PREFIX}signingAgent": "tests"}
         if (token := self.token(signature)) is not None:
             header[f"{PREFIX}timestampSignature"] = base64.b64encode(token).decode()
-        value = {"payload": second, "protected": first, "header": header | (unprotected or {}), "signature": b64url(signature)}
-        return json.dumps(value | (outer or {})).encode()
+        value = {"payload": second, "protected": first, "header": header | dict(unprotected or {}), "signature": b64url(signature)}
+        return json.dumps(value | dict(outer or {})).encode()
 
     def cose(self, *, protected: bytes | None = None, tag: int = 18, unprotected: Mapping[Any, Any] | None = None) -> bytes:
         headers: dict[Any, Any] = {
@@ -271,7 +271,7 @@ def crl_of(
     extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
     invalidity: datetime | None = None,
     key: Private | None = None,
-    by: hashes.HashAlgorithm | None = None,
+    by: Hash | None = None,
     issuer_name: x509.Name | None = None,
 ) -> bytes:
     """A revocation list in DER."""

@@ -87,9 +87,10 @@ class Twins:
         keys = [RELEASE, Key.of("p256", 7)]
         trust = write_trust(folder / "trust", rules=[signing.rule(*keys, threshold=1)], seals=[signing.seal(EXPORTER)])
         sealer, bundles = write_key(folder / "exporter.key", EXPORTER), []
+        image = Content().image()
         for number, key in enumerate(keys):
             content, layout = Content(), folder / f"layout{number}"
-            image = content.image()
+            content.image()
             if form in ("sig", "att"):
                 content.sig(image.digest, signing.signed(image, RELEASE if form == "att" else key))
             if form == "att":

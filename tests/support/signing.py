@@ -42,8 +42,20 @@ SPDX = "https://spdx.dev/Document"
 SLSA = "https://slsa.dev/provenance/v1"
 SIGN = "https://sigstore.dev/cosign/sign/v1"
 IN_TOTO = "application/vnd.in-toto+json"
+PrivateKey = (
+    ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | rsa.RSAPrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
+)
 _CURVES = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1(), "secp256k1": ec.SECP256K1()}
-_ML_DSA = {"mldsa44": mldsa.MLDSA44PrivateKey, "mldsa65": mldsa.MLDSA65PrivateKey, "mldsa87": mldsa.MLDSA87PrivateKey}
+_ML_DSA: dict[str, Callable[[bytes], PrivateKey]] = {
+    "mldsa44": mldsa.MLDSA44PrivateKey.from_seed_bytes,
+    "mldsa65": mldsa.MLDSA65PrivateKey.from_seed_bytes,
+    "mldsa87": mldsa.MLDSA87PrivateKey.from_seed_bytes,
+}
 
 # --- keys ---
 
@@ -53,7 +65,7 @@ class Key:
     """A private key; signs as its kind does unless told otherwise."""
 
     kind: str
-    private: Any = field(repr=False)
+    private: PrivateKey = field(repr=False)
 
     @classmethod
     def of(cls, kind: str, number: int = 1) -> "Key":
@@ -63,7 +75,7 @@ class Key:
         if kind == "ed25519":
             return cls(kind, ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"%d" % number).digest()))
         if kind in _ML_DSA:
-            return cls(kind, _ML_DSA[kind].from_seed_bytes(hashlib.sha256(b"%d" % number).digest()))
+            return cls(kind, _ML_DSA[kind](hashlib.sha256(b"%d" % number).digest()))
         return cls(kind, _rsa(int(kind.removeprefix("rsa")), number))
 
     @property
@@ -99,6 +111,7 @@ class Key:
 
     def sign_prehashed(self, data: bytes) -> bytes:
         """Ed25519ph, as cosign 3 signs (RFC 8032, section 5.1.6)."""
+        assert isinstance(self.private, ed25519.Ed25519PrivateKey)
         expanded = hashlib.sha512(self.private.private_bytes_raw()).digest()
         scalar = int.from_bytes(expanded[:32], "little") & ((1 << 254) - 8) | (1 << 254)
         nonce = _reduced(points._DOM2, expanded[32:], hashlib.sha512(data).digest())

@@ -90,8 +90,9 @@ def run(*words: object, stdin: bytes = b"", env: Mapping[str, str] | None = None
 def spawned(*words: object, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
     """The command in a process of its own, for what only a process can show."""
     command = [sys.executable, "-m", "bundler", *map(str, words)]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen(command, env={**os.environ, **(env or {})}, **pipes)
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    process: subprocess.Popen[bytes] = subprocess.Popen(command, env={**os.environ, **(env or {})}, **pipes)
+    return process
 
 
 def ran(process: subprocess.Popen[bytes]) -> Ran:

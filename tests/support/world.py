@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
@@ -48,7 +48,8 @@ NO_USAGE = dict.fromkeys(
     False,
 )
 
-Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | mldsa.MLDSA44PrivateKey
+Hash = hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 Edit = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
@@ -60,12 +61,11 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def spki(key: Any) -> bytes:
-    public = key.public_key() if hasattr(key, "public_key") else key
-    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def spki(key: Private) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def pem(key: Any) -> bytes:
+def pem(key: Private) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -74,7 +74,7 @@ def name(common: str, *more: tuple[ObjectIdentifier, str]) -> x509.Name:
     return x509.Name([x509.NameAttribute(kind, text) for kind, text in parts])
 
 
-def sign(key: Private, data: bytes, by: hashes.HashAlgorithm | None = None) -> bytes:
+def sign(key: Private, data: bytes, by: Hash | None = None) -> bytes:
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), by or hashes.SHA256())
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -113,7 +113,7 @@ def issue(
     *,
     window: tuple[datetime, datetime] = FOREVER,
     extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
-    by: hashes.HashAlgorithm | None = None,
+    by: Hash | None = None,
     issuer_name: x509.Name | None = None,
     signing_key: Private | None = None,
 ) -> Issued:
@@ -180,7 +180,7 @@ class World:
         return self.intermediate_of()
 
     def intermediate_of(
-        self, *, window: tuple[datetime, datetime] = FOREVER, purposes: Iterable[ObjectIdentifier] = (CODE_SIGNING,), **changed: Any
+        self, *, window: tuple[datetime, datetime] = FOREVER, purposes: Sequence[ObjectIdentifier] = (CODE_SIGNING,), **changed: Any
     ) -> Issued:
         key = self.key("intermediate")
         extensions = authority_extensions(key, self.ca.key, *purposes, path_length=0, **changed)
@@ -201,7 +201,7 @@ class World:
         key: Private | None = None,
         issuer: Issued | None = None,
         window: tuple[datetime, datetime] = FOREVER,
-        purposes: Iterable[ObjectIdentifier] = (TIME_STAMPING,),
+        purposes: Sequence[ObjectIdentifier] = (TIME_STAMPING,),
         critical: bool = True,
         ca: bool = False,
         common: str = "timestamps",
@@ -310,13 +310,14 @@ class World:
 
     def sct(self, tbs: bytes, issuer: Issued, **wrong: Any) -> bytes:
         """``key``, ``id``, ``time``, ``extensions``, ``issuer_spki``, ``by``, ``named``, ``broken``: what differs."""
-        key = wrong.get("key", self.ct)
-        log_id = wrong.get("id") or hashlib.sha256(spki(key)).digest()
+        key: Private = wrong.get("key", self.ct)
+        log_id: bytes = wrong.get("id") or hashlib.sha256(spki(key)).digest()
         stamp = int(wrong.get("time", AT).timestamp() * 1000).to_bytes(8, "big")
-        extensions = len(wrong.get("extensions", b"")).to_bytes(2, "big") + wrong.get("extensions", b"")
+        told: bytes = wrong.get("extensions", b"")
+        extensions = len(told).to_bytes(2, "big") + told
         issuer_hash = hashlib.sha256(wrong.get("issuer_spki") or spki(issuer.key)).digest()
         signed = b"\0\0" + stamp + b"\0\1" + issuer_hash + len(tbs).to_bytes(3, "big") + tbs + extensions
-        by = wrong.get("by", hashes.SHA256())
+        by: Hash = wrong.get("by", hashes.SHA256())
         signature = sign(key, signed, by)
         signature = bytes([*signature[:-1], signature[-1] ^ 1]) if wrong.get("broken") else signature
         hash_id = {"sha256": 4, "sha384": 5}[wrong.get("named", by.name)]
@@ -372,7 +373,7 @@ class Signature:
     envelope: bytes | None = None
     pinned: bool = False
     """By the leaf's key without its certificate."""
-    by: hashes.HashAlgorithm = field(default_factory=hashes.SHA256)
+    by: Hash = field(default_factory=hashes.SHA256)
     details: str = "PKIX_ECDSA_P256_SHA_256"
     _signature: bytes | None = None
 
@@ -585,6 +586,8 @@ def kind_of(body: bytes) -> dict[str, str]:
 
 def tree_hash(leaves: Sequence[bytes]) -> bytes:
     """RFC 6962, section 2.1, as it is written there."""
+    if not leaves:
+        return hashlib.sha256().digest()
     if len(leaves) == 1:
         return hashlib.sha256(b"\0" + leaves[0]).digest()
     half = 1 << (len(leaves) - 1).bit_length() - 1

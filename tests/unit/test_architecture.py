@@ -74,6 +74,8 @@ def offences(path: str, source: str) -> Iterator[str]:
     layer = path.partition("/")[0].removesuffix(".py")
     at_module_level = set(_outside_functions(ast.parse(source)))
     for node in ast.walk(tree := ast.parse(source)):
+        if not isinstance(node, ast.stmt | ast.expr):
+            continue  # it has no line of its own, and none of these
         for module in _imported(node):
             yield from (f"{path}:{node.lineno}: {offence}" for offence in _import_offences(path, layer, module))
         if isinstance(node, ast.Import | ast.ImportFrom):

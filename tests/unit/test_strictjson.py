@@ -403,7 +403,7 @@ JSON = st.recursive(
 
 # By items
 
-PLACES = [[()], [("long",), ("a",)], [("a", "long"), ("long", "a")]]
+PLACES: list[list[tuple[str, ...]]] = [[()], [("long",), ("a",)], [("a", "long"), ("long", "a")]]
 
 
 def by_items(raw: bytes, places: Sequence[tuple[str, ...]], read: Callable[[Any], Any] = lambda item: item, *, longest: int = 1000) -> Any:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bundler import strictjson
 from bundler.errors import Code, FormatError, translated
@@ -11,13 +12,16 @@ from bundler.oci import mediatype
 from bundler.oci.manifest import Document
 from bundler.trust.dsse import Envelope, pae
 from bundler.trust.evidence import MAX_EVIDENCE
-from bundler.trust.keys import Signed, Signer
+from bundler.trust.keys import PublicKey, Signed, Signer
 from bundler.trust.need import need
 from bundler.trust.once import once
+from bundler.trust.sigstore.entry import Entry
+from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.protojson import Message
 from bundler.trust.simplesigning import stated
 from bundler.trust.statement import PAYLOAD_TYPE, TYPES
-from bundler.trust.unverified import Claim, Layer, Material
+from bundler.trust.unverified import Claim, Format, Layer, Material, Shape
+from bundler.trust.x509 import Certificate
 
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"  # of the statement by which cosign 3 signs an image
 CONTENT = "dev.sigstore.bundle.content"  # the annotation of the manifest that says which content its bundle has
@@ -58,6 +62,21 @@ class SigstoreBundle:
         Raises TrustError and FormatError (``bundle.…``, ``dsse.…``).
         """
         return _parsed(raw)
+
+    def item(self, message: Signed) -> Item:
+        """It as what is judged, where its content is over ``message``. Raises as :meth:`Item.of`."""
+        content, material = self.content, self.material
+        certificates = tuple(map(Certificate.parse, material.certificates))
+        return Item(
+            message=message,
+            signature=content.signature,
+            stamped=(content.signature,),
+            payload=content.payload if isinstance(content, Envelope) else None,
+            certificate=certificates[0] if certificates else None,
+            chain=certificates[1:],
+            entries=tuple(Entry.of_bundle(entry, version=self.version) for entry in material.log_entries),
+            stamps=material.timestamps,
+        )
 
 
 @once
@@ -110,6 +129,10 @@ class BundledSignature:
     def signature(self) -> bytes:
         return self.bundle.content.signature
 
+    def item(self, *, by_key: bool) -> Item:  # noqa: ARG002 - its certificate is what it is by, so a pinned key is not asked
+        """As :class:`Witnessed` has it."""
+        return self.bundle.item(self.signed)
+
     def claim(self) -> Claim:
         """A message signature and cosign's statement are signatures, every other statement is an attestation.
 
@@ -121,6 +144,22 @@ class BundledSignature:
         return Claim(annotations=claim.annotations) if claim.predicate_type == SIGN_PREDICATE else claim
 
 
+def _is_bundle(value: Any) -> bool:
+    match value:
+        case {"mediaType": str(media_type)}:
+            return media_type.startswith(mediatype.SIGSTORE_BUNDLE)
+    return False
+
+
+FORMAT = Format(
+    mediatype.SIGSTORE_BUNDLE,
+    BundledSignature.read,
+    "protobuf-specs, sigstore_bundle.proto",
+    shapes=(Shape("Sigstore bundle", _is_bundle),),
+    signing_predicate=SIGN_PREDICATE,
+)
+
+
 def build_signature_bundle(document: Document, signer: Signer, *, annotations: Mapping[str, str]) -> bytes:
     """The bundle by which cosign 3 signs an image with a key (cosign, ``cmd/cosign/cli/sign``), without a log entry.
 
@@ -129,11 +168,16 @@ def build_signature_bundle(document: Document, signer: Signer, *, annotations: M
     subject = {"digest": {document.digest.algorithm: document.digest.encoded}, "annotations": dict(annotations)}
     statement = strictjson.dumps({"_type": TYPES[1], "subject": [subject], "predicateType": SIGN_PREDICATE, "predicate": {}})
     signature = signer.sign(pae(PAYLOAD_TYPE, statement).whole)
+    return bundle_of(Envelope(PAYLOAD_TYPE, statement, signature), signer.public)
+
+
+def bundle_of(envelope: Envelope, key: PublicKey) -> bytes:
+    """A bundle that holds an envelope by ``key``, without a log entry."""
     return strictjson.dumps(
         {
             "mediaType": mediatype.SIGSTORE_BUNDLE_V03,
-            "verificationMaterial": {"publicKey": {"hint": signer.public.hint}},
-            "dsseEnvelope": Envelope(PAYLOAD_TYPE, statement, signature).to_json(),
+            "verificationMaterial": {"publicKey": {"hint": key.hint}},
+            "dsseEnvelope": envelope.to_json(),
         }
     )
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from bundler import strictjson
 from bundler.errors import Code, TrustError
+from bundler.trust import merkle
+from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.encodings import from_base64, from_pem, to_base64
 from bundler.trust.keys import Algorithm, Signed
 from bundler.trust.need import need
-from bundler.trust.sigstore import merkle
-from bundler.trust.sigstore.checkpoint import Checkpoint
 from bundler.trust.sigstore.entry import Entry, Inclusion
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.protojson import Message
@@ -64,13 +64,29 @@ def proved_time(entry: Entry, log: Log, item: Item, verifier: Verifier) -> datet
 
 def _check_inclusion(entry: Entry, inclusion: Inclusion, log: Log, *, by_origin: bool) -> None:
     checkpoint = Checkpoint.parse(inclusion.checkpoint)
-    checkpoint.check(log, by_origin=by_origin)
+    _check(checkpoint, log, by_origin=by_origin)
     same = (inclusion.size, inclusion.root) == (checkpoint.size, checkpoint.root)
     need(same, Code.CHECKPOINT_MISMATCH, "a checkpoint of another tree than the proof's", found=checkpoint.size, wanted=inclusion.size)
-    root = merkle.root_hash(merkle.leaf_hash(entry.body), index=inclusion.index, size=inclusion.size, path=inclusion.path)
+    checkpoint.check_holds(merkle.leaf_hash(entry.body), index=inclusion.index, path=inclusion.path)
+
+
+def _check(checkpoint: Checkpoint, log: Log, *, by_origin: bool) -> None:
+    """``log`` has signed it.
+
+    With ``by_origin`` the origin must be one of the log's (Rekor 2); without, the log may go by an inner name of its own
+    in front of the tree's (Rekor 1).
+
+    Raises TrustError (``checkpoint.origin``, ``checkpoint.signature``, ``checkpoint.no-log-signature``).
+    """
     need(
-        root == checkpoint.root, Code.TLOG_PROOF, "an inclusion proof leads to another root", found=root.hex(), wanted=checkpoint.root.hex()
+        checkpoint.origin in log.origins or not by_origin,
+        Code.CHECKPOINT_ORIGIN,
+        "a checkpoint of another log",
+        found=ascii(checkpoint.origin),
+        wanted=log.name,
     )
+    name = checkpoint.origin.partition(" - ")[0]
+    checkpoint.check(name, log.hints(name), log.has_signed)
 
 
 def _promised(entry: Entry) -> bytes:

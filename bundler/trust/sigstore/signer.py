@@ -1,27 +1,26 @@
-"""Signers who are known under a trusted root: by an identity, or by a key beside which a log is asked for."""
+"""Signers who are known under a trusted root: the kind ``identity``, and keys beside which a log is asked for."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bundler.errors import Code, TrustError
+from bundler.errors import Code, FormatError, TrustError
 from bundler.trust.keys import PublicKey
+from bundler.trust.kind import Files, Kind, Known, called
 from bundler.trust.need import need
+from bundler.trust.pattern import compiled
 from bundler.trust.signer import AnotherSignerError, SignerProof
-from bundler.trust.sigstore.identity import Identity
+from bundler.trust.sigstore.anchor import ROOTS, Root
+from bundler.trust.sigstore.identity import CLAIMS, Identity
 from bundler.trust.sigstore.item import Item
-from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.sigstore.steps import Proof, Thresholds, certificate_of, prove_by_certificate, prove_by_key
+from bundler.trust.table import Table
 from bundler.trust.unverified import UnverifiedSignature
 
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A trusted root as a station pins it."""
-
-    name: str
-    trusted: TrustedRoot
-    needed: Thresholds
+_NAMES = {"issuer", "identity", "identity_regexp", "root", "claims", "name"}
+_NOBODY = ("", "somebody@anywhere.invalid", "https://anywhere.invalid/anything")
+"""No identity, and two that nobody can have (RFC 2606): who takes one of these takes everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class PinnedIdentity:
             raise AnotherSignerError(error, str(proof.identity), proved=True) from error
         also = frozenset({certificate_of(item).fingerprint})
         by = f"{proof.match.algorithm} by {proof.identity}"
-        return SignerProof(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root))
+        return SignerProof(str(proof.identity), by, proof.match.remark, _beside(proof), also, _under(proof, self.root), _times(proof))
 
     def _check(self, identity: Identity) -> None:
         need(identity.issuer == self.issuer, Code.IDENTITY_ISSUER, "a certificate by another issuer", found=identity, wanted=self)
@@ -64,8 +63,15 @@ class PinnedIdentity:
     def _is_named(self, name: str) -> bool:
         return name == self.identity if self.pattern is None else self.pattern.fullmatch(name) is not None
 
+    @property
+    def key(self) -> None:
+        """None: certificates are of keys that are new each time."""
+
     def is_named_by(self, hint: str) -> bool:  # noqa: ARG002 - hints are of keys
         return False
+
+    def behind(self, files: Files) -> Iterator[bytes]:
+        yield files[self.root.file]
 
     def __str__(self) -> str:
         name = self.identity if self.pattern is None else f"/{self.pattern.pattern}/"
@@ -83,6 +89,13 @@ class LoggedKey:
     kind: str = "key"
     name: str | None = field(default=None, compare=False)
 
+    @classmethod
+    def parse(cls, key: PublicKey, table: Table, known: Known) -> "LoggedKey":
+        """From a signer's table with ``key`` and ``root``."""
+        root = known.anchor(table, "root", ROOTS)
+        log = table.whole("log", 0, len(root.trusted.logs), default=root.needed.log)
+        return cls(key, root, Thresholds(log=log, timestamp=root.needed.timestamp, sct=0), name=called(table))
+
     def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
         """As :class:`SignerEntry` has it, with the codes of ``tlog.…``, ``tsa.…`` and ``time.…``.
 
@@ -94,10 +107,14 @@ class LoggedKey:
         not_checked = (*_beside(proof), *beside)
         also = frozenset({self.key.fingerprint})
         by = f"{proof.match.algorithm} by {self.key}"
-        return SignerProof(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root))
+        return SignerProof(self.key.fingerprint, by, proof.match.remark, not_checked, also, _under(proof, self.root), _times(proof))
 
     def is_named_by(self, hint: str) -> bool:
         return self.key.is_named_by(hint)
+
+    def behind(self, files: Files) -> Iterator[bytes]:
+        yield self.key.pem
+        yield files[self.root.file]
 
     def __str__(self) -> str:
         return self.key.fingerprint
@@ -110,5 +127,46 @@ def _under(proof: Proof, root: Root) -> str:
     return f"{seen}{logged}under the root {root.name}"
 
 
+def _times(proof: Proof) -> tuple[datetime, ...]:
+    return tuple(proved.time for proved in proof.times)
+
+
 def _beside(proof: Proof) -> tuple[tuple[Code, str], ...]:
     return tuple((remark.code, remark.detail) for remark in proof.remarks)
+
+
+def _parse(table: Table, known: Known) -> PinnedIdentity:
+    table.check_names(_NAMES)
+    exact = "identity" in table.members
+    if exact == ("identity_regexp" in table.members):
+        raise table.error("identity", found="both or neither", wanted="identity, or identity_regexp, which matches the whole")
+    claims = table.table("claims")
+    claims.check_names(set(CLAIMS.values()))
+    return PinnedIdentity(
+        root=known.anchor(table, "root", ROOTS),
+        issuer=table.text("issuer"),
+        identity=table.text("identity") if exact else None,
+        pattern=None if exact else _pattern(table),
+        claims=tuple((name, claims.text(name)) for name in claims.members),
+        name=called(table),
+    )
+
+
+def _pattern(table: Table) -> re.Pattern[str]:
+    text = table.text("identity_regexp")
+    try:
+        pattern = compiled(text)
+    except FormatError as error:
+        raise table.error("identity_regexp", found=f"{text[:80]}: {error}", wanted="a regular expression of bounded cost") from error
+    if any(pattern.fullmatch(nobody) for nobody in _NOBODY):
+        raise table.error("identity_regexp", found=text, wanted="one that does not match anybody")
+    return pattern
+
+
+KIND = Kind(
+    "identity",
+    None,
+    _parse,
+    unnamed="signed with a certificate that the rule does not accept",
+    section=ROOTS,
+)

@@ -97,7 +97,7 @@ def of_another(world: Any, _: Document, signed: Descriptor) -> Document:
 
 DOCKER = {"mediaType": mediatype.DOCKER_MANIFEST}
 PLAIN = "application/octet-stream"
-UNIT, JOINING, RUNTIMES = "tests/unit/trust/test_runnable.py", "tests/unit/stations/test_joining.py", "tests/interop/test_runtimes.py"
+UNIT, JOINING, RUNTIMES = "tests/unit/trust/test_runnable.py", "tests/unit/stations/test_merging.py", "tests/interop/test_runtimes.py"
 
 carrying("001", "code under a signature's tag", image_of(TAR))
 carrying("002", "code under a signature's tag, with a config of octets", image_of(TAR, kind=PLAIN, **DOCKER))
@@ -122,7 +122,11 @@ CASES.elsewhere(
 CASES.elsewhere(
     "EVD-013", "an image that refers to another, first in its list", f"{RUNTIMES}::test_no_runtime_takes_an_image_from_the_list"
 )
-CASES.elsewhere("EVD-014", "an index where a list of referrers belongs", f"{JOINING}::test_an_index_of_something_else_is_not_extended")
+CASES.elsewhere(
+    "EVD-014",
+    "an index where a list of referrers belongs",
+    "tests/crossings/test_fallback_lists.py::test_an_index_of_something_else_is_not_extended",
+)
 for _name, _words in (("evidence", "signature's"), ("evidence-sha512", "signature's, by SHA-512"), ("referrers", "list of referrers'")):
     CASES.vector("EVD-015", f"an image under a {_words} tag", f"image-reference-{_name}")
 CASES.elsewhere("EVD-016", "whatever docker, containerd or podman run, in every place", f"{RUNTIMES}::test_what_it_runs_was_not_admitted")

@@ -8,6 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bundler import strictjson
@@ -58,6 +59,10 @@ def first(name: str, value: Any) -> Edit:
     return edit
 
 
+def versioned(version: object) -> Edit:
+    return lambda index: index | {"schemaVersion": version}
+
+
 def less(name: str) -> Edit:
     def edit(index: dict[str, Any]) -> None:
         del index["manifests"][0][name]
@@ -106,8 +111,8 @@ spelt("019", "a NUL in a string", value(b'"\0"'))
 spelt("020", "a NUL in a string, spelt", value(b'"\\u0000"'))
 spelt("021", "no bytes", lambda _: b"")
 for _number, _words, _raw in (("022", "null", b"null"), ("023", "a list", b"[]"), ("024", "a string", b'"x"')):
-    CASES.add(f"IDX-{_number}", f"{_words}, signed and sealed", Code.FORMAT_MANIFEST, lambda raw=_raw: signed_by_all(raw, index=True))
-    CASES.case(f"IDX-{_number}", f"{_words}, in a folder", Code.FORMAT_LAYOUT, layout=True)(lambda raw=_raw: layout_of(raw))
+    CASES.add(f"IDX-{_number}", f"{_words}, signed and sealed", Code.FORMAT_MANIFEST, partial(signed_by_all, _raw, index=True))
+    CASES.case(f"IDX-{_number}", f"{_words}, in a folder", Code.FORMAT_LAYOUT, layout=True)(partial(layout_of, _raw))
 
 # --- what an index is ---
 
@@ -126,10 +131,10 @@ for _number, _words, _value in (
         _number,
         f"schemaVersion is {_words}",
         Code.FORMAT_SCHEMA1 if _value in (1, True) else M,
-        lambda index, v=_value: index | {"schemaVersion": v},
+        versioned(_value),
         folder=L,
     )
-saying("030", "schemaVersion is 2.0", M, lambda index: index | {"schemaVersion": 2.0}, folder=L)
+saying("030", "schemaVersion is 2.0", M, versioned(2.0), folder=L)
 saying("034", "it says it is a manifest", T, lambda index: index | {"mediaType": mediatype.OCI_MANIFEST}, folder=L)
 saying("035", "it has layers, too", M, lambda index: index | {"layers": [], "config": index["manifests"][0]}, folder=None)
 CASES.vector("IDX-036", "indexes in indexes", "document-index-depth")
@@ -185,7 +190,7 @@ saying(
 )
 for _number, _name in (("057", "digest"), ("058", "size"), ("059", "mediaType")):
     saying(_number, f"no {_name}", M, less(_name), folder=M)
-for _number, _words, _value in (
+for _number, _words, _size in (
     ("060", "negative", -1),
     ("062", "true", True),
     ("063", "a string", "400"),
@@ -193,7 +198,7 @@ for _number, _words, _value in (
     ("068", "null", None),
     ("069", "a list", [400]),
 ):
-    saying(_number, f"a size that is {_words}", M, first("size", _value), folder=M)
+    saying(_number, f"a size that is {_words}", M, first("size", _size), folder=M)
 saying("061", "a size with a point", M, first("size", 400.0), folder=M)
 for _number, _words, _more in (("065", "one more", 1), ("066", "one less", -1)):
 

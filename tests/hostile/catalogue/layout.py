@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bundler import strictjson
@@ -64,7 +65,7 @@ for _number, _words, _data in (
     ("005", "oci-layout is a list", b'["1.0.0"]'),
     ("006", "the version twice", b'{"imageLayoutVersion":"1.0.0","imageLayoutVersion":"2.0.0"}'),
 ):
-    bundle(_number, _words, Code.FORMAT_DERIVED, lambda data=_data: base().holding("oci-layout", data))
+    bundle(_number, _words, Code.FORMAT_DERIVED, partial(base().holding, "oci-layout", _data))
     folder(_number, _words, Code.FORMAT_LAYOUT if _number in ("003", "005") else Code.FORMAT_JSON, version=_data)
 CASES.vector("LAY-007", "no layer", "member-missing")
 folder("007", "no layer", Code.BLOB_MISSING, layer=None)
@@ -73,7 +74,7 @@ folder("008", "no config", Code.BLOB_MISSING, config=None)
 bundle("009", "no manifest", Code.CONTENT_MISSING, lambda: without(DOCUMENT))
 folder("009", "no manifest", Code.BLOB_MISSING, document=None)
 for _number, _words, _name in (("010", "layer", LAYER), ("011", "config", CONFIG), ("012", "manifest", DOCUMENT)):
-    bundle(_number, f"one bit of the {_words}", Code.CONTENT_DIGEST, lambda name=_name: other(name, flipped(name)))
+    bundle(_number, f"one bit of the {_words}", Code.CONTENT_DIGEST, partial(other, _name, flipped(_name)))
     folder(_number, f"one bit of the {_words}", Code.CONTENT_DIGEST, **{_name: flipped(_name)})
 CASES.vector("LAY-010", "one bit of the layer, against the seal", "content-layer")
 CASES.vector("LAY-012", "one bit of the manifest, against the seal", "content-manifest")
@@ -82,7 +83,7 @@ for _number, _words, _data, _code in (
     ("014", "a layer with a byte more", FILES[LAYER] + b"\0", Code.CONTENT_SIZE),
     ("015", "a layer of no bytes", b"", Code.CONTENT_TRUNCATED),
 ):
-    bundle(_number, _words, Code.CONTENT_DIGEST, lambda data=_data: other(LAYER, data))
+    bundle(_number, _words, Code.CONTENT_DIGEST, partial(other, LAYER, _data))
     folder(_number, _words, _code, layer=_data)
 CASES.vector("LAY-016", "two contents have changed places", "content-exchanged")
 folder("016", "config and layer have changed places", Code.CONTENT_SIZE, config=FILES[LAYER], layer=FILES[CONFIG])
@@ -99,7 +100,7 @@ for _number, _words, _name, _code in (
     ("025", "a folder below sha256", LAYER.replace("sha256/", "sha256/ab/"), Code.FORMAT_SEAL),
     ("027", "Docker's repositories", "repositories", Code.FORMAT_SEAL),
 ):
-    bundle(_number, _words, _code, lambda name=_name: more(name, SMUGGLED))
+    bundle(_number, _words, _code, partial(more, _name, SMUGGLED))
 CASES.vector("LAY-026", "a manifest.json that names another image", "derived-docker-other-image")
 CASES.vector("LAY-026", "a manifest.json that names none", "derived-docker-empty")
 CASES.vector("LAY-028", "no image at all", "images-none")

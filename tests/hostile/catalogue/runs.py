@@ -5,7 +5,7 @@ from tests.support.hostile import Cases
 CASES = Cases()
 
 _TESTS = {
-    "tests/unit/stations/test_races.py": [
+    "tests/crossings/test_races.py": [
         ("two who sign one image at once", "test_two_that_sign_one_image_at_once_both_stand_at_the_end"),
         (
             "two imports at once that bring evidence of one image each",
@@ -44,10 +44,10 @@ _TESTS = {
             "test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_completes",
         ),
     ],
-    "tests/unit/stations/test_export.py": [
+    "tests/crossings/test_export.py": [
         ("a folder, FIFO, link, socket or other bytes in a cache", "test_what_is_planted_in_a_cache_is_passed_over_and_said_once"),
     ],
-    "tests/unit/bundle/test_foreign.py": [
+    "tests/unit/bundle/test_foreignarchive.py": [
         ("an archive that two readers of tar read in two ways", "test_what_two_readers_could_read_in_two_ways_is_refused"),
     ],
 }

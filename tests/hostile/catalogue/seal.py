@@ -6,6 +6,7 @@ import hmac
 import json
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -13,8 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from bundler.bundle import seal
+from bundler.bundle.seal import Kind, Member
 from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.errors import Code
+from bundler.oci.digest import Digest
 from tests.hostile.catalogue.signature import N_P256
 from tests.support import making
 from tests.support.hostile import Cases, base
@@ -50,9 +53,7 @@ def field(name: str, value: Any) -> Any:
 
 def listed_twice() -> Any:
     parts, data = base(), base().signed()
-    return parts.listing(
-        [*parts.members, making.Member(making.Kind.EVIDENCE, len(data), making.Digest.of(data), seal.SEAL)], {seal.SEAL: data}
-    )
+    return parts.listing([*parts.members, Member(Kind.EVIDENCE, len(data), Digest.of(data), seal.SEAL)], {seal.SEAL: data})
 
 
 def respelt() -> Any:
@@ -75,7 +76,9 @@ def twice_by_one() -> Any:
     def edit(data: bytes) -> bytes:
         payload = payload_of(data)
         message = preauthentication(len(payload)) + payload
-        return sealed(payload, [making.sign_payload("sealer", payload), making.key("sealer").sign(message, ec.ECDSA(hashes.SHA256()))])
+        key = making.key("sealer")
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return sealed(payload, [making.sign_payload("sealer", payload), key.sign(message, ec.ECDSA(hashes.SHA256()))])
 
     return replace(base().saying(stream="dual"), envelope=edit)
 
@@ -131,7 +134,7 @@ CASES.vector("BND-004", "a stranger has, whose key travels along", "seal-strange
 CASES.vector("BND-005", "spelt with spaces after signing", "payload-spaces")
 CASES.add("BND-005", "spelt otherwise, under the signature of the canonical spelling", Code.SEAL_SIGNATURE, respelt)
 for _words, _value in (("none", "none"), ("empty", ""), ("null", None)):
-    CASES.add("BND-006", f"an algorithm that is {_words}", Code.FORMAT_SEAL, lambda value=_value: field("alg", value))
+    CASES.add("BND-006", f"an algorithm that is {_words}", Code.FORMAT_SEAL, partial(field, "alg", _value))
 CASES.add(
     "BND-007",
     "an HMAC keyed with the public key",

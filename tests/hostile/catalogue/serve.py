@@ -37,8 +37,12 @@ for _number, _words, _where in [
     ("017", "uploads of more bytes than all may have", "limits.py::test_uploads_have_a_greatest_size_together"),
     ("018", "uploads that fill the disk", "limits.py::test_uploads_leave_some_of_the_disk_free_for_manifests"),
     ("019", "an upload in one request that is cut", "limits.py::test_a_cut_upload_in_one_request_leaves_nothing"),
-    ("020", "many large manifests that end together", "memory.py::test_many_pushes_of_large_manifests_that_end_together"),
-    ("021", "many slow readers of what is large", "memory.py::test_many_slow_readers_of_what_is_large"),
+    (
+        "020",
+        "many large manifests that end together",
+        "tests/hostile/test_serve_memory.py::test_many_pushes_of_large_manifests_that_end_together",
+    ),
+    ("021", "many slow readers of what is large", "tests/hostile/test_serve_memory.py::test_many_slow_readers_of_what_is_large"),
     (
         "022",
         "thousands of tags beside the manifest that is deleted",
@@ -59,4 +63,4 @@ for _number, _words, _where in [
     ("027", "a media type with a line end, on a medium", "network.py::test_a_media_type_on_a_medium_makes_no_header_of_its_own"),
     ("028", "tags that differ in case only", "network.py::test_each_tag_has_a_name_that_folding_keeps_apart"),
 ]:
-    CASES.elsewhere(f"SRV-{_number}", _words, f"{TESTS}/test_{_where}")
+    CASES.elsewhere(f"SRV-{_number}", _words, _where if _where.startswith("tests/") else f"{TESTS}/test_{_where}")

@@ -5,15 +5,18 @@ Each image has the evidence that the case is about and no other, so its rule is 
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from bundler import strictjson
+from bundler.bundle.seal import BLOBS
 from bundler.errors import Code
 from bundler.oci import mediatype
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import making
 from tests.support.hostile import Cases
@@ -45,7 +48,7 @@ def carrying(
     kind: str = mediatype.SIMPLE_SIGNING,
     by: str = "release",
     count: int = 1,
-    **annotations: str,
+    annotations: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """An image with a ``.sig`` of which one thing is as no signer makes it."""
 
@@ -57,7 +60,7 @@ def carrying(
         layers = [
             replace(
                 world.blob(stored(signed), kind),
-                annotations=annotations
+                annotations={**annotations}
                 | ({} if spelt is None else {making.SIGNATURE: spelt if count == 1 else f"{spelt[:-8]}{number:08d}"}),
             )
             for number in range(count)
@@ -110,7 +113,7 @@ carrying(
     "a stranger's signature, with the stranger's key",
     Code.KEY_UNKNOWN,
     by="stranger",
-    **{"dev.sigstore.cosign/publicKey": making.public("stranger").decode(), "keyid": "release"},
+    annotations={"dev.sigstore.cosign/publicKey": making.public("stranger").decode(), "keyid": "release"},
 )
 carrying("020", "a payload of 8 MiB", Code.POLICY_THRESHOLD, payload=lambda image: payload_for(image) + b" " * (8 << 20))
 carrying("022", "a digest is all that is signed", Code.PAYLOAD_MALFORMED, payload=lambda image: str(image.digest).encode())
@@ -160,9 +163,9 @@ CASES.add(
 
 def swapped_carrier(parts: Any, old: Any, raw: bytes) -> Any:
     """``raw`` in place of the manifest that carries the signature, wherever that is named."""
-    new = making.Digest.of(raw)
+    new = Digest.of(raw)
     told = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
-    name = making.seal.BLOBS + new.encoded
+    name = BLOBS + new.encoded
     members = tuple(replace(m, size=len(raw), digest=new) if m.digest == old else m for m in parts.members)
     index = json.loads(parts.files["index.json"].replace(old.encoded.encode(), new.encoded.encode()))
     index["manifests"][1]["size"] = len(raw)

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import tarfile
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bundler.bundle import frames, tar
@@ -121,7 +122,7 @@ for _number, (_words, _name) in NAMES.items():
         f"TAR-{_number}",
         f"{_words}: listed and sealed",
         Code.FORMAT_JSON if "\x1b" in _name else Code.FORMAT_SEAL,
-        lambda name=_name: listed(name),
+        partial(listed, _name),
     )
 
 hostile("007", "a NUL inside the name", pax(("path", "index.json\0.evil")) + member(LAYER))
@@ -195,7 +196,7 @@ hostile("067", "a size in a pax header that hides members", pax(("size", "1024")
 hostile("068", "a size in a pax header of a long name", pax(("size", "2048")) + long(b"longname") + member("a") + member("b"))
 hostile("069", "a pax path for all members", pax(("path", "HOSTILE"), kind=tarfile.XGLTYPE) + member(LAYER))
 hostile("070", "a pax size for all members", pax(("size", "512"), kind=tarfile.XGLTYPE) + member(LAYER))
-PAX = {
+PAX: dict[str, tuple[str, tuple[str, str] | bytes]] = {
     "071": ("a negative size", ("size", "-512")),
     "072": ("a size that is not a number", ("size", "abc")),
     "073": ("a size in full-width digits", ("size", "\uff13")),
@@ -250,7 +251,7 @@ for _number, _start, _data in (
         f"TAR-{_number}",
         f"and in the header of the seal, from which alone a size is read ({_start})",
         Code.FORMAT_TAR,
-        lambda start=_start, data=_data: making.patched(start, data, number=0),
+        partial(making.patched, _start, _data, number=0),
     )
 CASES.vector("TAR-100", "a checksum that is wrong", "tar-checksum")
 CASES.vector("TAR-110", "a prefix that leads out", "tar-prefix")
@@ -338,7 +339,7 @@ FILES = {
     "126": ("100,000 bytes of noise", b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(3125))),
 }
 for _number, (_words, _data) in FILES.items():
-    CASES.add(f"TAR-{_number}", _words, Code.FORMAT_BUNDLE, lambda data=_data: data)
+    CASES.add(f"TAR-{_number}", _words, Code.FORMAT_BUNDLE, partial(bytes, _data))
 CASES.add("TAR-123", "no member at all, in a frame", Code.FORMAT_BUNDLE, lambda: frames.compress(bytes(1024)))
 CASES.add("TAR-127", "the tar in gzip", Code.FORMAT_BUNDLE, lambda: gzip.compress(whole(), mtime=0))
 ZIP = base64.b64decode("UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==")

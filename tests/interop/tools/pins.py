@@ -20,7 +20,8 @@ def peers() -> list[str]:
 
 def package(peer: str) -> str:
     """The Go package of the peer's command."""
-    [tool] = re.findall(r"^tool (\S+)$", (TOOLS / peer / "go.mod").read_text(), re.MULTILINE)
+    named: list[str] = re.findall(r"^tool (\S+)$", (TOOLS / peer / "go.mod").read_text(), re.MULTILINE)
+    [tool] = named
     return tool
 
 

@@ -720,7 +720,7 @@ def test_the_other_frames_of_a_seal_are_not_believed_either(path: Path, edit: Ca
         assert archive.envelope.size == 2 * FRAME
     with_table(path, edit)
     with pytest.raises(FormatError, match="the seek table does not fit the seal"), opened(path) as archive:
-        assert archive.envelope
+        assert archive.envelope is not None
 
 
 @pytest.mark.parametrize("frame", [0, 1])
@@ -731,7 +731,7 @@ def test_a_frame_of_a_seal_that_is_as_long_as_it_may_be_is_read(path: Path, fram
     bundle.write(path, payload=noise(FRAME).hex().encode())
     with_table(path, lambda table: table.__setitem__(frame, (longest(table[frame][1]), table[frame][1])))
     with pytest.raises(FormatError, match="not made of blocks that end with it"), opened(path) as archive:
-        assert archive.envelope
+        assert archive.envelope is not None
 
 
 def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -740,7 +740,7 @@ def test_a_seal_over_its_limit_is_refused_by_its_header(small: Bundle, path: Pat
         size = archive.seal_size
     monkeypatch.setattr(module, "MAX_ENVELOPE", size)
     with opened(path) as archive:
-        assert archive.envelope
+        assert archive.envelope is not None
     monkeypatch.setattr(module, "MAX_ENVELOPE", size - 1)
     with pytest.raises(FormatError) as refused, opened(path):
         pass

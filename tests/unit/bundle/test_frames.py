@@ -3,6 +3,7 @@
 import os
 import random
 import struct
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -36,7 +37,7 @@ def whole(frame: bytes, size: int) -> bytes:
     return b"".join(decompress(memoryview(frame), size, what="x"))
 
 
-def read_from(data: bytes):
+def read_from(data: bytes) -> Callable[[int, int], bytes]:
     def read(offset: int, count: int) -> bytes:
         found = data[offset : offset + count]
         if len(found) < count:
@@ -369,12 +370,16 @@ def test_a_sample_from_the_middle_says_whether_it_is_worth_while() -> None:
 def test_frames_that_are_skipped_are_known_by_all_of_their_first_bytes(first: int) -> None:
     skipped = bytes([first]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"text"
     data = compress(TEXT) + skipped + compress(TEXT)
-    check_frames(lambda offset, count: data[offset : offset + count], len(data), what="x")
+
+    def checked(data: bytes) -> None:
+        check_frames(lambda offset, count: data[offset : offset + count], len(data), what="x")
+
+    checked(data)
     for at, other in ((0, 0x4F), (0, 0x60), (1, 0), (2, 0), (3, 0)):
         start = len(compress(TEXT)) + at
         spoilt = data[:start] + bytes([other]) + data[start + 1 :]
         with pytest.raises(IntegrityError, match="what is not a frame") as refused:
-            check_frames(lambda offset, count, spoilt=spoilt: spoilt[offset : offset + count], len(spoilt), what="x")
+            checked(spoilt)
         assert (refused.value.exit, refused.value.code) == (4, Code.CONTENT_FRAME)
 
 

@@ -98,9 +98,9 @@ def test_a_medium_that_fails_is_told_apart_from_a_damaged_one(made: Bundle) -> N
     failing.worn = False
     content = content_on(failing)
     failing.worn = True
-    with pytest.raises(BundlerError) as refused:
+    with pytest.raises(BundlerError) as unread:
         content.verify()
-    assert refused.value.code is Code.DISK_IO
+    assert unread.value.code is Code.DISK_IO
 
 
 def test_what_a_medium_does_not_take_is_not_called_written(made: Bundle) -> None:

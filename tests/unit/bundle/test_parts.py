@@ -66,12 +66,14 @@ def test_each_part_says_how_and_what_it_says_makes_the_bundle_again(bundle: Path
     for number, part in enumerate(parts):
         part.write_bytes(data[number * size : (number + 1) * size])
     bundle.unlink()
+    commands = []
     for part in parts:
         with pytest.raises(BundlerError) as caught, opened(part):
             pass
         assert caught.value.next is not None
         assert caught.value.next.startswith(SAID)
-    subprocess.run(["sh", "-c", caught.value.next.removeprefix(SAID)], check=True)
+        commands.append(caught.value.next.removeprefix(SAID))
+    subprocess.run(["sh", "-c", commands[-1]], check=True)
     assert bundle.read_bytes() == data
 
 

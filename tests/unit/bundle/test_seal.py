@@ -67,7 +67,7 @@ SEAL = Seal(
 )
 
 
-def payload(edit: Callable[[dict[str, Any]], object] = lambda _: None, **told: Any) -> bytes:
+def payload(edit: Callable[[dict[str, Any]], object] = lambda _: None, /, **told: Any) -> bytes:
     predicate = json.loads(json.dumps(SEAL.predicate()))
     edit(predicate)
     return strictjson.dumps(statement(predicate | told, MEMBERS[1].digest))
@@ -140,31 +140,34 @@ def test_a_seal_does_not_change() -> None:
         seal_of(SEAL.statement()).lookups[0].asked["sig"] = "absent"  # type: ignore[index]
 
 
+TABLES: tuple[object, ...] = (None, {}, "x", [1], [None], [[]], [{}])
+ODD: dict[str, tuple[object, ...]] = {
+    "stream": ("", "../up", "a/b", "a b", ".hidden", "-x", "x" * 65, "\u00e4", 1, None, ["a"]),
+    "sequence": (-1, 1 << 53, True, "1", None, []),
+    "station": ("", "x" * 256, 1, []),
+    "requires_trust": (0, -1, True, "1", 1 << 53),
+    "created": (
+        *(None, "", 1704067200, "2024-01-01", "2024-01-01T00:00:00", "2024-01-01t00:00:00z"),
+        *("2024-01-01T00:00:00.0Z", "2024-01-01T00:00:00+00:00", "2024-13-01T00:00:00Z", "2024-W01-1T00:00:00Z"),
+        *("2024-01-01T24:00:00Z", "2024-01-01T00:00:60Z", "0000-01-01T00:00:00Z", "2024-01-01T00:00:00Z\n"),
+        "\uff12024-01-01T00:00:00Z",
+    ),
+    "expires": ("", 0, "never"),
+    "format": (None, "1", True, []),
+    "images": (*TABLES, []),
+    "members": (*TABLES, []),
+    "lookups": TABLES,
+    "left_out": TABLES,
+    "unknown": (None,),
+}
+
+
 @pytest.mark.parametrize(
-    "told",
-    [
-        *({"stream": text} for text in ("", "../up", "a/b", "a b", ".hidden", "-x", "x" * 65, "\u00e4", 1, None, ["a"])),
-        *({"sequence": number} for number in (-1, 1 << 53, True, "1", None, [])),
-        *({"station": text} for text in ("", "x" * 256, 1, [])),
-        *({"requires_trust": number} for number in (0, -1, True, "1", 1 << 53)),
-        *({"created": text} for text in (None, "", 1704067200, "2024-01-01", "2024-01-01T00:00:00", "2024-01-01t00:00:00z")),
-        *(
-            {"created": text}
-            for text in ("2024-01-01T00:00:00.0Z", "2024-01-01T00:00:00+00:00", "2024-13-01T00:00:00Z", "2024-W01-1T00:00:00Z")
-        ),
-        *({"created": text} for text in ("2024-01-01T24:00:00Z", "2024-01-01T00:00:60Z", "0000-01-01T00:00:00Z", "2024-01-01T00:00:00Z\n")),
-        {"created": "\uff12024-01-01T00:00:00Z"},
-        *({"expires": text} for text in ("", 0, "never")),
-        *({"format": number} for number in (None, "1", True, [])),
-        *({name: value} for name in ("images", "members", "lookups", "left_out") for value in (None, {}, "x", [1], [None], [[]], [{}])),
-        {"images": []},
-        {"members": []},
-        {"unknown": None},
-    ],
-    ids=lambda told: next(f"{name}={value!r}"[:60] for name, value in told.items()),
+    ("name", "value"),
+    [pytest.param(name, value, id=f"{name}={value!r}"[:60]) for name, values in ODD.items() for value in values],
 )
-def test_a_field_that_is_not_well_formed_is_refused(told: dict[str, Any]) -> None:
-    error = refused(payload(**told))
+def test_a_field_that_is_not_well_formed_is_refused(name: str, value: object) -> None:
+    error = refused(payload(lambda predicate: predicate.update({name: value})))
     assert (error.exit, error.code) == (3, Code.FORMAT_SEAL)
 
 
@@ -173,7 +176,7 @@ def test_a_field_that_is_not_well_formed_is_refused(told: dict[str, Any]) -> Non
     "text", ["", "sha256:", "sha256:12", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "A" * 64, "sha256:" + "0" * 64 + "\n"]
 )
 def test_a_digest_that_is_none_is_refused(name: str, text: str) -> None:
-    assert refused(payload(**{name: text})).code in (Code.FORMAT_DIGEST, Code.FORMAT_JSON)
+    assert refused(payload(lambda predicate: predicate.update({name: text}))).code in (Code.FORMAT_DIGEST, Code.FORMAT_JSON)
 
 
 def test_a_digest_of_another_algorithm_is_refused() -> None:

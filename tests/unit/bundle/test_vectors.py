@@ -81,7 +81,7 @@ def test_every_vector_says_what_it_is() -> None:
         told = json.loads(path.read_text())
         assert set(told) == {"description", "section", "exit", "code"}
         assert told["section"] in sections
-        assert told["code"] is None or Code(told["code"])
+        assert told["code"] is None or told["code"] in set(Code)
 
 
 def test_every_reason_of_the_specification_has_a_vector() -> None:
@@ -93,7 +93,7 @@ def test_every_reason_of_the_specification_has_a_vector() -> None:
         if line.startswith("| `")
         for code in line.split("|")[1].replace("`", "").replace(" ", "").split(",")
     }
-    assert codes == {code for code in codes if Code(code)}
+    assert codes <= set(Code)
     assert codes <= {json.loads(path.read_text())["code"] for path in REFUSED}
 
 

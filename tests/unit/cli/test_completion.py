@@ -9,7 +9,7 @@ import pytest
 from bundler.cli.options import PLATFORMS
 from tests.support.station import Ran, run
 
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "diff", "sign", "keygen", "trust", "serve"]
+COMMANDS = ["export", "verify", "import", "extract", "inspect", "diff", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
 
 
 def tab(*words: str, begun: str = "") -> Ran:

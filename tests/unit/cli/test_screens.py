@@ -1,7 +1,6 @@
 """What an operator sees of thirty images at 80 columns: one screen, the answer on top of it and at its end."""
 
 import sys
-import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
@@ -18,7 +17,7 @@ from bundler.oci.reference import Reference
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, State, TrustUsed
 from bundler.trust.verdict import Check, OtherSigner, Outcome, SignedBy, Verdict
 from tests.support.signing import EXPORTER, THIRD, Key
-from tests.support.station import RELEASE, STRANGER, Crossing, run, write_key
+from tests.support.station import RELEASE, STRANGER
 
 PLANT, FOURTH = Key.of("p256", 21), Key.of("p256", 22)
 PLATFORM = "registry.example/platform"
@@ -311,38 +310,3 @@ def test_what_names_begin_with_ends_at_a_slash() -> None:
     assert above(["a/b/c:1", "a/b/cd:1"]) == "a/b/"
     assert above(["a/b/c:1", "a/bc/c:1"]) == "a/"
     assert above(["a:1", "b:1"]) == above([]) == ""
-
-
-def test_the_screen_of_a_real_import(crossing: Crossing) -> None:
-    """Signed by whom the rule names; by a key that another rule names; by nobody; by a stranger whose bundle says who that is."""
-    public = {name: key.with_suffix(".pub") for name, key in crossing.keys.items()}
-    trust = crossing.folder / "named"
-    run("trust", "init", trust, "--seal-key", public["exporter"], "--image-key", public["release"], "--scope", "**")
-    write_key(crossing.folder / "plant.key", PLANT)
-    run("trust", "add", trust, "--image", "plant.example/**", "--key", crossing.folder / "plant.pub")
-    good = crossing.signed_image("team/good:v1", words="good")
-    known = crossing.signed_image("team/known:v1", key=PLANT, words="known")
-    none = crossing.push(crossing.content.image("none"), "team/none:v1")
-    strange = crossing.push(crossing.content.image("strange"), "team/strange:v1")
-    key = crossing.keys["stranger"]
-    assert run("sign", strange.reference, "--key", key, "--form", "bundle").exit == 0
-    bundle = crossing.export(good, known, none, strange, flags=["--allow-unsigned"])
-    ran = run("import", bundle, crossing.there.host, "--trust", trust, "--admit-passing")
-    assert ran.exit == 9
-    lines = ran.out.splitlines()
-    assert lines[0] == lines[-1] == "PARTLY: 1 image verified and imported; 3 refused"
-    end = lines[lines.index("policy.threshold: not enough of the rule's signers have signed") :]
-    rule = "  rule **: signed by 0, wanted 1 of the rule's 1 signers"
-    room = max(len(image.reference) for image in (good, known, none, strange))
-    assert end == [
-        "policy.threshold: not enough of the rule's signers have signed",
-        f"refused       {known.reference:{room}}  {known.root.digest.encoded[:12]}",
-        *textwrap.wrap(f"signed by plant ({PLANT.fingerprint[:19]}…), which the rule does not accept", 80, initial_indent="  "),
-        f"refused       {none.reference:{room}}  {none.root.digest.encoded[:12]}",
-        "  no signature of it was found",
-        f"refused       {strange.reference:{room}}  {strange.root.digest.encoded[:12]}",
-        f"  says it is signed by {STRANGER.fingerprint[:19]}…, which the rule does not accept",
-        rule,
-        "  next: have it signed by those whom the rule names, and export it again",
-        lines[0],
-    ]

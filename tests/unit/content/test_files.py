@@ -10,8 +10,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 import pytest
 
@@ -88,8 +89,13 @@ def test_the_file_is_synced_then_named_then_its_folder_is_synced(tmp_path: Path,
         real["fsync"](descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
+
+    def told(name: str, *names: str) -> None:
+        steps.append(name)
+        real[name](*names)
+
     for name in ("link", "replace", "unlink"):
-        monkeypatch.setattr(os, name, lambda *names, name=name: (steps.append(name), real[name](*names)))
+        monkeypatch.setattr(os, name, partial(told, name))
     write_whole(tmp_path / "out", b"12345")
     assert steps == ["sync file of 5", "link", "sync folder", "unlink"]
     steps.clear()
@@ -209,7 +215,7 @@ def test_an_error_leaves_nothing_and_passes_as_it_is(tmp_path: Path, error: Base
     assert contents(tmp_path) == before
 
 
-def test_a_library_error_of_the_block_is_translated(tmp_path: Path) -> Never:
+def test_a_library_error_of_the_block_is_translated(tmp_path: Path) -> None:
     with pytest.raises(TransportError, match=r"out cannot be written: found Input/output error") as raised, whole(tmp_path / "out"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     assert (raised.value.code, raised.value.exit) == (Code.DISK_IO, 7)
@@ -351,7 +357,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: str, error: int, *, folders: 
     """Let the kernel's ``call`` fail with ``error``, as it does on other file systems; for a sync, of folders or of files."""
     real = getattr(os, call)
 
-    def fail(*arguments: int | Path) -> None:
+    def fail(*arguments: Any) -> None:
         if folders is not None and stat.S_ISDIR(os.fstat(arguments[0]).st_mode) != folders:
             real(*arguments)
         else:
@@ -404,7 +410,7 @@ def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path) -> None:
         (errno.EACCES, Code.DISK_IO, False),
     ],
 )
-def test_the_disks_errors_are_ours_and_advise_where_they_can(error: int, code: Code, *, advised: bool) -> Never:
+def test_the_disks_errors_are_ours_and_advise_where_they_can(error: int, code: Code, *, advised: bool) -> None:
     with pytest.raises(TransportError) as raised, disk("the store cannot be written"):
         raise OSError(error, os.strerror(error))
     assert (raised.value.code, raised.value.found, raised.value.next is not None) == (code, os.strerror(error), advised)
@@ -417,7 +423,7 @@ def test_a_disk_that_is_really_full_is_called_full() -> None:
     assert raised.value.code is Code.DISK_FULL
 
 
-def test_an_error_without_a_number_is_shown_by_its_words() -> Never:
+def test_an_error_without_a_number_is_shown_by_its_words() -> None:
     with pytest.raises(TransportError, match="found it is gone"), disk("it cannot be read"):
         raise OSError("it is gone")
 
@@ -464,6 +470,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(
         assert run.returncode == -signal.SIGKILL
         write_whole(folder / "out", after, replace=True)
         assert (folder / "out").read_bytes() == after
+    else:
+        pytest.fail("it is killed each time")
     assert run.stdout == b"through\n"
     assert step >= 4
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Never
 
 import pytest
 from hypothesis import given
@@ -344,7 +343,7 @@ def test_a_consumer_that_stops_early_ends_the_threads() -> None:
 
     results = side_by_side(work, range(1000), jobs=3)
     assert next(results) == 0
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert workers
     assert not any(worker.is_alive() for worker in workers)
 
@@ -357,7 +356,7 @@ def test_streams_go_through_streams() -> None:
     assert [len(data) for data in side_by_side(work, range(50), jobs=4)] == [1000] * 50
 
 
-def test_an_interrupt_in_one_stage_does_not_wait_for_another_stage() -> Never:
+def test_an_interrupt_in_one_stage_does_not_wait_for_another_stage() -> None:
     go_on = threading.Event()
     stage = side_by_side(lambda wait: wait and go_on.wait(PATIENCE), [False, True], jobs=2)
     began = time.monotonic()

@@ -466,9 +466,14 @@ def test_a_push_under_a_condition_does_not_read_what_it_replaces(server: Server,
     client.push(REPO, content, after)
     opened: list[Any] = []
     real = os.open
+
+    def noted(name: Any, *arguments: Any, **named: Any) -> int:
+        opened.append(name)
+        return real(name, *arguments, **named)
+
     condition = {"Content-Type": after.descriptor.media_type, "If-Match": f'"{before.digest}"'}
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", lambda name, *arguments, **named: (opened.append(name), real(name, *arguments, **named))[1])
+        patch.setattr(os, "open", noted)
         assert client.ask("PUT", f"/v2/{REPO}/manifests/v1", after.raw, condition).status == 201
     assert "v1" in opened
     assert opened.count(before.digest.encoded) == 1  # the folder of what is tagged with it

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import stat
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ import pytest
 
 from bundler.errors import Code, UsageError
 from bundler.oci.digest import Digest
-from bundler.serving import server as serving
 from bundler.serving.repository import tag_of, written
 from bundler.serving.servedfolder import MAX_DEPTH
 from bundler.serving.server import Server
@@ -270,7 +270,7 @@ def test_a_thread_that_cannot_start_ends_one_connection_and_not_the_server(serve
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(serving.threading.Thread, "start", refuse)
+        patch.setattr(threading.Thread, "start", refuse)
         assert asked(server, b"") == b""
     assert Client(server.url).get("/v2/").status == 200
 
@@ -285,6 +285,6 @@ def test_a_log_that_nobody_reads_any_more_ends_nothing(folder: Path, monkeypatch
 
     with Server(folder, log=gone) as server:
         with monkeypatch.context() as patch:
-            patch.setattr(serving.threading.Thread, "start", refuse)
+            patch.setattr(threading.Thread, "start", refuse)
             assert asked(server, b"") == b""
         assert asked(server, b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\nGET /v2/ HTTP/1.0\r\n\r\n").count(b"HTTP/1.1 200 ") == 2

@@ -358,7 +358,8 @@ def crossing(folder: Path, content: Content, told: Told) -> None:
 
 def shown(folder: Path) -> dict[str, str | None]:
     """What a registry that begins anew shows; it is whole."""
-    opened, found = Storage(folder), {}
+    opened = Storage(folder)
+    found: dict[str, str | None] = {}
     repository = opened.repository(REPO)
     for path in (folder / "repositories" / REPO).glob("_blobs/*/*"):
         digest = Digest(path.parent.name, path.name)

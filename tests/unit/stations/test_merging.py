@@ -1,23 +1,21 @@
 """Which two manifests may become one: only what is proven on both sides to be of one form, and proven again as a whole."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from bundler.content.store import Over, Referrers
+from bundler.content.store import Over
 from bundler.errors import Code, FormatError
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form
 from bundler.oci.manifest import Document, Manifest
 from bundler.stations.merging import MAX_JOINED, Joins, merged
 from tests.support import signing
-from tests.support.layouts import PLAIN_LAYER, Content, push, tar_of
-from tests.support.station import STRANGER, Crossing, Image, run
+from tests.support.layouts import PLAIN_LAYER, Content, tar_of
+from tests.support.notes import Notes
 
 TAR = tar_of({"evil": b"x"})
 
@@ -46,7 +44,7 @@ def dsse(number: int) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("of", [simple, dsse])
-def test_two_lists_of_one_form_become_one(content: Content, of) -> None:
+def test_two_lists_of_one_form_become_one(content: Content, of: Callable[[int], tuple[bytes, str]]) -> None:
     made = joined(content, listed(content, of(1)), listed(content, of(2)))
     assert made is not None
     assert isinstance(made.content, Manifest)
@@ -60,6 +58,7 @@ def test_what_others_wrote_beside_a_signature_stays_as_it_is(content: Content) -
     odd = content.document(told | {"score": 0.5})
     made = joined(content, odd, listed(content, simple(2)))
     assert made is not None
+    assert isinstance(made.content, Manifest)
     assert made.content.layers[0].annotations == {"Label": "a", "label": "b\x1b[1m"}
     assert json.loads(made.raw)["score"] == 0.5
 
@@ -121,87 +120,6 @@ def test_an_sbom_is_joined_with_nothing(content: Content) -> None:
     assert joined(content, listed(content, (b"{}", "text/spdx+json")), listed(content, (b"[]", "text/spdx+json")), Form.SBOM) is None
 
 
-@pytest.fixture
-def flat(tmp_path: Path) -> Iterator[Crossing]:
-    """Its destination has no API for referrers."""
-    with Crossing(tmp_path, referrers_there=False) as running:
-        yield running
-
-
-def attached(flat: Crossing) -> tuple[Image, Document]:
-    """An image, and a signature that refers to it."""
-    root = flat.sign(flat.content.image())
-    ours = flat.attach(root)
-    return flat.push(root), ours
-
-
-def platforms(theirs: Content, _: Document) -> Document:
-    return theirs.index("theirs")
-
-
-def platforms_that_refer_to_it(theirs: Content, root: Document) -> Document:
-    child = theirs.artifact(b"1", subject=root).descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}
-    return theirs.document({"mediaType": mediatype.OCI_INDEX, "manifests": [child]})
-
-
-def an_image(theirs: Content, _: Document) -> Document:
-    return theirs.index(children=[theirs.image("theirs")])
-
-
-def about_another(theirs: Content, root: Document) -> Document:
-    return theirs.index(children=[theirs.artifact(b"1", subject=root), theirs.artifact(b"2", subject=theirs.image("other"))])
-
-
-@pytest.mark.parametrize("theirs", [platforms, platforms_that_refer_to_it, an_image, about_another])
-def test_an_index_of_something_else_is_not_extended_as_a_list_of_referrers(flat: Crossing, theirs) -> None:
-    """Whoever pulls it by its tag gets something of it."""
-    image, ours = attached(flat)
-    content = Content()
-    there = theirs(content, image.root)
-    repository = flat.arrived(image)
-    for document in list(content.documents.values()):
-        push(repository, content, document, tag=image.root.digest.tag if document == there else None)
-    ran = flat.import_(flat.export(image))
-    assert ran.exit == 0, ran.err
-    assert f"{image.root.digest.tag} holds an index of something else, {there.digest}" in ran.said
-    assert repository.document(image.root.digest.tag) == there
-    assert repository.document(ours.digest) == ours
-
-
-def test_each_entry_of_a_list_that_is_written_has_the_platform_that_nothing_is(flat: Crossing) -> None:
-    """Runtimes take the first image of an index that names no platforms."""
-    image, ours = attached(flat)
-    content = Content()
-    other = content.artifact(b"theirs", subject=image.root, annotations={"by": "them"})
-    repository = flat.arrived(image)
-    push(repository, content, other)
-    [before] = push(repository, content, content.fallback(image.root.digest, other), tag=image.root.digest.tag).children
-    assert flat.import_(flat.export(image)).exit == 0
-    after = repository.document(image.root.digest.tag)
-    assert after is not None
-    assert after.children == tuple(replace(entry, platform=Platform("unknown", "unknown")) for entry in (before, ours.as_referrer))
-
-
-def test_what_a_list_that_we_wrote_holds_is_added_to(flat: Crossing) -> None:
-    image, ours = attached(flat)
-    assert flat.import_(flat.export(image, to="1.oci.tar.zst")).exit == 0
-    later = flat.attach(image.root, STRANGER)
-    flat.push(image.root)
-    assert flat.import_(flat.export(image, to="2.oci.tar.zst")).exit == 0
-    listed = flat.arrived(image).document(image.root.digest.tag)
-    assert listed is not None
-    assert {child.digest for child in listed.children} == {ours.digest, later.digest}
-
-
-def test_what_a_list_that_we_wrote_holds_is_found_by_the_next_export(flat: Crossing) -> None:
-    image, ours = attached(flat)
-    assert flat.import_(flat.export(image)).exit == 0
-    onward = flat.export(f"docker://{flat.arrived(image).name}:v1", to="onward.oci.tar.zst")
-    [lookup, *_] = run("inspect", onward, "--json").json["claims"]["lookups"]
-    assert (lookup["asked"]["referrers"], lookup["asked"]["fallback"]) == ("no-api", "found")
-    assert {"digest": str(ours.digest), "form": "referrer"} in lookup["found"]
-
-
 def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it() -> None:
     """The name is read again when they have been, and then written over what it was last."""
     content = Content()
@@ -210,8 +128,8 @@ def test_what_came_into_the_list_while_its_entries_were_asked_for_stays_in_it() 
     sink = Busy(content, root.digest, [content.fallback(root.digest, there), content.fallback(root.digest, there, came)])
     joins = Joins(sleep=lambda _: None)
     assert joins.list_referrers(sink, root.digest, [ours]) == ()
-    assert sink.put is not None
-    assert [child.digest for child in sink.put.children] == [there.digest, came.digest, ours.digest]
+    assert sink.written is not None
+    assert [child.digest for child in sink.written.children] == [there.digest, came.digest, ours.digest]
     assert sink.asked == [there.digest, came.digest]
 
 
@@ -224,7 +142,7 @@ def test_a_list_with_an_entry_that_cannot_be_read_is_left_as_it_is() -> None:
     sink = Busy(content, root.digest, [there])
     [said] = Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours])
     assert said.endswith(f"holds an index of something else, {there.digest}, where the list of referrers belongs; it was left as it is")
-    assert sink.put is None
+    assert sink.written is None
 
 
 def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list() -> None:
@@ -236,22 +154,20 @@ def test_an_entry_of_a_type_that_nobody_here_reads_stays_in_the_list() -> None:
     there = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": [odd.to_json()]})
     sink = Busy(content, root.digest, [there])
     assert Joins(sleep=lambda _: None).list_referrers(sink, root.digest, [ours]) == ()
-    assert sink.put is not None
-    assert [entry["digest"] for entry in json.loads(sink.put.raw)["manifests"]] == [str(odd.digest), str(ours.digest)]
+    assert sink.written is not None
+    assert [entry["digest"] for entry in json.loads(sink.written.raw)["manifests"]] == [str(odd.digest), str(ours.digest)]
 
 
-class Busy:
+class Busy(Notes):
     """A repository without an API, in which another writer writes while the first entry of the list is asked for."""
 
-    put: Document | None = None
+    title = "busy"
 
     def __init__(self, content: Content, subject: Digest, lists: list[Document]) -> None:
+        super().__init__()
         self._content, self._subject, self._lists = content, subject, lists
-        self.title = "busy"
         self.asked: list[Digest] = []
-
-    def referrers(self, _: Digest) -> Referrers:
-        return Referrers(api=False)
+        self.written: Document | None = None
 
     def document(self, name: str | Digest) -> Document | None:
         if name == self._subject.tag:
@@ -265,23 +181,5 @@ class Busy:
 
     def put_document(self, document: Document, *, tag: str | None = None, over: Over | None = None) -> bool:
         assert (tag, over) == (self._subject.tag, Over(self._lists[0].digest))
-        self.put = document
+        self.written = document
         return False
-
-
-@pytest.mark.parametrize("platform", [{"os": "linux", "architecture": "arm64"}, {"os": "linux", "architecture": ""}])
-def test_an_index_of_odd_platforms_is_not_extended_as_a_list_of_referrers(tmp_path, platform: dict[str, str]) -> None:
-    """Whoever pulls it by its tag gets one of its platforms."""
-    with Crossing(tmp_path, referrers_there=False) as crossing:
-        root = crossing.sign(crossing.content.image())
-        ours = crossing.attach(root)
-        image = crossing.push(root)
-        theirs = Content()
-        listed = theirs.image("theirs").descriptor.to_json() | {"platform": platform}
-        index = theirs.document({"mediaType": mediatype.OCI_INDEX, "manifests": [listed]})
-        there = push(crossing.arrived(image), theirs, index, tag=root.digest.tag)
-        ran = crossing.import_(crossing.export(image))
-        assert ran.exit == 0, ran.err
-        assert f"{root.digest.tag} holds an index of something else, {there.digest}" in ran.said
-        assert crossing.arrived(image).document(root.digest.tag) == there
-        assert crossing.arrived(image).document(ours.digest) == ours

@@ -58,9 +58,7 @@ def test_what_holds_no_signature_costs_nothing() -> None:
     evidence = lists_of_signatures(scene, MAX_PIECES - 1)
     sbom = scene.content.sbom(scene.platforms[0].digest, b"SPDXVersion: SPDX-2.3")
     evidence += scene.pieces(scene.platforms[0].digest, Form.SBOM, sbom)
-    evidence += [
-        Evidence(scene.platforms[0].digest, Form.REFERRER, scene.content.manifest(sbom.content.config, []), None, None, is_proven=False)
-    ]
+    evidence += [Evidence(scene.platforms[0].digest, Form.REFERRER, scene.content.manifest(sbom.blobs[0], []), None, None, is_proven=False)]
     assert scene.judge(policy(rule(P256, *KEYS[:3], threshold=1)), evidence).passed
 
 

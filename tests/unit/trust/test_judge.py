@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,10 @@ from bundler.oci.reference import Reference
 from bundler.trust.evidence import MAX_EVIDENCE, Evidence, Image
 from bundler.trust.examine import Finding, Whose, examine
 from bundler.trust.judge import MAX_PIECES, judge
+from bundler.trust.keysigner import PinnedKey
 from bundler.trust.policy import Policy, Rule
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey, SignerEntry, SignerProof
+from bundler.trust.signer import SignerEntry, SignerProof
 from bundler.trust.unverified import UnverifiedSignature
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support.layouts import Content
@@ -593,6 +594,7 @@ class AnyOf:
     keys: tuple[Key, ...]
     kind: str = "key"
     name: str | None = None
+    key: None = None
 
     def prove(self, offer: UnverifiedSignature, *, at: datetime) -> SignerProof:
         for key in self.keys:
@@ -602,6 +604,9 @@ class AnyOf:
 
     def is_named_by(self, hint: str) -> bool:
         return any(key.public.is_named_by(hint) for key in self.keys)
+
+    def behind(self, files: Mapping[str, bytes]) -> Iterator[bytes]:
+        return (key.public.pem for key in self.keys)
 
 
 def among(image: Scene, *signers: SignerEntry, threshold: int) -> Verdict:

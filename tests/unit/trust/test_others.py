@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bundler.trust import judge as judging
-from bundler.trust.keys import PublicKey, named_by
+from bundler.trust.keys import Match, PublicKey, Signed, named_by
 from bundler.trust.verdict import OtherSigner, Verdict
 from tests.support.signing import EXPORTER, OTHER, P256, SPDX, THIRD, Key, Scene, att, b64, bundle, dsse, policy, rule, seal, signed
 
@@ -122,7 +122,12 @@ def test_where_too_much_would_be_tried_nobody_is_named(image: Scene, monkeypatch
     monkeypatch.setattr(judging, "MAX_BESIDE", 1)
     tried: list[str] = []
     verify = PublicKey.verify
-    monkeypatch.setattr(PublicKey, "verify", lambda key, *over: (tried.append(key.fingerprint), verify(key, *over))[1])
+
+    def noted(key: PublicKey, signature: bytes, data: bytes | Signed) -> Match:
+        tried.append(key.fingerprint)
+        return verify(key, signature, data)
+
+    monkeypatch.setattr(PublicKey, "verify", noted)
     assert others(image.judge(by)) == [("key", None, False, "sig")]
     assert tried == [P256.fingerprint]
 

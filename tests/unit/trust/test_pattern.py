@@ -118,11 +118,11 @@ def test_what_is_not_taken_of_the_language_is_refused(text: str) -> None:
 
 
 def test_an_expression_at_its_limits_is_taken() -> None:
-    assert compiled("a" * MAX_PATTERN)
-    assert compiled("(" * 19 + "a" + ")" * 19)
-    assert compiled("a{1000}")
-    assert compiled(".*a.*b")
-    assert compiled(".*a.*" + "a" * 55 + "b")
+    compiled("a" * MAX_PATTERN)
+    compiled("(" * 19 + "a" + ")" * 19)
+    compiled("a{1000}")
+    compiled(".*a.*b")
+    compiled(".*a.*" + "a" * 55 + "b")
 
 
 def test_an_expression_that_takes_as_many_steps_as_the_limit_is_taken() -> None:
@@ -131,7 +131,7 @@ def test_an_expression_that_takes_as_many_steps_as_the_limit_is_taken() -> None:
     def of(before: int) -> str:
         return "a" * before + ".*" + "." * 480 + "a" + ".*" + "a" * 59
 
-    assert compiled(of(67))
+    compiled(of(67))
     with pytest.raises(FormatError, match=f"at most {2**28} steps"):
         compiled(of(68))
 

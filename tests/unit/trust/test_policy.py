@@ -10,9 +10,9 @@ import pytest
 from bundler.errors import Code, UsageError
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_rule, render_seal, with_next_serial
-from bundler.trust.policy import Naming, Node, RequiredAttestation, Rule, SealRule
+from bundler.trust.keysigner import PinnedKey
+from bundler.trust.policy import Naming, Node, Order, RequiredAttestation, Rule, SealRule
 from bundler.trust.scope import Scope
-from bundler.trust.signer import PinnedKey
 from bundler.trust.table import MAX_FILE
 from bundler.trust.trusttoml import MAX_SIGNERS
 from tests.support.signing import EXPORTER, FILES, OTHER, P256, SIGN, SLSA, SPDX, THIRD, Key, policy, rule, seal, toml
@@ -76,6 +76,7 @@ name = "signed"
         "keys": [EXPORTER.fingerprint],
         "names": [None],
         "threshold": 1,
+        "order": None,
     }
     assert [rule.to_json() for rule in got.rules] == [
         {
@@ -164,6 +165,9 @@ def test_pol_021_a_file_has_at_most_a_mebibyte() -> None:
         pytest.param({"threshold": True}, id="POL-005 true"),
         pytest.param({"threshold": "1"}, id="POL-005 a string"),
         pytest.param({"threshold": 2}, id="POL-006 more than there are keys"),
+        pytest.param({"order": "older"}, id="an order that there is not"),
+        pytest.param({"order": ["newer"]}, id="an order that is a list"),
+        pytest.param({"order": ""}, id="an empty order"),
         pytest.param({"scope": "**"}, id="POL-002 a name that belongs elsewhere"),
     ],
 )
@@ -187,6 +191,24 @@ def test_a_threshold_may_be_left_out_beside_one_key_alone() -> None:
     assert policy(rule(P256, OTHER, threshold=2)).rules[0].threshold == 2
 
 
+def test_a_stream_has_the_order_that_one_of_its_entries_says_else_newer() -> None:
+    plain, said = seal(EXPORTER), seal(OTHER)
+    assert policy(seals=[plain, said]).order_of("default") is Order.NEWER
+    for order in Order:
+        got = policy(seals=[plain, said | {"order": str(order)}, seal(EXPORTER, stream="other")])
+        assert (got.order_of("default"), got.order_of("other")) == (order, Order.NEWER)
+        assert got.seals[1].to_json()["order"] == str(order)
+
+
+def test_a_stream_with_two_orders_is_refused_and_both_are_named() -> None:
+    chain, any_ = (seal(key) | {"order": order} for key, order in ((EXPORTER, "chain"), (OTHER, "any")))
+    with pytest.raises(UsageError, match="default has two orders") as refused:
+        policy(seals=[chain, any_])
+    assert (refused.value.code, refused.value.found) == (Code.TRUST_FORM, "chain and any")
+    assert policy(seals=[chain, any_ | {"stream": "other"}]).order_of("other") is Order.ANY
+    assert policy(seals=[chain, any_ | {"order": "chain"}]).order_of("default") is Order.CHAIN
+
+
 def test_a_stream_may_have_entries_and_a_key_may_have_streams() -> None:
     """That is how an exporter's key is replaced."""
     assert len(policy(seals=[seal(EXPORTER), seal(OTHER), seal(EXPORTER, stream="b")]).seals) == 3
@@ -195,7 +217,7 @@ def test_a_stream_may_have_entries_and_a_key_may_have_streams() -> None:
 @pytest.mark.parametrize("kind", ["ed25519", "p521", "rsa2048", "mldsa65"])
 def test_a_key_that_openssl_and_cosign_do_not_check_unaided_seals_nothing(kind: str) -> None:
     assert code(seals=[seal(Key.of(kind))]) is Code.TRUST_KEY
-    assert policy(rule(Key.of(kind)))
+    policy(rule(Key.of(kind)))
 
 
 # --- rules ---
@@ -260,7 +282,7 @@ def test_pol_007_a_key_stands_once_in_a_rule_or_seal_under_whatever_names() -> N
 
 def test_pol_020_a_scope_stands_in_one_rule() -> None:
     assert code(rule(P256), rule(OTHER)) is Code.TRUST_FORM
-    assert policy(rule(P256), rule(OTHER, scope="registry.example/app"))
+    policy(rule(P256), rule(OTHER, scope="registry.example/app"))
 
 
 def test_a_threshold_of_0_is_for_images_that_carry_attestations_alone() -> None:
@@ -269,7 +291,7 @@ def test_a_threshold_of_0_is_for_images_that_carry_attestations_alone() -> None:
 
 def test_predicate_types_that_are_no_uri_but_are_found_are_taken() -> None:
     """cosign 1 wrote its own without a scheme."""
-    assert policy(rule(P256, attestations=["cosign.sigstore.dev/attestation/v1", "urn:example:a", SLSA]))
+    policy(rule(P256, attestations=["cosign.sigstore.dev/attestation/v1", "urn:example:a", SLSA]))
 
 
 def test_what_is_asked_of_an_attestation_is_told() -> None:
@@ -286,7 +308,7 @@ def test_attestations_are_a_list() -> None:
 
 def test_signers_are_limited() -> None:
     keys = [Key.of("p256", 100 + number) for number in range(MAX_SIGNERS + 1)]
-    assert policy(rule(*keys[:-1], threshold=MAX_SIGNERS))
+    policy(rule(*keys[:-1], threshold=MAX_SIGNERS))
     assert code(rule(*keys, threshold=1)) is Code.TRUST_FORM
 
 
@@ -296,7 +318,7 @@ def test_a_rule_that_nothing_could_fail_cannot_even_be_made() -> None:
     with pytest.raises(UsageError):
         Rule(scope, signers, 0)
     with pytest.raises(UsageError):
-        Rule(scope, (), 0, (SPDX,)) and Rule(scope, (), 1)
+        Rule(scope, (), 1)
     with pytest.raises(UsageError):
         SealRule("a", (scope,), (P256.public,), 0)
 
@@ -573,7 +595,6 @@ def test_a_rule_cannot_be_made_that_denies_and_admits() -> None:
 def test_a_policy_gives_its_keys_once_and_its_entries_as_they_stand() -> None:
     own = {"type": SPDX, "signer": [{"key": "keys/b.pub"}]}
     first, second = ({"scope": scope, "signer": [{"key": "keys/a.pub"}]} for scope in ("**", "a.test/b"))
-    rules = [first | {"attestations": [own]}, second]
-    by = trusttoml.parse(toml(*rules, seals=[NAMED_SEAL]), CALLED)
+    by = trusttoml.parse(toml({**first, "attestations": [own]}, second, seals=[NAMED_SEAL]), CALLED)
     assert [key.fingerprint for key in by.keys] == [EXPORTER.fingerprint, P256.fingerprint, OTHER.fingerprint]
     assert [str(entry) for entry in by.rules[0].entries] == [P256.fingerprint, OTHER.fingerprint]

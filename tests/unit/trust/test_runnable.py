@@ -1,6 +1,8 @@
 """What enters beside an image: what is proven to be evidence, and nothing else without a signature of its own."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -76,7 +78,7 @@ def test_a_refused_image_brings_nothing(scene: Scene) -> None:
     assert scene.judge(policy(rule(P256, attestations=[SPDX]))).admitted == frozenset()
 
 
-RUNNABLE = {
+RUNNABLE: dict[str, Callable[[Scene], Document]] = {
     "an image": lambda scene: artifact(scene, [scene.content.layer("evil")]),
     "an image in docker's words": lambda scene: artifact(scene, [scene.content.layer("evil")], config=mediatype.DOCKER_CONFIG),
     "an image whose config is of another type": lambda scene: artifact(scene, [scene.content.layer("evil")], config="text/html"),
@@ -95,7 +97,7 @@ RUNNABLE = {
 
 
 @pytest.mark.parametrize("make", RUNNABLE.values(), ids=RUNNABLE)
-def test_what_could_be_run_does_not_enter_and_is_said_and_refuses_nothing(scene: Scene, make) -> None:
+def test_what_could_be_run_does_not_enter_and_is_said_and_refuses_nothing(scene: Scene, make: Callable[[Scene], Document]) -> None:
     evil = make(scene)
     verdict = scene.judge(RULE)
     assert verdict.passed
@@ -256,7 +258,7 @@ def test_an_attestation_of_a_sibling_needs_no_signature(scene: Scene) -> None:
     assert buildkit(scene).passed
 
 
-OTHERWISE = {
+OTHERWISE: dict[str, dict[str, Any]] = {
     "of a platform that something runs on": {"listed": {"platform": {"architecture": "amd64", "os": "linux"}}},
     "of no platform": {"listed": {"platform": None}},
     "without the annotations": {"listed": {"annotations": {}}},
@@ -273,7 +275,7 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("changed", OTHERWISE.values(), ids=OTHERWISE)
-def test_what_is_not_wholly_an_attestation_of_a_sibling_must_be_signed(scene: Scene, changed) -> None:
+def test_what_is_not_wholly_an_attestation_of_a_sibling_must_be_signed(scene: Scene, changed: dict[str, Any]) -> None:
     verdict = buildkit(scene, **changed)
     assert not verdict.passed
     assert [str(code) for code in verdict.reasons] == ["policy.threshold", "signature.missing"]
@@ -316,7 +318,7 @@ def test_what_is_not_carried_and_what_is_too_large_to_read_states_nothing() -> N
         layer = Descriptor("x/y", Digest.of(large), len(large))
         beside = scene.content.manifest(scene.content.blob(b"{}"), [layer])
         swapped = documents | {of.digest: Document(beside.raw, of.descriptor, beside.content)}
-        assert attestations(swapped, scene.root.digest, lambda _, large=large: large) == wanted
+        assert attestations(swapped, scene.root.digest, dict.fromkeys([layer], large).get) == wanted
 
 
 def test_an_attestation_whose_config_names_layers_of_others_must_be_signed(scene: Scene) -> None:

@@ -1,0 +1,70 @@
+"""``receipt``: what a station wrote down about a bundle, shown and verified."""
+
+from pathlib import Path
+
+import click
+
+from bundler.cli import options
+from bundler.cli.commands import Argument, Command, Group
+from bundler.cli.terminal import Terminal, escaped
+
+_FILE = click.Path(path_type=Path)
+_file = click.argument("file", type=_FILE, cls=Argument, help="The receipt, NUMBER.json.")
+
+
+@click.group("receipt", cls=Group)
+def command() -> None:
+    """Show and verify what a station wrote down about a bundle that it let in or refused.
+
+    \b
+    Examples:
+      oci-bundler receipt show receipts/0000000007.json
+      oci-bundler receipt verify receipts/0000000007.json --key station.pub
+    """
+
+
+@command.command("show", cls=Command)
+@_file
+@options.terminal
+def show(*, out: Terminal, file: Path) -> int:
+    """Show what FILE claims. Nothing is verified, and anybody may have written it.
+
+    \b
+    Examples:
+      oci-bundler receipt show receipts/0000000007.json
+    """
+    from bundler.content.files import read_small
+    from bundler.ledger import receipt, receipttext
+    from bundler.oci.digest import Digest
+
+    raw = read_small(file, limit=receipt.MAX_RECEIPT, what="the receipt")
+    claims, digest = receipt.unverified(raw), Digest.of(raw)
+    told = {"verified": False, "digest": str(digest), "claims": claims.predicate() if out.json else {}}
+    first = f"NOT VERIFIED: what {escaped(str(file))} claims"
+    return out.answer(told, (first, *receipttext.text(claims, digest).splitlines()))
+
+
+@command.command("verify", cls=Command)
+@_file
+@click.option("--key", required=True, type=_FILE, metavar="FILE", help="The station's public key, got from the station itself.")
+@options.terminal
+def verify(*, out: Terminal, file: Path, key: Path) -> int:
+    """Verify that a station has signed FILE, and show what it says.
+
+    The station's key is the only thing that is trusted. Without a network, and without trust in any bundle.
+
+    \b
+    Examples:
+      oci-bundler receipt verify receipts/0000000007.json --key station.pub
+    """
+    from bundler.content.files import read_small
+    from bundler.ledger import receipt, receipttext
+    from bundler.oci.digest import Digest
+    from bundler.trust.keys import MAX_KEY_FILE, PublicKey
+
+    public = PublicKey.parse(read_small(key, limit=MAX_KEY_FILE, what="the public key"), role="image")
+    raw = read_small(file, limit=receipt.MAX_RECEIPT, what="the receipt")
+    proved, digest = receipt.opened(raw, public), Digest.of(raw)
+    told = {"verified": True, "digest": str(digest), "key": public.fingerprint, "claims": proved.predicate() if out.json else {}}
+    first = f"{out.good('VERIFIED')}: {escaped(str(file))} is signed by {public.fingerprint}"
+    return out.answer(told, (first, *receipttext.text(proved, digest).splitlines()))

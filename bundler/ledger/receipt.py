@@ -1,0 +1,489 @@
+"""Receipts: what a station did with a bundle, signed by it (docs/spec/receipt-v1.md).
+
+Pure: the time is an argument, and so is who signs. There is no receipt that contradicts itself.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from bundler import strictjson
+from bundler.bundle.seal import MAX_IMAGES, STREAM, time
+from bundler.errors import BundlerError, Code, FormatError, TrustError, translated
+from bundler.oci.descriptor import MAX_SIZE
+from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
+from bundler.trust.dsse import Envelope, pae
+from bundler.trust.keys import PublicKey
+from bundler.trust.statement import PAYLOAD_TYPE
+
+FORMAT = 1
+PREDICATE_TYPE = "urn:oci-bundler:receipt:v1"
+MAX_RECEIPT = 64 << 20  # bytes of an envelope: 10,000 images of five blobs each take 13 MiB
+MAX_TEXT = 2048  # characters of a name or a scope, as foreign names are bounded where they are verified
+
+_STATEMENT = "https://in-toto.io/Statement/v1"
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+_CODE = re.compile(r"[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40})?", re.ASCII)
+
+T = TypeVar("T")
+Sign = Callable[[bytes], bytes]
+"""Whoever holds the station's key: gives its signature over some bytes."""
+
+
+class Subject(StrEnum):
+    """What a receipt can be about, in the order in which it says so."""
+
+    INDEX = "index.json"
+    SEAL = "seal.json"
+    FILE = "bundle"
+
+
+class Outcome(StrEnum):
+    """What became of the bundle."""
+
+    ACCEPTED = "accepted"
+    REPEAT = "repeat"
+    PARTLY = "partly"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRecord:
+    """What a bundle that a trusted key has sealed says of itself."""
+
+    identity: Digest
+    stream: str
+    sequence: int
+    previous: Digest | None
+    created: datetime
+    expires: datetime | None
+    gap: bool = False
+    """Whether bundles before it are missing."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "identity": str(self.identity),
+            "stream": self.stream,
+            "sequence": self.sequence,
+            "previous": _spelled(self.previous),
+            "created": time(self.created),
+            "expires": None if self.expires is None else time(self.expires),
+            "gap": self.gap,
+        }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SignerRecord:
+    """Somebody who has signed an image, and counts by its rule."""
+
+    kind: str
+    id: str
+    form: str
+    name: str | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "id": self.id, "form": self.form, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """What the station found out about one image, and what it did with it."""
+
+    reference: Reference
+    digest: Digest
+    destination: Reference | None
+    """The name that it has in the registry; None where it was not let in."""
+    state: str | None
+    """What that changed there: ``new``, ``moved`` or ``same``."""
+    rule: str | None
+    signers: tuple[SignerRecord, ...] = ()
+    times: tuple[datetime, ...] = ()
+    """The verified times of their signatures."""
+    reasons: tuple[str, ...] = ()
+    """Why it did not pass; empty exactly if it did."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "reference": str(self.reference),
+            "digest": str(self.digest),
+            "destination": None if self.destination is None else str(self.destination),
+            "state": self.state,
+            "passed": self.passed,
+            "rule": self.rule,
+            "signers": [signer.to_json() for signer in self.signers],
+            "times": list(map(time, self.times)),
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRecord:
+    """What was sent of layers and configs, what was there, and what is not carried."""
+
+    sent: int = 0
+    there: int = 0
+    bytes: int = 0
+    """Of those that were sent."""
+    left: tuple[Digest, ...] = ()
+    """Foreign layers that the seal says are not carried."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"sent": self.sent, "there": self.there, "bytes": self.bytes, "left": list(map(str, self.left))}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Held:
+    """A blob that a repository has."""
+
+    digest: Digest
+    size: int
+    """Bytes."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"digest": str(self.digest), "size": self.size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The statement. To make one that contradicts itself raises FormatError (``format.receipt``)."""
+
+    station: str
+    time: datetime
+    floor: datetime | None = None
+    version: str
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    """Why nothing was let in; empty exactly if something was."""
+    subjects: Mapping[Subject, Digest]
+    bundle: BundleRecord | None = None
+    trust: Digest
+    serial: int
+    registry: str | None = None
+    """``REGISTRY[/PREFIX]``; None exactly if nothing was let in."""
+    images: tuple[ImageRecord, ...] = field(default=(), repr=False)
+    blobs: BlobRecord = field(default=BlobRecord(), repr=False)
+    held: Mapping[str, tuple[Held, ...]] = field(default_factory=dict, repr=False)
+    """The blobs of images that each repository, ``REGISTRY/PATH``, had when the import ended; sorted, each once."""
+    previous: Digest | None = None
+    """The digest of the receipt before it in the journal."""
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+        _check_outcome(self)
+        _check_images(self)
+        _check_held(self)
+
+    def statement(self) -> bytes:
+        """The payload that is signed."""
+        subjects = [
+            {"digest": {digest.algorithm: digest.encoded}, "name": str(name)}
+            for name in Subject
+            if (digest := self.subjects.get(name)) is not None
+        ]
+        return strictjson.dumps({"_type": _STATEMENT, "subject": subjects, "predicateType": PREDICATE_TYPE, "predicate": self.predicate()})
+
+    def predicate(self) -> dict[str, Any]:
+        """The predicate as the value of its JSON (section 4)."""
+        return {
+            "format": FORMAT,
+            "station": self.station,
+            "time": time(self.time),
+            "floor": None if self.floor is None else time(self.floor),
+            "version": self.version,
+            "outcome": str(self.outcome),
+            "reasons": list(self.reasons),
+            "bundle": None if self.bundle is None else self.bundle.to_json(),
+            "trust": {"digest": str(self.trust), "serial": self.serial},
+            "registry": self.registry,
+            "images": [image.to_json() for image in self.images],
+            "blobs": self.blobs.to_json(),
+            "held": {repository: [blob.to_json() for blob in blobs] for repository, blobs in self.held.items()},
+            "previous": _spelled(self.previous),
+        }
+
+    def signed(self, sign: Sign) -> bytes:
+        """The envelope: what is kept, and what the journal has the digest of. Raises FormatError (``format.receipt``) if too long."""
+        payload = self.statement()
+        raw = _envelope(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
+        if len(raw) > MAX_RECEIPT:
+            raise _refused("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
+        return raw
+
+
+def opened(raw: bytes, key: PublicKey) -> Receipt:
+    """The receipt in an envelope, if ``key`` has signed it. Nothing of it is read before that.
+
+    Raises FormatError (``format.receipt``), TrustError (``receipt.signature``).
+    """
+    envelope = _read_envelope(raw)
+    try:
+        key.verify(envelope.signature, envelope.signed)
+    except BundlerError as error:
+        raise TrustError(
+            "the receipt is not signed by this key",
+            code=Code.RECEIPT_SIGNATURE,
+            found=error.what,
+            wanted=f"a signature by {key}",
+            next="take the public key from the station itself; if it is the right one, the receipt was changed or is another station's",
+        ) from error
+    return _read(envelope.payload)
+
+
+def unverified(raw: bytes) -> Receipt:
+    """What an envelope claims, whoever has made it. Raises FormatError (``format.receipt``)."""
+    return _read(_read_envelope(raw).payload)
+
+
+# --- what cannot be true ---
+
+
+def _check_fields(receipt: Receipt) -> None:
+    for name, text in (("station", receipt.station), ("version", receipt.version), ("registry", receipt.registry)):
+        if text is not None:
+            _check_text(text, name)
+    if not receipt.subjects or any(digest.algorithm != "sha256" for digest in receipt.subjects.values()):
+        raise _refused("it has no subject, or one whose digest is not of SHA-256")
+    numbers = (receipt.serial, receipt.blobs.sent, receipt.blobs.there, receipt.blobs.bytes)
+    if not all(0 <= number <= MAX_SIZE for number in numbers):
+        raise _refused("a number is out of its range", found=numbers, wanted="0 to 2^53 - 1")
+    for code in (*receipt.reasons, *(code for image in receipt.images for code in image.reasons)):
+        if not _CODE.fullmatch(code):
+            raise _refused("a reason code is not well-formed", found=ascii(code)[:80])
+    if receipt.bundle is not None and not (STREAM.fullmatch(receipt.bundle.stream) and 0 <= receipt.bundle.sequence <= MAX_SIZE):
+        raise _refused("its bundle has a stream or a sequence that no seal has", found=ascii(receipt.bundle.stream)[:80])
+
+
+def _check_outcome(receipt: Receipt) -> None:
+    refused = receipt.outcome is Outcome.REFUSED
+    if refused is not bool(receipt.reasons) or refused is not (receipt.registry is None):
+        raise _refused("reasons and registry do not fit its outcome", found=receipt.outcome)
+    if receipt.bundle is None and (not refused or receipt.images or receipt.blobs.left or Subject.INDEX in receipt.subjects):
+        raise _refused("it tells of a bundle that nobody has sealed")
+    if receipt.bundle is not None and Subject.INDEX not in receipt.subjects:
+        raise _refused("it tells of a bundle without saying of which", wanted=Subject.INDEX)
+    if refused and (receipt.held or receipt.blobs.sent or receipt.blobs.there or receipt.blobs.bytes):
+        raise _refused("it tells of blobs that were let in, and of a refusal")
+
+
+def _check_images(receipt: Receipt) -> None:
+    if len(receipt.images) > MAX_IMAGES:
+        raise _refused("it has too many images", found=len(receipt.images), wanted=f"at most {MAX_IMAGES}")
+    if len({image.reference for image in receipt.images}) != len(receipt.images):
+        raise _refused("it has an image twice")
+    for image in receipt.images:
+        enters = image.passed and receipt.outcome is not Outcome.REFUSED
+        if (image.destination is not None) is not enters or (image.state is not None) is not enters:
+            raise _refused("an image has a destination and was not let in, or was let in and has none", found=image.reference)
+        if image.state not in (None, "new", "moved", "same"):
+            raise _refused("an image has a state that is not known", found=ascii(image.state)[:80])
+        for name, text in (("rule", image.rule), *((s.kind, s.id) for s in image.signers), *(("name", s.name) for s in image.signers)):
+            if text is not None:
+                _check_text(text, name)
+        if list(image.signers) != sorted(set(image.signers)) or list(image.times) != sorted(set(image.times)):
+            raise _refused("signers or times of an image are not sorted, or there twice", found=image.reference)
+    passed = [image.passed for image in receipt.images]
+    wanted = {
+        Outcome.ACCEPTED: bool(passed) and all(passed),
+        Outcome.REPEAT: any(passed),  # of one that was let in partly, too
+        Outcome.PARTLY: any(passed) and not all(passed),
+        Outcome.REFUSED: True,
+    }
+    if not wanted[receipt.outcome]:
+        raise _refused("its images do not fit its outcome", found=receipt.outcome)
+
+
+def _check_held(receipt: Receipt) -> None:
+    filled = {image.destination.repository for image in receipt.images if image.destination is not None}
+    if not receipt.held.keys() <= filled:
+        raise _refused("it tells of a repository that no image went to", found=ascii(min(receipt.held.keys() - filled))[:80])
+    for repository, blobs in receipt.held.items():
+        if any(first.digest >= second.digest for first, second in pairwise(blobs)):
+            raise _refused("what a repository holds is not sorted, or there twice", found=repository)
+        if not all(0 <= blob.size <= MAX_SIZE for blob in blobs):
+            raise _refused("a blob has a size that is out of its range", found=repository)
+
+
+def _check_text(text: str, what: str) -> None:
+    if not 0 < len(text) <= MAX_TEXT:
+        raise _refused(f"{what} is empty or too long", found=f"{len(text)} characters", wanted=f"1 to {MAX_TEXT}")
+
+
+# --- reading ---
+
+
+def _read_envelope(raw: bytes) -> Envelope:
+    """Raises FormatError (``format.receipt``) for what is not spelled in the one way, too."""
+    with translated(BundlerError, to=FormatError, what="this is not a receipt", code=Code.FORMAT_RECEIPT):
+        envelope = Envelope.of(strictjson.loads(raw, limit=MAX_RECEIPT))
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise _refused("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
+    if _envelope(envelope) != raw:
+        raise _refused("its envelope is not written as canonical JSON with canonical base64, or has more members")
+    return envelope
+
+
+def _envelope(envelope: Envelope) -> bytes:
+    return strictjson.dumps(envelope.to_json())
+
+
+def _read(payload: bytes) -> Receipt:
+    """Raises FormatError (``format.receipt``)."""
+    with translated(FormatError, to=FormatError, what="the receipt is not well-formed", code=Code.FORMAT_RECEIPT):
+        value = strictjson.loads(payload, limit=MAX_RECEIPT)
+        receipt = _receipt(value)
+    if receipt.statement() != payload:
+        raise _refused("it has more members, or is not written as canonical JSON")
+    return receipt
+
+
+def _receipt(value: Any) -> Receipt:
+    match value:
+        case {"predicateType": str(other)} if other != PREDICATE_TYPE:
+            raise _refused("its statement is of another type", found=ascii(other)[:80], wanted=PREDICATE_TYPE)
+        case {
+            "subject": [*subjects],
+            "predicate": {
+                "bundle": bundle,
+                "trust": {"digest": trust, "serial": serial},
+                "images": [*images],
+                "blobs": {"sent": sent, "there": there, "bytes": size, "left": [*left]},
+                "held": dict(held),
+            } as predicate,
+        }:
+            pass  # whatever else there is, the one spelling has not
+        case _:
+            raise _refused("members are missing, or of another type")
+    return Receipt(
+        station=_text(predicate.get("station")),
+        time=_time(predicate.get("time")),
+        floor=_maybe(_time, predicate.get("floor")),
+        version=_text(predicate.get("version")),
+        outcome=_outcome(predicate.get("outcome")),
+        reasons=_each(_text, predicate.get("reasons")),
+        subjects=dict(map(_subject, subjects)),
+        bundle=_maybe(_bundle, bundle),
+        trust=_digest(trust),
+        serial=_number(serial),
+        registry=_maybe(_text, predicate.get("registry")),
+        images=_each(_image, images),
+        blobs=BlobRecord(_number(sent), _number(there), _number(size), _each(_digest, left)),
+        held={_text(repository): _each(_held, blobs) for repository, blobs in held.items()},
+        previous=_maybe(_digest, predicate.get("previous")),
+    )
+
+
+def _subject(value: Any) -> tuple[Subject, Digest]:
+    match value:
+        case {"name": str(name), "digest": {"sha256": str(encoded)}} if name in list(Subject):
+            return Subject(name), Digest("sha256", encoded)
+    raise _refused("a subject is not one that a receipt has", found=ascii(value)[:160])
+
+
+def _bundle(value: Any) -> BundleRecord:
+    match value:
+        case {"identity": identity, "stream": stream, "sequence": sequence, "gap": bool(gap)}:
+            return BundleRecord(
+                identity=_digest(identity),
+                stream=_text(stream),
+                sequence=_number(sequence),
+                previous=_maybe(_digest, value.get("previous")),
+                created=_time(value.get("created")),
+                expires=_maybe(_time, value.get("expires")),
+                gap=gap,
+            )
+    raise _refused("its bundle lacks members", found=ascii(value)[:160])
+
+
+def _image(value: Any) -> ImageRecord:
+    match value:
+        case {"reference": reference, "digest": digest, "signers": signers, "times": times, "reasons": reasons}:
+            return ImageRecord(
+                reference=_reference(reference),
+                digest=_digest(digest),
+                destination=_maybe(_reference, value.get("destination")),
+                state=_maybe(_text, value.get("state")),
+                rule=_maybe(_text, value.get("rule")),
+                signers=_each(_signer, signers),
+                times=_each(_time, times),
+                reasons=_each(_text, reasons),
+            )
+    raise _refused("an image lacks members", found=ascii(value)[:160])
+
+
+def _signer(value: Any) -> SignerRecord:
+    match value:
+        case {"kind": kind, "id": who, "form": form, "name": name}:
+            return SignerRecord(_text(kind), _text(who), _text(form), _maybe(_text, name))
+    raise _refused("a signer lacks members", found=ascii(value)[:160])
+
+
+def _held(value: Any) -> Held:
+    match value:
+        case {"digest": digest, "size": size}:
+            return Held(_digest(digest), _number(size))
+    raise _refused("a blob lacks digest or size", found=ascii(value)[:160])
+
+
+def _maybe(read: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else read(value)
+
+
+def _each(read: Callable[[Any], T], value: Any) -> tuple[T, ...]:
+    if not isinstance(value, list):
+        raise _refused("a list is something else", found=ascii(value)[:80])
+    return tuple(map(read, value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _refused("a text is something else", found=ascii(value)[:80])
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int:
+        raise _refused("a number is something else", found=ascii(value)[:80])
+    return value
+
+
+def _digest(value: Any) -> Digest:
+    return Digest.parse(_text(value))
+
+
+def _reference(value: Any) -> Reference:
+    return Reference.parse(_text(value))
+
+
+def _outcome(value: Any) -> Outcome:
+    if value not in list(Outcome):
+        raise _refused("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
+    return Outcome(value)
+
+
+def _time(value: Any) -> datetime:
+    with translated(ValueError, to=FormatError, what="a time does not exist", code=Code.FORMAT_RECEIPT):
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            return datetime.fromisoformat(value)
+    raise _refused("a time is not well-formed", found=ascii(value)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
+
+
+def _spelled(digest: Digest | None) -> str | None:
+    return None if digest is None else str(digest)
+
+
+def _refused(what: str, *, found: object = None, wanted: object = None) -> FormatError:
+    return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)
+
+
+def sorted_blobs(blobs: Iterable[tuple[Digest, int]]) -> tuple[Held, ...]:
+    """Each blob once, in the order that ``held`` has."""
+    return tuple(sorted({digest: Held(digest, size) for digest, size in blobs}.values()))

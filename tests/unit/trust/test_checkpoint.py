@@ -1,0 +1,18 @@
+"""Checkpoints as signed notes, whoever reads them (c2sp.org/tlog-checkpoint, c2sp.org/signed-note)."""
+
+from dataclasses import replace
+
+from bundler.trust.checkpoint import Checkpoint, Signature
+
+ROOT = bytes(range(32))
+TEXT = (
+    "log.example/42\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\n"
+    "\u2014 log.example/42 AQIDBHNpZ25lZA==\n\u2014 witness.example BQYHCGNvc2lnbmVk\n"
+)
+
+
+def test_a_checkpoint_is_written_as_it_is_read() -> None:
+    lines = Signature("log.example/42", b"\1\2\3\4", b"signed"), Signature("witness.example", b"\5\6\7\x08", b"cosigned")
+    made = replace(Checkpoint.of("log.example/42", 7, ROOT), signatures=lines)
+    assert str(made) == TEXT
+    assert Checkpoint.parse(TEXT) == made
