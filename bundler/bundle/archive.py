@@ -4,6 +4,7 @@ Reading goes who, then what: :func:`opened` gives the envelope; whoever has chec
 and only then is there any content. Nothing is extracted, and every byte that leaves here has been compared with its digest.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -111,6 +112,14 @@ class Archive:
     def envelope(self) -> SealEnvelope:
         """Signatures, and what they are over. Raises as :meth:`SealEnvelope.read`, and as :func:`opened`."""
         return SealEnvelope.read(self._envelope)
+
+    @cached_property
+    def seal_digest(self) -> Digest:
+        """Of ``seal.json``, the envelope with all its signatures. Raises as :meth:`SealEnvelope.read`."""
+        hasher = hashlib.sha256()
+        for piece in self._envelope():
+            hasher.update(piece)
+        return Digest("sha256", hasher.hexdigest())
 
     def sealed_by(self, payload: bytes) -> "Content":
         """The content, as said by the payload of the envelope. The caller has verified who signed it.

@@ -12,6 +12,7 @@ from bundler.cli.clock import now
 from bundler.cli.commands import Argument, Command
 from bundler.cli.render import report_lines
 from bundler.cli.terminal import Terminal, counted, sized
+from bundler.errors import Code, UsageError
 from bundler.stations.registryflags import RegistryFlags
 
 
@@ -34,6 +35,13 @@ from bundler.stations.registryflags import RegistryFlags
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
 @click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
 @click.option("--dry-run", is_flag=True, help="Verify, and ask the destination what would be sent and refused; change nothing.")
+@click.option(
+    "--attach",
+    type=click.Choice(["auto", "none"]),
+    default="none",
+    show_default=True,
+    help="auto: sign with the station's key, beside each image, that it was verified here (a SLSA summary).",
+)
 @options.passphrase
 @options.network
 @options.terminal
@@ -51,6 +59,7 @@ def command(
     admit_passing: bool,
     verify_first: bool,
     dry_run: bool,
+    attach: str,
 ) -> int:
     """Prove a bundle as verify does and fill REGISTRY with it: whole images, evidence first, tags last.
 
@@ -60,8 +69,8 @@ def command(
     registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
     change. Cut off, the same command goes on where it stopped.
 
-    Where there is a station, a bundle that is older than the last one of its stream is refused, and that this one was accepted
-    is written down before it is named.
+    Where there is a station, a bundle that is older than the last one of its stream is refused, that this one was accepted is
+    written down before it is named, and a receipt of what was done, or refused, before the answer.
 
     \b
     Examples:
@@ -70,23 +79,30 @@ def command(
     from bundler.bundle.archive import opened
     from bundler.ledger import folder
     from bundler.stations import importer, truststore, verifier
+    from bundler.stations.attaching import attaching
     from bundler.stations.places import Places
+    from bundler.stations.recording import Recorder
     from bundler.stations.station import Station, importing, open_key
 
     where = importer.Destination.parse(destination, maps)
     trust, found = truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ)
+    if found is None and attach == "auto":
+        raise UsageError("--attach auto needs a station, whose key signs", code=Code.STATION_MISSING, next="see `oci-bundler station init`")
+    signer = None
     if found is None:
         out.say("note: there is no station here, so an old bundle goes unnoticed and no receipt is written; see `oci-bundler station init`")
     else:
-        open_key(found, trust.policy, password=password)
+        signer = open_key(found, trust.policy, password=password)
     clock = now()
     with (
         nullcontext(Station.remembering(trust, found)) if dry_run else importing(trust, found, say=out.say) as station,
         opened(file) as archive,
         Places(reach, hosts=[where.registry], say=out.say) as places,
     ):
+        recorder = None if dry_run or signer is None else Recorder.begin(station, signer, say=out.say)
         places.greet(where.registry, where.prefix)  # before the long work; nothing of the bundle decides what is asked
-        proved = verifier.prove_documents(archive, station, at=station.judged_at(clock), jobs=reach.jobs)
+        at = station.judged_at(clock)
+        proved = verifier.prove_documents(archive, station, at=at, jobs=reach.jobs)
         report = proved.report
         if verify_first or not proved.admitted or not (report.passed or admit_passing):
             proved = verifier.prove_rest(proved, jobs=reach.jobs, progress=out.progress)
@@ -94,6 +110,8 @@ def command(
         if not proved.admitted or not (report.passed or admit_passing):
             if proved.admitted:
                 out.say(f"note: nothing was imported; --admit-passing imports the {counted(len(proved.admitted), 'image')} that may enter")
+            if recorder is not None:
+                report = recorder.record(proved, None, seal=archive.seal_digest, registry=str(where), clock=clock)
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
         for rule in where.unused([image.verdict.reference for image in report.images]):
             out.say(f"note: --map {rule}=… fits no image of this bundle")
@@ -105,9 +123,13 @@ def command(
             overwrite=replace,
             dry_run=dry_run,
             progress=out.progress,
-            accept=functools.partial(station.accept, clock=clock),
+            accept=functools.partial(station.accept, clock=clock, journal=None if recorder is None else recorder.seen),
+            attach=None if signer is None or attach == "none" else attaching(station, signer, proved, registry=where.registry, at=at),
         )
-    damaged = done.report.content is not None and not done.report.content.passed
+        report = done.report
+        if recorder is not None:
+            report = recorder.record(proved, done, seal=archive.seal_digest, registry=str(where), clock=clock)
+    damaged = report.content is not None and not report.content.passed
     if dry_run and not damaged:
         out.say(f"would send {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} are there already")
     elif not dry_run and damaged:
@@ -115,4 +137,4 @@ def command(
     elif not dry_run:
         out.detail(f"sent {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} were there already")
     words = ("verified, and would be imported", "would go to") if dry_run else ("verified and imported", "now at")
-    return out.answer(done.report.to_json(), report_lines(out, done.report, done=words[0], moved=words[1]), exit=done.exit)
+    return out.answer(report.to_json(), report_lines(out, report, done=words[0], moved=words[1]), exit=done.exit)

@@ -1,5 +1,6 @@
 """``receipt``: what a station wrote down about a bundle, shown and verified."""
 
+import os
 from pathlib import Path
 
 import click
@@ -58,13 +59,23 @@ def verify(*, out: Terminal, file: Path, key: Path) -> int:
       oci-bundler receipt verify receipts/0000000007.json --key station.pub
     """
     from bundler.content.files import read_small
-    from bundler.ledger import receipt, receipttext
+    from bundler.ledger import receipt, receiptproof, receipttext
+    from bundler.ledger.journal.notes import MAX_PROOF
     from bundler.oci.digest import Digest
     from bundler.trust.keys import MAX_KEY_FILE, PublicKey
 
     public = PublicKey.parse(read_small(key, limit=MAX_KEY_FILE, what="the public key"), role="image")
     raw = read_small(file, limit=receipt.MAX_RECEIPT, what="the receipt")
     proved, digest = receipt.opened(raw, public), Digest.of(raw)
-    told = {"verified": True, "digest": str(digest), "key": public.fingerprint, "claims": proved.predicate() if out.json else {}}
-    first = f"{out.good('VERIFIED')}: {escaped(str(file))} is signed by {public.fingerprint}"
-    return out.answer(told, (first, *receipttext.text(proved, digest).splitlines()))
+    beside, journal = file.with_suffix(".tlog-proof"), None
+    first = [f"{out.good('VERIFIED')}: {escaped(str(file))} is signed by {public.fingerprint}"]
+    if os.path.lexists(beside):
+        text = read_small(beside, limit=MAX_PROOF, what="the proof").decode(errors="replace")
+        proof = receiptproof.proved(proved, digest, text, key=public)
+        origin, size = proof.checkpoint.origin, proof.checkpoint.size
+        journal = {"origin": origin, "index": proof.index, "size": size}
+        first.append(f"entry {proof.index} of the journal {escaped(origin)}, which had {size} then")
+    else:
+        out.say(f"note: there is no {beside.name} beside it, so nothing says that the station's journal has it")
+    told = {"verified": True, "digest": str(digest), "key": public.fingerprint, "journal": journal}
+    return out.answer(told | {"claims": proved.predicate() if out.json else {}}, (*first, *receipttext.text(proved, digest).splitlines()))

@@ -64,6 +64,9 @@ def report_lines(out: Terminal, report: Report, *, done: str, moved: str = "") -
         yield from _bundle(out, report.bundle)
     if report.station:
         yield from _station(out, report.station)
+    if report.receipt:
+        digest = str(report.receipt.digest)
+        yield from wrapped(out, "receipt", f"{report.receipt.file}, {digest if out.verbose else short(digest)}")
     if report.seal:
         yield from _seal(out, report.seal)
     if report.content:

@@ -21,6 +21,8 @@ from bundler.trust.table import MAX_FILE, Table, is_text
 FILE = "station.toml"
 LOCK = "lock"
 KEY = "station.key"
+JOURNAL = "journal"
+RECEIPTS = "receipts"
 WAIT = 60.0  # seconds that one import waits for another at the same station
 VERSION = 1
 
@@ -83,6 +85,8 @@ class StationFolder:
             raw = _guarded(self.path).read(PurePosixPath(state.FILE), limit=MAX_STATE, large=Code.STATION_STATE)
         except OSError as error:
             raise state.damaged(f"{self.path / state.FILE} is not there", found=error.strerror) from error
+        except UsageError as error:
+            raise state.damaged(error.what, wanted=error.wanted) if error.code is Code.STATION_STATE else error from error
         return State.parse(raw, self.profile.name)
 
     def write(self, remembered: State) -> None:
@@ -142,8 +146,9 @@ def begin(path: Path, *, name: str, key: str) -> bytes:
 
     Raises UsageError (``station.form``), ConflictError (``output.exists``) if something is in it, TransportError (``disk.io``).
     """
-    if not is_text(key):
-        raise UsageError("the path of the key cannot be written down", code=Code.STATION_FORM, found=ascii(key)[:160])
+    for what, value in (("name", name), ("path of the key", key)):
+        if not is_text(value):
+            raise UsageError(f"the {what} cannot be written down", code=Code.STATION_FORM, found=ascii(value)[:160])
     text = assigned({"version": VERSION, "name": name, "key": key}).encode()
     Profile.parse(text, path)
     with disk(f"{path} cannot be made"):

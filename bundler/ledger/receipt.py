@@ -4,7 +4,7 @@ Pure: the time is an argument, and so is who signs. There is no receipt that con
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from bundler import strictjson
 from bundler.bundle.seal import MAX_IMAGES, STREAM, time
-from bundler.errors import BundlerError, Code, FormatError, TrustError, translated
+from bundler.errors import BundlerError, Code, FormatError, TrustError, shortened, translated
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -24,7 +24,7 @@ from bundler.trust.statement import PAYLOAD_TYPE
 FORMAT = 1
 PREDICATE_TYPE = "urn:oci-bundler:receipt:v1"
 MAX_RECEIPT = 64 << 20  # bytes of an envelope: 10,000 images of five blobs each take 13 MiB
-MAX_TEXT = 2048  # characters of a name or a scope, as foreign names are bounded where they are verified
+MAX_TEXT = 8192  # characters of a name or a scope: of an identity, two foreign names of 2 KiB, and what escapes make of them
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
@@ -62,8 +62,8 @@ class BundleRecord:
     previous: Digest | None
     created: datetime
     expires: datetime | None
-    gap: bool = False
-    """Whether bundles before it are missing."""
+    gap: bool | None = False
+    """Whether bundles before it are missing; None where it does not say which one it follows, or order was not judged."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -127,7 +127,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class BlobRecord:
-    """What was sent of layers and configs, what was there, and what is not carried."""
+    """What was sent of the blobs, what was there, and what is not carried."""
 
     sent: int = 0
     there: int = 0
@@ -390,7 +390,7 @@ def _subject(value: Any) -> tuple[Subject, Digest]:
 
 def _bundle(value: Any) -> BundleRecord:
     match value:
-        case {"identity": identity, "stream": stream, "sequence": sequence, "gap": bool(gap)}:
+        case {"identity": identity, "stream": stream, "sequence": sequence, "gap": bool() | None as gap}:
             return BundleRecord(
                 identity=_digest(identity),
                 stream=_text(stream),
@@ -484,6 +484,7 @@ def _refused(what: str, *, found: object = None, wanted: object = None) -> Forma
     return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)
 
 
-def sorted_blobs(blobs: Iterable[tuple[Digest, int]]) -> tuple[Held, ...]:
-    """Each blob once, in the order that ``held`` has."""
-    return tuple(sorted({digest: Held(digest, size) for digest, size in blobs}.values()))
+def written(text: str) -> str:
+    """``text``, which may be foreign, as it may stand in a receipt: what nobody sees is escaped, and what is too long is shortened."""
+    seen = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return seen if len(seen) <= MAX_TEXT else shortened(seen)

@@ -15,6 +15,7 @@ _ANSWERS = {
     Outcome.PARTLY: "PARTLY: some images were let in, others were not",
     Outcome.REFUSED: "REFUSED: nothing was let in",
 }
+_GAPS = {True: ", after a gap", False: "", None: ", unlinked"}
 
 
 def text(receipt: Receipt, digest: Digest) -> str:
@@ -60,7 +61,7 @@ def _bundle(receipt: Receipt) -> Iterator[str]:
         yield from _told("bundle", "sealed by nobody that is trusted here")
         return
     yield from _told("bundle", str(bundle.identity))
-    yield from _told("stream", f"{bundle.stream}, number {bundle.sequence}{', after a gap' if bundle.gap else ''}")
+    yield from _told("stream", f"{bundle.stream}, number {bundle.sequence}{_GAPS[bundle.gap]}")
     yield from _told("made", time(bundle.created))
     yield from _told("expires", "never" if bundle.expires is None else time(bundle.expires))
     if bundle.previous is not None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bundler import strictjson
+from bundler import __version__, strictjson
 from bundler.content.store import Sink
 from bundler.content.stream import gathered
 from bundler.errors import FormatError, IncompleteError, IntegrityError, TrustError
@@ -24,6 +24,8 @@ from bundler.stations.carriers import Carrier, Layer, bundled, bundles_about, li
 from bundler.stations.merging import merged
 from bundler.stations.placing import Added, Placement, Tags
 from bundler.stations.privatekeys import KeySigner
+from bundler.stations.station import Station
+from bundler.stations.verifier import Proved
 from bundler.trust.dsse import Envelope
 from bundler.trust.sigstore.bundle import bundle_of
 from bundler.trust.simplesigning import SIGNATURE
@@ -126,6 +128,23 @@ class Attaching:
         self._blobs.update({blob.digest: data for blob, data in carrier.blobs.items()})  # if the registry loses them, they are put again
         carrier.put_blobs(sink)
         return carrier.document
+
+
+def attaching(station: Station, signer: KeySigner, proved: Proved, *, registry: str, at: datetime) -> Attaching:
+    """For the images of a bundle that were ``proved`` as of ``at``, at a station whose key ``signer`` has."""
+    folder, content = station.folder, proved.content
+    assert folder is not None
+    assert content is not None
+    return Attaching(
+        registry=registry,
+        verifier=folder.profile.verifier,
+        policy=folder.profile.policy,
+        trust=station.trust.policy.digest,
+        version=__version__,
+        at=at,
+        signer=signer,
+        content=lambda blob: content.chunks(blob.digest),
+    )
 
 
 def _in_list(subject: Digest, sink: Sink) -> Iterator[Envelope]:

@@ -48,6 +48,9 @@ class Destination:
             ) from error
         return destination
 
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.prefix}".rstrip("/")
+
     def of(self, reference: Reference) -> Reference:
         """Where ``reference`` goes: below the prefix, under its own host and path unless a map says otherwise.
 

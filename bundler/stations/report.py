@@ -83,6 +83,19 @@ class StationReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptReport:
+    """The receipt that was written."""
+
+    file: Path
+    digest: Digest
+    index: int
+    """Of its entry in the journal, which is also its number."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"file": str(self.file), "digest": str(self.digest), "index": self.index}
+
+
+@dataclass(frozen=True, slots=True)
 class SealReport:
     """Who sealed the bundle, and why that is not enough."""
 
@@ -179,6 +192,8 @@ class Report:
     content: ContentReport | None = None
     station: StationReport | None = None
     """None where there is no station, and for images outside a bundle."""
+    receipt: ReceiptReport | None = None
+    """Where one was written: at a station, for an import that was not only tried."""
 
     @property
     def passed(self) -> bool:
@@ -210,4 +225,5 @@ class Report:
             "images": [image.to_json() for image in self.images],
             "content": self.content.to_json() if self.content else None,
             "station": self.station.to_json() if self.station else None,
+            "receipt": self.receipt.to_json() if self.receipt else None,
         }

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from bundler.errors import Code, UsageError
 from bundler.ledger import folder as ledger
 from bundler.ledger import order
 from bundler.ledger.folder import StationFolder
+from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Standing
-from bundler.ledger.state import Link, State, TrustSeen
+from bundler.ledger.state import JournalSeen, Link, State, TrustSeen
 from bundler.oci.digest import Digest
 from bundler.stations.privatekeys import KeySigner, Password, keygen, open_signer
 from bundler.stations.report import StationReport
@@ -71,8 +72,9 @@ class Station:
         floor = self.state.floor if at == self.state.floor else None
         return StationReport(self.name, None if stream is None else stream.last, self.standing(seal, identity), floor)
 
-    def accept(self, seal: Seal, identity: Digest, *, clock: datetime) -> State | None:
-        """Remember, durably, that the bundle was accepted; only in :func:`importing`. Gives what is remembered then.
+    def accept(self, seal: Seal, identity: Digest, *, clock: datetime, journal: JournalSeen | None) -> State | None:
+        """Remember, durably, that the bundle was accepted, and how far the ``journal`` was before; only in :func:`importing`. Gives
+        what is remembered then.
 
         Raises TransportError (``disk.io``, ``disk.full``), UsageError (``station.state``).
         """
@@ -81,6 +83,7 @@ class Station:
             return self.state
         seen = TrustSeen(self.trust.policy.serial, self.trust.policy.digest)
         after = self.state.accepting(seal.stream, _link(seal, identity), created=seal.created, clock=clock, trust=seen)
+        after = replace(after, journal=journal)
         self.folder.write(after)
         return after
 
@@ -114,10 +117,14 @@ def init(path: Path, *, name: str, key: Path | None, password: Password) -> tupl
 
     Raises UsageError (``station.form``, ``usage.…``), ConflictError (``output.exists``), TransportError (``disk.io``, ``disk.full``).
     """
-    given = None if key is None else _p256(key, password).public.fingerprint
+    given = None if key is None else _p256(key, password)
     text = ledger.begin(path, name=name, key=ledger.KEY if key is None else os.path.abspath(key))  # noqa: PTH100 - links stay
-    fingerprint = given or keygen((path / ledger.KEY).with_suffix(""), kind="p256", password=None).fingerprint
-    return ledger.finish(path, text), fingerprint
+    if given is None:
+        keygen((path / ledger.KEY).with_suffix(""), kind="p256", password=None)
+    signer = given or _p256(path / ledger.KEY, password)
+    origin = ledger.Profile.parse(text, path).origin
+    Journal.create(path / ledger.JOURNAL, origin=origin, key=signer.public, sign=signer.sign)
+    return ledger.finish(path, text), signer.public.fingerprint
 
 
 def _p256(path: Path, password: Password) -> KeySigner:

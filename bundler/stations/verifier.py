@@ -39,6 +39,13 @@ class Proved:
     """What they are made of; None where the seal did not pass."""
     fault: BundlerError | None = None
     """What was found wrong before everything was read."""
+    refused: Content | None = None
+    """What was sealed by those who may seal, and may not enter: for what a station writes down of it, and nothing else."""
+
+    @property
+    def sealed(self) -> Content | None:
+        """What was sealed by those who may seal."""
+        return self.content or self.refused
 
 
 def prove(archive: Archive, station: Station, *, at: datetime | None, jobs: int, progress: Progress) -> Proved:
@@ -54,8 +61,8 @@ def prove_documents(archive: Archive, station: Station, *, at: datetime | None, 
     Raises FormatError for what the format does not allow, and TransportError (``disk.io``). Damage is a finding.
     """
     report, content = _opened(archive, station, at=at)
-    if content is None:
-        return Proved(report)
+    if content is None or not _may_enter(report):
+        return Proved(report, refused=content)
     contradiction = _contradiction(content)
     fault = next(iter(content.verify_documents(jobs=jobs).faults), None) or contradiction
     if fault is not None:
@@ -89,7 +96,7 @@ def prove_rest(proved: Proved, *, jobs: int, progress: Progress) -> Proved:
 def prove_some(archive: Archive, station: Station, wanted: Callable[[ImageEntry], bool], *, at: datetime) -> Proved:
     """Judge the seal and the ``wanted`` images, and read nothing else. Raises as :func:`prove`, and IntegrityError for damage."""
     report, content = _opened(archive, station, at=at)
-    if content is None:
+    if content is None or not _may_enter(report):
         return Proved(report)
     return _judged_all(report, content, [entry for entry in content.seal.images if wanted(entry)], station.trust, at=at)
 
@@ -112,7 +119,7 @@ def prove_where_they_lie(
 
 
 def _opened(archive: Archive, station: Station, *, at: datetime | None) -> tuple[Report, Content | None]:
-    """What the seal is worth; the content only where it passed."""
+    """What the seal is worth; the content only where those who sealed it may seal, and to be used only where the seal passed."""
     used = TrustUsed.of(station.trust)
     opened = open_seal(station.trust.policy, archive.envelope.signatures, archive.envelope.signed)
     if not opened.met:
@@ -123,8 +130,12 @@ def _opened(archive: Archive, station: Station, *, at: datetime | None) -> tuple
     told = station.report(content.seal, content.identity, at=at)
     seal = _judged_seal(opened, content.seal, station, None if told is None else told.standing, at=at)
     if not seal.passed:
-        return Report(trust=used, seal=seal, station=told), None
+        return Report(trust=used, seal=seal, station=told), content
     return Report(trust=used, bundle=_facts(content), seal=seal, station=told), content
+
+
+def _may_enter(report: Report) -> bool:
+    return report.seal is not None and report.seal.passed
 
 
 def _contradiction(content: Content) -> IntegrityError | None:

@@ -329,6 +329,13 @@ class Crossing:
     def import_(self, bundle: Path, *flags: object, prefix: str = "") -> Ran:
         return self.run("import", bundle, f"{self.there.host}/{prefix}".rstrip("/"), *flags)
 
+    def station(self, name: str = "plant-7") -> Path:
+        """The folder of a station that has accepted nothing."""
+        folder = self.folder / f"station-{name}"
+        done = run("station", "init", folder, "--name", name)
+        assert done.exit == 0, done.err
+        return folder
+
     def arrived(self, image: Image, prefix: str = "") -> Repository:
         """The repository that ``image`` goes to where nothing is mapped."""
         return self.there.repository(f"{prefix}/{self.here.host.replace(':', '-')}/{image.path}".lstrip("/"))

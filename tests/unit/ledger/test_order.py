@@ -1,44 +1,17 @@
 """Whether a bundle may follow those that were accepted: the table of section 4 of the station's specification, row by row."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
-from bundler.errors import Code
 from bundler.ledger.order import Outcome, judge
-from bundler.ledger.state import Link, Stream
+from bundler.ledger.state import Link
 from bundler.oci.digest import Digest
 from bundler.trust.policy import Order
-
-AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ONE, THREE, SEVEN, OTHER = (Digest.of(name.encode()) for name in ("one", "three", "seven", "other"))
-STREAM = Stream("platform", (Link(1, ONE, None), Link(3, THREE, ONE), Link(7, SEVEN, THREE)), AT, AT + timedelta(days=1))
-
-ACCEPTED, REPEAT, ROLLBACK, EQUIVOCATION, GAP = (
-    ("accepted", None),
-    ("repeat", None),
-    ("refused", Code.STREAM_ROLLBACK),
-    ("refused", Code.STREAM_EQUIVOCATION),
-    ("refused", Code.STREAM_GAP),
-)
-ROWS = {
-    "known number, another identity": (Link(3, OTHER, ONE), EQUIVOCATION, EQUIVOCATION, EQUIVOCATION),
-    "last number, another identity": (Link(7, OTHER, THREE), EQUIVOCATION, EQUIVOCATION, EQUIVOCATION),
-    "last number, same identity": (Link(7, SEVEN, THREE), REPEAT, REPEAT, REPEAT),
-    "known and lower, same identity": (Link(3, THREE, ONE), REPEAT, ROLLBACK, ROLLBACK),
-    "lower": (Link(5, OTHER, THREE), ACCEPTED, ROLLBACK, ROLLBACK),
-    "lower than all": (Link(0, OTHER, None), ACCEPTED, ROLLBACK, ROLLBACK),
-    "higher, follows the last": (Link(8, OTHER, SEVEN), ACCEPTED, ACCEPTED, ACCEPTED),
-    "far higher, follows the last": (Link((1 << 53) - 1, OTHER, SEVEN), ACCEPTED, ACCEPTED, ACCEPTED),
-    "higher, follows another": (Link(8, OTHER, THREE), ACCEPTED, ACCEPTED, GAP),
-    "higher, does not say": (Link(8, OTHER, None), ACCEPTED, ACCEPTED, GAP),
-}
-GAPS: dict[str, bool | None] = {"higher, follows another": True, "higher, does not say": None}
+from tests.support.station_vectors import GAPS, ONE, ORDERS, OTHER, ROWS, SEVEN, STREAM, THREE
 
 
 @pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize(("order", "column"), [(Order.ANY, 0), (Order.NEWER, 1), (Order.CHAIN, 2)])
-def test_each_row_of_the_table(row: str, order: Order, column: int) -> None:
+@pytest.mark.parametrize(("column", "order"), list(enumerate(map(Order, ORDERS))))
+def test_each_row_of_the_table(row: str, column: int, order: Order) -> None:
     link, *answers = ROWS[row]
     standing = judge(order, STREAM, link)
     assert (standing.outcome, standing.code) == answers[column]
