@@ -76,6 +76,7 @@ class Code(StrEnum):
     FORMAT_VERSION = "format.version", "a bundle of a version that this program does not know"
     FORMAT_UNLISTED = "format.unlisted", "a member that the seal does not list, or not in this place"
     FORMAT_DERIVED = "format.derived", "oci-layout, index.json or manifest.json is not what the seal and the manifests make it"
+    FORMAT_RETURN = "format.return", "a return file that is not well-formed"
     FORMAT_RECEIPT = "format.receipt", "a receipt that is not well-formed or contradicts itself"
 
     LIMIT_SEAL = "limit.seal", "a seal above 32 MiB or another of its limits, or above 8 MiB where it is read unverified"
@@ -113,7 +114,7 @@ class Code(StrEnum):
     TIME_EXPIRED = "time.expired", "the bundle's time is over"
     TIME_FUTURE = "time.future", "the bundle is from more than a day in the future"
 
-    RECEIPT_SIGNATURE = "receipt.signature", "a receipt that is not signed by the key that it is verified with"
+    RECEIPT_SIGNATURE = "receipt.signature", "a receipt or return file that is not signed by the key that it is verified with"
 
     POLICY_NO_MATCH = "policy.no-match", "no rule of the station covers this repository"
     POLICY_DENIED = "policy.denied", "the station's rule for this repository denies everything in it"

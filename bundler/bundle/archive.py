@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from bundler.bundle import composition, tar
+from bundler.bundle import composition, needs, tar
 from bundler.bundle.frames import (
     FRAME,
     MAGIC,
@@ -190,6 +190,11 @@ class Content:
         """Bytes of what lies behind the documents and the evidence."""
         return sum(member.size for member in self.seal.members if member.kind is Kind.BLOB)
 
+    @property
+    def size_elsewhere(self) -> int:
+        """Bytes of the layers that the seal says to lie elsewhere."""
+        return sum(each.size for each in self.seal.elsewhere)
+
     def has(self, digest: Digest) -> bool:
         """Whether that content is a member."""
         return digest.encoded in self._places
@@ -205,7 +210,7 @@ class Content:
         (``content.missing``, ``content.frame``, ``content.digest``), TransportError (``disk.io``).
         """
         member = self.member(what)
-        if member.size > composition.MAX_PAYLOAD:
+        if member.size > needs.MAX_PAYLOAD:
             raise FormatError(f"{member.path} is too large to be read whole", code=Code.LIMIT_EVIDENCE, found=f"{member.size} bytes")
         return b"".join(self.chunks(what))
 

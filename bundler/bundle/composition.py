@@ -3,13 +3,14 @@
 The writer asks :func:`compose` what to write; the reader, what should have been written, and takes nothing else.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bundler import strictjson
-from bundler.bundle.seal import BLOBS, DERIVED, Foreign, ImageEntry, Kind, Member, Seal
+from bundler.bundle.needs import Needs, check_digest, two_sizes
+from bundler.bundle.seal import BLOBS, DERIVED, ImageEntry, Kind, Member, Outside, Seal
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci import graph, mediatype
 from bundler.oci.descriptor import Descriptor
@@ -20,11 +21,8 @@ from bundler.oci.platforms import USUAL, is_attestation
 from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-MAX_PAYLOAD = 16 << 20  # a larger attestation is not judged, so nobody waits for it before the layers
 
-_RANK = (Kind.DOCUMENT, Kind.CONFIG, Kind.EVIDENCE, Kind.BLOB)
-
-T = TypeVar("T", Member, Lookup, Foreign)
+T = TypeVar("T", Member, Lookup, Outside)
 
 Documents = Callable[[Digest, str | None], Document]
 """The document of that digest, which someone stated to be of that media type."""
@@ -55,7 +53,8 @@ class Composition:
 
     members: tuple[Member, ...]
     lookups: tuple[Lookup, ...]
-    left_out: tuple[Foreign, ...]
+    left_out: tuple[Outside, ...]
+    elsewhere: tuple[Outside, ...]
     derived: Mapping[str, bytes]
     """The content of oci-layout, index.json and manifest.json, by name."""
     others: tuple[Descriptor, ...] = ()
@@ -138,26 +137,30 @@ def compose(
     *,
     trust: Sequence[Member] = (),
     absent: Collection[Digest] = frozenset(),
+    elsewhere: Collection[Digest] = frozenset(),
 ) -> Composition:
     """The layout of a bundle of these images.
 
     ``lookups`` may come in any order; those about other manifests than the images' are not used. ``trust`` are the members of
     that kind, ``absent`` the foreign layers that a source does not serve; one that is needed otherwise too is not left out.
+    Of what the destination has ``elsewhere``, layers stay outside that no verdict depends on; all else is a member nevertheless.
 
     Raises as :func:`walk`; FormatError (``format.digest`` for content that SHA-256 does not name, ``format.seal`` for an image
     that its index contradicts), IntegrityError (``content.size`` for content of which two sizes are said).
     """
     known = looked_up(lookups)
-    needs, index, docker = _Needs(absent), _Listing(images), list[bytes]()
+    needs, index, docker = Needs(absent, elsewhere), _Listing(images), list[tuple[frozenset[Digest], bytes]]()
     for image in images:
         walked = walk(image, known, document)
         _check_image(image, walked)
-        needs.add(walked)
+        needs.add(walked.own, walked.evidence, {child.digest for child in walked.left_out})
         index.add(walked)
-        docker += map(strictjson.dumps, _docker(image, walked.own, absent))
+        docker += _docker(image, walked.own, absent, elsewhere)
     if there := needs.left_out.keys() & needs.kept:  # one source serves it, or one image has it as an ordinary layer
-        return compose(images, known.values(), document, trust=trust, absent=set(absent) - there)
-    derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), b"[%b]" % b",".join(docker)), strict=True))
+        return compose(images, known.values(), document, trust=trust, absent=set(absent) - there, elsewhere=elsewhere)
+    outside = {each.digest for each in needs.elsewhere}
+    listed = b",".join(entry for layers, entry in docker if not layers & outside)
+    derived = dict(zip(DERIVED.values(), (OCI_LAYOUT, index.document(), b"[%b]" % listed), strict=True))
     return Composition(
         members=(
             *(Member(kind, len(derived[name]), Digest.of(derived[name]), name) for kind, name in DERIVED.items()),
@@ -167,6 +170,7 @@ def compose(
         ),
         lookups=tuple(index.lookups.values()),
         left_out=tuple(needs.left_out.values()),
+        elsewhere=needs.elsewhere,
         derived=derived,
         others=tuple(needs.others.values()),
     )
@@ -180,16 +184,26 @@ def check(seal: Seal, document: Documents, config: Callable[[Descriptor], bytes]
     Raises as :func:`compose` and ``config``; FormatError (``format.seal``, ``format.derived``), IntegrityError (``content.missing``,
     ``content.size``).
     """
+    elsewhere = {each.digest for each in seal.elsewhere}
+
+    def here(digest: Digest, media_type: str | None) -> Document:
+        if digest in elsewhere:
+            raise _not_elsewhere(digest)
+        return document(digest, media_type)
+
     made = compose(
         seal.images,
         seal.lookups,
-        document,
+        here,
         trust=[member for member in seal.members if member.kind is Kind.TRUST],
         absent={foreign.digest for foreign in seal.left_out},
+        elsewhere=elsewhere,
     )
+    _check_elsewhere(seal.elsewhere, made.elsewhere)
     _check_members(seal.members, made.members)
     _same(seal.lookups, made.lookups, "a lookup")
     _same(seal.left_out, made.left_out, "a foreign layer")
+    _same(seal.elsewhere, made.elsewhere, "a layer elsewhere")
     for other in made.others:
         check_other(other, config)
     for image in seal.images:
@@ -197,17 +211,6 @@ def check(seal: Seal, document: Documents, config: Callable[[Descriptor], bytes]
         if isinstance(root, Manifest):
             said = platform_in(config(root.config)) if root.tells_platform else ()
             _check_platforms(image, tuple(map(str, said)), "config")
-
-
-def check_digest(digest: Digest) -> None:
-    """Raises FormatError (``format.digest``) for what no bundle can carry."""
-    if digest.algorithm != "sha256":
-        raise FormatError(
-            "a bundle of version 1 carries only what SHA-256 names",
-            code=Code.FORMAT_DIGEST,
-            found=digest,
-            next="leave this image out: no bundle can carry it",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,63 +248,8 @@ def _child(child: Descriptor, document: Documents) -> Document:
         )
     found = document(child.digest, child.media_type)
     if found.descriptor.size != child.size:
-        raise _two_sizes(child.digest, child.size, found.descriptor.size)
+        raise two_sizes(child.digest, child.size, found.descriptor.size)
     return found
-
-
-class _Needs:
-    """What documents need, once each: in the order in which it is met first, of the first kind that fits it anywhere."""
-
-    def __init__(self, absent: Collection[Digest]) -> None:
-        self._absent = absent
-        self._sizes: dict[Digest, int] = {}
-        self._kinds: dict[Digest, Kind] = {}
-        self.left_out: dict[Digest, Foreign] = {}
-        self.others: dict[Digest, Descriptor] = {}
-
-    def add(self, walked: Walk) -> None:
-        left_out = {child.digest for child in walked.left_out}
-        for document in walked.own:
-            self._document(document, left_out, is_evidence=False)
-        for document in walked.evidence:
-            self._document(document, left_out, is_evidence=True)
-
-    @property
-    def kept(self) -> Set[Digest]:
-        """What is not left out."""
-        return self._kinds.keys()
-
-    def members(self, *, blobs: bool) -> Iterator[Member]:
-        """The blobs, or else the documents, configs and evidence."""
-        return (Member(kind, self._sizes[digest], digest) for digest, kind in self._kinds.items() if (kind is Kind.BLOB) is blobs)
-
-    def _document(self, document: Document, left_out: Collection[Digest], *, is_evidence: bool) -> None:
-        self._need(document.descriptor, Kind.DOCUMENT)
-        if isinstance(document.content, Manifest):
-            self._need(document.content.config, Kind.CONFIG)
-            layers = document.content.layers
-        else:
-            layers = tuple(other for other in document.others if other.digest not in left_out)
-            self.others |= {other.digest: other for other in layers if not (other.foreign and other.digest in self._absent)}
-        for layer in layers:
-            if layer.foreign and layer.digest in self._absent:
-                self._size(layer)
-                self.left_out.setdefault(layer.digest, Foreign(layer.digest, layer.media_type, layer.size))
-            else:
-                self._need(layer, Kind.EVIDENCE if is_evidence and layer.size <= MAX_PAYLOAD else Kind.BLOB)
-
-    def _need(self, content: Descriptor, kind: Kind) -> None:
-        self._size(content)
-        before = self._kinds.get(content.digest, kind)
-        if before is Kind.BLOB and kind is not Kind.BLOB:
-            del self._kinds[content.digest]  # its place is here, among what comes before the layers
-        self._kinds[content.digest] = min(before, kind, key=_RANK.index)
-
-    def _size(self, content: Descriptor) -> None:
-        check_digest(content.digest)
-        size = self._sizes.setdefault(content.digest, content.size)
-        if size != content.size:
-            raise _two_sizes(content.digest, content.size, size)
 
 
 class _Listing:
@@ -351,8 +299,11 @@ class _Listing:
         self._entries.append(strictjson.dumps(descriptor.to_json()))
 
 
-def _docker(image: ImageEntry, own: Sequence[Document], absent: Collection[Digest]) -> Iterator[dict[str, Any]]:
-    """The image's entry in manifest.json, as docker-archive readers know it; nothing if it has none."""
+def _docker(
+    image: ImageEntry, own: Sequence[Document], absent: Collection[Digest], elsewhere: Collection[Digest]
+) -> Iterator[tuple[frozenset[Digest], bytes]]:
+    """The image's entry in manifest.json, as docker-archive readers know it, and which of its layers may lie ``elsewhere``; nothing if
+    it has none."""
     listed = {child.digest: child for document in reversed(own) for child in reversed(document.children)}
     candidates = [
         (document.content, listed.get(document.digest))
@@ -362,11 +313,12 @@ def _docker(image: ImageEntry, own: Sequence[Document], absent: Collection[Diges
     candidates.sort(key=lambda each: each[1] is None or str(each[1].platform) not in image.platforms[:1])
     for manifest, _ in candidates[:1]:
         if manifest.is_image and not any(layer.foreign and layer.digest in absent for layer in manifest.layers):
-            yield {
+            told = {
                 "Config": BLOBS + manifest.config.digest.encoded,
                 "Layers": [BLOBS + layer.digest.encoded for layer in manifest.layers],
                 "RepoTags": [str(image.reference)] if image.reference.tag else [],
             }
+            yield frozenset(layer.digest for layer in manifest.layers if layer.digest in elsewhere), strictjson.dumps(told)
 
 
 def _check_image(image: ImageEntry, walked: Walk) -> None:
@@ -391,8 +343,23 @@ def _check_platforms(image: ImageEntry, wanted: Collection[str], what: str) -> N
         )
 
 
-def _two_sizes(digest: Digest, found: int, wanted: int) -> IntegrityError:
-    return IntegrityError(f"{digest} is described with two sizes", code=Code.CONTENT_SIZE, found=f"{found} bytes", wanted=f"{wanted} bytes")
+def _check_elsewhere(found: Sequence[Outside], made: Sequence[Outside]) -> None:
+    """What the seal says to lie elsewhere, against what may and is needed."""
+    may = {each.digest: each for each in made}
+    for each in found:
+        if each.digest not in may:
+            raise _not_elsewhere(each.digest)
+        if each.size != may[each.digest].size:
+            raise two_sizes(each.digest, may[each.digest].size, each.size)
+
+
+def _not_elsewhere(digest: Digest) -> FormatError:
+    return FormatError(
+        "the seal says that something lies elsewhere which is not an image's own layer",
+        code=Code.FORMAT_SEAL,
+        found=digest,
+        wanted="a layer that an image needs, and that is not read to judge one",
+    )
 
 
 def _check_members(found: Sequence[Member], made: Sequence[Member]) -> None:
@@ -413,7 +380,7 @@ def _check_members(found: Sequence[Member], made: Sequence[Member]) -> None:
         if wanted.key not in has:
             raise IntegrityError(f"the bundle lacks a {wanted.kind} that an image needs", code=Code.CONTENT_MISSING, wanted=wanted.digest)
         if has[wanted.key].size != wanted.size:
-            raise _two_sizes(wanted.digest, wanted.size, has[wanted.key].size)
+            raise two_sizes(wanted.digest, wanted.size, has[wanted.key].size)
     _same(found, made, "a member")
 
 

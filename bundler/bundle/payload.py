@@ -12,10 +12,10 @@ from bundler.bundle.seal import (
     MAX_ENTRY,
     MAX_PLATFORMS,
     PREDICATE_TYPE,
-    Foreign,
     ImageEntry,
     Kind,
     Member,
+    Outside,
     Seal,
     refuse,
     too_many_platforms,
@@ -48,7 +48,8 @@ def seal_of(payload: bytes) -> Seal:
 def _predicate(payload: bytes) -> dict[str, Any]:
     """What a Seal is made of: read item by item, for as values of JSON the lists would take eleven times their size."""
     items = _Items()
-    readers = {"images": items.image, "members": items.member, "lookups": items.lookup, "left_out": items.foreign}
+    readers = {"images": items.image, "members": items.member, "lookups": items.lookup, "left_out": items.outside}
+    readers |= {"base": items.identity, "elsewhere": items.outside}
     try:
         members = _statement(payload, readers)
     except FormatError:
@@ -104,7 +105,7 @@ def _fields(members: dict[str, Any], digest: Callable[[str], Digest]) -> dict[st
         "sequence": got.number("sequence"),
         "previous": got.optional("previous", digest),
         "station": got.optional("station", str),
-        "base": got.optional("base", digest),
+        "base": got.listed("base"),
         "requires_trust": got.optional("requires_trust", int),
         "created": _time(got.text("created"), "created"),
         "expires": got.optional("expires", lambda text: _time(text, "expires")),
@@ -113,6 +114,7 @@ def _fields(members: dict[str, Any], digest: Callable[[str], Digest]) -> dict[st
         "members": got.listed("members"),
         "lookups": got.listed("lookups"),
         "left_out": got.listed("left_out"),
+        "elsewhere": got.listed("elsewhere"),
     }
     got.end()
     return fields
@@ -176,11 +178,16 @@ class _Items:
         got.end()
         return lookup
 
-    def foreign(self, item: Any) -> Foreign:
-        got = _Object(item, "left_out")
-        foreign = Foreign(self.digest(got.text("digest")), self._once(got.text("mediaType")), got.number("size"))
+    def identity(self, item: Any) -> Digest:
+        if not isinstance(item, str):
+            raise refuse("base has something that is not a digest", found=ascii(item)[:80])
+        return self.digest(item)
+
+    def outside(self, item: Any) -> Outside:
+        got = _Object(item, "left_out or elsewhere")
+        outside = Outside(self.digest(got.text("digest")), self._once(got.text("mediaType")), got.number("size"))
         got.end()
-        return foreign
+        return outside
 
     def _found(self, item: Any) -> Found:
         got = _Object(item, "found")

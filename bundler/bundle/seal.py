@@ -108,8 +108,8 @@ class ImageEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """A foreign layer that its source does not serve, and that is therefore not in the bundle."""
+class Outside:
+    """A layer of a carried manifest that is not in the bundle: a foreign one that its source does not serve, or one elsewhere."""
 
     digest: Digest
     media_type: str
@@ -131,7 +131,8 @@ class Seal:
     sequence: int
     previous: Digest | None = None
     station: str | None = None
-    base: Digest | None = None
+    base: tuple[Digest, ...] = ()
+    """The bundles that brought what lies ``elsewhere``, in the order of their identities; none where nothing does."""
     requires_trust: int | None = None
     created: datetime
     """In whole seconds, with a zone."""
@@ -141,12 +142,16 @@ class Seal:
     members: tuple[Member, ...] = field(repr=False)
     """All but the seal, in the order of the tar."""
     lookups: tuple[Lookup, ...] = field(repr=False)
-    left_out: tuple[Foreign, ...] = ()
+    left_out: tuple[Outside, ...] = ()
+    """Foreign layers that the source does not serve."""
+    elsewhere: tuple[Outside, ...] = field(default=(), repr=False)
+    """Layers that the destination has already, or that earlier bundles bring."""
 
     def __post_init__(self) -> None:
         _check_fields(self)
         _check_images(self.images)
         _check_members(self.members)
+        _check_elsewhere(self)
         _check_roots(self.images, self.members)
         _check_lookups(self.lookups, {image.reference.repository for image in self.images})
         _no_twice((foreign.digest for foreign in self.left_out), "left_out")
@@ -189,7 +194,7 @@ class Seal:
             "sequence": self.sequence,
             "previous": _text(self.previous),
             "station": self.station,
-            "base": _text(self.base),
+            "base": map(str, self.base),
             "requires_trust": self.requires_trust,
             "created": time(self.created),
             "expires": None if self.expires is None else time(self.expires),
@@ -197,7 +202,8 @@ class Seal:
             "images": map(ImageEntry.to_json, self.images),
             "members": map(Member.to_json, self.members),
             "lookups": map(Lookup.to_json, self.lookups),
-            "left_out": map(Foreign.to_json, self.left_out),
+            "left_out": map(Outside.to_json, self.left_out),
+            "elsewhere": map(Outside.to_json, self.elsewhere),
         }
 
 
@@ -305,6 +311,20 @@ def _check_members(members: Sequence[Member]) -> None:
                 )
         raise refuse(f"a {member.kind} has a name that is not its", found=ascii(member.name)[:200])
     _no_twice((member.key for member in members), "members")
+
+
+def _check_elsewhere(seal: Seal) -> None:
+    _no_twice((each.digest for each in seal.elsewhere), "elsewhere")
+    if list(seal.base) != sorted(set(seal.base), key=str):
+        raise refuse("base is not in order, or has something twice", found=", ".join(map(str, seal.base))[:300])
+    if bool(seal.base) is not bool(seal.elsewhere):
+        raise refuse("it has a base and nothing elsewhere, or the other way round", found=f"{len(seal.base)} and {len(seal.elsewhere)}")
+    if not seal.elsewhere:
+        return
+    here = {member.digest for member in seal.members if member.name is None} | {image.digest for image in seal.images}
+    for each in seal.elsewhere:
+        if each.digest in here:
+            raise refuse("it says that something lies elsewhere which is a member, or is an image", found=each.digest)
 
 
 def _check_roots(images: Sequence[ImageEntry], members: Sequence[Member]) -> None:

@@ -17,6 +17,7 @@ from bundler.errors import UsageError
 @click.argument("file", type=click.Path(path_type=Path), cls=Argument, help="The bundle.")
 @click.argument("references", metavar="REF...", nargs=-1, required=True, cls=Argument, help="Which of its images, by their full names.")
 @click.option("--to", "target", required=True, metavar="oci:DIR", help="The layout to write, made if it is absent.")
+@options.earlier
 @options.trust
 @options.station
 @options.jobs
@@ -27,6 +28,7 @@ def command(
     file: Path,
     references: tuple[str, ...],
     target: str,
+    earlier: tuple[Path, ...],
     trust_folder: Path | None,
     station_folder: Path | None,
     jobs: int,
@@ -41,14 +43,15 @@ def command(
     """
     from bundler.bundle.archive import opened
     from bundler.ledger import folder
-    from bundler.stations import extractor, truststore
+    from bundler.stations import elsewhere, extractor, truststore
+    from bundler.stations.earlier import earlier_bundles
     from bundler.stations.station import Station
 
     if not target.startswith("oci:") or target == "oci:":
         raise UsageError("--to is not well-formed", found=ascii(target), wanted="oci:DIR")
     station = Station(truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ))  # it accepts nothing
-    with opened(file) as archive:
+    with opened(file) as archive, earlier_bundles(earlier, station.trust) as contents, elsewhere.named(out.say):
         layout = Path(target.removeprefix("oci:"))
-        report = extractor.extract(archive, references, layout, station, at=now(), jobs=jobs, progress=out.progress)
+        report = extractor.extract(archive, references, layout, station, at=now(), jobs=jobs, progress=out.progress, earlier=contents)
     done = report_lines(out, report, done=f"verified and extracted to {escaped(target)}")
     return out.answer(report.to_json(), done, exit=report.exit)

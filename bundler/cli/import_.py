@@ -32,6 +32,7 @@ from bundler.stations.registryflags import RegistryFlags
 @click.option(
     "--replace", is_flag=True, help="Move tags that name something else, and ask about all below those that name the image already."
 )
+@options.earlier
 @click.option("--admit-passing", is_flag=True, help="Import the images that pass, though others do not (exit 9).")
 @click.option("--verify-first", is_flag=True, help="Read and prove the whole bundle before the first byte is sent; layers are read twice.")
 @click.option("--dry-run", is_flag=True, help="Verify, and ask the destination what would be sent and refused; change nothing.")
@@ -56,6 +57,7 @@ def command(
     station_folder: Path | None,
     maps: tuple[str, ...],
     replace: bool,
+    earlier: tuple[Path, ...],
     admit_passing: bool,
     verify_first: bool,
     dry_run: bool,
@@ -65,6 +67,9 @@ def command(
 
     Signatures are judged first, then each layer is read once and hashed while it is sent. Nothing is named until the whole
     bundle is proven: what a damaged one leaves at the registry is blobs that are what their digests say, and no manifest.
+
+    Of a bundle that leaves layers out (export --base), all of them are found at REGISTRY or in an earlier bundle (--from) before
+    anything is sent.
 
     registry.example/app:1.0 becomes REGISTRY/PREFIX/registry.example/app:1.0 unless --map says otherwise. Digests never
     change. Cut off, the same command goes on where it stopped.
@@ -78,8 +83,9 @@ def command(
     """
     from bundler.bundle.archive import opened
     from bundler.ledger import folder
-    from bundler.stations import importer, truststore, verifier
+    from bundler.stations import elsewhere, importer, returning, truststore, verifier
     from bundler.stations.attaching import attaching
+    from bundler.stations.earlier import earlier_bundles
     from bundler.stations.places import Places
     from bundler.stations.recording import Recorder
     from bundler.stations.station import Station, importing, open_key
@@ -115,17 +121,20 @@ def command(
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
         for rule in where.unused([image.verdict.reference for image in report.images]):
             out.say(f"note: --map {rule}=… fits no image of this bundle")
-        done = importer.import_admitted(
-            proved,
-            where,
-            places.repository,
-            jobs=reach.jobs,
-            overwrite=replace,
-            dry_run=dry_run,
-            progress=out.progress,
-            accept=functools.partial(station.accept, clock=clock, journal=None if recorder is None else recorder.seen),
-            attach=None if signer is None or attach == "none" else attaching(station, signer, proved, registry=where.registry, at=at),
-        )
+        with earlier_bundles(earlier, trust) as contents, elsewhere.named(out.say):
+            done = importer.import_admitted(
+                proved,
+                where,
+                places.repository,
+                jobs=reach.jobs,
+                overwrite=replace,
+                dry_run=dry_run,
+                progress=out.progress,
+                accept=functools.partial(station.accept, clock=clock, journal=None if recorder is None else recorder.seen),
+                attach=None if signer is None or attach == "none" else attaching(station, signer, proved, registry=where.registry, at=at),
+                earlier=contents,
+                held=functools.partial(returning.known_places, found, signer, where.registry),
+            )
         report = done.report
         if recorder is not None:
             report = recorder.record(proved, done, seal=archive.seal_digest, registry=str(where), clock=clock)

@@ -11,12 +11,11 @@ from bundler.bundle.seal import time
 from bundler.cli import options
 from bundler.cli.called import called
 from bundler.cli.commands import Argument, Command
-from bundler.cli.terminal import Terminal, escaped, sized
-from bundler.errors import Code, TrustError
+from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.stations import truststore
+from bundler.stations.earlier import sealed_for
 from bundler.stations.holdings import check_small
 from bundler.stations.truststore import Trust
-from bundler.trust.sealtrust import open_seal
 
 
 @click.command("inspect", cls=Command)
@@ -50,15 +49,8 @@ def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
 
 def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
     """The names and fingerprints of those who sealed it. Raises TrustError (``seal.signature``) where they are not enough."""
-    opened = open_seal(trust.policy, archive.envelope.signatures, archive.envelope.signed)
-    if not opened.met:
-        raise TrustError(
-            "the seal is not trusted here",
-            code=Code.SEAL_SIGNATURE,
-            found="; ".join(opened.details),
-            wanted=f"enough keys of a [[seal]] in {trust.path}",
-            next="without --trust, inspect shows what anyone may have written",
-        )
+    instead = "without --trust, inspect shows what anyone may have written"
+    opened = sealed_for(archive, trust, what="the seal is not trusted here", instead=instead)
     return tuple(called(name, who, whole=True) for name, who in zip(opened.names, opened.signers, strict=True))
 
 
@@ -71,5 +63,8 @@ def _lines(file: Path, content: Content, signatures: int, sealers: tuple[str, ..
     expires = "never" if seal.expires is None else time(seal.expires)
     yield f"stream {seal.stream}, number {seal.sequence}, made {time(seal.created)}, expires {expires}"
     yield f"{len(seal.members)} members, {sized(sum(member.size for member in seal.members))}; signatures on the seal: {signatures}"
+    if seal.elsewhere:
+        yield f"it leaves out {counted(len(seal.elsewhere), 'layer')}, {sized(content.size_elsewhere)}, for who has what these brought:"
+        yield from (f"base {identity}" for identity in seal.base)
     yield from (f"image {escaped(str(image.reference))}  {image.digest}  {escaped(', '.join(image.platforms))}" for image in seal.images)
     yield "next: `oci-bundler verify` judges it against this station's trust"

@@ -139,6 +139,16 @@ station = _in_section(TRUST)(
 )
 
 
+earlier = click.option(
+    "--from",
+    "earlier",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="An earlier bundle, to take from it what this one leaves out; repeatable.",
+)
+
+
 PLATFORMS = tuple(f"linux/{name}" for name in ("386", "amd64", "arm/v6", "arm/v7", "arm64", "ppc64le", "riscv64", "s390x"))
 """Those that most images are made for. A shell puts them; any other may be typed."""
 

@@ -27,7 +27,6 @@ NEXT: dict[Code, str] = {
     Code.STREAM_ROLLBACK: "take the newest bundle of the stream; whether this was good once, `oci-bundler verify FILE --at sealed` says",
     Code.STREAM_EQUIVOCATION: "keep both bundles, import neither, and ask the exporter who else has its key",
     Code.STREAM_GAP: "import the bundle that it follows first, or ask the exporter for it",
-    Code.BASE_MISSING: "ask the exporter for a bundle without a base",
     Code.TRUST_SERIAL: "bring this station's trust up to date first",
     Code.TIME_EXPIRED: "ask the exporter for a new bundle",
     Code.TIME_FUTURE: "set this station's clock, or ask how the exporter's is set",
@@ -42,7 +41,6 @@ SEAL: dict[Code, str] = {
     Code.STREAM_ROLLBACK: "the bundle is older than one that was accepted",
     Code.STREAM_EQUIVOCATION: "another bundle with the same number was accepted",
     Code.STREAM_GAP: "the bundle does not follow the one that was accepted last",
-    Code.BASE_MISSING: "the bundle builds on another one",
     Code.TRUST_SERIAL: "the bundle asks for newer trust than this station has",
     Code.TIME_EXPIRED: "the bundle has expired",
     Code.TIME_FUTURE: "the bundle was made after the time that it is judged at",
@@ -108,6 +106,10 @@ def _bundle(out: Terminal, facts: BundleFacts) -> Iterator[str]:
     until = f", until {facts.expires}" if facts.expires else ""
     told = f"{identity if out.verbose else short(identity)}, stream {facts.stream}, number {facts.sequence}{made}{until}"
     yield from wrapped(out, "bundle", told)
+    if facts.elsewhere:
+        what = f"{counted(facts.elsewhere, 'layer')}, {sized(facts.size_elsewhere)}"
+        base = ", ".join(str(identity) if out.verbose else short(str(identity)) for identity in facts.base)
+        yield from wrapped(out, "", f"it leaves out {what}, which import looks for at the destination: brought by {base}")
 
 
 def _station(out: Terminal, station: StationReport) -> Iterator[str]:

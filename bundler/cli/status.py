@@ -10,7 +10,7 @@ from bundler.cli import options
 from bundler.cli.called import short
 from bundler.cli.clock import now
 from bundler.cli.commands import Command
-from bundler.cli.terminal import Terminal, counted, escaped
+from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.errors import Code, UsageError
 from bundler.stations.status import Status, StreamStatus
 from bundler.trust.policy import Order
@@ -19,19 +19,31 @@ _DAY, _HOUR = 86400, 3600
 
 
 @click.command("status", cls=Command)
+@click.option(
+    "--export",
+    "back",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what was accepted, refused and is held to FILE, signed, for `export --base` at the exporter.",
+)
+@click.option("--replace", is_flag=True, help="With --export: replace FILE if it exists.")
 @options.trust
 @options.station
+@options.passphrase
 @options.terminal
-def command(*, out: Terminal, trust_folder: Path | None, station_folder: Path | None) -> int:
+def command(
+    *, out: Terminal, password: options.Password, back: Path | None, replace: bool, trust_folder: Path | None, station_folder: Path | None
+) -> int:
     """Show what this station accepted of each stream, how old that is, what is missing, and what the next bundle must be.
 
     \b
     Examples:
       oci-bundler status
+      oci-bundler status --export return.json
       oci-bundler status --station /var/lib/oci-bundler/station --json
     """
     from bundler.ledger import folder
-    from bundler.stations import status, truststore
+    from bundler.stations import returning, status, truststore
 
     found = folder.find(station_folder, os.environ)
     if found is None:
@@ -41,6 +53,13 @@ def command(*, out: Terminal, trust_folder: Path | None, station_folder: Path | 
             wanted="--station DIR, $OCI_BUNDLER_STATION, $XDG_STATE_HOME/oci-bundler/station or /var/lib/oci-bundler/station",
             next="make one with `oci-bundler station init DIR --name NAME`",
         )
+    if back is not None:
+        trust = truststore.load(trust_folder, os.environ)
+        told_back = returning.write(back, found, trust, clock=now(), password=password, replace=replace, say=out.say)
+        held = {blob.digest: blob.size for blobs in told_back.held.values() for blob in blobs}
+        out.say(f"{back} tells of {counted(len(held), 'blob')}, {sized(sum(held.values()))}: take it to the exporter")
+    elif replace:
+        raise UsageError("--replace is about a file that is written", wanted="--export FILE beside it")
     trusts = truststore.find(trust_folder, os.environ)
     told = status.status(found, None if trusts is None else truststore.read(trusts), clock=now())
     return out.answer(told.to_json(), (escaped(line) for line in _lines(out, told)))

@@ -23,9 +23,11 @@ from bundler.oci.lookup import Lookup, looked_up
 from bundler.oci.manifest import Document
 from bundler.oci.mediatype import compresses
 from bundler.oci.reference import Reference
+from bundler.stations.bases import NO_BASES, Bases
 from bundler.stations.gathering import Good
 from bundler.stations.privatekeys import KeySigner
 from bundler.stations.report import Progress
+from bundler.stations.saving import Saving, saving
 from bundler.stations.survey import Survey
 from bundler.stations.truststore import Trust
 from bundler.trust.keys import PublicKey
@@ -42,7 +44,11 @@ class Order:
     previous: Digest | None
     created: datetime
     expires: datetime | None
-    mtime: int
+    station: str | None = None
+    """The only one that it is for."""
+    bases: Bases = NO_BASES
+    """What the far side has already."""
+    mtime: int = 0
     """Of every member, seconds since 1970: SOURCE_DATE_EPOCH, else 0."""
 
     def __post_init__(self) -> None:
@@ -50,6 +56,9 @@ class Order:
             raise UsageError(
                 "a stream's name is not well-formed", found=ascii(self.stream)[:160], wanted="1 to 64 letters, digits, dots, _ and -"
             )
+        if self.station is not None and not 0 < len(self.station) <= 255:
+            raise UsageError("a station's name is not well-formed", found=ascii(self.station)[:160], wanted="1 to 255 characters")
+        self.bases.check_station(self.station)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +72,18 @@ class Plan:
     layout: Composition
     evidence: dict[Digest, bytes]
     """Files of kind trust."""
+    bases: Bases = NO_BASES
 
     @property
     def images(self) -> tuple[Survey, ...]:
         """One for each image of the bundle, however often and from wherever it was asked for."""
         first = {survey.carried.reference: survey for survey in reversed(self.surveys)}
         return tuple(first[image.reference] for image in self.seal.images)
+
+    @property
+    def saving(self) -> Saving:
+        """What the bases came to."""
+        return saving(self.bases, self.seal, (survey.carried for survey in self.images))
 
     @property
     def size(self) -> int:
@@ -92,6 +107,7 @@ class Exported:
             "size": self.written.size if self.written else self.plan.size,
             "bundle": str(self.identity) if self.identity else None,
             "images": [_image_json(survey, checked=self.plan.checked) for survey in self.plan.images],
+            "base": self.plan.saving.to_json() if self.plan.bases.files else None,
         }
 
 
@@ -113,11 +129,14 @@ def plan(good: Sequence[Good], order: Order, *, keys: Sequence[PublicKey], carry
         lambda digest, _: documents[digest],
         trust=tuple(member for member, _ in evidence),
         absent=frozenset().union(*(survey.carried.absent for survey in surveys)) - there,
+        elsewhere=_elsewhere(surveys, order.bases),
     )
     seal = Seal(
         stream=order.stream,
         sequence=order.sequence,
         previous=order.previous,
+        station=order.station,
+        base=order.bases.identities({each.digest for each in layout.elsewhere}),
         created=order.created,
         expires=order.expires,
         checked_with=trust.policy.digest if trust else None,
@@ -125,8 +144,14 @@ def plan(good: Sequence[Good], order: Order, *, keys: Sequence[PublicKey], carry
         members=layout.members,
         lookups=layout.lookups,
         left_out=layout.left_out,
+        elsewhere=layout.elsewhere,
     )
-    return Plan(surveys, trust is not None, seal, layout, {member.digest: data for member, data in evidence})
+    return Plan(surveys, trust is not None, seal, layout, {member.digest: data for member, data in evidence}, order.bases)
+
+
+def _elsewhere(surveys: Sequence[Survey], bases: Bases) -> set[Digest]:
+    """What the bases say to be there already. What they give another size is carried: one of both is wrong."""
+    return {blob.digest for survey in surveys for blob in survey.carried.blobs if bases.blobs.get(blob.digest) == blob.size}
 
 
 def check_free(path: Path, *, replace: bool) -> list[int]:

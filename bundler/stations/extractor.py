@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bundler.bundle.archive import Archive
+from bundler.bundle.archive import Archive, Content
 from bundler.bundle.seal import ImageEntry
 from bundler.content.files import check_space
 from bundler.content.layout import Layout
@@ -12,6 +12,7 @@ from bundler.errors import Code, ConflictError, IncompleteError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.carried import Admitted
+from bundler.stations.elsewhere import find
 from bundler.stations.merging import Joins
 from bundler.stations.places import reference_of
 from bundler.stations.placing import Placement, Placer
@@ -21,13 +22,23 @@ from bundler.stations.verifier import prove_some
 
 
 def extract(
-    archive: Archive, references: Sequence[str], folder: Path, station: Station, *, at: datetime, jobs: int, progress: Progress
+    archive: Archive,
+    references: Sequence[str],
+    folder: Path,
+    station: Station,
+    *,
+    at: datetime,
+    jobs: int,
+    progress: Progress,
+    earlier: Sequence[Content] = (),
 ) -> Report:
     """Judge the seal and the images named, and if all pass write them with their evidence to the layout ``folder``.
 
     Its ``index.json`` is written once, when everything that it leads to is there: what is cut off before lists nothing new.
 
-    Raises IncompleteError (``image.missing``) for what the bundle does not carry, ConflictError (``name.conflict``) where the
+    What the bundle leaves out is taken from ``earlier`` ones, where the layout does not have it.
+
+    Raises IncompleteError (``image.missing``, ``base.missing``) for what is not there, ConflictError (``name.conflict``) where the
     layout has something else under one of the names, TransportError (``disk.full``) where there is not room for all of it, and
     as :func:`prove_some`.
     """
@@ -41,9 +52,13 @@ def extract(
         _check_free(layout, proved.admitted)
         check_space(folder, _needed(layout, proved.admitted), what=f"{folder} has not enough room for what is extracted")
         total = sum(blob.size for image in proved.admitted for blob in image.carried().blobs)
+        places = [Placement(image, layout.repository(image.reference), image.reference.path) for image in proved.admitted]
+        elsewhere = find(content, places, earlier, held=dict, opened=lambda _: places[0].sink, jobs=jobs)
         with progress("extracted", total) as report:
-            placer = Placer(lambda blob: content.chunks(blob.digest), joins=Joins(), jobs=jobs, report=report)
-            remarks = {image.reference: _placed(placer, image, layout) for image in proved.admitted}
+            placer = Placer(
+                elsewhere.before(lambda blob: content.chunks(blob.digest)), joins=Joins(), jobs=jobs, report=report, homes=elsewhere.homes
+            )
+            remarks = {place.image.reference: _placed(placer, place) for place in places}
     return proved.report.after({reference: (None, None, said) for reference, said in remarks.items()})
 
 
@@ -87,8 +102,7 @@ def _needed(layout: Layout, images: Sequence[Admitted]) -> int:
     return sum(sizes.values())
 
 
-def _placed(placer: Placer, image: Admitted, layout: Layout) -> tuple[str, ...]:
-    place = Placement(image, layout.repository(image.reference), image.reference.path)
+def _placed(placer: Placer, place: Placement) -> tuple[str, ...]:
     [placed] = placer.place([place], placer.send([place]))
     placer.name(place)
     return tuple(placed.remarks)

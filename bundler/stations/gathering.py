@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from bundler.bundle.composition import check_digest
+from bundler.bundle.needs import check_digest
 from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest

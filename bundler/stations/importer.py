@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from bundler.bundle.archive import Content
 from bundler.bundle.seal import Seal
 from bundler.content.store import Over, Sink
 from bundler.content.stream import side_by_side
@@ -13,6 +14,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.attaching import Attaching
 from bundler.stations.carried import Admitted
+from bundler.stations.elsewhere import find
 from bundler.stations.merging import Joins
 from bundler.stations.placing import Placement, PlacementResult, Placer, lacks_platforms
 from bundler.stations.report import Progress, Report, State
@@ -72,6 +74,10 @@ class Destination:
                 wanted="a repository path",
                 next="give it one with --map FROM=TO",
             ) from error
+
+    def below(self, path: str) -> Reference:
+        """A name in the repository of that path, whatever its prefix."""
+        return Reference(self.registry, path, tag="x")
 
     def unused(self, references: Sequence[Reference]) -> list[str]:
         """The FROMs that no reference begins with: slips, most of them."""
@@ -136,9 +142,12 @@ def import_admitted(
     progress: Progress,
     accept: Callable[[Seal, Digest], object] = lambda *_: None,
     attach: Attaching | None = None,
+    earlier: Sequence[Content] = (),
+    held: Callable[[], Mapping[Digest, Sequence[str]]] = dict,
 ) -> Imported:
     """Fill the registry with the images that were admitted; with ``dry_run``, ask it what would be sent, and change nothing.
 
+    What the bundle leaves out is found first, as :func:`bundler.stations.elsewhere.find` does with ``earlier`` and ``held``.
     ``accept`` is told of the seal and the bundle's identity once everything is proven, and before the first manifest is put: what
     it raises ends the import there.
 
@@ -147,8 +156,8 @@ def import_admitted(
     and what was left is blobs without a name, each of which is what its digest says. ``attach`` says of each image beside it that it
     was let in.
 
-    Raises as :func:`plan`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError (``registry.credentials``)
-    where it is known that nothing may be put.
+    Raises as :func:`plan`, :func:`find`, :func:`prove_rest` and :meth:`Placer.place`; in a dry run TransportError
+    (``registry.credentials``) where it is known that nothing may be put.
     """
     content = proved.content
     assert content is not None
@@ -158,10 +167,11 @@ def import_admitted(
         Placement(target.image, opened(target.destination), target.destination.path, named=target.is_named and not overwrite)
         for target in targets
     ]
-    with progress("verified" if dry_run else "imported", content.size_of_blobs) as report:
+    elsewhere = find(content, places, earlier, held=held, opened=lambda path: opened(destination.below(path)), jobs=jobs)
+    with progress("verified" if dry_run else "imported", content.size_of_blobs + elsewhere.size) as report:
         prove, joins = proved.report.content is None, Joins()
-        chunks = attach.chunks if attach is not None else lambda blob: content.chunks(blob.digest)
-        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, add=attach)
+        chunks = elsewhere.before(attach.chunks if attach is not None else lambda blob: content.chunks(blob.digest))
+        placer = Placer(chunks, joins=joins, jobs=jobs, report=report, prove=prove, dry=dry_run, add=attach, homes=elsewhere.homes)
         sent, fault = _sent(placer, places)
         if dry_run and fault is None:
             _foresee(targets, places, sent)
@@ -172,6 +182,7 @@ def import_admitted(
             raise fault
         placed = tuple(sent)
         if not dry_run:
+            elsewhere.settle(jobs=jobs)
             accept(content.seal, content.identity)
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
     went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}

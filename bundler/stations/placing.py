@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from bundler.content.store import SMALL, Over, Sink
@@ -85,10 +86,12 @@ class Placer:
         prove: bool = False,
         dry: bool = False,
         add: Add | None = None,
+        homes: Mapping[Digest, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """``chunks`` gives the bytes of a blob, and ends only if they were all of it. With ``prove``, blobs that the destination has
         already are read from the medium all the same, to be verified. ``dry``: :meth:`send` asks, and sends nothing. ``add`` gives
-        the evidence to :meth:`place`.
+        the evidence to :meth:`place`. ``homes`` are blobs that the medium does not hold, and the paths of the repositories that were
+        seen to have each.
         """
         self._add = add
         self._joins = joins
@@ -98,7 +101,8 @@ class Placer:
         self._prove = prove
         self._dry = dry
         self._jobs_each = jobs
-        self._homes: dict[Digest, str] = {}
+        self._outside = homes
+        self._homes: dict[Digest, str] = {digest: paths[0] for digest, paths in homes.items() if paths}
         self._turns = Turns()
         self._wants_subjects = False
         """Whether the registry refused evidence whose subject was not there yet."""
@@ -145,11 +149,13 @@ class Placer:
         blob, place = part.blob, part.place
         with self._turns.of(blob.digest):
             home = self._homes.get(blob.digest)
-            there = home == place.path or (blob.size > SMALL and self._is_had(blob, place, home))
+            outside = self._outside.get(blob.digest)
+            there = home == place.path or (outside is not None and place.path in outside)
+            there = there or ((blob.size > SMALL or outside is not None) and self._is_had(blob, place, home))
             if not there and not self._dry:
                 self._send(blob, place.sink)
             elif there and not self._dry:
-                self._pass(blob, read=self._prove and home is None)
+                self._pass(blob, read=self._prove and home is None and outside is None)
             self._homes.setdefault(blob.digest, place.path)
         return part, not there
 

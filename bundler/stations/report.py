@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bundler.bundle.seal import time
-from bundler.errors import BundlerError, Code, IncompleteError, TrustError
+from bundler.errors import BundlerError, Code, TrustError
 from bundler.ledger.order import Standing
 from bundler.ledger.state import Link
 from bundler.oci.digest import Digest
@@ -47,6 +47,11 @@ class BundleFacts:
     previous: Digest | None
     created: str
     expires: str | None
+    base: tuple[Digest, ...] = ()
+    elsewhere: int = 0
+    """How many layers it leaves out."""
+    size_elsewhere: int = 0
+    """Their bytes."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +61,8 @@ class BundleFacts:
             "previous": None if self.previous is None else str(self.previous),
             "created": self.created,
             "expires": self.expires,
+            "base": [str(identity) for identity in self.base],
+            "elsewhere": {"blobs": self.elsewhere, "bytes": self.size_elsewhere},
         }
 
 
@@ -111,10 +118,8 @@ class SealReport:
 
     @property
     def exit(self) -> int:
-        """0, or 5; 6 where nothing is wrong but that the base is not here."""
-        if self.passed:
-            return 0
-        return IncompleteError.exit if self.reasons == (Code.BASE_MISSING,) else TrustError.exit
+        """0, or 5."""
+        return 0 if self.passed else TrustError.exit
 
     def to_json(self) -> dict[str, Any]:
         reasons = [str(code) for code in self.reasons]

@@ -50,8 +50,6 @@ class Station:
         if seal.station is not None and seal.station != self.name:
             this = "has no name: there is no station folder" if self.name is None else f"is {self.name}"
             yield Code.SEAL_STATION, f"for the station {seal.station}; this one {this}"
-        if seal.base is not None:
-            yield Code.BASE_MISSING, f"it builds on {seal.base}; bases are not kept yet"
         serial = self.trust.policy.serial
         if seal.requires_trust is not None and seal.requires_trust > serial:
             yield Code.TRUST_SERIAL, f"it asks for trust of serial {seal.requires_trust} or later; this is {serial}"

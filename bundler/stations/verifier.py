@@ -169,6 +169,9 @@ def _facts(content: Content) -> BundleFacts:
         previous=seal.previous,
         created=time(seal.created),
         expires=time(seal.expires) if seal.expires else None,
+        base=seal.base,
+        elsewhere=len(seal.elsewhere),
+        size_elsewhere=content.size_elsewhere,
     )
 
 

@@ -1018,7 +1018,7 @@ def test_the_json_is_as_it_was_promised(crossing: Crossing) -> None:
     attached = crossing.attach(root)
     image: Image = crossing.push(root)
     said = export(crossing, image.reference).json
-    assert set(said) == {"file", "sha256", "size", "bundle", "images", "failed"}
+    assert set(said) == {"file", "sha256", "size", "bundle", "images", "base", "failed"}
     assert said["failed"] == []
     assert said["bundle"] == claims(crossing.folder / "b.oci.tar.zst")["identity"]
     signature = crossing.content.tags[f"{root.digest.tag}.sig"]

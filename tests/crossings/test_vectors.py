@@ -70,7 +70,21 @@ def test_import_ends_as_verify_does_and_names_nothing(name: str, flags: tuple[st
         assert not registry.changes[changes:]
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("valid/")])
+DELTAS = [name for name in ALL if name.startswith("valid/delta")]
+
+
+@pytest.mark.parametrize("name", DELTAS)
+@pytest.mark.parametrize("flags", [(), ("--verify-first",), ("--dry-run",)], ids=["", "verified first", "dry run"])
+def test_of_a_delta_nothing_is_sent_where_what_it_leaves_out_is_nowhere(
+    name: str, flags: tuple[str, ...], trust: Path, tmp_path: Path
+) -> None:
+    with Watched(tmp_path / "registry") as registry:
+        ran = run("import", vector(name)[0], registry.host, "--trust", trust, "--json", *flags)
+        assert (ran.exit, ran.code) == (6, "base.missing")
+        assert not registry.changes
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("valid/") and name not in DELTAS])
 def test_a_valid_bundle_enters(name: str, trust: Path, tmp_path: Path) -> None:
     bundle, _ = vector(name)
     with Watched(tmp_path / "registry") as registry:

@@ -43,6 +43,7 @@ def _verdicts(crossing: Crossing) -> Iterator[Any]:
     damaged.write_bytes(data)
     yield _verdict(crossing.run("verify", again, "--json"))
     yield _verdict(crossing.run("verify", damaged, "--json"))
+    yield _verdict(crossing.run("verify", crossing.export(image, to="delta.oci.tar.zst", flags=["--base", first]), "--json"))
     yield _verdict(crossing.run("verify", f"docker://{image.reference}", "--json"))
     yield _verdict(crossing.run("verify", crossing.export(strange, to="strange.oci.tar.zst"), "--json"))
     yield _verdict(crossing.run("verify", first, "--at", "2100-01-01", "--json"))
@@ -89,6 +90,10 @@ def _exports(crossing: Crossing) -> Iterator[Any]:
     for name, flags in {"written": (), "planned": ("--dry-run",)}.items():
         words = (image, "-o", crossing.folder / f"{name}.oci.tar.zst", "--key", crossing.keys["exporter"], *flags)
         yield station.run("export", *words, "--json").json
+    told = crossing.folder / "told.json"
+    told.write_bytes(receipts.ACCEPTED.signed(receipts.sign))
+    base = ("--base", crossing.folder / "written.oci.tar.zst", "--base", told)
+    yield station.run("export", image, crossing.signed_image("team/more:v1").reference, "--dry-run", *base, "--json").json
     yield station.run("export", image, "oci:/nowhere", "--dry-run", "--json").json
     yield station.run("export", image, f"{crossing.here.host}/none:v1", f"{image}@{Digest.of(b'')}", "--dry-run", "--json").json
     yield station.run("export", image, "oci:/nowhere", "--dry-run", "--skip-failing", "--json").json

@@ -70,6 +70,7 @@ class Bundle:
         *,
         left_out: Iterable[Digest] = (),
         absent: Iterable[Digest] = (),
+        elsewhere: Iterable[Digest] = (),
         trust: Mapping[str, bytes] | None = None,
         **fields: Any,
     ) -> "Bundle":
@@ -79,14 +80,16 @@ class Bundle:
         document, gone, files = documents_of(content), set(left_out), dict(trust or {})
         entries = [entry(r, root, document, left_out=gone, platforms=platforms_of(content, root)) for r, root in references.items()]
         trusted = [Member(Kind.TRUST, len(data), Digest.of(data), name) for name, data in files.items()]
-        made = compose(entries, lookups, document, trust=trusted, absent=set(absent))
+        made = compose(entries, lookups, document, trust=trusted, absent=set(absent), elsewhere=set(elsewhere))
         files |= made.derived
         for member in made.members:
             if member.path not in files:
                 known = content.documents.get(member.digest)
                 files[member.path] = known.raw if known else content.blobs[member.digest]
         told: dict[str, Any] = {"stream": "default", "sequence": 1, "created": CREATED} | fields
-        return cls(Seal(images=tuple(entries), members=made.members, lookups=made.lookups, left_out=made.left_out, **told), files)
+        told |= {"lookups": made.lookups, "left_out": made.left_out, "elsewhere": made.elsewhere}
+        told |= {"base": (Digest.of(b"earlier"),)} if made.elsewhere else {}
+        return cls(Seal(images=tuple(entries), members=made.members, **told), files)
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         data = self.files[member.path]

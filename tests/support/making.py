@@ -163,6 +163,7 @@ class World:
         *,
         left_out: Iterable[Document] = (),
         absent: Iterable[Descriptor] = (),
+        elsewhere: Iterable[Descriptor] = (),
         trust: Iterable[bytes] = (),
         platforms: Sequence[str] | None = None,
         **told: Any,
@@ -189,6 +190,7 @@ class World:
             self.lookup,
             trust=[Member(Kind.TRUST, len(data), Digest.of(data), name) for name, data in files.items()],
             absent={layer.digest for layer in absent},
+            elsewhere={layer.digest for layer in elsewhere},
         )
         return Parts.of(entries, made, {**files, **self.files()}, told)
 
@@ -241,7 +243,7 @@ class Parts:
             "sequence": EPOCH * 1000,
             "previous": None,
             "station": None,
-            "base": None,
+            "base": [str(Digest.of(b"earlier"))] if made.elsewhere else [],
             "requires_trust": None,
             "created": CREATED,
             "expires": None,
@@ -250,6 +252,7 @@ class Parts:
             "members": [member.to_json() for member in made.members],
             "lookups": [lookup.to_json() for lookup in made.lookups],
             "left_out": [foreign.to_json() for foreign in made.left_out],
+            "elsewhere": [each.to_json() for each in made.elsewhere],
             **told,
         }
         return cls(predicate, made.members, {**files, **made.derived})

@@ -4,7 +4,9 @@ Each refused one is a good bundle with one fault, sealed by whoever may seal unl
 these modules, the keys in tests/vectors, and the version of libzstd: a difference is a change of the format.
 """
 
-from tests.support.bundle_vectors import archive, content, file, members, payload, sealing, taken
+from tests.support.bundle_vectors import archive, content, elsewhere, file, members, payload, sealing, taken
 from tests.support.bundle_vectors.vector import Vector
 
-VECTORS: list[Vector] = [vector for module in (taken, file, archive, sealing, payload, members, content) for vector in module.VECTORS]
+VECTORS: list[Vector] = [
+    vector for module in (taken, file, archive, sealing, payload, members, elsewhere, content) for vector in module.VECTORS
+]

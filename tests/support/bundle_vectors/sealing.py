@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bundler import strictjson
 from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.errors import Code
-from bundler.oci.digest import Digest
 from tests.support.bundle_vectors.vector import Vectors
 from tests.support.making import APP, Parts, World, base, key, public, sign
 
@@ -171,11 +170,6 @@ def _() -> Parts:
 @VECTORS.refused("seal-station", "7", Code.SEAL_STATION, "the bundle is for one station, and this version knows of none", exit=5)
 def _() -> Parts:
     return base().saying(station="hall-7")
-
-
-@VECTORS.refused("seal-base", "7", Code.BASE_MISSING, "the bundle is not whole without another one", exit=6)
-def _() -> Parts:
-    return base().saying(base=str(Digest.of(b"base")))
 
 
 @VECTORS.refused(

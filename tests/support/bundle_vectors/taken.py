@@ -7,6 +7,7 @@ from bundler import strictjson
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import Document
 from tests.support.bundle_vectors.vector import Vectors
 from tests.support.making import APP, EPOCH, LAYER, REPOSITORY, SIGNATURE, Parts, World, base
 
@@ -71,15 +72,21 @@ def _() -> Parts:
     return world.parts({APP: world.signed(world.index(world.multi("inner"), (world.image("outer"), "linux/amd64")))})
 
 
-@VECTORS.valid("buildkit", "9", "an index that holds BuildKit's attestation first, which manifest.json does not list")
-def _() -> Parts:
-    world = World()
+def attested(world: World) -> tuple[Document, Descriptor]:
+    """An index that holds BuildKit's attestation first, and the layer of that."""
     image = world.image("hello")
-    attestation = world.tagged(world.blob(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json"))
+    statement = world.blob(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json")
+    attestation = world.tagged(statement)
     names = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
     beside = replace(attestation.descriptor, annotations=names, platform=Platform("unknown", "unknown"))
     listed = [beside.to_json(), image.descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}]
-    return world.parts({APP: world.signed(world.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))})
+    return world.signed(world.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed})), statement
+
+
+@VECTORS.valid("buildkit", "9", "an index that holds BuildKit's attestation first, which manifest.json does not list")
+def _() -> Parts:
+    world = World()
+    return world.parts({APP: attested(world)[0]})
 
 
 @VECTORS.valid("all-forms", "7", "evidence by all ways: .sig, .att and .sbom tags and a referrer, which has a signature itself")
@@ -133,6 +140,27 @@ def _() -> Parts:
         "application/vnd.oci.image.layer.nondistributable.v1.tar", Digest.of(b"vendor"), 6, urls=("https://vendor.example/l",)
     )
     return world.parts({APP: world.signed(world.image("hello", "linux/amd64", foreign))}, absent=[foreign])
+
+
+def delta() -> Parts:
+    """A bundle of an image of three layers, of which it carries the last one."""
+    world = World()
+    more = [world.blob(data, LAYER) for data in (b"as before", b"changed")]
+    image = world.signed(world.image("hello", "linux/amd64", *more))
+    return world.parts({APP: image}, elsewhere=image.blobs[1:3])
+
+
+@VECTORS.valid("delta", "8", "of three layers two lie elsewhere; the image is not in manifest.json")
+def _() -> Parts:
+    return delta()
+
+
+@VECTORS.valid("delta-of-nothing-new", "8", "every layer lies elsewhere; manifests, configs and evidence travel")
+def _() -> Parts:
+    world = World()
+    root = world.signed(world.multi("hello"))
+    layers = [blob for child in root.children for blob in world.documents[child.digest].blobs[1:]]
+    return world.parts({APP: root}, elsewhere=layers).saying(base=sorted(str(Digest.of(data)) for data in (b"one", b"two")))
 
 
 @VECTORS.valid("empty-blob", "8", "a layer of no bytes")

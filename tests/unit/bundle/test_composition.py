@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle.composition import MAX_PAYLOAD, check, compose, entry, walk
-from bundler.bundle.seal import Foreign, Kind, Seal
+from bundler.bundle.composition import check, compose, entry, walk
+from bundler.bundle.needs import MAX_PAYLOAD
+from bundler.bundle.seal import Kind, Outside, Seal
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
@@ -655,7 +656,7 @@ def test_a_foreign_layer_that_another_image_brings_is_not_left_out() -> None:
     assert foreign.digest in {member.digest for member in bundle.seal.members}
     assert bundle.seal.left_out == ()
     assert len(docker_of(bundle)) == 2
-    lying = replace(bundle.seal, left_out=(Foreign(foreign.digest, FOREIGN_LAYER, 6),))
+    lying = replace(bundle.seal, left_out=(Outside(foreign.digest, FOREIGN_LAYER, 6),))
     with pytest.raises(FormatError):
         check(lying, documents_of(content), configs_of(content))
 

@@ -12,7 +12,7 @@ from bundler import strictjson
 from bundler.bundle import payload as reading
 from bundler.bundle import seal as module
 from bundler.bundle.payload import seal_of
-from bundler.bundle.seal import DERIVED, PREDICATE_TYPE, Foreign, ImageEntry, Kind, Member, Seal, statement, time
+from bundler.bundle.seal import DERIVED, PREDICATE_TYPE, ImageEntry, Kind, Member, Outside, Seal, statement, time
 from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
@@ -63,7 +63,7 @@ SEAL = Seal(
         ),
         Lookup(APP, digest("sig"), ABSENT | {"referrers": "no-api", "fallback": "foreign", "att": "not-asked"}),
     ),
-    left_out=(Foreign(digest("foreign"), "application/vnd.oci.image.layer.nondistributable.v1.tar", 7),),
+    left_out=(Outside(digest("foreign"), "application/vnd.oci.image.layer.nondistributable.v1.tar", 7),),
 )
 
 
@@ -93,8 +93,8 @@ def test_the_statement_is_about_index_json_alone() -> None:
 
 def test_the_predicate_has_every_field_and_null_where_there_is_nothing() -> None:
     bare = replace(SEAL, previous=None, expires=None, checked_with=None)
-    nullable = {"previous", "station", "base", "requires_trust", "expires", "checked_with"}
-    others = {"format", "stream", "sequence", "created", "images", "members", "lookups", "left_out"}
+    nullable = {"previous", "station", "requires_trust", "expires", "checked_with"}
+    others = {"format", "stream", "sequence", "created", "images", "members", "lookups", "left_out", "base", "elsewhere"}
     assert set(json.loads(bare.statement())["predicate"]) == nullable | others
     for name in nullable:
         assert json.loads(bare.statement())["predicate"][name] is None
@@ -102,7 +102,7 @@ def test_the_predicate_has_every_field_and_null_where_there_is_nothing() -> None
 
 
 def test_every_field_that_may_be_null_may_be_something() -> None:
-    full = replace(SEAL, station="hall 7, \u00e4", base=digest("base"), requires_trust=3, sequence=(1 << 53) - 1)
+    full = replace(SEAL, station="hall 7, \u00e4", requires_trust=3, sequence=(1 << 53) - 1)
     assert seal_of(full.statement()) == full
     least = replace(full, station="7", requires_trust=1, sequence=0)
     assert seal_of(least.statement()) == least
@@ -158,6 +158,8 @@ ODD: dict[str, tuple[object, ...]] = {
     "members": (*TABLES, []),
     "lookups": TABLES,
     "left_out": TABLES,
+    "base": TABLES,
+    "elsewhere": TABLES,
     "unknown": (None,),
 }
 
@@ -171,7 +173,7 @@ def test_a_field_that_is_not_well_formed_is_refused(name: str, value: object) ->
     assert (error.exit, error.code) == (3, Code.FORMAT_SEAL)
 
 
-@pytest.mark.parametrize("name", ["previous", "base", "checked_with"])
+@pytest.mark.parametrize("name", ["previous", "checked_with"])
 @pytest.mark.parametrize(
     "text", ["", "sha256:", "sha256:12", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "A" * 64, "sha256:" + "0" * 64 + "\n"]
 )

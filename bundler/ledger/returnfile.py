@@ -1,0 +1,240 @@
+"""Return files: what a station tells the exporter that it has accepted, refused and holds (docs/spec/return-v1.md).
+
+Pure: the time is an argument, and so is who signs.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from bundler import strictjson
+from bundler.bundle.seal import STREAM, time
+from bundler.errors import BundlerError, Code, FormatError, TrustError, translated
+from bundler.ledger.receipt import Held, Sign
+from bundler.oci.descriptor import MAX_SIZE
+from bundler.oci.digest import Digest
+from bundler.trust.dsse import Envelope, pae
+from bundler.trust.keys import PublicKey
+
+FORMAT = 1
+PAYLOAD_TYPE = "application/vnd.oci-bundler.return.v1+json"
+MAX_PAYLOAD = 32 << 20  # bytes: a quarter of a million blobs
+MAX_RETURN = 48 << 20  # bytes of the envelope, in base64
+MAX_REFUSED = 100  # the last ones: who reads more has the journal
+MAX_NAME = 255  # characters of a station's name, as a seal has it
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+_CODE = re.compile(r"[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The last bundle of a stream that was accepted."""
+
+    sequence: int
+    identity: Digest
+    created: datetime
+    """As its seal says."""
+    accepted: datetime
+    """By the station's clock."""
+
+    def to_json(self) -> dict[str, Any]:
+        times = {"created": time(self.created), "accepted": time(self.accepted)}
+        return {"sequence": self.sequence, "identity": str(self.identity)} | times
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A bundle that was refused."""
+
+    identity: Digest | None
+    """None where nobody that is trusted had sealed it."""
+    codes: tuple[str, ...]
+    time: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        identity = None if self.identity is None else str(self.identity)
+        return {"identity": identity, "codes": list(self.codes), "time": time(self.time)}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustJudged:
+    """The trust that judged last."""
+
+    digest: Digest
+    serial: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"digest": str(self.digest), "serial": self.serial}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """What a station tells. To make one that the format does not allow raises FormatError (``format.return``)."""
+
+    station: str
+    time: datetime
+    checkpoint: str | None = None
+    """The journal's last one, as it is signed; None where the journal is empty."""
+    streams: Mapping[str, Accepted] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
+    """The last ones, oldest first, at most :data:`MAX_REFUSED`."""
+    trust: TrustJudged | None = None
+    held: Mapping[str, tuple[Held, ...]] = field(default_factory=dict, repr=False)
+    """The blobs that each repository, ``REGISTRY/PATH``, has as of the last import into it; sorted by digest, each once."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.station) <= MAX_NAME or self.checkpoint == "":
+            raise _refused("the station's name or the checkpoint is empty, or the name is too long")
+        if len(self.refused) > MAX_REFUSED:
+            raise _refused("it has too many refusals", found=len(self.refused), wanted=f"at most {MAX_REFUSED}")
+        numbers = [*(each.sequence for each in self.streams.values()), *([self.trust.serial] if self.trust else [])]
+        numbers += [blob.size for blobs in self.held.values() for blob in blobs]
+        if not all(type(number) is int and 0 <= number <= MAX_SIZE for number in numbers):
+            raise _refused("a number is out of its range", wanted="0 to 2^53 - 1")
+        if not all(STREAM.fullmatch(name) for name in self.streams):
+            raise _refused("a stream has a name that no seal has")
+        if not all(_CODE.fullmatch(code) for each in self.refused for code in each.codes):
+            raise _refused("a reason code is not well-formed")
+        for repository, blobs in self.held.items():
+            if "/" not in repository or any(first.digest >= second.digest for first, second in pairwise(blobs)):
+                raise _refused("what a repository holds is not sorted, or there twice", found=ascii(repository)[:80])
+
+    def payload(self) -> bytes:
+        """What is signed, at most :data:`MAX_PAYLOAD` bytes. Raises FormatError (``format.return``)."""
+        raw = strictjson.dumps(self.to_json())
+        if len(raw) > MAX_PAYLOAD:
+            raise _refused("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_PAYLOAD}")
+        return raw
+
+    def to_json(self) -> dict[str, Any]:
+        """The payload as the value of its JSON (section 2)."""
+        return {
+            "format": FORMAT,
+            "station": self.station,
+            "time": time(self.time),
+            "checkpoint": self.checkpoint,
+            "streams": {name: accepted.to_json() for name, accepted in self.streams.items()},
+            "refused": [each.to_json() for each in self.refused],
+            "trust": None if self.trust is None else self.trust.to_json(),
+            "held": {repository: [blob.to_json() for blob in blobs] for repository, blobs in self.held.items()},
+        }
+
+    def signed(self, sign: Sign) -> bytes:
+        """The file. Raises FormatError (``format.return``)."""
+        payload = self.payload()
+        return strictjson.dumps(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)).to_json())
+
+
+def opened(raw: bytes, keys: Sequence[PublicKey]) -> Return:
+    """The return file, if one of the ``keys`` has signed it. Nothing of it is read before that.
+
+    Raises FormatError (``format.return``), TrustError (``receipt.signature``).
+    """
+    envelope = _envelope(raw)
+    for key in keys:
+        try:
+            key.verify(envelope.signature, envelope.signed)
+        except BundlerError:  # each key says no in its own words
+            continue
+        return _read(envelope.payload)
+    raise TrustError(
+        "the return file is not signed by this station",
+        code=Code.RECEIPT_SIGNATURE,
+        wanted=f"a signature by {' or '.join(map(str, keys))}",
+        next="take the public key from the station itself; if it is the right one, the file was changed or is another station's",
+    )
+
+
+def unverified(raw: bytes) -> Return:
+    """What a file claims, whoever has made it. Raises FormatError (``format.return``)."""
+    return _read(_envelope(raw).payload)
+
+
+def _envelope(raw: bytes) -> Envelope:
+    with translated(BundlerError, to=FormatError, what="this is not a return file", code=Code.FORMAT_RETURN):
+        envelope = Envelope.of(strictjson.loads(raw, limit=MAX_RETURN))
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise _refused("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
+    if strictjson.dumps(envelope.to_json()) != raw:
+        raise _refused("its envelope is not written as canonical JSON with canonical base64, or has more members")
+    return envelope
+
+
+def _read(payload: bytes) -> Return:
+    with translated(BundlerError, ValueError, to=FormatError, what="the return file is not well-formed", code=Code.FORMAT_RETURN):
+        told = _return(strictjson.loads(payload, limit=MAX_PAYLOAD))
+    if strictjson.dumps(told.to_json()) != payload:
+        raise _refused("it has more members, or is not written as canonical JSON")
+    return told
+
+
+def _return(value: Any) -> Return:
+    """Raises FormatError, ValueError for a time that does not exist."""
+    match value:
+        case {
+            "station": str(station),
+            "time": str(at),
+            "checkpoint": str() | None as checkpoint,
+            "streams": dict(streams),
+            "refused": [*refused],
+            "trust": trust,
+            "held": dict(held),
+        }:
+            return Return(
+                station=station,
+                time=_time(at),
+                checkpoint=checkpoint,
+                streams={name: _accepted(each) for name, each in streams.items()},
+                refused=tuple(map(_refusal, refused)),
+                trust=None if trust is None else _trust(trust),
+                held={name: tuple(map(_held, blobs)) for name, blobs in held.items() if _is_list(blobs)},
+            )
+    raise _refused("members are missing, or of another type")
+
+
+def _accepted(value: Any) -> Accepted:
+    match value:
+        case {"sequence": int(sequence), "identity": str(identity), "created": str(created), "accepted": str(accepted)}:
+            return Accepted(sequence, Digest.parse(identity), _time(created), _time(accepted))
+    raise _refused("a stream lacks members", found=ascii(value)[:160])
+
+
+def _refusal(value: Any) -> Refused:
+    match value:
+        case {"identity": str() | None as identity, "codes": [*codes], "time": str(at)} if all(isinstance(code, str) for code in codes):
+            return Refused(None if identity is None else Digest.parse(identity), tuple(codes), _time(at))
+    raise _refused("a refusal lacks members", found=ascii(value)[:160])
+
+
+def _trust(value: Any) -> TrustJudged:
+    match value:
+        case {"digest": str(digest), "serial": int(serial)}:
+            return TrustJudged(Digest.parse(digest), serial)
+    raise _refused("trust lacks members", found=ascii(value)[:160])
+
+
+def _held(value: Any) -> Held:
+    match value:
+        case {"digest": str(digest), "size": int(size)}:
+            return Held(Digest.parse(digest), size)
+    raise _refused("a blob lacks digest or size", found=ascii(value)[:160])
+
+
+def _is_list(value: Any) -> bool:
+    if not isinstance(value, list):
+        raise _refused("what a repository holds is not a list", found=ascii(value)[:80])
+    return True
+
+
+def _time(text: str) -> datetime:
+    if not _TIME.fullmatch(text):
+        raise _refused("a time is not well-formed", found=ascii(text)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
+    return datetime.fromisoformat(text)
+
+
+def _refused(what: str, *, found: object = None, wanted: object = None) -> FormatError:
+    return FormatError(f"the return file is not well-formed: {what}", code=Code.FORMAT_RETURN, found=found, wanted=wanted)
