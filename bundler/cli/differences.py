@@ -8,7 +8,7 @@ from bundler.cli.called import called, short
 from bundler.cli.rows import DIGITS, GAP, INDENT, Names, fitted, wrapped
 from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.stations.comparing import Change, Difference, Image, PartChange
-from bundler.stations.holdings import Holdings
+from bundler.stations.holdings import FileKind, Holdings
 from bundler.stations.report import TrustUsed
 from bundler.stations.vouching import Maker, Piece
 
@@ -41,7 +41,7 @@ def difference_lines(out: Terminal, difference: Difference, files: tuple[Path, P
     if trust:
         digest = str(trust.digest)
         yield from wrapped(out, "trust", f"{digest if out.verbose else short(digest)} at {trust.path}")
-    else:
+    elif FileKind.BUNDLE in (difference.before.kind, difference.after.kind):
         yield from wrapped(
             out, "signers", ": as the signatures say; --trust DIR verifies whose they are", mark="NOT VERIFIED", style=out.bad
         )
@@ -55,6 +55,9 @@ def difference_lines(out: Terminal, difference: Difference, files: tuple[Path, P
 
 def _answer(out: Terminal, difference: Difference) -> list[str]:
     """One line, as several where it is too long; whoever wants only one gets it whole."""
+    if not difference.names_images:
+        told = f": a return file names none; {counted(len(difference.carry), 'layer')} would have to be carried"
+        return [f"NO IMAGES{told}"] if out.quiet else wrapped(out, None, told, mark="NO IMAGES", indent=UNDER)
     if difference.is_same:
         return [f"{out.good('SAME')}: {counted(difference.same, 'image')}, and nothing about them has changed"]
     lists = {
@@ -74,25 +77,38 @@ def _answer(out: Terminal, difference: Difference) -> list[str]:
 
 
 def _side(out: Terminal, word: str, file: Path, side: Holdings, *, trusting: bool) -> Iterator[str]:
-    facts, sealed = side.facts, side.sealed
-    identity = facts["identity"] if out.verbose else short(facts["identity"])
-    made = f", made {facts['created'] if out.verbose else facts['created'][:10]}"
+    made = f", made {side.created if out.verbose else side.created[:10]}"
     yield from wrapped(out, word, f"{fitted(escaped(str(file)), out.width - INDENT - len(made))}{made}")
-    yield from wrapped(out, "", f"{identity}, stream {facts['stream']}, number {facts['sequence']}")
+    yield from wrapped(out, "", ", ".join(_facts(side, whole=out.verbose > 0)))
+    sealed, what = side.sealed, "seal" if side.kind is FileKind.BUNDLE else "signature"
     by = ", ".join(called(maker.name, maker.id or "", whole=out.verbose > 0) for maker in sealed.by)
     if sealed.verified:
-        yield from wrapped(out, "", f", by {by}", mark="seal ok", style=out.good)
+        yield from wrapped(out, "", f", by {by}", mark=f"{what} ok", style=out.good)
+    elif side.kind is not FileKind.BUNDLE:
+        yield from wrapped(out, "", ": without --key, anybody may have written it", mark=f"{what} NOT VERIFIED", style=out.bad)
     elif trusting:
-        yield from wrapped(out, "", f": {'; '.join(sealed.details)}", mark="seal NOT TRUSTED", style=out.bad)
+        yield from wrapped(out, "", f": {'; '.join(sealed.details)}", mark=f"{what} NOT TRUSTED", style=out.bad)
     else:
-        yield from wrapped(out, "", ": without trust, anybody may have written it", mark="seal NOT VERIFIED", style=out.bad)
+        yield from wrapped(out, "", ": without trust, anybody may have written it", mark=f"{what} NOT VERIFIED", style=out.bad)
+
+
+def _facts(side: Holdings, *, whole: bool) -> Iterator[str]:
+    """What it says of itself."""
+    identity = str(side.identity) if whole or side.identity is None else short(str(side.identity))
+    if side.kind is not FileKind.BUNDLE:
+        yield f"a {'receipt' if side.kind is FileKind.RECEIPT else 'return file'} of {side.station}"
+    if side.identity is not None:
+        yield identity
+        yield f"stream {side.stream}"
+        yield f"number {side.sequence}"
 
 
 def _carry(out: Terminal, difference: Difference) -> Iterator[str]:
     """What would have to be brought to somebody who has the one, to give him the other."""
     carry, blobs, others = difference.carry, difference.after.blobs, difference.after.others
     told = f"{sized(sum(carry.values()))} in {counted(len(carry), 'layer')}, of {sized(sum(blobs.values()))} in {len(blobs)}"
-    yield from wrapped(out, "carry", f"{told}; {sized(sum(others.values()))} of manifests, configs and evidence go each time")
+    each_time = f"; {sized(sum(others.values()))} of manifests, configs and evidence go each time" if others else ""
+    yield from wrapped(out, "carry", f"{told}{each_time}")
 
 
 def _rows(difference: Difference) -> Iterator[_Row]:
@@ -174,8 +190,11 @@ def _notes(out: Terminal, difference: Difference) -> Iterator[str]:
             f"note: nothing names who signed {counted(unknown, 'changed image')}, so it may be somebody else now",
             indent=UNDER,
         )
-    old, new = difference.before.facts, difference.after.facts
-    if old["stream"] == new["stream"] and old["sequence"] > new["sequence"]:
+    if untold := sum(change.signers_untold for change in difference.changes):
+        told = f"who signed {counted(untold, 'image')} is verified on one side only, and was not compared: give --trust DIR"
+        yield from wrapped(out, None, f"note: {told}", indent=UNDER)
+    old, new = difference.before, difference.after
+    if old.stream == new.stream and old.sequence is not None and new.sequence is not None and old.sequence > new.sequence:
         yield from wrapped(out, None, "note: B comes before A in their stream: were they meant the other way round?", indent=UNDER)
 
 
@@ -199,7 +218,7 @@ def _about_names(difference: Difference) -> Iterator[tuple[str, str]]:
 
 
 def _is_unknown(change: Change) -> bool:
-    both = (change.before.details.signers or frozenset()) & (change.after.details.signers or frozenset())
+    both = change.before.details.signers & change.after.details.signers
     return change.before.digest != change.after.digest and any(maker.id is None for maker in both)
 
 
@@ -226,7 +245,7 @@ def _details(out: Terminal, row: _Row) -> Iterator[str]:
     for part in (image.details.parts or ()) if change is None else ():
         yield _line(f"{_platform(part.platform)}: {counted(len(part.layers), 'layer')}, {sized(sum(part.layers.values()))}")
         yield from (_line(f"  {digest} {sized(size)}") for digest, size in part.layers.items() if out.verbose > 1)
-    for maker in sorted(image.details.signers or (), key=lambda maker: maker.rank):
+    for maker in sorted(image.details.signers, key=lambda maker: maker.rank):
         yield _line(f"signed by {_who(maker, whole=True)}")
     yield from (_line(f"with {_piece(piece)}, {sized(piece.size)}") for piece in image.details.evidence or ())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
-from bundler.stations.holdings import Config, Details, Held, Holdings, Part
+from bundler.stations.holdings import Config, Details, Held, Holdings, Part, Told
 from bundler.stations.vouching import Maker, Piece
 
 Known = tuple[str, frozenset[Maker]]
@@ -66,12 +66,17 @@ class Change:
 
     @property
     def signers_gone(self) -> tuple[Maker, ...]:
-        """Who signed it before and does not now."""
-        return _others(self.before.details.signers, self.after.details.signers)
+        """Who signed it before and does not now, as far as the files can tell: a receipt has only those who counted."""
+        return _others(self.before.details, self.after.details)
 
     @property
     def signers_new(self) -> tuple[Maker, ...]:
-        return _others(self.after.details.signers, self.before.details.signers)
+        return _others(self.after.details, self.before.details)
+
+    @property
+    def signers_untold(self) -> bool:
+        """Whether who signed it cannot be compared: a station has verified it for one side, and nobody has for the other."""
+        return {self.before.details.told, self.after.details.told} == {Told.CLAIMED, Told.COUNTED}
 
     @property
     def signers_changed(self) -> bool:
@@ -127,7 +132,15 @@ class Difference:
     """How many images nothing has happened to."""
 
     @property
+    def names_images(self) -> bool:
+        """Whether there were images to compare: a return file names none."""
+        return self.before.images is not None and self.after.images is not None
+
+    @property
     def is_same(self) -> bool:
+        """Whether nothing has happened to any image. Where none are named, whether there is nothing to carry."""
+        if not self.names_images:
+            return not self.carry
         return not (self.changed or self.moved or self.beside or self.added or self.gone)
 
     @property
@@ -143,7 +156,7 @@ class Difference:
 
 def compare(before: Holdings, after: Holdings) -> Difference:
     """What has happened from ``before`` to ``after``. Raises what :attr:`Held.details` and :attr:`Held.whole` raise."""
-    old, new = before.images, after.images
+    old, new = (before.images, after.images) if before.images is not None and after.images is not None else ({}, {})
     common, went, came = (sorted(names, key=str) for names in (old.keys() & new.keys(), old.keys() - new.keys(), new.keys() - old.keys()))
     moved = _moved([old[name] for name in went], [new[name] for name in came])
     paired = {held.reference for pair in moved for held in pair}
@@ -174,15 +187,15 @@ class _Beside:
     def __init__(self, other: Holdings) -> None:
         self._others = {**other.blobs, **other.others}
         self._names: dict[Digest, Reference] = {}
-        for name in sorted(other.images, key=str, reverse=True):
-            self._names[other.images[name].digest] = name
-        self._other = other
+        self._images = other.images or {}
+        for name in sorted(self._images, key=str, reverse=True):
+            self._names[self._images[name].digest] = name
 
     def image(self, held: Held) -> Image:
         details = held.details()
         layers = {digest: size for part in details.parts or () for digest, size in part.layers.items()}
         fresh = sum(size for digest, size in layers.items() if digest not in self._others)
-        under = self._other.images.get(held.reference)
+        under = self._images.get(held.reference)
         alias = None if under and under.digest == held.digest else self._names.get(held.digest)
         return Image(held.reference, held.digest, details, None if details.parts is None else fresh, alias)
 
@@ -215,8 +228,11 @@ def _without(part: Part | None, other: Part | None) -> Mapping[Digest, int]:
     return {digest: size for digest, size in part.layers.items() if digest not in has} if part else {}
 
 
-def _others(makers: frozenset[Maker] | None, known: frozenset[Maker] | None) -> tuple[Maker, ...]:
-    return () if makers is None or known is None else tuple(sorted(makers - known, key=lambda maker: maker.rank))
+def _others(details: Details, other: Details) -> tuple[Maker, ...]:
+    """The signers of one that the other one does not have, where it would."""
+    if other.told is not details.told and other.told is not Told.ALL:
+        return ()
+    return tuple(sorted(details.signers - other.signers, key=lambda maker: maker.rank))
 
 
 def _sort(piece: Piece) -> Known:
@@ -240,9 +256,18 @@ def difference_value(difference: Difference) -> dict[str, Any]:
 
 
 def _holdings_value(holdings: Holdings) -> dict[str, Any]:
-    seal = {"verified": holdings.sealed.verified, "signers": [*map(_maker_value, holdings.sealed.by)]}
-    content = {"images": len(holdings.images), "layers": len(holdings.blobs), "bytes": sum(holdings.blobs.values())}
-    return {"kind": holdings.kind, **holdings.facts, "seal": seal, **content}
+    return {
+        "kind": str(holdings.kind),
+        "station": holdings.station,
+        "identity": str(holdings.identity) if holdings.identity else None,
+        "stream": holdings.stream,
+        "sequence": holdings.sequence,
+        "created": holdings.created,
+        "seal": {"verified": holdings.sealed.verified, "signers": [*map(_maker_value, holdings.sealed.by)]},
+        "images": None if holdings.images is None else len(holdings.images),
+        "layers": len(holdings.blobs),
+        "bytes": sum(holdings.blobs.values()),
+    }
 
 
 def _change_value(change: Change) -> dict[str, Any]:
@@ -263,7 +288,8 @@ def _image_value(image: Image) -> dict[str, Any]:
         "alias": str(image.alias) if image.alias else None,
         "size": details.size,
         "fresh": image.fresh,
-        "signers": None if details.signers is None else [*map(_maker_value, sorted(details.signers, key=lambda maker: maker.rank))],
+        "signers": [*map(_maker_value, sorted(details.signers, key=lambda maker: maker.rank))],
+        "signers_told": str(details.told),
         "evidence": None if details.evidence is None else [*map(_piece_value, details.evidence)],
         "platforms": None if details.parts is None else [*map(_part_value, details.parts)],
     }

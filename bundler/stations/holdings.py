@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache, partial
 from typing import Any
 
@@ -49,11 +50,31 @@ class Part:
     """None where it is not an image's, or cannot be read."""
 
 
+class FileKind(StrEnum):
+    """What says it."""
+
+    BUNDLE = "bundle"
+    RECEIPT = "receipt"
+    RETURN = "return"
+
+
+class Told(StrEnum):
+    """Which signers are told of an image."""
+
+    CLAIMED = "claimed"
+    """Whom signatures claim to be by."""
+    ALL = "all"
+    """Everybody; each signature was verified by trust."""
+    COUNTED = "counted"
+    """Those who counted by a station's rule, as it says; who else signed is not told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
     """What is known of an image beside its name and digest; None for what such a file does not say."""
 
-    signers: frozenset[Maker] | None = None
+    signers: frozenset[Maker]
+    told: Told
     parts: tuple[Part, ...] | None = None
     evidence: tuple[Piece, ...] | None = None
     size: int | None = None
@@ -88,16 +109,22 @@ class Sealed:
 class Holdings:
     """What one file says."""
 
-    kind: str
-    """``bundle``."""
-    facts: Mapping[str, Any]
-    """What it says of itself: ``identity``, ``stream``, ``sequence``, ``created``; None for what it does not say."""
+    kind: FileKind
+    station: str | None
+    """Who says it; of a bundle, whom it is for."""
+    identity: Digest | None
+    """Of the bundle; None where it is not of one."""
+    stream: str | None
+    sequence: int | None
+    created: str
+    """When the file was made."""
     sealed: Sealed
-    images: Mapping[Reference, Held]
+    images: Mapping[Reference, Held] | None
+    """None for a file that names none."""
     blobs: Mapping[Digest, int] = field(repr=False)
-    """Layers, with their sizes in bytes."""
+    """Layers, and in what a station says configs too, with their sizes in bytes; also those that lie elsewhere."""
     others: Mapping[Digest, int] = field(repr=False)
-    """The rest by digest: documents, configs, evidence. It is small, and travels in every bundle."""
+    """The rest of a bundle by digest: documents, configs, evidence. It is small, and travels in every bundle."""
 
 
 def check_small(archive: Archive) -> None:
@@ -123,15 +150,21 @@ def bundle_holdings(archive: Archive, trust: Trust | None, *, at: datetime) -> H
         check_small(archive)
     content = archive.sealed_by(archive.envelope.payload())
     seal = content.seal
-    bundle = _Bundle(content, Vouching(trust.policy if trust else None, at=at))
-    facts = {"identity": str(content.identity), "stream": seal.stream, "sequence": seal.sequence, "created": time(seal.created)}
+    bundle = _Bundle(content, Vouching(trust.policy if trust else None, at=at), Told.ALL if trust else Told.CLAIMED)
     by_digest = [member for member in seal.members if member.name is None]
     return Holdings(
-        kind="bundle",
-        facts=facts,
+        kind=FileKind.BUNDLE,
+        station=seal.station,
+        identity=content.identity,
+        stream=seal.stream,
+        sequence=seal.sequence,
+        created=time(seal.created),
         sealed=sealed,
         images={entry.reference: bundle.held(entry) for entry in seal.images},
-        blobs={member.digest: member.size for member in by_digest if member.kind is Kind.BLOB},
+        blobs={
+            **{member.digest: member.size for member in by_digest if member.kind is Kind.BLOB},
+            **{layer.digest: layer.size for layer in seal.elsewhere},
+        },
         others={member.digest: member.size for member in by_digest if member.kind is not Kind.BLOB},
     )
 
@@ -148,8 +181,8 @@ def _sealed(archive: Archive, trust: Trust | None) -> Sealed:
 class _Bundle:
     """The images of a bundle. Of several names of one image what was read last is kept."""
 
-    def __init__(self, content: Content, vouching: Vouching) -> None:
-        self._content, self._vouching = content, vouching
+    def __init__(self, content: Content, vouching: Vouching, told: Told) -> None:
+        self._content, self._vouching, self._told = content, vouching, told
         self._absent = frozenset(foreign.digest for foreign in content.seal.left_out)
         self._details, self._whole = lru_cache(maxsize=16)(self._details_of), lru_cache(maxsize=16)(self._whole_of)
 
@@ -169,6 +202,7 @@ class _Bundle:
         documents = sum(document.descriptor.size for document in carried.documents.values())
         return Details(
             signers=signers,
+            told=self._told,
             parts=tuple(self._parts(carried)),
             evidence=(*evidence, *_in_indexes(carried)),
             size=documents + sum(blob.size for blob in carried.blobs),

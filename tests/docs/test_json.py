@@ -10,7 +10,7 @@ import pytest
 
 from bundler.oci.digest import Digest
 from tests.docs.pages import DOCS, Page, code
-from tests.support import notary, receipts, signing, station, world
+from tests.support import notary, receipts, returns, signing, station, world
 from tests.support.making import ROOT
 from tests.support.station import Crossing, Ran
 
@@ -125,6 +125,11 @@ def _differences(crossing: Crossing) -> Iterator[Any]:
     yield _verdict(crossing.run("diff", first, second, "--json"))
     yield _verdict(crossing.run("diff", second, first, "--json"))
     yield _verdict(station.run("diff", first, second, "--json"))
+    files = {"receipt": receipts.ACCEPTED.signed(receipts.sign), "return": returns.FULL.signed(receipts.sign)}
+    for name, raw in files.items():
+        (crossing.folder / name).write_bytes(raw)
+        yield _verdict(station.run("diff", crossing.folder / name, first, "--json"))
+        yield _verdict(station.run("diff", first, crossing.folder / name, "--json"))
 
 
 def _receipts(crossing: Crossing) -> Iterator[Any]:

@@ -1,17 +1,20 @@
 """What ``diff`` says: the answer first, who signs no more on top, thirty images on one screen of 80 columns."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundler.cli.differences import difference_lines
 from bundler.cli.terminal import Terminal
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.comparing import compare
-from bundler.stations.holdings import Config, Details, Held, Holdings, Part, Sealed
+from bundler.stations.holdings import Config, Details, FileKind, Held, Holdings, Part, Sealed, Told
 from bundler.stations.report import TrustUsed
 from bundler.stations.vouching import Maker, Piece
 from tests.support import signing
@@ -44,18 +47,18 @@ def held(name: str, word: object, *, by: Iterable[Maker] = (TEAM,), evidence: It
     """An image of one layer of 10 MiB and one of a MiB, of which the digests follow from the ``word``."""
     layers = {digest(f"base {word}"): 10 * MIB, digest(f"top {word}"): MIB}
     told = {"platform": "linux/amd64", "layers": layers, "config": None} | part
-    details = Details(frozenset(by), (Part(**told),), tuple(evidence), 11 * MIB)
+    details = Details(frozenset(by), Told.ALL, (Part(**told),), tuple(evidence), 11 * MIB)
     return Held(Reference.parse(f"{PLATFORM}/{name}"), digest(word), lambda: details, lambda: str((word, details)).encode())
 
 
 def side(*images: Held, **more: Any) -> Holdings:
     number = more.pop("sequence", 10)
-    facts = {"identity": str(digest(number)), "stream": "platform", "sequence": number, "created": f"2026-{number}-28T12:00:00Z"}
     layers = {d: size for image in images for part in image.details().parts or () for d, size in part.layers.items()}
     sealed = Sealed(verified=True, by=(Maker("key", EXPORTER.fingerprint, proved=True, name="exporter"),))
     others = {image.digest: 4096 for image in images}
-    told: dict[str, Any] = {"sealed": sealed, "blobs": layers, "others": others} | more
-    return Holdings(kind="bundle", facts=facts, images={image.reference: image for image in images}, **told)
+    facts = {"identity": digest(number), "stream": "platform", "sequence": number, "created": f"2026-{number}-28T12:00:00Z"}
+    told: dict[str, Any] = facts | {"kind": FileKind.BUNDLE, "station": None, "sealed": sealed, "blobs": layers, "others": others}
+    return Holdings(images={image.reference: image for image in images}, **(told | more))
 
 
 def screen(before: Holdings, after: Holdings, *, verbose: int = 0, trusting: bool = True, quiet: bool = False) -> list[str]:
@@ -175,6 +178,34 @@ def test_that_the_older_one_came_second_is_said() -> None:
     assert seen[-1] == "note: B comes before A in their stream: were they meant the other way round?"
 
 
+def test_what_stations_say_is_said_to_be_theirs() -> None:
+    none: dict[str, Any] = {"identity": None, "stream": None, "sequence": None, "images": None, "others": {}}
+    unsigned = Sealed(verified=False)
+    receipt = side(held("a:1", "a"), kind=FileKind.RECEIPT, station="plant 7", sealed=unsigned, others={})
+    blobs = {digest("base a"): 10 * MIB}
+    said = replace(receipt, **none | {"kind": FileKind.RETURN, "sealed": side().sealed, "blobs": blobs})
+    assert screen(receipt, said, trusting=False) == [
+        "NO IMAGES: a return file names none; 0 layers would have to be carried",
+        "before   october.oci.tar.zst, made 2026-10-28",
+        f"         a receipt of plant 7, {str(digest(10))[:19]}…, stream platform, number 10",
+        "         signature NOT VERIFIED: without --key, anybody may have written it",
+        "after    november.oci.tar.zst, made 2026-10-28",
+        "         a return file of plant 7",
+        f"         signature ok, by exporter ({EXPORTER.fingerprint[:19]}…)",
+        "carry    0 B in 0 layers, of 10.0 MiB in 1",
+    ]
+
+
+def test_signers_that_cannot_be_compared_are_said_to_be_so() -> None:
+    name = Reference.parse(f"{PLATFORM}/a:1")
+    details = [Details(frozenset({TEAM}), told) for told in (Told.COUNTED, Told.CLAIMED)]
+    before, after = (side(Held(name, digest(each.told), partial(replace, each), lambda: None)) for each in details)
+    assert screen(before, after, trusting=False)[-2:] == [
+        "note: who signed 1 image is verified on one side only, and was not compared:",
+        "  give --trust DIR",
+    ]
+
+
 @pytest.mark.parametrize(
     ("then", "now", "told"),
     [
@@ -259,7 +290,12 @@ def bundle(path: Path, words: Mapping[str, str], *, by: Key = RELEASE, sealed: K
     images = {name: content.image(word) for name, word in words.items()}
     for image in images.values():
         content.sig(image.digest, signing.signed(image, by))
-    Bundle.of(content, images, **fields).write(path, keys=(sealed.private,))
+    return write(path, Bundle.of(content, images, **fields), by=sealed)
+
+
+def write(path: Path, made: Bundle, *, by: Key = EXPORTER) -> Path:
+    assert isinstance(by.private, ec.EllipticCurvePrivateKey)
+    made.write(path, keys=(by.private,))
     return path
 
 
@@ -328,8 +364,7 @@ def test_nothing_from_a_foreign_bundle_is_obeyed_by_a_terminal(tmp_path: Path, t
     content.att(image.digest, signing.att(image, RELEASE, f"https://evil.example/{evil}"))
     content.artifact(b"{}", "application/x", subject=image)
     odd = content.image("new", runs={"User": evil, "Env": [f"{evil}=1"]})
-    path = tmp_path / "evil"
-    Bundle.of(content, {f"{PLATFORM}/a:1": image, f"{PLATFORM}/b:1": odd}).write(path, keys=(EXPORTER.private,))
+    path = write(tmp_path / "evil", Bundle.of(content, {f"{PLATFORM}/a:1": image, f"{PLATFORM}/b:1": odd}))
     plain = bundle(tmp_path / evil, {f"{PLATFORM}/a:1": "old", f"{PLATFORM}/b:1": "old"})
     for flags in ((), ("--trust", trust), ("-vv",), ("--json",)):
         told = run("diff", plain, path, *flags)

@@ -3,24 +3,30 @@
 import json
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundler.bundle.archive import opened
-from bundler.errors import Code, FormatError, IntegrityError
+from bundler.errors import Code, FormatError, IntegrityError, TrustError
+from bundler.ledger.receipt import Receipt, SignerRecord
+from bundler.ledger.returnfile import Return
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
+from bundler.oci.reference import Reference
 from bundler.stations import holdings, truststore, vouching
 from bundler.stations.comparing import Change, Difference, compare, difference_value
-from bundler.stations.holdings import bundle_holdings
+from bundler.stations.sides import opened_side
 from bundler.stations.truststore import Trust
 from bundler.stations.vouching import Maker
+from bundler.trust.keys import PublicKey
 from bundler.trust.simplesigning import CERTIFICATE, LOG_ENTRY
-from tests.support import notary, signing, station
+from tests.support import making, notary, receipts, returns, signing, station
 from tests.support.bundles import Bundle
 from tests.support.layouts import Content
 from tests.support.signing import EXPORTER, Key
@@ -55,6 +61,7 @@ class Side:
         return image
 
     def write(self, path: Path, *, by: Key = EXPORTER, **fields: Any) -> Path:
+        assert isinstance(by.private, ec.EllipticCurvePrivateKey)
         Bundle.of(self.content, self.images, **fields).write(path, keys=(by.private,))
         return path
 
@@ -65,14 +72,28 @@ def trust(tmp_path: Path) -> Trust:
     return truststore.read(write_trust(tmp_path / "trust", rules=[signing.rule(RELEASE, scope="**")], seals=[signing.seal(EXPORTER)]))
 
 
+def receipt_of(side: Side, *signers: Key, held: Iterable[Descriptor] = (), **members: Any) -> Receipt:
+    """What a station says that let all the images in, and that these signers counted."""
+    records = tuple(sorted(SignerRecord("key", key.fingerprint, "sig", "release team") for key in signers))
+    record = replace(receipts.APP, signers=records)
+    images = tuple(replace(record, reference=Reference.parse(name), digest=root.digest) for name, root in side.images.items())
+    blobs = {"plant:5000/mirror/app": returns.held((blob.digest, blob.size) for blob in held)}
+    return replace(receipts.ACCEPTED, images=images, held=blobs, **members)
+
+
+def written(path: Path, file: Receipt | Return) -> Path:
+    path.write_bytes(file.signed(receipts.sign))
+    return path
+
+
 def differences(folder: Path, before: Side, after: Side, trust: Trust | None, *, by: Key = EXPORTER) -> Difference:
     first, second = before.write(folder / "1.oci.tar.zst"), after.write(folder / "2.oci.tar.zst", by=by)
     return compared(first, second, trust)
 
 
-def compared(first: Path, second: Path, trust: Trust | None) -> Difference:
+def compared(first: Path, second: Path, trust: Trust | None, key: PublicKey | None = None) -> Difference:
     with ExitStack() as files:
-        old, new = (bundle_holdings(files.enter_context(opened(path)), trust, at=AT) for path in (first, second))
+        old, new = (files.enter_context(opened_side(path, trust, key, at=AT)) for path in (first, second))
         found = compare(old, new)
         difference_value(found)
         return found
@@ -259,7 +280,7 @@ def test_names_of_signers_and_sealers_are_those_of_trust(tmp_path: Path) -> None
     after.add("app:v1", after.content.image("two"), RELEASE)
     after.content.att(after.images[f"{HOST}/app:v1"].digest, signing.att(after.images[f"{HOST}/app:v1"], RELEASE))
     found = differences(tmp_path, before, after, truststore.read(folder))
-    [signer] = the_one(found.changed).after.details.signers or frozenset()
+    [signer] = the_one(found.changed).after.details.signers
     assert signer.name == "release team"
     assert [(piece.what, [by.name for by in piece.by]) for piece in the_one(found.changed).evidence_new] == [(SPDX, ["release team"])]
     assert [by.name for by in found.after.sealed.by] == ["plant exporter"]
@@ -434,3 +455,109 @@ def test_a_document_with_other_bytes_is_damage(tmp_path: Path, trust: Trust) -> 
     with pytest.raises(IntegrityError) as refused:
         compared(path, tmp_path / "2", trust)
     assert refused.value.code is Code.CONTENT_FRAME
+
+
+# --- what stations say ---
+
+
+@pytest.fixture
+def side() -> Side:
+    made = Side()
+    made.add("app:v1", made.content.image("one"), RELEASE)
+    return made
+
+
+def layers_of(side: Side) -> tuple[Descriptor, ...]:
+    return next(iter(side.images.values())).blobs[1:]
+
+
+def test_a_receipt_says_what_was_let_in_and_what_is_held(side: Side, tmp_path: Path, trust: Trust) -> None:
+    first = written(tmp_path / "r.json", receipt_of(side, RELEASE, held=layers_of(side)))
+    after = Side(side.content, dict(side.images))
+    after.add("new:v1", side.content.image("new"), RELEASE)
+    found = compared(first, after.write(tmp_path / "b"), trust)
+    new = side.content.layer("new")
+    assert (found.same, names(found.added), dict(found.carry)) == (1, ["new:v1"], {new.digest: new.size})
+    assert (found.before.kind, found.before.station, found.before.sequence, found.before.sealed.verified) == (
+        "receipt",
+        "plant-7",
+        7,
+        False,
+    )
+
+
+def test_a_station_s_key_vouches_for_its_files(side: Side, tmp_path: Path) -> None:
+    files = written(tmp_path / "r.json", receipt_of(side, RELEASE)), written(tmp_path / "b.json", returns.FULL)
+    key = PublicKey.parse(making.public(receipts.STATION), role="image")
+    for file in files:
+        sealed = compared(file, file, None, key).before.sealed
+        assert (sealed.verified, [by.id for by in sealed.by]) == (True, [key.fingerprint])
+        with pytest.raises(TrustError) as refused:
+            compared(file, file, None, PublicKey.parse(making.public(receipts.STRANGER), role="image"))
+        assert refused.value.code is Code.RECEIPT_SIGNATURE
+
+
+def test_what_was_not_let_in_is_not_held(side: Side, tmp_path: Path) -> None:
+    file = written(tmp_path / "r.json", receipts.PARTLY)
+    assert list(map(str, compared(file, file, None).before.images or ())) == [str(receipts.APP.reference)]
+    refused = compared(written(tmp_path / "1.json", receipts.REFUSED), written(tmp_path / "2.json", receipts.SEALED_BY_NOBODY), None)
+    assert (refused.before.images, refused.after.images, refused.after.identity, refused.is_same) == ({}, {}, None, True)
+
+
+@pytest.mark.parametrize(
+    ("counted", "signing_now", "gone"),
+    [((RELEASE,), (RELEASE, EXPORTER), []), ((RELEASE,), (EXPORTER,), [maker(RELEASE)]), ((), (RELEASE,), [])],
+)
+def test_a_receipt_names_those_who_counted_and_so_nobody_is_new_beside_it(
+    counted: tuple[Key, ...], signing_now: tuple[Key, ...], gone: list[Maker], tmp_path: Path, trust: Trust
+) -> None:
+    before, after = Side(), Side()
+    before.add("app:v1", before.content.image("one"))
+    after.add("app:v1", after.content.image("two"), *signing_now)
+    receipt, path = written(tmp_path / "r.json", receipt_of(before, *counted)), after.write(tmp_path / "b")
+    there, back = (the_one(compared(*files, trust).changed) for files in ((receipt, path), (path, receipt)))
+    assert (list(there.signers_gone), there.signers_new) == (gone, ())
+    assert (back.signers_gone, list(back.signers_new)) == ((), gone)
+    claimed = the_one(compared(receipt, path, None).changed)
+    assert (claimed.signers_changed, claimed.signers_untold, there.signers_untold) == (False, True, False)
+
+
+def test_two_receipts_are_compared_by_what_they_say(tmp_path: Path) -> None:
+    before, after = Side(), Side()
+    for name, then, now in (("app:v1", "one", "two"), ("same:v1", "same", "same"), ("resigned:v1", "again", "again")):
+        before.add(name, before.content.image(then))
+        after.add(name, after.content.image(now))
+    old, new = receipt_of(before, RELEASE), receipt_of(after, RELEASE)
+    resigned = replace(new.images[-1], signers=(SignerRecord("key", STRANGER.fingerprint, "sig"),))
+    new = replace(new, images=(*new.images[:-1], resigned))
+    found = compared(written(tmp_path / "1", old), written(tmp_path / "2", new), None)
+    assert (names(change.after for change in found.changed), found.same) == (["app:v1"], 1)
+    change = the_one(found.beside)
+    assert (list(change.signers_gone), list(change.signers_new)) == ([maker(RELEASE)], [maker(STRANGER)])
+
+
+def test_a_return_file_says_what_has_to_be_carried_and_names_no_image(side: Side, tmp_path: Path, trust: Trust) -> None:
+    [layer] = layers_of(side)
+    has = replace(returns.FULL, held={"plant:5000/app": returns.held([(layer.digest, layer.size)])})
+    path = side.write(tmp_path / "b")
+    lacking, having = (compared(written(tmp_path / "r.json", each), path, trust) for each in (returns.FULL, has))
+    assert (lacking.names_images, lacking.is_same, dict(lacking.carry)) == (False, False, {layer.digest: layer.size})
+    assert (having.names_images, having.is_same, having.added) == (False, True, ())
+    assert difference_value(having)["before"]["images"] is None
+
+
+def test_layers_that_lie_elsewhere_are_not_new(side: Side, tmp_path: Path, trust: Trust) -> None:
+    whole = side.write(tmp_path / "whole")
+    base = Digest.of(Bundle.of(side.content, side.images).seal.statement())
+    delta = side.write(tmp_path / "delta", elsewhere=[layer.digest for layer in layers_of(side)], base=(base,))
+    for files in ((whole, delta), (delta, whole)):
+        found = compared(*files, trust)
+        assert (found.is_same, dict(found.carry)) == (True, {})
+
+
+@pytest.mark.parametrize("text", [b"{}", b'{"payload": 7}', b"{" * 10_000])
+def test_json_that_is_not_of_a_station_is_refused(text: bytes, side: Side, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(text)
+    with pytest.raises(FormatError) as refused:
+        compared(side.write(tmp_path / "b"), tmp_path / "x", None)
+    assert refused.value.code is Code.FORMAT_RECEIPT
