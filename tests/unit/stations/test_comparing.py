@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bundler.bundle import archive
 from bundler.bundle.archive import opened
+from bundler.bundle.composition import Walk
+from bundler.bundle.seal import ImageEntry
 from bundler.errors import Code, FormatError, IntegrityError, TrustError
 from bundler.ledger.receipt import Receipt, SignerRecord
 from bundler.ledger.returnfile import Return
@@ -227,6 +230,24 @@ def test_a_config_of_any_form_ends_nothing(config: bytes, tmp_path: Path, trust:
     odd = content.manifest(content.blob(config, "application/vnd.oci.image.config.v1+json"), [content.layer("app")])
     after.add("app:v1", odd, RELEASE)
     assert len(the_one(differences(tmp_path, before, after, trust).changed).parts) >= 1
+
+
+def test_an_image_of_many_names_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are cheap to write, and a look at an index of many platforms is not."""
+    before, after = Side(), Side()
+    for side, letter in ((before, "a"), (after, "b")):
+        index = side.content.index("many")
+        for number in range(50):
+            side.add(f"app:{letter}{number}", index)
+    looked: list[Digest] = []
+    walk = archive.Content.walk
+
+    def walking(content: archive.Content, image: ImageEntry) -> Walk:
+        looked.append(image.digest)
+        return walk(content, image)
+
+    monkeypatch.setattr(archive.Content, "walk", walking)
+    assert (len(differences(tmp_path, before, after, None).moved), len(looked)) == (50, 2)
 
 
 # --- who signed ---
@@ -447,8 +468,8 @@ def test_a_document_with_other_bytes_is_damage(tmp_path: Path, trust: Trust) -> 
     side = Side()
     side.add("app:v1", side.content.image("one"), RELEASE)
     path = side.write(tmp_path / "1")
-    with opened(path) as archive:
-        behind_the_seal = next(archive.table.sizes(0, 1))[0]
+    with opened(path) as file:
+        behind_the_seal = next(file.table.sizes(0, 1))[0]
     data = bytearray(path.read_bytes())
     data[behind_the_seal + 20] ^= 1
     (tmp_path / "2").write_bytes(data)
