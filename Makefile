@@ -17,6 +17,9 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 UV := 0.13.9
 
+# pytest rewrites every assertion of every test: where nothing may be kept of that, it does so anew in each run and each process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -38,7 +41,7 @@ test: $(VENV)/dev ## every test that needs no program from elsewhere
 	$(PYTEST) $(PARALLEL) --ignore=tests/interop $(PYTEST_ARGS) tests
 
 unit: $(VENV)/dev ## what asks one module each, in half a minute: the loop of whoever writes code
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/unit
+	$(PYTEST) $(PARALLEL) --hypothesis-profile=few $(PYTEST_ARGS) tests/unit
 
 check: $(VENV)/dev ## style, types, and the layers of the architecture
 	$(BIN)/ruff check --quiet

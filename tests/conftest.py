@@ -17,6 +17,8 @@ LEFT_OUTSIDE = (
 
 # The same examples in every run of CI, new ones at home; how long one takes depends on the machine.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+# What make unit asks for: a tenth of the examples, at every run of whoever writes code; make test tries them all.
+hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("tests"), max_examples=10)
 hypothesis.settings.load_profile("tests")
 
 
@@ -35,8 +37,15 @@ def _nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
             patch.delenv(name, raising=False)
         for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
             patch.delenv(name)
+        # A test sees a file whether a disk has it or not, and waiting for the disk is most of what one would wait for. Processes
+        # that the tests start do wait, and tests that ask what is synced when replace this once more.
+        patch.setattr(os, "fsync", _synced)
         yield
     os.umask(mask)
+
+
+def _synced(descriptor: int) -> None:
+    os.fstat(descriptor)  # of a file that is not open any more it is an error all the same
 
 
 @pytest.hookimpl(wrapper=True)

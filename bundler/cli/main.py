@@ -31,6 +31,7 @@ _COMMANDS = {
     "station": "make the folder in which this station remembers what it accepted",
     "status": "show what this station accepted, and what must come next",
     "receipt": "show and verify what a station wrote down about a bundle",
+    "journal": "prove what a station wrote down of its imports, and vouch for it",
     "serve": "run the embedded registry",
 }
 _MODULES = {"import": "import_"}  # a word that Python keeps for itself

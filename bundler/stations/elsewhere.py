@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from bundler.bundle.archive import Content
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side, verified
-from bundler.errors import Code, IncompleteError
+from bundler.errors import Code, IncompleteError, TransportError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.stations.placing import Chunks, Placement
@@ -170,14 +170,20 @@ class _Search:
         """Ask these other repositories for what is left, for each layer until one has it."""
 
         def home(digest: Digest) -> tuple[str, ...]:
-            return next(((path,) for path in paths(digest) if self._sink(path).has(self.blobs[digest])), ())
+            return next(((path,) for path in paths(digest) if self._is_there(path, self.blobs[digest])), ())
 
         left = self.left
         self.homes |= zip(left, side_by_side(home, left, jobs=self._jobs), strict=True)
 
-    def _sink(self, path: str) -> Sink:
-        known = self.sinks.get(path)
-        return known or self.sinks.setdefault(path, self._opened(path))  # atomic, so threads agree
+    def _is_there(self, path: str, blob: Descriptor) -> bool:
+        """Whether a repository has it that nothing goes to; one that we may not ask does not help, and does no harm."""
+        sink = self.sinks.get(path) or self.sinks.setdefault(path, self._opened(path))  # atomic, so threads agree
+        try:
+            return sink.has(blob)
+        except TransportError as error:
+            if error.code is not Code.REGISTRY_CREDENTIALS:
+                raise
+            return False
 
 
 def _holds(bundle: Content, blob: Descriptor) -> bool:

@@ -576,6 +576,19 @@ def test_a_receipt_that_somebody_changed_is_not_returned_nor_believed(crossing: 
     assert (ran.exit, ran.code) == (6, "base.missing")
 
 
+def test_another_repository_that_may_not_be_asked_does_not_help_and_does_no_harm(crossing: Crossing, plant: list[object]) -> None:
+    base = image_of(crossing, "base", name="team/base:v1")
+    first = crossing.export(base, to="1.oci.tar.zst")
+    assert crossing.import_(first, *plant).exit == 0
+    app = image_of(crossing, "base", "new")
+    delta = crossing.export(app, to="2.oci.tar.zst", flags=["--base", first])
+    crossing.there.refuse(403, "DENIED", when=lambda request: f"{place(crossing, base)}/" in request.path)
+    ran = crossing.import_(delta, *plant, "--json")
+    assert (ran.exit, ran.code) == (6, "base.missing")
+    assert crossing.import_(delta, *plant, "--from", first).exit == 0
+    assert faults(crossing.arrived(app)) == []
+
+
 def test_what_a_receipt_knows_in_another_repository_is_mounted(crossing: Crossing, plant: list[object]) -> None:
     base = image_of(crossing, "base", name="team/base:v1")
     first = crossing.export(base, to="1.oci.tar.zst")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundler.ledger.folder import StationFolder
 from bundler.ledger.state import State
@@ -40,8 +39,7 @@ def addressed(crossing: Crossing) -> Callable[..., Path]:
     def make(**fields: Any) -> Path:
         image = crossing.sign(crossing.content.image("addressed"))
         bundle, path = Bundle.of(crossing.content, {"registry.example/app:v1": image}, **fields), crossing.folder / f"{fields}.oci.tar.zst"
-        assert isinstance(EXPORTER.private, ec.EllipticCurvePrivateKey)
-        bundle.write(path, keys=[EXPORTER.private])
+        bundle.write(path, keys=[EXPORTER])
         return path
 
     return make

@@ -19,13 +19,14 @@ from bundler.cli import terminal
 from bundler.cli.terminal import Terminal, escaped
 from bundler.errors import Code
 from bundler.stations import holdings, truststore
-from tests.support import bundles, signing
+from tests.support import signing
 from tests.support.bundles import Bundle
 from tests.support.layouts import Content
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, ran, run, spawned, write_trust
 
 ANSI = re.compile(r"\x1b\[")
 TRUST = ["init", "add", "remove", "list", "check"]
+GROUPS = {"trust": TRUST, "station": ["init"], "receipt": ["show", "verify"]}
 COMMANDS = ["export", "verify", "import", "extract", "inspect", "diff", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
 
 
@@ -165,7 +166,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
         "extract",
     ):
         said = ends[name].json
-        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content", "station"}, name
+        assert set(said) == {"passed", "trust", "bundle", "seal", "images", "content", "station", "receipt"}, name
         assert set(said["trust"]) == {"path", "digest"}
         for image in said["images"]:
             assert set(image) == {
@@ -193,7 +194,7 @@ def test_a_verdict_has_the_members_it_was_promised_with_and_null_where_there_is_
                 assert set(check) == {"name", "outcome", "code", "detail", "subject", "spec"}
                 assert check["outcome"] in {"passed", "failed", "not-checked", "unsigned"}
     passed = ends["verify passed"].json
-    assert set(passed["bundle"]) == {"identity", "stream", "sequence", "previous", "created", "expires"}
+    assert set(passed["bundle"]) == {"identity", "stream", "sequence", "previous", "created", "expires", "base", "elsewhere"}
     assert (passed["bundle"]["previous"], passed["bundle"]["expires"]) == (None, None)
     assert set(passed["seal"]) == {"passed", "signers", "names", "reasons"}
     assert set(passed["content"]) == {"passed", "members", "bytes", "reasons"}
@@ -640,7 +641,7 @@ def test_helms_word_for_a_registry_is_told_ours(crossing: Crossing) -> None:
 # --- help ---
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["trust", name] for name in TRUST)])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *([group, name] for group in GROUPS for name in GROUPS[group])])
 def test_every_command_explains_itself(command: list[str]) -> None:
     said = run(*command, "--help")
     assert said.exit == 0
@@ -661,13 +662,15 @@ def test_examples_stand_as_they_are_typed() -> None:
     assert "\n  Examples:\n    oci-bundler import release.oci.tar.zst registry.plant.example/mirror\n" in said
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS if name != "trust"), *(["trust", name] for name in TRUST)])
+@pytest.mark.parametrize(
+    "command", [*([name] for name in COMMANDS if name not in GROUPS), *([group, name] for group in GROUPS for name in GROUPS[group])]
+)
 def test_help_describes_every_argument_and_has_options_in_sections(command: list[str]) -> None:
     said = run(*command, "--help").out
     sections = re.findall(r"^([A-Z][a-z]+):$", said, re.MULTILINE)
     assert sections == [name for name in ("Arguments", "Options", "Trust", "Key", "Registry", "Output") if name in sections]
-    assert {"Arguments", "Output"} <= set(sections)
-    words = said.partition("[OPTIONS] ")[2].partition("\n")[0].split()
+    words = said.partition("[OPTIONS]")[2].partition("\n")[0].split()
+    assert {"Output", *(["Arguments"] if words else [])} <= set(sections)
     described = said.partition("\nArguments:\n")[2].partition("\n\n")[0]
     assert all(re.search(rf"(^|\s){re.escape(word)}(\s|$)", described) for word in words), described
     assert "--json" in said.partition("\nOutput:\n")[2]
@@ -764,7 +767,7 @@ def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: 
     assert "give --trust DIR" in shown.err
     trust = crossing.folder / "its-trust"
     public = crossing.folder / "its.pub"
-    public.write_bytes(bundles.public(bundles.KEY))
+    public.write_bytes(signing.EXPORTER.pem)
     run("trust", "init", trust)
     run("trust", "add", trust, "--seal", "default", "--scope", "**", "--key", public)
     told = run("inspect", path, "--trust", trust, "--json")

@@ -41,5 +41,15 @@ def test_keys_are_made_told_and_changed_as_the_page_says(tmp_path: Path) -> None
     assert station.run("trust", "check", folder / "trust").exit == 0
 
 
+def test_the_next_bundle_is_carried_without_what_is_there_as_the_page_says(desk: Path, crossing: Crossing) -> None:
+    image = crossing.push(crossing.sign(crossing.content.image("words", layers=[crossing.content.layer("words")] * 2)), "team/app:1.1")
+    (desk / "images.txt").write_text(f"{image.reference}  registry.example/team/app:1.1\n")
+    assert station.run("station", "init", desk / "station", "--name", "plant-7").exit == 0
+    _follow("deltas.md", desk, REGISTRY=crossing.there.host)
+    there = crossing.there.repository("registry.example/team/app")
+    assert set(there.tags()) >= {"1.0", "1.1"}
+    assert not station.faults(there)
+
+
 def test_a_pipeline_asks_and_exports_as_the_page_says(desk: Path, crossing: Crossing) -> None:
     _follow("pipeline.md", desk, REGISTRY=crossing.here.host)

@@ -10,7 +10,7 @@ import pytest
 
 from bundler.oci.digest import Digest
 from tests.docs.pages import DOCS, Page, code
-from tests.support import notary, receipts, returns, signing, station, world
+from tests.support import journals, notary, receipts, returns, signing, station, world
 from tests.support.making import ROOT
 from tests.support.station import Crossing, Ran
 
@@ -137,6 +137,9 @@ def _receipts(crossing: Crossing) -> Iterator[Any]:
         (path := crossing.folder / f"{name}.json").write_bytes(receipt.signed(receipts.sign))
         yield station.run("receipt", "show", path, "--json").json
         yield station.run("receipt", "verify", path, "--key", ROOT / "receipts/station.pub", "--json").json
+    folder = crossing.station("plant-8")
+    written = crossing.import_(crossing.export(crossing.signed_image("team/receipt:v1"), to="r.oci.tar.zst"), "--station", folder, "--json")
+    yield station.run("receipt", "verify", written.json["receipt"]["file"], "--key", folder / "station.pub", "--json").json
 
 
 def _keys(crossing: Crossing) -> Iterator[Any]:
@@ -173,6 +176,27 @@ def _roots_and_stores(crossing: Crossing, trust: Path) -> Iterator[Any]:
     yield station.run("trust", "add", trust, *store, "--json").json
 
 
+def _journal(crossing: Crossing) -> Path:
+    folder = journals.write(crossing.folder / "plant/journal", journals.files(journals.entries(3)))
+    (folder.parent / "plant.pub").write_bytes(journals.STATION.public.pem)
+    (folder.parent / "since").write_text(str(journals.checkpoint(journals.entries(2))))
+    station.run("keygen", folder.parent / "auditor", "--type", "ed25519", "--no-password")
+    return folder.parent
+
+
+def _journal_cosigned(crossing: Crossing) -> Iterator[Any]:
+    plant = _journal(crossing)
+    yield station.run("journal", "cosign", plant, "--station-key", plant / "plant.pub", "--key", plant / "auditor.key", "--json").json
+
+
+def _journal_verified(crossing: Crossing) -> Iterator[Any]:
+    plant = crossing.folder / "plant"
+    key = ("--key", plant / "plant.pub")
+    yield station.run("journal", "verify", plant / "journal", *key, "--json").json
+    journals.write(plant / "journal", {"tile/0/000.p/4": b"torn"})
+    yield station.run("journal", "verify", plant, *key, "--since", plant / "since", "--cosigner", plant / "auditor.pub", "--json").json
+
+
 def _servings(crossing: Crossing) -> Iterator[Any]:
     serving = station.spawned("serve", crossing.folder / "served", "--listen", "127.0.0.1:0", "--json")
     with serving:
@@ -199,6 +223,8 @@ RUNS = {
     "station init": _stations,
     "status": _statuses,
     "receipt show, receipt verify": _receipts,
+    "journal cosign": _journal_cosigned,
+    "journal verify": _journal_verified,
     "serve": _servings,
     "An error": _errors,
 }

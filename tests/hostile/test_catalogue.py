@@ -53,8 +53,8 @@ NUMBERS = {
     "MAN": range(1, 43),
     "SIG": range(1, 27),
     "EVD": range(1, 19),
-    "BND": range(1, 41),
-    "RUN": range(1, 21),
+    "BND": range(1, 47),
+    "RUN": range(1, 28),
     "SRV": range(1, 29),
 }
 

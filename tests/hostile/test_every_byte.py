@@ -8,9 +8,9 @@ import pytest
 from bundler.bundle.archive import opened
 from bundler.bundle.seal import Seal
 from bundler.errors import BundlerError
-from bundler.oci.digest import Digest
-from tests.support.bundles import KEY, Bundle, checked, public
+from tests.support.bundles import Bundle, checked
 from tests.support.layouts import PLAIN_LAYER, Content
+from tests.support.signing import EXPORTER
 
 PARTS = 8  # so that the work is shared out
 
@@ -20,8 +20,7 @@ def bundle() -> Bundle:
     content = Content()
     image = content.image(layers=[content.blob(bytes(range(256)), PLAIN_LAYER), content.blob(b"", PLAIN_LAYER)])
     content.sig(image.digest, (b"payload", b"signature"))
-    trust = {f"oci-bundler/evidence/{Digest.of(public(KEY)).encoded}.pub": public(KEY)}
-    return Bundle.of(content, {"registry.example/app:v1": image}, trust=trust)
+    return Bundle.of(content, {"registry.example/app:v1": image}, trust=[EXPORTER.pem])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def raw(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def judged(path: Path) -> tuple[Seal, dict[str, bytes]]:
     """What a station would take. Raises what it would refuse it with."""
     with opened(path) as archive:
-        content = checked(archive, KEY.public_key())
+        content = checked(archive, EXPORTER)
         found = content.verify(jobs=1)
         if found.faults:
             raise found.faults[0]

@@ -9,14 +9,13 @@ from bundler.bundle.seal import Seal
 from bundler.oci.lookup import Form, Found, Lookup
 from bundler.oci.reference import Reference
 from tests.support import receipts, signing
-from tests.support.bundles import CREATED, Bundle, documents_of, key, public
+from tests.support.bundles import CREATED, Bundle, documents_of
 from tests.support.layouts import Content
 from tests.support.measured import MIB, Measured, measured
-from tests.support.signing import rule
-from tests.support.station import RELEASE, run, write_trust
+from tests.support.signing import EXPORTER, rule, seal
+from tests.support.station import RELEASE, write_trust
 
 ABSENT = dict.fromkeys(("sig", "att", "sbom", "referrers", "fallback"), "absent")
-SEALER = key()
 
 
 def bundle(path: Path, count: int, *, changed: int) -> Path:
@@ -36,22 +35,19 @@ def bundle(path: Path, count: int, *, changed: int) -> Path:
     document = documents_of(content)
     entries = [entry(reference, image, document, platforms=["linux/amd64"]) for reference, image in images.items()]
     made = compose(entries, lookups, document)
-    seal = Seal(stream="default", sequence=changed, created=CREATED, images=tuple(entries), members=made.members, lookups=made.lookups)
+    sealed = Seal(stream="default", sequence=changed, created=CREATED, images=tuple(entries), members=made.members, lookups=made.lookups)
     files = dict(made.derived)
     for member in made.members:
         if member.path not in files:
             known = content.documents.get(member.digest)
             files[member.path] = known.raw if known else content.blobs[member.digest]
-    Bundle(seal, files).write(path, keys=(SEALER,))
+    Bundle(sealed, files).write(path, keys=(EXPORTER,))
     return path
 
 
 @pytest.fixture
 def trust(tmp_path: Path) -> Path:
-    folder = write_trust(tmp_path / "trust", rules=[rule(RELEASE, scope="**")])
-    (tmp_path / "sealer.pub").write_bytes(public(SEALER))
-    assert run("trust", "add", folder, "--seal", "default", "--scope", "**", "--key", tmp_path / "sealer.pub").exit == 0
-    return folder
+    return write_trust(tmp_path / "trust", rules=[rule(RELEASE, scope="**")], seals=[seal(EXPORTER)])
 
 
 def differ(before: Path, after: Path, *words: object) -> Measured:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from cryptography.hazmat.primitives import serialization
 
 from bundler.errors import BundlerError, Code
 from bundler.oci.digest import Digest
-from tests.support.bundles import KEY, Bundle, content_of, key, public
+from tests.support.bundles import Bundle, content_of
 from tests.support.layouts import Content
+from tests.support.signing import EXPORTER, OTHER
+from tests.support.station import write_key
 
 ROOT = Path(__file__).parents[2]
 APP = "registry.example/app:v1"
@@ -31,8 +32,7 @@ def bundle() -> Bundle:
     root = content.index()
     content.sig(root.digest, (b"payload", b"signature"))
     content.artifact(b"sbom", subject=content.documents[root.children[0].digest])
-    trust = {f"oci-bundler/evidence/{Digest.of(public(KEY)).encoded}.pub": public(KEY)}
-    return Bundle.of(content, {APP: root}, trust=trust, sequence=41, stream="platform")
+    return Bundle.of(content, {APP: root}, trust=[EXPORTER.pem], sequence=41, stream="platform")
 
 
 @pytest.fixture
@@ -50,9 +50,7 @@ def folder(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def sealed(folder: Path, *options: str, password: str | None = None) -> Path:
-    keys, out = folder.parent / "sealer.key", folder.parent / "hostile.oci.tar.zst"
-    protected = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
-    keys.write_bytes(KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protected))
+    keys, out = write_key(folder.parent / "sealer.key", EXPORTER, passphrase=password), folder.parent / "hostile.oci.tar.zst"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | ({"OCI_BUNDLER_PASSWORD": password} if password else {})
     command: list[str | Path] = [sys.executable, ROOT / "scripts/seal-as-is", folder, "--key", keys, "-o", out, *options]
     subprocess.run(command, check=True, env=environment, capture_output=True)
@@ -188,10 +186,8 @@ def test_members_can_lie_in_any_order(folder: Path, bundle: Bundle) -> None:
 
 
 def test_several_keys_can_seal(folder: Path) -> None:
-    other = folder.parent / "other.key"
-    form = serialization.PrivateFormat.PKCS8
-    other.write_bytes(key(2).private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    other = write_key(folder.parent / "other.key", OTHER)
     path = sealed(folder, "--key", str(other))
-    for each in (KEY, key(2)):
+    for each in (EXPORTER, OTHER):
         with content_of(path, each) as content:
             assert content.seal.stream == "platform"

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bundler import strictjson
 from bundler.bundle import tar
@@ -21,6 +19,7 @@ from bundler.bundle.seal import SEAL, Kind
 from bundler.bundle.sealenvelope import MAX_SEAL, sealed
 from tests.support.bundles import Bundle, sign
 from tests.support.layouts import Content
+from tests.support.making import key
 from tests.support.measured import MIB, measured
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -28,12 +27,6 @@ APP = "registry.example/app"
 CEILING = 256 * MIB
 
 pytestmark = pytest.mark.slow
-
-
-def sealer() -> ec.EllipticCurvePrivateKey:
-    key = load_pem_private_key((VECTORS / "keys/sealer.key").read_bytes(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return key
 
 
 def digest(number: int) -> str:
@@ -76,7 +69,7 @@ def filled(statement: dict[str, Any], where: str, item: Callable[[int], Any], *,
 def write(path: Path, payload: bytes) -> None:
     """A bundle as far as its seal and its seek table go."""
     members = seal_of(payload).members if len(payload) <= MAX_SEAL else ()
-    envelope = sealed(payload, [sign(payload, sealer())])
+    envelope = sealed(payload, [sign(payload, key("sealer"))])
     record = tar.header(SEAL, len(envelope), mtime=0) + envelope + bytes(tar.padding(len(envelope)))
     plan = runs(len(record), ((tar.record(each.size), each.kind is Kind.BLOB) for each in members), len(tar.END))
     sizes = list[tuple[int, int]]()

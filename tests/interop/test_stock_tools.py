@@ -20,7 +20,9 @@ TABLES = {table.heading: table.rows for table in PAGE.tables}
 WORKING = [row for heading in ("The bundle as it is", "The plain tar", "The extracted layout") for row in TABLES[heading]]
 COMMANDS = [row for row in WORKING if row["command"].startswith("`")]
 FAILING = TABLES["What does not work"]
+DELTAS = TABLES["A bundle that leaves layers out"]
 REF = "registry.example/team/app:1.0"
+KINDS = ", ".join(f"application/vnd.{kind}+json" for kind in real.MANIFEST_KINDS)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,11 @@ def desk(
     station.run("export", "--images", "images.txt", "-o", "release.oci.tar.zst", "--key", exporter, "--trust", "trust")
     made = Desk(folder, embedded, index, olareg.manifest("stock/app", index)["manifests"][0]["digest"], _environment(folder, embedded))
     made.must(f"regctl registry set {made.environment['REG']} --tls disabled")
-    _, shapes = PAGE.blocks("sh")
+    _, shapes, deltas = PAGE.blocks("sh")
     made.must(shapes)
+    delta = ("-o", "delta.oci.tar.zst", "--key", exporter, "--trust", "trust", "--base", "release.oci.tar.zst")
+    station.run("export", "--images", "images.txt", *delta)
+    made.must(deltas)
     return made
 
 
@@ -117,6 +122,7 @@ def _environment(folder: Path, registry: real.Registry) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1,localhost",
         "LC_ALL": "C.UTF-8",
         "B": "release.oci.tar.zst",
+        "D": "delta.oci.tar.zst",
         "REF": REF,
         "REG": named,
     }
@@ -156,9 +162,7 @@ def _check_pushed(desk: Desk, row: dict[str, str], command: str) -> None:
     """What the line says about platforms, old and new evidence, by asking the registry."""
     repository = command.rpartition("$REG/")[2].partition(":")[0]
     unseen = row["what it does not see"]
-    status, body = desk.registry.get(
-        f"/v2/{repository}/manifests/1.0", Accept=", ".join(f"application/vnd.{k}+json" for k in real.MANIFEST_KINDS)
-    )
+    status, body = desk.registry.get(f"/v2/{repository}/manifests/1.0", Accept=KINDS)
     assert status == 200, body
     digest = f"sha256:{sha256(body).hexdigest()}"
     assert ("with all platforms" in row["what it gives"]) is (digest == desk.digest)
@@ -236,6 +240,33 @@ def test_what_does_not_work_says_what_the_page_says(row: dict[str, str], desk: D
     ran = _ready(desk, request, row["tool"]).run(pages.code(row["command"]))
     assert ran.returncode != 0
     assert row["it says"] in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("row", DELTAS, ids=_name)
+def test_what_a_tool_does_with_a_delta_is_what_the_page_says(row: dict[str, str], desk: Desk, request: pytest.FixtureRequest) -> None:
+    ready = _ready(desk, request, row["tool"])
+    command = pages.code(row["command"])
+    ran = ready.run(command)
+    assert ran.returncode == int(row["ends with"]), ran.stdout + ran.stderr
+    assert row["it says"] in ran.stdout + ran.stderr
+    if "$REG/" in command:
+        repository, _, tag = command.rpartition("$REG/")[2].split()[0].partition(":")
+        status, _ = ready.registry.get(f"/v2/{repository}/manifests/{tag}", Accept=KINDS)
+        assert status == (404 if ran.returncode else 200)
+    if "nothing is loaded" in row["what that means"]:
+        assert not {"docker": _in_docker, "podman": _in_podman}[row["tool"]](ready)
+    if row["tool"] == "ctr":
+        assert REF in ready.must("ctr -n delta images ls")
+        assert "incomplete" in ready.must("ctr -n delta images check")
+
+
+def _in_docker(desk: Desk) -> str:
+    return desk.must("docker images --no-trunc -q --filter reference='registry.example/team/*'")
+
+
+def _in_podman(desk: Desk) -> list[str]:
+    loaded = json.loads(desk.must("podman images --format json"))
+    return [name for image in loaded for name in image.get("Names") or []]
 
 
 def test_every_tool_of_the_matrix_has_its_line() -> None:

@@ -14,45 +14,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-
 from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.composition import Documents, compose, entry
-from bundler.bundle.seal import Kind, Member, Seal
+from bundler.bundle.seal import TRUST, Kind, Member, Seal
 from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.bundle.writing import Written, write
 from bundler.content.files import whole
 from bundler.content.medium import FileMedium, Medium
-from bundler.errors import Code, TrustError
+from bundler.errors import BundlerError, Code, TrustError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.lookup import Form, Found, Lookup
+from bundler.oci.lookup import Form, Found, Lookup, looked_up
 from bundler.oci.manifest import Document, Manifest, platform_in
 from bundler.oci.reference import Reference
+from bundler.trust.keys import Signed
 from tests.support import layouts
+from tests.support.signing import EXPORTER, Key
 
 CREATED = datetime(2024, 1, 1, tzinfo=UTC)
-SHA256 = hashes.SHA256()
 
 
-def key(number: int = 1) -> ec.EllipticCurvePrivateKey:
-    """The same P-256 key for the same number."""
-    return ec.derive_private_key(0xB0B + number, ec.SECP256R1())
-
-
-KEY = key()
-
-
-def public(private: ec.EllipticCurvePrivateKey) -> bytes:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return private.public_key().public_bytes(serialization.Encoding.PEM, form)
-
-
-def sign(payload: bytes, private: ec.EllipticCurvePrivateKey = KEY) -> bytes:
-    """A signature over the pre-authentication encoding; the same each time (RFC 6979)."""
-    return private.sign(preauthentication(len(payload)) + payload, ec.ECDSA(SHA256, deterministic_signing=True))
+def sign(payload: bytes, key: Key = EXPORTER) -> bytes:
+    """A signature of a seal: over the pre-authentication encoding, and the same each time."""
+    return key.sign(preauthentication(len(payload)) + payload)
 
 
 @dataclass(frozen=True)
@@ -71,14 +55,29 @@ class Bundle:
         left_out: Iterable[Digest] = (),
         absent: Iterable[Digest] = (),
         elsewhere: Iterable[Digest] = (),
-        trust: Mapping[str, bytes] | None = None,
+        trust: Iterable[bytes] = (),
+        platforms: Sequence[str] | None = None,
         **fields: Any,
     ) -> "Bundle":
-        """What an exporter would seal of these images; ``fields`` are the seal's."""
+        """What an exporter would seal of these images, with the keys of ``trust``; ``fields`` are the seal's.
+
+        ``platforms`` of a single manifest are those of its config, where nobody says which.
+        """
         references = {Reference.parse(name): root for name, root in images.items()}
         lookups = [each for repository in {r.repository: None for r in references} for each in lookups_in(content, repository)]
-        document, gone, files = documents_of(content), set(left_out), dict(trust or {})
-        entries = [entry(r, root, document, left_out=gone, platforms=platforms_of(content, root)) for r, root in references.items()]
+        document, gone = documents_of(content), set(left_out)
+        entries = [
+            entry(
+                reference,
+                root,
+                document,
+                left_out=gone,
+                platforms=platforms_of(content, root) if platforms is None else platforms,
+                lookups=looked_up(lookups),
+            )
+            for reference, root in references.items()
+        ]
+        files = {f"{TRUST}{Digest.of(data).encoded}.pub": data for data in trust}
         trusted = [Member(Kind.TRUST, len(data), Digest.of(data), name) for name, data in files.items()]
         made = compose(entries, lookups, document, trust=trusted, absent=set(absent), elsewhere=set(elsewhere))
         files |= made.derived
@@ -99,7 +98,7 @@ class Bundle:
         self,
         path: Path,
         *,
-        keys: Sequence[ec.EllipticCurvePrivateKey] = (KEY,),
+        keys: Sequence[Key] = (EXPORTER,),
         payload: bytes | None = None,
         chunks: Callable[[Member], Iterable[bytes]] | None = None,
         replace: bool = False,
@@ -113,7 +112,7 @@ class Bundle:
         self,
         medium: Medium,
         *,
-        keys: Sequence[ec.EllipticCurvePrivateKey] = (KEY,),
+        keys: Sequence[Key] = (EXPORTER,),
         payload: bytes | None = None,
         chunks: Callable[[Member], Iterable[bytes]] | None = None,
         **options: Any,
@@ -148,7 +147,7 @@ def platforms_of(content: layouts.Content, root: Document) -> list[str]:
 def lookups_in(content: layouts.Content, repository: str) -> Iterator[Lookup]:
     """What a registry without an API for referrers, but all that ``content`` has, would answer about each document."""
     for digest in content.documents:
-        tagged = {form: content.tags.get(f"{digest.tag}.{form}") for form in ("sig", "att", "sbom")}
+        tagged = {form: tagged_in(content, repository, f"{digest.tag}.{form}") for form in ("sig", "att", "sbom")}
         referring = [d.digest for d in content.documents.values() if d.subject is not None and d.subject.digest == digest]
         found = [Found(document.digest, Form(form)) for form, document in tagged.items() if document is not None]
         asked = {form: "absent" if document is None else "found" for form, document in tagged.items()}
@@ -156,19 +155,23 @@ def lookups_in(content: layouts.Content, repository: str) -> Iterator[Lookup]:
         yield Lookup(repository, digest, asked, (*found, *(Found(each, Form.REFERRER) for each in referring)))
 
 
-def checked(archive: Archive, *keys: ec.EllipticCurvePublicKey) -> Content:
+def tagged_in(content: layouts.Content, repository: str, tag: str) -> Document | None:
+    return content.tags.get(f"{repository}:{tag}", content.tags.get(tag))
+
+
+def checked(archive: Archive, *keys: Key) -> Content:
     """The content, if one of these keys sealed it. Raises TrustError (``seal.signature``)."""
     for each in keys:
         for signature in archive.envelope.signatures:
             try:
-                each.verify(signature, archive.envelope.signed, ec.ECDSA(utils.Prehashed(SHA256)))
-            except InvalidSignature:
+                each.parsed("seal").verify(signature, Signed.by_sha256(archive.envelope.signed))
+            except BundlerError:
                 continue
             return archive.sealed_by(archive.envelope.payload())
     raise TrustError("nobody who may has sealed this", code=Code.SEAL_SIGNATURE)
 
 
 @contextmanager
-def content_of(path: Path, private: ec.EllipticCurvePrivateKey = KEY) -> Iterator[Content]:
+def content_of(path: Path, key: Key = EXPORTER) -> Iterator[Content]:
     with opened(path) as archive:
-        yield checked(archive, private.public_key())
+        yield checked(archive, key)

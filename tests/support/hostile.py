@@ -28,7 +28,7 @@ from bundler.errors import Code
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import making
-from tests.support.making import World
+from tests.support.making import Plain
 from tests.support.station import Ran, Watched, run
 
 ROOT = Path(__file__).parents[2]
@@ -140,14 +140,14 @@ def mended(block: bytes) -> bytes:
 
 def signed_by_all(raw: bytes, *, index: bool = False) -> Any:
     """A bundle of an image whose root is ``raw``, wherever it is named: listed, signed and sealed as if it were good."""
-    world = World()
-    image = world.multi("hello") if index else world.image("hello")
-    return swapped(world, image, raw)
+    plain = Plain()
+    image = plain.index("hello") if index else plain.image("hello")
+    return swapped(plain, image, raw)
 
 
-def swapped(world: Any, image: Document, raw: bytes) -> Any:
+def swapped(plain: Any, image: Document, raw: bytes) -> Any:
     """The bundle of ``image``, with ``raw`` as its root."""
-    parts, old, new = world.parts({making.APP: world.signed(image, about=Digest.of(raw))}), image.digest, Digest.of(raw)
+    parts, old, new = plain.parts({making.APP: plain.signed(image, about=Digest.of(raw))}), image.digest, Digest.of(raw)
     name = seal.BLOBS + new.encoded
     predicate = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
     predicate["images"][0]["size"] = len(raw)
@@ -159,12 +159,12 @@ def swapped(world: Any, image: Document, raw: bytes) -> Any:
 
 def manifest_saying(edit: Callable[[dict[str, Any]], Any]) -> Any:
     """A bundle of an image whose manifest was edited, and signed after that."""
-    return _saying(World().image("hello"), edit, index=False)
+    return _saying(Plain().image("hello"), edit, index=False)
 
 
 def index_saying(edit: Callable[[dict[str, Any]], Any]) -> Any:
     """A bundle of an image index that was edited, and signed after that."""
-    return _saying(World().multi("hello"), edit, index=True)
+    return _saying(Plain().index("hello"), edit, index=True)
 
 
 def _saying(image: Document, edit: Callable[[dict[str, Any]], Any], *, index: bool) -> Any:

@@ -1,6 +1,6 @@
 """Journals for tests: many entries at once, the keys that sign, and entries like a station's."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,3 +81,52 @@ def read(folder: Path) -> dict[str, bytes]:
     """What lies in it, but for what was set aside."""
     names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
     return {name: (folder / name).read_bytes() for name in names if not name.startswith("torn/")}
+
+
+def _swapped(said: list[bytes], one: int, other: int) -> list[bytes]:
+    changed = list(said)
+    changed[one], changed[other] = said[other], said[one]
+    return changed
+
+
+KEPT = 300
+"""The size of the checkpoint that somebody has kept elsewhere, of the journal of :func:`entries`."""
+BY_THE_KEY: dict[str, list[bytes]] = {
+    "rewritten": [*entries(17), entry(17, kind=Kind.REFUSAL), *entries(310)[18:]],
+    "cut": entries(KEPT - 1),
+    "emptied": [],
+    "reordered": _swapped(entries(310), 3, 260),
+    "forked": [*entries(KEPT - 1), *(entry(number, kind=Kind.TRUST) for number in range(KEPT - 1, 310))],
+}
+"""Entries of journals by which who has the station's key would replace the true one. All about them is in order."""
+
+Change = Callable[[dict[str, bytes]], dict[str, bytes]]
+
+
+def _with(name: str, edit: Callable[[bytes], bytes]) -> Change:
+    return lambda found: found | {name: edit(found[name])}
+
+
+def _without(name: str) -> Change:
+    return lambda found: {each: data for each, data in found.items() if each != name}
+
+
+def _exchanged(one: str, other: str) -> Change:
+    return lambda found: found | {one: found[other], other: found[one]}
+
+
+BY_OTHERS: dict[str, Change] = {
+    "an entry": _with("tile/entries/000", lambda data: data.replace(b"import", b"refuse", 1)),
+    "the last entry": _with("tile/entries/001.p/44", lambda data: data[:-3] + b"1" + data[-2:]),
+    "two entries in each other's place": _with("tile/entries/000", lambda data: data[133:266] + data[:133] + data[266:]),
+    "an entry cut off": _with("tile/entries/001.p/44", lambda data: data[:-133]),
+    "an entry more": _with("tile/entries/001.p/44", lambda data: data + data[-133:]),
+    "a bundle that is not there": _without("tile/entries/000"),
+    "a hash": _with("tile/0/000", lambda data: data[:64] + bytes(32) + data[96:]),
+    "a hash in the last tile": _with("tile/0/001.p/44", lambda data: bytes(32) + data[32:]),
+    "a hash of level 1": _with("tile/1/000.p/1", lambda data: bytes(32)),
+    "a tile that is cut": _with("tile/0/000", lambda data: data[:-32]),
+    "a tile that is not there": _without("tile/0/000"),
+    "no checkpoint": _without("checkpoint"),
+}
+"""What somebody without the key could change in the files of a journal of KEPT entries."""

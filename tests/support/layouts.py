@@ -14,7 +14,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,10 @@ OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 @dataclass
 class Content:
-    """Blobs and documents by digest, as they are made; ``tags`` are the names that evidence wants to be found by."""
+    """Blobs and documents by digest, as they are made; ``tags`` are the names that evidence wants to be found by.
+
+    A tag of one repository alone begins with its name and a colon.
+    """
 
     blobs: dict[Digest, bytes] = field(default_factory=dict)
     documents: dict[Digest, Document] = field(default_factory=dict)
@@ -56,7 +59,7 @@ class Content:
 
     def document(self, members: Mapping[str, Any], *, algorithm: str = "sha256") -> Document:
         """A manifest or an index with these members, ``schemaVersion`` before them."""
-        return self.raw(json.dumps({"schemaVersion": 2, **members}).encode(), algorithm=algorithm)
+        return self.raw(self.spelt({"schemaVersion": 2, **members}), algorithm=algorithm)
 
     def raw(self, raw: bytes, *, algorithm: str = "sha256") -> Document:
         """A document of these very bytes."""
@@ -73,35 +76,38 @@ class Content:
         *,
         docker: bool = False,
         layers: Iterable[Descriptor] | None = None,
+        more: Iterable[Descriptor] = (),
         foreign: bool = False,
         annotations: Mapping[str, str] | None = None,
         algorithm: str = "sha256",
         runs: Mapping[str, Any] | None = None,
     ) -> Document:
-        """An image of one small layer holding the file ``words``, or of ``layers``; ``foreign`` adds one that is not there.
+        """An image of one small layer holding the file ``words``, or of ``layers``, and of ``more``.
 
-        ``runs`` is what its config says of how it runs, beside or in the place of what every one says.
+        ``foreign`` adds a layer that is not there. ``runs`` is what its config says of how it runs, beside or in the place of
+        what every one says.
         """
         told = Platform.parse(platform)
         listed = list(layers) if layers is not None else [self.layer(words, platform, docker=docker, algorithm=algorithm)]
+        listed += more
         if foreign:
             base = b"base layer of " + words.encode()
             listed.append(Descriptor(FOREIGN_LAYER, Digest.of(base), len(base), urls=("https://vendor.example/base",)))
         config = {
             "architecture": told.architecture,
             "os": told.os,
-            "config": {"Cmd": ["/words"], "Labels": {"words": words}} | dict(runs or {}),
-            "rootfs": {"type": "layers", "diff_ids": [str(self._diff_id(layer)) for layer in listed]},
+            "config": self.run_by(words) | dict(runs or {}),
+            "rootfs": {"type": "layers", "diff_ids": [str(self.diff_id(layer)) for layer in listed]},
         }
         return self.manifest(
-            self.blob(json.dumps(config).encode(), mediatype.DOCKER_CONFIG if docker else mediatype.OCI_CONFIG, algorithm=algorithm),
+            self.blob(self.spelt(config), mediatype.DOCKER_CONFIG if docker else mediatype.OCI_CONFIG, algorithm=algorithm),
             listed,
             media_type=mediatype.DOCKER_MANIFEST if docker else mediatype.OCI_MANIFEST,
             annotations=annotations,
             algorithm=algorithm,
         )
 
-    def _diff_id(self, layer: Descriptor) -> Digest:
+    def diff_id(self, layer: Descriptor) -> Digest:
         """The digest of the layer's tar (image-spec, config.md, "Layer DiffID"); its own where the layer is not there."""
         data = self.blobs.get(layer.digest)
         if data is None:
@@ -217,15 +223,16 @@ class Content:
             )
             for payload, signature in signed
         ]
-        return self._tagged(f"{subject.tag}.sig", layers)
+        return self.tag(f"{subject.tag}.sig", self.carrier(*layers))
 
     def att(self, subject: Digest, *envelopes: bytes) -> Document:
         """cosign's ``.att`` manifest: for each DSSE envelope a layer."""
-        return self._tagged(f"{subject.tag}.att", [_annotated(self.blob(e, mediatype.DSSE), {SIGNATURE: ""}) for e in envelopes])
+        layers = [_annotated(self.blob(e, mediatype.DSSE), {SIGNATURE: ""}) for e in envelopes]
+        return self.tag(f"{subject.tag}.att", self.carrier(*layers))
 
     def sbom(self, subject: Digest, data: bytes, media_type: str = "text/spdx+json") -> Document:
         """cosign's ``.sbom`` manifest, which nobody signed."""
-        return self._tagged(f"{subject.tag}.sbom", [self.blob(data, media_type)])
+        return self.tag(f"{subject.tag}.sbom", self.carrier(self.blob(data, media_type)))
 
     def bundle(self, subject: Document | Descriptor, bundle: bytes, *, predicate_type: str | None = None) -> Document:
         """A Sigstore bundle that refers to its subject, as cosign 3 stores it."""
@@ -243,10 +250,28 @@ class Content:
     def fallback(self, subject: Digest, *referrers: Document) -> Document:
         """The index at the referrers tag (distribution-spec, "Referrers Tag Schema")."""
         listed = [referrer.as_referrer.to_json() for referrer in referrers]
-        return self._named(subject.tag, self.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))
+        return self.tag(subject.tag, self.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))
 
-    def _tagged(self, tag: str, layers: list[Descriptor]) -> Document:
-        config = {
+    def carrier(self, *layers: Descriptor) -> Document:
+        """A manifest as cosign makes it for what it tags."""
+        return self.manifest(self.blob(self.spelt(self.carrier_config(layers)), mediatype.OCI_CONFIG), layers)
+
+    def tag(self, name: str, document: Document) -> Document:
+        """Let it be found by that name."""
+        self.tags[name] = document
+        return document
+
+    # --- how it is said, which a kind of content may say otherwise ---
+
+    def spelt(self, value: Any) -> bytes:
+        return json.dumps(value).encode()
+
+    def run_by(self, words: str) -> dict[str, Any]:
+        """What the config of an image says about running it."""
+        return {"Cmd": ["/words"], "Labels": {"words": words}}
+
+    def carrier_config(self, layers: Sequence[Descriptor]) -> dict[str, Any]:
+        return {
             "architecture": "",
             "created": "0001-01-01T00:00:00Z",
             "history": [{"created": "0001-01-01T00:00:00Z"} for _ in layers],
@@ -254,11 +279,6 @@ class Content:
             "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]},
             "config": {},
         }
-        return self._named(tag, self.manifest(self.blob(json.dumps(config).encode(), mediatype.OCI_CONFIG), layers))
-
-    def _named(self, tag: str, document: Document) -> Document:
-        self.tags[tag] = document
-        return document
 
     # --- walking it ---
 

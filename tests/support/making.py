@@ -4,119 +4,63 @@ The same parts give the same bytes each time: the bundle vectors and the hostile
 """
 
 import base64
-import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives import serialization
 
 from bundler import strictjson
-from bundler.bundle import composition, frames, seal, tar
-from bundler.bundle.seal import SEAL, ImageEntry, Kind, Member
-from bundler.bundle.sealenvelope import preauthentication, sealed
+from bundler.bundle import frames, seal, tar
+from bundler.bundle.seal import SEAL, Kind, Member
+from bundler.bundle.sealenvelope import sealed
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor, Platform
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.lookup import Form, Found, Lookup, looked_up
-from bundler.oci.manifest import Document, Manifest, platform_in
-from bundler.oci.reference import Reference
+from bundler.oci.manifest import Document
+from tests.support.bundles import Bundle, sign
+from tests.support.layouts import PLAIN_LAYER, SIGNATURE, Content, tar_of
+from tests.support.signing import Key, PrivateKey
 
 ROOT = Path(__file__).parents[1] / "vectors"
-CREATED = "2024-01-01T00:00:00Z"
 EPOCH = 1704067200
 REPOSITORY = "registry.example/app"
 APP = f"{REPOSITORY}:v1"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
-SIGNATURE = "dev.cosignproject.cosign/signature"
-
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def key(name: str) -> Key:
+    """The key of that name among those of the vectors."""
     found = serialization.load_pem_private_key((ROOT / f"keys/{name}.key").read_bytes(), None)
-    if not isinstance(found, Key):
+    if not isinstance(found, PrivateKey):
         raise TypeError(name)
-    return found
-
-
-def public(name: str) -> bytes:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key(name).public_key().public_bytes(serialization.Encoding.PEM, form)
-
-
-def sign(name: str, message: bytes) -> bytes:
-    """The same signature each time: RFC 6979, or PKCS #1 v1.5."""
-    private = key(name)
-    if isinstance(private, rsa.RSAPrivateKey):
-        return private.sign(message, padding.PKCS1v15(), hashes.SHA256())
-    return private.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-
-
-def sign_payload(name: str, payload: bytes) -> bytes:
-    return sign(name, preauthentication(len(payload)) + payload)
+    return Key(name, found)
 
 
 # --- images ---
 
 
-@dataclass
-class World:
-    """What a registry holds: content by digest, and tags by repository."""
+class Plain(Content):
+    """Images and evidence in as few words as there can be, spelt canonically: the vectors are made of them, and never change."""
 
-    content: dict[Digest, bytes] = field(default_factory=dict)
-    documents: dict[Digest, Document] = field(default_factory=dict)
-    tags: dict[str, Digest] = field(default_factory=dict)
+    def spelt(self, value: Any) -> bytes:
+        return strictjson.dumps(value)
 
-    def blob(self, data: bytes, media_type: str) -> Descriptor:
-        self.content[Digest.of(data)] = data
-        return Descriptor.of(data, media_type)
+    def run_by(self, words: str) -> dict[str, Any]:
+        return {"Cmd": ["/words"]}
 
-    def document(self, members: Mapping[str, Any]) -> Document:
-        return self.raw(strictjson.dumps({"schemaVersion": 2, **members}))
+    def carrier_config(self, layers: Sequence[Descriptor]) -> dict[str, Any]:
+        return {"architecture": "", "os": "", "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]}}
 
-    def raw(self, raw: bytes) -> Document:
-        made = Document.parse(raw)
-        self.content[made.digest] = raw
-        self.documents[made.digest] = made
-        return made
+    def diff_id(self, layer: Descriptor) -> Digest:
+        return layer.digest
 
-    def manifest(self, config: Descriptor, layers: Iterable[Descriptor], **members: Any) -> Document:
-        listed = {"config": config.to_json(), "layers": [layer.to_json() for layer in layers]}
-        return self.document({"mediaType": mediatype.OCI_MANIFEST, **listed, **members})
-
-    def image(self, words: str, platform: str = "linux/amd64", *more: Descriptor, docker: bool = False) -> Document:
-        """An image of one layer, in which the file ``words`` holds these words; and of ``more`` layers."""
-        told = Platform.parse(platform)
-        packed = tar_of("words", f"{words} for {platform}\n".encode())
-        config = {"architecture": told.architecture, "os": told.os, "config": {"Cmd": ["/words"]}}
-        config |= {"rootfs": {"type": "layers", "diff_ids": [str(Digest.of(packed)), *(str(layer.digest) for layer in more)]}}
-        return self.manifest(
-            self.blob(strictjson.dumps(config), mediatype.DOCKER_CONFIG if docker else mediatype.OCI_CONFIG),
-            (self.blob(packed, "application/vnd.docker.image.rootfs.diff.tar" if docker else LAYER), *more),
-            mediaType=mediatype.DOCKER_MANIFEST if docker else mediatype.OCI_MANIFEST,
-        )
-
-    def index(self, *children: Document | tuple[Document, str], **members: Any) -> Document:
-        listed = [
-            child.descriptor.to_json()
-            if isinstance(child, Document)
-            else child[0].descriptor.to_json() | {"platform": Platform.parse(child[1]).to_json()}
-            for child in children
-        ]
-        return self.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed, **members})
-
-    def multi(self, words: str) -> Document:
-        platforms = ("linux/amd64", "linux/arm64")
-        return self.index(*((self.image(words, platform), platform) for platform in platforms))
-
-    def artifact(self, data: bytes, kind: str, **members: Any) -> Document:
-        empty = self.blob(b"{}", mediatype.EMPTY)
-        return self.manifest(empty, (self.blob(data, kind),), artifactType=kind, **members)
+    def layer(self, words: str, platform: str = "linux/amd64", *, docker: bool = False, algorithm: str = "sha256") -> Descriptor:
+        """Not compressed, and its tar ends with two blocks."""
+        packed = one_file("words", f"{words} for {platform}\n".encode())
+        return self.blob(packed, "application/vnd.docker.image.rootfs.diff.tar" if docker else PLAIN_LAYER, algorithm=algorithm)
 
     def signed(self, document: Document, *, repository: str = REPOSITORY, by: str = "release", about: Digest | None = None) -> Document:
         """The document, with cosign's signature on it."""
@@ -125,86 +69,24 @@ class World:
             "image": {"docker-manifest-digest": str(about or document.digest)},
             "type": "cosign container image signature",
         }
-        payload = strictjson.dumps({"critical": critical, "optional": None})
-        layer = self.blob(payload, mediatype.SIMPLE_SIGNING)
-        annotation = {SIGNATURE: base64.b64encode(sign(by, payload)).decode()}
-        self.tag(repository, document.digest, "sig", self.tagged(replace(layer, annotations=annotation)))
+        payload = self.spelt({"critical": critical, "optional": None})
+        annotation = {SIGNATURE: base64.b64encode(key(by).sign(payload)).decode()}
+        made = self.carrier(replace(self.blob(payload, mediatype.SIMPLE_SIGNING), annotations=annotation))
+        self.tag(f"{document.digest.tag}.sig" if repository == REPOSITORY else f"{repository}:{document.digest.tag}.sig", made)
         return document
 
-    def tagged(self, *layers: Descriptor) -> Document:
-        """A manifest as cosign makes it for what it tags."""
-        config = {"architecture": "", "os": "", "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]}}
-        return self.manifest(self.blob(strictjson.dumps(config), mediatype.OCI_CONFIG), layers)
-
-    def tag(self, repository: str, subject: Digest, form: str, document: Document) -> None:
-        self.tags[f"{repository}:{subject.tag}.{form}"] = document.digest
-
-    def lookups(self, repository: str) -> Iterator[Lookup]:
-        for digest in self.documents:
-            tagged = {form: self.tags.get(f"{repository}:{digest.tag}.{form}") for form in ("sig", "att", "sbom")}
-            referring = [d.digest for d in self.documents.values() if d.subject is not None and d.subject.digest == digest]
-            asked = {form: "absent" if at is None else "found" for form, at in tagged.items()}
-            asked |= {"referrers": "found" if referring else "absent", "fallback": "absent"}
-            found = [Found(at, Form(form)) for form, at in tagged.items() if at is not None]
-            yield Lookup(repository, digest, asked, (*found, *(Found(each, Form.REFERRER) for each in referring)))
-
-    def platforms(self, root: Document) -> list[str]:
-        """What the config of a single manifest says."""
-        if not isinstance(root.content, Manifest) or not root.content.tells_platform:
-            return []
-        return [str(platform) for platform in platform_in(self.content[root.content.config.digest])]
-
-    def lookup(self, digest: Digest, media_type: str | None) -> Document:
-        return Document.parse(self.content[digest], media_type=media_type, digest=digest)
-
     def parts(
-        self,
-        images: Mapping[str, Document],
-        *,
-        left_out: Iterable[Document] = (),
-        absent: Iterable[Descriptor] = (),
-        elsewhere: Iterable[Descriptor] = (),
-        trust: Iterable[bytes] = (),
-        platforms: Sequence[str] | None = None,
-        **told: Any,
+        self, images: Mapping[str, Document], *, absent: Iterable[Descriptor] = (), elsewhere: Iterable[Descriptor] = (), **told: Any
     ) -> "Parts":
-        """What an honest exporter makes of these images; ``told`` are fields of the predicate."""
-        references = {Reference.parse(name): root for name, root in images.items()}
-        gone = {d.digest for d in left_out}
-        lookups = [each for repository in dict.fromkeys(r.repository for r in references) for each in self.lookups(repository)]
-        entries = [
-            composition.entry(
-                reference,
-                root,
-                self.lookup,
-                left_out=gone,
-                platforms=self.platforms(root) if platforms is None else platforms,
-                lookups=looked_up(lookups),
-            )
-            for reference, root in references.items()
-        ]
-        files = {f"{seal.TRUST}{Digest.of(data).encoded}.pub": data for data in trust}
-        made = composition.compose(
-            entries,
-            lookups,
-            self.lookup,
-            trust=[Member(Kind.TRUST, len(data), Digest.of(data), name) for name, data in files.items()],
-            absent={layer.digest for layer in absent},
-            elsewhere={layer.digest for layer in elsewhere},
-        )
-        return Parts.of(entries, made, {**files, **self.files()}, told)
-
-    def files(self) -> dict[str, bytes]:
-        return {seal.BLOBS + digest.encoded: data for digest, data in self.content.items()}
+        """The parts of :meth:`Bundle.of` these."""
+        gone, far = [each.digest for each in absent], [each.digest for each in elsewhere]
+        made = Bundle.of(self, images, absent=gone, elsewhere=far, sequence=EPOCH * 1000, **told)
+        everything = {seal.BLOBS + d.encoded: data for d, data in (*self.blobs.items(), *((d, m.raw) for d, m in self.documents.items()))}
+        return Parts(made.seal.predicate(), made.seal.members, {**everything, **made.files})
 
 
-def tar_of(name: str, data: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as packed:
-        member = tarfile.TarInfo(name)
-        member.size = len(data)
-        packed.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()[: tar.record(len(data)) + len(tar.END)]
+def one_file(name: str, data: bytes) -> bytes:
+    return tar_of({name: data})[: tar.record(len(data)) + len(tar.END)]
 
 
 # --- bundles, and every place where one can be spoilt ---
@@ -233,30 +115,6 @@ class Parts:
     table: Callable[[bytes], bytes] = lambda table: table
     whole: Callable[[bytes], bytes] = lambda whole: whole
 
-    @classmethod
-    def of(
-        cls, entries: Sequence[ImageEntry], made: composition.Composition, files: Mapping[str, bytes], told: Mapping[str, Any]
-    ) -> "Parts":
-        predicate = {
-            "format": 1,
-            "stream": "default",
-            "sequence": EPOCH * 1000,
-            "previous": None,
-            "station": None,
-            "base": [str(Digest.of(b"earlier"))] if made.elsewhere else [],
-            "requires_trust": None,
-            "created": CREATED,
-            "expires": None,
-            "checked_with": None,
-            "images": [image.to_json() for image in entries],
-            "members": [member.to_json() for member in made.members],
-            "lookups": [lookup.to_json() for lookup in made.lookups],
-            "left_out": [foreign.to_json() for foreign in made.left_out],
-            "elsewhere": [each.to_json() for each in made.elsewhere],
-            **told,
-        }
-        return cls(predicate, made.members, {**files, **made.derived})
-
     def saying(self, **told: Any) -> "Parts":
         return replace(self, predicate={**self.predicate, **told})
 
@@ -282,7 +140,7 @@ class Parts:
         index = next((each["sha256"] for each in self.predicate.get("members", ()) if each.get("kind") == "index"), "0" * 64)
         statement = self.statement(seal.statement(self.predicate, Digest("sha256", index)))
         payload = self.payload(strictjson.dumps(statement))
-        return self.envelope(sealed(payload, [sign_payload(name, payload) for name in self.keys]))
+        return self.envelope(sealed(payload, [sign(payload, key(name)) for name in self.keys]))
 
     def file(self) -> bytes:
         envelope = self.signed()
@@ -319,8 +177,8 @@ def at(number: int, edit: Callable[[bytes], bytes]) -> Callable[[list[bytes]], l
 
 def base() -> Parts:
     """One image with one signature, and the key that sealed it."""
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello"))}, trust=[public("sealer")])
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello"))}, trust=[key("sealer").pem])
 
 
 def contents_of(parts: Parts) -> list[bytes]:

@@ -120,7 +120,7 @@ def large(count: int) -> Receipt:
 
 
 def sign(data: bytes, *, key: str = STATION) -> bytes:
-    return making.sign(key, data)
+    return making.key(key).sign(data)
 
 
 def enveloped(payload: bytes, *, key: str = STATION, kind: str = PAYLOAD_TYPE) -> dict[str, Any]:

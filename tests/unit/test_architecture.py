@@ -219,3 +219,19 @@ def test_requirements_are_pinned_by_hash_and_name_no_index(name: str) -> None:
     assert re.findall(r"^--|://", text, re.MULTILINE) == []
     requirements = [line for line in text.replace("\\\n", "").splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert [line for line in requirements if "==" not in line or "--hash=sha256:" not in line] == []
+
+
+MAX_MODULE = 450  # lines: a subject that takes more is two
+
+
+def test_a_module_has_one_subject() -> None:
+    lines = {module.relative_to(PACKAGE).as_posix(): len(module.read_text().splitlines()) for module in PACKAGE.rglob("*.py")}
+    assert {module: taken for module, taken in lines.items() if taken > MAX_MODULE} == {}
+
+
+def test_every_place_that_the_page_of_the_architecture_names_is_there() -> None:
+    named = set(re.findall(r"`([a-z][\w.-]*(?:/[\w.-]*)+)`", (ROOT / "docs/architecture.md").read_text()))
+    assert len(named) > 40
+    assert [
+        name for name in sorted(named) if not any(Path(f"{base}/{name}{end}").exists() for base in (ROOT, PACKAGE) for end in ("", ".py"))
+    ] == []

@@ -4,103 +4,95 @@ Where a case is a bundle, the only signature of its image lies in the manifest t
 is refused with it. That such evidence stays outside where the image itself passes is seen in ``tests/interop/test_runtimes.py``.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from bundler import strictjson
 from bundler.errors import Code
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor
+from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.manifest import Document, Manifest
 from tests.support import making
 from tests.support.hostile import Cases
-from tests.support.making import World
+from tests.support.making import Parts, Plain
 from tests.support.tars import PRINTABLE
 
 CASES = Cases()
 TEXT = "text/spdx"
-TAR = making.tar_of("evil", b"evil")
+TAR = making.one_file("evil", b"evil")
+Make = Callable[[Plain, Document, Descriptor], Document]
 
 
-def signature(world: Any, image: Document) -> Descriptor:
+def signature(plain: Plain, image: Document) -> Descriptor:
     """A layer that would count, were it not for the manifest that lists it."""
-    [layer] = world.documents[world.tags[f"{making.REPOSITORY}:{world.signed(image).digest.tag}.sig"]].content.layers
-    return layer  # type: ignore[no-any-return]
+    return plain.tags[f"{plain.signed(image).digest.tag}.sig"].blobs[-1]
 
 
-def carrying(
-    number: str,
-    words: str,
-    make: Callable[[Any, Document, Descriptor], Document],
-    *,
-    form: str = "sig",
-    code: Code = Code.EVIDENCE_RUNNABLE,
-) -> None:
+def carrying(number: str, words: str, make: Make, *, form: str = "sig", code: Code = Code.EVIDENCE_RUNNABLE) -> None:
     """An image whose only signature is in what ``make`` makes of its layer; found by a tag, or by its subject."""
 
-    def bundle() -> Any:
-        world = World()
-        image = world.image("hello")
-        made = make(world, image, signature(world, image))
-        del world.tags[f"{making.REPOSITORY}:{image.digest.tag}.sig"]
+    def bundle() -> Parts:
+        plain = Plain()
+        image = plain.image("hello")
+        made = make(plain, image, signature(plain, image))
+        del plain.tags[f"{image.digest.tag}.sig"]
         if form != "referrer":
-            world.tag(making.REPOSITORY, image.digest, form, made)
-        return world.parts({making.APP: image})
+            plain.tag(f"{image.digest.tag}.{form}", made)
+        return plain.parts({making.APP: image})
 
     CASES.add(f"EVD-{number}", words, code, bundle)
 
 
-def config(world: Any, *layers: Descriptor, kind: str = mediatype.OCI_CONFIG) -> Descriptor:
+def config(plain: Plain, *layers: Descriptor, kind: str = mediatype.OCI_CONFIG) -> Descriptor:
     """What runs these layers."""
     told = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/evil"]}}
     rootfs = {"rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]}}
-    return world.blob(strictjson.dumps(told | rootfs), kind)  # type: ignore[no-any-return]
+    return plain.blob(strictjson.dumps(told | rootfs), kind)
 
 
-def image_of(data: bytes, *, kind: str = mediatype.OCI_CONFIG, layer: str = TEXT, **members: Any) -> Callable[..., Document]:
+def image_of(data: bytes, *, kind: str = mediatype.OCI_CONFIG, layer: str = TEXT, media_type: str = mediatype.OCI_MANIFEST) -> Make:
     """The signature, and beside it a layer of these bytes, under the config of an image."""
 
-    def make(world: Any, _: Document, signed: Descriptor) -> Document:
-        layers = (signed, world.blob(data, layer))
-        return world.manifest(config(world, *layers, kind=kind), layers, **members)  # type: ignore[no-any-return]
+    def make(plain: Plain, _: Document, signed: Descriptor) -> Document:
+        layers = (signed, plain.blob(data, layer))
+        return plain.manifest(config(plain, *layers, kind=kind), layers, media_type=media_type)
 
     return make
 
 
-def referring(make: Callable[..., Document]) -> Callable[..., Document]:
+def referring(make: Make) -> Make:
     """The same, with the image as its subject."""
 
-    def made(world: Any, image: Document, signed: Descriptor) -> Document:
-        return subjected(world, make(world, image, signed), image)
+    def made(plain: Plain, image: Document, signed: Descriptor) -> Document:
+        return subjected(plain, make(plain, image, signed), image)
 
     return made
 
 
-def subjected(world: Any, document: Document, subject: Document) -> Document:
+def subjected(plain: Plain, document: Document, subject: Document) -> Document:
     assert isinstance(document.content, Manifest)
-    told: Mapping[str, Any] = {"subject": subject.descriptor.to_json()}
-    del world.documents[document.digest]
-    return world.manifest(document.content.config, document.content.layers, **told)  # type: ignore[no-any-return]
+    del plain.documents[document.digest]
+    return plain.manifest(document.content.config, document.content.layers, subject=subject)
 
 
-def borrowing(world: Any, image: Document, signed: Descriptor) -> Document:
-    return world.manifest(image.content.config, (signed,))  # type: ignore[no-any-return,union-attr]
+def borrowing(plain: Plain, image: Document, signed: Descriptor) -> Document:
+    return plain.manifest(image.blobs[0], (signed,))
 
 
-def index_of(world: Any, image: Document, signed: Descriptor) -> Document:
-    return world.index((image_of(b"text")(world, image, signed), "linux/amd64"))  # type: ignore[no-any-return]
+def index_of(plain: Plain, image: Document, signed: Descriptor) -> Document:
+    child = replace(image_of(b"text")(plain, image, signed).descriptor, platform=Platform("linux", "amd64"))
+    return plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": [child.to_json()]})
 
 
-def of_another(world: Any, _: Document, signed: Descriptor) -> Document:
-    return subjected(world, world.tagged(signed), world.image("other"))
+def of_another(plain: Plain, _: Document, signed: Descriptor) -> Document:
+    return subjected(plain, plain.carrier(signed), plain.image("other"))
 
 
-DOCKER = {"mediaType": mediatype.DOCKER_MANIFEST}
 PLAIN = "application/octet-stream"
 UNIT, JOINING, RUNTIMES = "tests/unit/trust/test_runnable.py", "tests/unit/stations/test_merging.py", "tests/interop/test_runtimes.py"
 
 carrying("001", "code under a signature's tag", image_of(TAR))
-carrying("002", "code under a signature's tag, with a config of octets", image_of(TAR, kind=PLAIN, **DOCKER))
+carrying("002", "code under a signature's tag, with a config of octets", image_of(TAR, kind=PLAIN, media_type=mediatype.DOCKER_MANIFEST))
 carrying("003", "code under an SBOM's tag", image_of(TAR, kind=PLAIN), form="sbom")
 carrying("004", "code under an attestation's tag", image_of(TAR, layer=mediatype.DSSE), form="att")
 carrying("005", "code that refers to the image", referring(image_of(TAR)), form="referrer")

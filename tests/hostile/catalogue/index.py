@@ -17,11 +17,11 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from tests.support import making
 from tests.support.hostile import Cases, base, good_index, index_saying, layout_of, signed_by_all
-from tests.support.making import World
+from tests.support.making import Plain
 
 CASES = Cases()
 Edit = Callable[[Any], Any]
-ROOT = World().multi("hello").raw
+ROOT = Plain().index("hello").raw
 FOLDER = strictjson.dumps(good_index())
 OTHER = str(Digest.of(b"other"))
 NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
@@ -80,11 +80,11 @@ def value(text: bytes) -> Callable[[bytes], bytes]:
 
 
 def fan() -> Any:
-    world = World()
-    inner = world.image("hello")
+    plain = Plain()
+    inner = plain.image("hello")
     for _ in range(7):
-        inner = world.index(*[inner] * 10)
-    return world.parts({making.APP: world.signed(inner)}, platforms=())
+        inner = plain.index(children=[inner] * 10)
+    return plain.parts({making.APP: plain.signed(inner)}, platforms=())
 
 
 # --- JSON ---
@@ -248,9 +248,9 @@ saying("096", "a platform that is a string", M, first("platform", "linux/amd64")
 
 def embedding(other: Callable[[int], bytes] | None) -> Any:
     """The first child's bytes beside its descriptor: other ones, or the right ones with a bit of base64 that means nothing."""
-    world = World()
-    root = world.multi("hello")
-    child = world.content[root.children[0].digest]
+    plain = Plain()
+    root = plain.index("hello")
+    child = plain.documents[root.children[0].digest].raw
     text = base64.b64encode(other(len(child)) if other else child).decode()
     if other is None:
         assert text.endswith("="), "choose other words, so that there are such bits"

@@ -12,10 +12,11 @@ from bundler.errors import Code
 from bundler.oci import mediatype
 from tests.support import making
 from tests.support.hostile import Cases, index_saying, manifest_saying, signed_by_all
-from tests.support.making import World
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import Plain
 
 CASES = Cases()
-IMAGE = World().image("hello")
+IMAGE = Plain().image("hello")
 VALUE: dict[str, Any] = json.loads(IMAGE.raw)
 FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 
@@ -41,21 +42,21 @@ def member(name: str, value: Any, *path: str | int) -> Callable[[dict[str, Any]]
     return edit
 
 
-def layer(data: bytes, kind: str = making.LAYER, **config: Any) -> Any:
+def layer(data: bytes, kind: str = PLAIN_LAYER, **config: Any) -> Any:
     """A whole image with this as a further layer: what is in layers is no affair of a station."""
-    world = World()
-    return world.parts({making.APP: world.signed(world.image("hello", "linux/amd64", replace(world.blob(data, kind), **config)))})
+    plain = Plain()
+    return plain.parts({making.APP: plain.signed(plain.image("hello", more=[replace(plain.blob(data, kind), **config)]))})
 
 
 def both_roles() -> Any:
-    world = World()
-    blob = world.blob(b"{}", mediatype.EMPTY)
-    return world.parts({making.APP: world.signed(world.manifest(blob, (blob,)))}, platforms=())
+    plain = Plain()
+    blob = plain.blob(b"{}", mediatype.EMPTY)
+    return plain.parts({making.APP: plain.signed(plain.manifest(blob, (blob,)))}, platforms=())
 
 
 def no_layers() -> Any:
-    world = World()
-    return world.parts({making.APP: world.signed(world.manifest(world.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
+    plain = Plain()
+    return plain.parts({making.APP: plain.signed(plain.manifest(plain.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
 
 
 LAYERS = ("layers", 0)
@@ -92,9 +93,9 @@ saying(
 
 def config(data: bytes) -> Any:
     """An image whose config is this; nobody here reads configs."""
-    world = World()
-    return world.parts(
-        {making.APP: world.signed(world.manifest(world.blob(data, mediatype.OCI_CONFIG), (world.blob(b"layer", making.LAYER),)))}
+    plain = Plain()
+    return plain.parts(
+        {making.APP: plain.signed(plain.manifest(plain.blob(data, mediatype.OCI_CONFIG), (plain.blob(b"layer", PLAIN_LAYER),)))}
     )
 
 
@@ -116,21 +117,21 @@ CASES.add(
     "MAN-021",
     "a layer that would be 64 MiB: layers are never opened",
     None,
-    lambda: layer(gzip.compress(bytes(64 << 20), mtime=0), making.LAYER + "+gzip"),
+    lambda: layer(gzip.compress(bytes(64 << 20), mtime=0), PLAIN_LAYER + "+gzip"),
 )
-CASES.add("MAN-022", "a layer that is not gzip: the same", None, lambda: layer(b"plain", making.LAYER + "+gzip"))
+CASES.add("MAN-022", "a layer that is not gzip: the same", None, lambda: layer(b"plain", PLAIN_LAYER + "+gzip"))
 CASES.add(
     "MAN-023",
     "a layer with a window of 2 GiB: the same",
     None,
-    lambda: layer(making.by_hand(b"x", descriptor=0x84, window=b"\xa8"), making.LAYER + "+zstd"),
+    lambda: layer(making.by_hand(b"x", descriptor=0x84, window=b"\xa8"), PLAIN_LAYER + "+zstd"),
 )
-CASES.add("MAN-024", "a layer with a path that leads out: the same", None, lambda: layer(making.tar_of("../HOSTILE", b"x")))
+CASES.add("MAN-024", "a layer with a path that leads out: the same", None, lambda: layer(making.one_file("../HOSTILE", b"x")))
 CASES.add(
     "MAN-025",
     "a layer of two gzip members: the same",
     None,
-    lambda: layer(gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0), making.LAYER + "+gzip"),
+    lambda: layer(gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0), PLAIN_LAYER + "+gzip"),
 )
 CASES.add(
     "MAN-026",

@@ -20,8 +20,9 @@ from bundler.errors import Code
 from bundler.oci.digest import Digest
 from tests.hostile.catalogue.signature import N_P256
 from tests.support import making
+from tests.support.bundles import sign
 from tests.support.hostile import Cases, base
-from tests.support.making import World
+from tests.support.making import Plain
 
 CASES = Cases()
 HYBRID = "version 1 has no signatures of two algorithms over one seal: a key is ECDSA or RSA, and is pinned"
@@ -67,7 +68,7 @@ def respelt() -> Any:
 
 
 def mac(payload: bytes) -> bytes:
-    return hmac.digest(making.public("sealer"), preauthentication(len(payload)) + payload, hashlib.sha256)
+    return hmac.digest(making.key("sealer").pem, preauthentication(len(payload)) + payload, hashlib.sha256)
 
 
 def twice_by_one() -> Any:
@@ -76,9 +77,9 @@ def twice_by_one() -> Any:
     def edit(data: bytes) -> bytes:
         payload = payload_of(data)
         message = preauthentication(len(payload)) + payload
-        key = making.key("sealer")
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        return sealed(payload, [making.sign_payload("sealer", payload), key.sign(message, ec.ECDSA(hashes.SHA256()))])
+        private = making.key("sealer").private
+        assert isinstance(private, ec.EllipticCurvePrivateKey)
+        return sealed(payload, [sign(payload, making.key("sealer")), private.sign(message, ec.ECDSA(hashes.SHA256()))])
 
     return replace(base().saying(stream="dual"), envelope=edit)
 
@@ -86,7 +87,7 @@ def twice_by_one() -> Any:
 def mirrored() -> Any:
     def edit(data: bytes) -> bytes:
         payload = payload_of(data)
-        one = making.sign_payload("sealer", payload)
+        one = sign(payload, making.key("sealer"))
         r, s = decode_dss_signature(one)
         return sealed(payload, [one, encode_dss_signature(r, N_P256 - s)])
 
@@ -118,8 +119,8 @@ def stranger_of(size: int, *, piece: bytes) -> Any:
 
 def mixed(words: str) -> Any:
     """The genuine seal, and the members of a bundle of an image with other words."""
-    world = World()
-    other = world.parts({making.APP: world.signed(world.image(words))}, trust=[making.public("sealer")])
+    plain = Plain()
+    other = plain.parts({making.APP: plain.signed(plain.image(words))}, trust=[making.key("sealer").pem])
     genuine = base().signed()
     return replace(other, envelope=lambda _: genuine)
 

@@ -20,7 +20,8 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import making
 from tests.support.hostile import Cases
-from tests.support.making import World
+from tests.support.layouts import SIGNATURE
+from tests.support.making import Plain
 
 CASES = Cases()
 N_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -53,20 +54,19 @@ def carrying(
     """An image with a ``.sig`` of which one thing is as no signer makes it."""
 
     def make() -> Any:
-        world = World()
-        image = world.image("hello")
+        plain = Plain()
+        image = plain.image("hello")
         signed = payload(image)
-        spelt = text(base64.b64encode(signature(making.sign(by, signed))).decode())
+        spelt = text(base64.b64encode(signature(making.key(by).sign(signed))).decode())
         layers = [
             replace(
-                world.blob(stored(signed), kind),
-                annotations={**annotations}
-                | ({} if spelt is None else {making.SIGNATURE: spelt if count == 1 else f"{spelt[:-8]}{number:08d}"}),
+                plain.blob(stored(signed), kind),
+                annotations={**annotations} | ({} if spelt is None else {SIGNATURE: spelt if count == 1 else f"{spelt[:-8]}{number:08d}"}),
             )
             for number in range(count)
         ]
-        world.tag(making.REPOSITORY, image.digest, "sig", world.tagged(*layers))
-        return world.parts({making.APP: image})
+        plain.tag(f"{image.digest.tag}.sig", plain.carrier(*layers))
+        return plain.parts({making.APP: image})
 
     CASES.add(f"SIG-{number}", words, code, make)
 
@@ -113,7 +113,7 @@ carrying(
     "a stranger's signature, with the stranger's key",
     Code.KEY_UNKNOWN,
     by="stranger",
-    annotations={"dev.sigstore.cosign/publicKey": making.public("stranger").decode(), "keyid": "release"},
+    annotations={"dev.sigstore.cosign/publicKey": making.key("stranger").pem.decode(), "keyid": "release"},
 )
 carrying("020", "a payload of 8 MiB", Code.POLICY_THRESHOLD, payload=lambda image: payload_for(image) + b" " * (8 << 20))
 carrying("022", "a digest is all that is signed", Code.PAYLOAD_MALFORMED, payload=lambda image: str(image.digest).encode())
@@ -123,10 +123,10 @@ carrying("026", "a payload that is said to be a file of bytes", Code.CARRIER_OTH
 
 @CASES.case("SIG-019", "the signature's tag names this image, its payload another", Code.PAYLOAD_DIGEST)
 def _() -> Any:
-    world = World()
-    image, other = world.image("hello"), world.signed(world.image("other"))
-    world.tag(making.REPOSITORY, image.digest, "sig", world.documents[world.tags[f"{making.REPOSITORY}:{other.digest.tag}.sig"]])
-    return world.parts({making.APP: image, f"{making.REPOSITORY}:other": other})
+    plain = Plain()
+    image, other = plain.image("hello"), plain.signed(plain.image("other"))
+    plain.tag(f"{image.digest.tag}.sig", plain.tags[f"{other.digest.tag}.sig"])
+    return plain.parts({making.APP: image, f"{making.REPOSITORY}:other": other})
 
 
 CASES.vector("SIG-021", "the payload is not there", "member-signature-missing")
@@ -134,25 +134,25 @@ CASES.vector("SIG-021", "the payload is not there", "member-signature-missing")
 
 @CASES.case("SIG-024", "the name of a signed image for another one", Code.SIGNATURE_MISSING)
 def _() -> Any:
-    world = World()
-    signed, other = world.signed(world.image("hello")), world.image("other")
-    return world.parts({making.APP: other, f"{making.REPOSITORY}:signed": signed})
+    plain = Plain()
+    signed, other = plain.signed(plain.image("hello")), plain.image("other")
+    return plain.parts({making.APP: other, f"{making.REPOSITORY}:signed": signed})
 
 
 @CASES.case("SIG-025", "one of two images has no signature", Code.SIGNATURE_MISSING)
 def _() -> Any:
-    world = World()
-    return world.parts({making.APP: world.signed(world.image("hello")), f"{making.REPOSITORY}:v2": world.image("other")})
+    plain = Plain()
+    return plain.parts({making.APP: plain.signed(plain.image("hello")), f"{making.REPOSITORY}:v2": plain.image("other")})
 
 
 def carrier_saying(edit: Callable[[list[dict[str, Any]]], object]) -> Any:
     """A signed image, of which the manifest that lists its signatures was edited."""
-    world = World()
-    image = world.signed(world.image("hello"))
-    old = world.tags[f"{making.REPOSITORY}:{image.digest.tag}.sig"]
-    carrier = json.loads(world.content[old])
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
+    old = plain.tags[f"{image.digest.tag}.sig"]
+    carrier = json.loads(old.raw)
     edit(carrier["layers"])
-    return swapped_carrier(world.parts({making.APP: image}), old, strictjson.dumps(carrier))
+    return swapped_carrier(plain.parts({making.APP: image}), old.digest, strictjson.dumps(carrier))
 
 
 CASES.add("SIG-017", "5,000 signatures", Code.LIMIT_DOCUMENT, lambda: carrier_saying(lambda layers: layers.extend(layers * 5_000)))

@@ -14,7 +14,8 @@ from bundler.errors import Code
 from tests.hostile.catalogue.tar import member, whole
 from tests.support import making
 from tests.support.hostile import Cases, base
-from tests.support.making import World
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import Plain
 
 CASES = Cases()
 SKIPPABLE = making.SKIPPABLE
@@ -50,9 +51,9 @@ def add(number: str, words: str, code: Code, make: Any) -> None:
 
 def flooded(size: int) -> Any:
     """A layer of so many zeros, truthful in all but its digest: what it takes to find out must not be memory."""
-    world = World()
-    descriptor = replace(world.blob(b"seed", making.LAYER), size=size)
-    parts = world.parts({making.APP: world.signed(world.image("hello", "linux/amd64", descriptor))})
+    plain = Plain()
+    descriptor = replace(plain.blob(b"seed", PLAIN_LAYER), size=size)
+    parts = plain.parts({making.APP: plain.signed(plain.image("hello", more=[descriptor]))})
     return replace(parts, files={**parts.files, parts.members[-1].path: bytes(size)})
 
 
@@ -184,8 +185,8 @@ CASES.vector("ZST-036", "one bit of a compressed block", "frame-damaged")
 
 def sealed_with(data: bytes, edit: Any) -> Any:
     """A layer of these bytes, whose frame ``edit`` makes."""
-    world = World()
-    parts = world.parts({making.APP: world.signed(world.image("hello", "linux/amd64", world.blob(data, making.LAYER)))})
+    plain = Plain()
+    parts = plain.parts({making.APP: plain.signed(plain.image("hello", more=[plain.blob(data, PLAIN_LAYER)]))})
     content = making.contents_of(parts)[-2]
     return replace(parts, frames=making.at(-2, lambda _: edit(content)))
 

@@ -7,7 +7,8 @@ from bundler.bundle.seal import Kind
 from bundler.errors import Code
 from bundler.oci import mediatype
 from tests.support.bundle_vectors.vector import Vectors
-from tests.support.making import APP, LAYER, Parts, World, at, base, content_of, flipped, path_of
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import APP, Parts, Plain, at, base, content_of, flipped, path_of
 
 VECTORS = Vectors()
 
@@ -51,9 +52,9 @@ def _() -> Parts:
 
 @VECTORS.refused("content-exchanged", "10", Code.CONTENT_DIGEST, "two layers of equal size have each other's bytes", exit=4)
 def _() -> Parts:
-    world = World()
-    one, other = world.blob(b"one layer", LAYER), world.blob(b"two layer", LAYER)
-    parts = world.parts({APP: world.signed(world.image("hello", "linux/amd64", one, other))})
+    plain = Plain()
+    one, other = plain.blob(b"one layer", PLAIN_LAYER), plain.blob(b"two layer", PLAIN_LAYER)
+    parts = plain.parts({APP: plain.signed(plain.image("hello", more=[one, other]))})
     changed = content_of(parts, seal.BLOBS + one.digest.encoded, b"two layer")
     first = changed.records
     number = 1 + next(number for number, member in enumerate(parts.members) if member.digest == other.digest)
@@ -65,39 +66,39 @@ def _() -> Parts:
 
 @VECTORS.refused("image-unsigned", "10", Code.POLICY_THRESHOLD, "an image that nobody has signed", exit=5)
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.image("hello")})
+    plain = Plain()
+    return plain.parts({APP: plain.image("hello")})
 
 
 @VECTORS.refused("image-other-signer", "10", Code.POLICY_THRESHOLD, "an image that somebody else has signed", exit=5)
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello"), by="stranger")})
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello"), by="stranger")})
 
 
 @VECTORS.refused(
     "image-signed-by-sealer", "10", Code.POLICY_THRESHOLD, "an image that the exporter has signed: one key is not enough", exit=5
 )
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello"), by="sealer")})
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello"), by="sealer")})
 
 
 @VECTORS.refused("image-other-payload", "10", Code.POLICY_THRESHOLD, "an image with the genuine signature of another one", exit=5)
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello"), about=world.image("other").digest)})
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello"), about=plain.image("other").digest)})
 
 
 @VECTORS.refused("image-no-rule", "10", Code.POLICY_NO_MATCH, "an image that the stream may carry and that no rule covers", exit=5)
 def _() -> Parts:
-    world = World()
-    return world.parts({"unruled.example/app:v1": world.signed(world.image("hello"), repository="unruled.example/app")})
+    plain = Plain()
+    return plain.parts({"unruled.example/app:v1": plain.signed(plain.image("hello"), repository="unruled.example/app")})
 
 
 @VECTORS.refused("image-sealed-not-signed", "7", Code.POLICY_THRESHOLD, "a genuine seal is attached to an image as its attestation", exit=5)
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
-    world.artifact(base().signed(), mediatype.DSSE, subject=image.descriptor.to_json())
-    return world.parts({APP: image})
+    plain = Plain()
+    image = plain.image("hello")
+    plain.artifact(base().signed(), mediatype.DSSE, subject=image)
+    return plain.parts({APP: image})

@@ -10,7 +10,8 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support.bundle_vectors.taken import attested, delta
 from tests.support.bundle_vectors.vector import Vectors
-from tests.support.making import APP, LAYER, REPOSITORY, Parts, World, base
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import APP, Parts, Plain, base
 
 VECTORS = Vectors()
 
@@ -56,39 +57,39 @@ def _() -> Parts:
 
 @VECTORS.refused("elsewhere-attestation", "8", Code.FORMAT_SEAL, "the statement of an in-index attestation is said to lie elsewhere")
 def _() -> Parts:
-    world = World()
-    root, statement = attested(world)
-    return without(world.parts({APP: root}), statement.digest, statement.media_type)
+    plain = Plain()
+    root, statement = attested(plain)
+    return without(plain.parts({APP: root}), statement.digest, statement.media_type)
 
 
 @VECTORS.refused("elsewhere-of-an-index", "8", Code.FORMAT_SEAL, "what an index lists beside manifests is said to lie elsewhere")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello").descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}
-    other = world.blob(b"<x/>", "application/xml")
-    root = world.document({"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [image, other.to_json()]})
-    return without(world.parts({APP: world.signed(root)}), other.digest, other.media_type)
+    plain = Plain()
+    image = plain.image("hello").descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}
+    other = plain.blob(b"<x/>", "application/xml")
+    root = plain.document({"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [image, other.to_json()]})
+    return without(plain.parts({APP: plain.signed(root)}), other.digest, other.media_type)
 
 
 @VECTORS.refused("elsewhere-large-evidence", "8", Code.FORMAT_SEAL, "an attestation above 16 MiB is said to lie elsewhere")
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.image("hello"))
-    large = world.blob(bytes((16 << 20) + 1), "application/vnd.dsse.envelope.v1+json")
-    world.tag(REPOSITORY, image.digest, "att", world.tagged(large))
-    return without(world.parts({APP: image}), large.digest, large.media_type)
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
+    large = plain.blob(bytes((16 << 20) + 1), "application/vnd.dsse.envelope.v1+json")
+    plain.tag(f"{image.digest.tag}.att", plain.carrier(large))
+    return without(plain.parts({APP: image}), large.digest, large.media_type)
 
 
 @VECTORS.refused("elsewhere-not-needed", "8", Code.FORMAT_SEAL, "something is said to lie elsewhere that no image has")
 def _() -> Parts:
-    return saying(lambda told: told.append({"digest": str(Digest.of(b"other")), "mediaType": LAYER, "size": 5}))
+    return saying(lambda told: told.append({"digest": str(Digest.of(b"other")), "mediaType": PLAIN_LAYER, "size": 5}))
 
 
 @VECTORS.refused("elsewhere-member", "8", Code.FORMAT_SEAL, "a layer is a member, and is said to lie elsewhere")
 def _() -> Parts:
     parts = delta()
     layer = next(member for member in parts.members if member.kind is Kind.BLOB)
-    return parts.editing("elsewhere", lambda told: told.append({"digest": str(layer.digest), "mediaType": LAYER, "size": layer.size}))
+    return parts.editing("elsewhere", lambda told: told.append({"digest": str(layer.digest), "mediaType": PLAIN_LAYER, "size": layer.size}))
 
 
 @VECTORS.refused("elsewhere-twice", "8", Code.FORMAT_SEAL, "a layer is said to lie elsewhere twice")
@@ -118,23 +119,23 @@ def _() -> Parts:
 
 @VECTORS.refused("elsewhere-foreign", "8", Code.FORMAT_SEAL, "a foreign layer is left out, and is said to lie elsewhere")
 def _() -> Parts:
-    world = World()
+    plain = Plain()
     foreign = Descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar", Digest.of(b"vendor"), 6)
-    parts = world.parts({APP: world.signed(world.image("hello", "linux/amd64", foreign))}, absent=[foreign])
+    parts = plain.parts({APP: plain.signed(plain.image("hello", more=[foreign]))}, absent=[foreign])
     return parts.saying(elsewhere=parts.predicate["left_out"], base=[str(Digest.of(b"earlier"))])
 
 
 @VECTORS.refused("elsewhere-docker", "9", Code.FORMAT_DERIVED, "manifest.json lists an image of which a layer lies elsewhere")
 def _() -> Parts:
-    world = World()
-    image = _of_two_layers(world)
-    whole = world.parts({APP: image})
-    parts = world.parts({APP: image}, elsewhere=[image.blobs[1]])
+    plain = Plain()
+    image = _of_two_layers(plain)
+    whole = plain.parts({APP: image})
+    parts = plain.parts({APP: image}, elsewhere=[image.blobs[1]])
     return parts.holding("manifest.json", whole.files["manifest.json"])
 
 
-def _of_two_layers(world: World) -> Document:
-    return world.signed(world.image("hello", "linux/amd64", world.blob(b"changed", LAYER)))
+def _of_two_layers(plain: Plain) -> Document:
+    return plain.signed(plain.image("hello", more=[plain.blob(b"changed", PLAIN_LAYER)]))
 
 
 @VECTORS.refused("base-null", "7", Code.FORMAT_SEAL, "base is null, not a list")

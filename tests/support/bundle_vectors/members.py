@@ -13,7 +13,8 @@ from bundler.oci import graph
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support.bundle_vectors.vector import Vectors
-from tests.support.making import APP, LAYER, REPOSITORY, Parts, World, base, flipped, path_of, public
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import APP, REPOSITORY, Parts, Plain, base, flipped, key, path_of
 
 VECTORS = Vectors()
 
@@ -119,7 +120,7 @@ def _() -> Parts:
 
 @VECTORS.refused("member-trust-name", "8", Code.FORMAT_SEAL, "a key has an ending that is not known")
 def _() -> Parts:
-    parts, data = base(), public("sealer")
+    parts, data = base(), key("sealer").pem
     name = f"{seal.TRUST}{Digest.of(data).encoded}.sh"
     members = [replace(member, name=name) if member.kind is Kind.TRUST else member for member in parts.members]
     return parts.listing(members, {name: data})
@@ -127,12 +128,12 @@ def _() -> Parts:
 
 @VECTORS.refused("member-sha512", "8", Code.FORMAT_DIGEST, "an image with a layer that SHA-512 names")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
+    plain = Plain()
+    image = plain.image("hello")
     layer = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
     raw = json.loads(image.raw)
-    raw["layers"].append({"mediaType": LAYER, "digest": layer, "size": 5})
-    return _resealed(world, image, strictjson.dumps(raw))
+    raw["layers"].append({"mediaType": PLAIN_LAYER, "digest": layer, "size": 5})
+    return _resealed(plain, image, strictjson.dumps(raw))
 
 
 @VECTORS.refused("member-order", "8", Code.FORMAT_SEAL, "the layer comes before the config, in the seal and in the tar")
@@ -151,7 +152,7 @@ def _() -> Parts:
 def _() -> Parts:
     parts = base()
     layer = parts.members[-1]
-    return parts.listing(parts.members[:-1]).saying(left_out=[{"digest": str(layer.digest), "mediaType": LAYER, "size": layer.size}])
+    return parts.listing(parts.members[:-1]).saying(left_out=[{"digest": str(layer.digest), "mediaType": PLAIN_LAYER, "size": layer.size}])
 
 
 @VECTORS.refused("left-out-more", "8", Code.FORMAT_SEAL, "a layer is said to be left out that no image has")
@@ -162,18 +163,18 @@ def _() -> Parts:
 
 @VECTORS.refused("left-out-unsaid", "8", Code.CONTENT_MISSING, "a foreign layer is not there, and not said to be left out", exit=4)
 def _() -> Parts:
-    world = World()
-    foreign = world.blob(b"vendor", "application/vnd.oci.image.layer.nondistributable.v1.tar")
-    parts = world.parts({APP: world.signed(world.image("hello", "linux/amd64", foreign))})
+    plain = Plain()
+    foreign = plain.blob(b"vendor", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    parts = plain.parts({APP: plain.signed(plain.image("hello", more=[foreign]))})
     return parts.listing(member for member in parts.members if member.digest != foreign.digest)
 
 
 # --- documents, correctly sealed ---
 
 
-def _resealed(world: World, image: Document, raw: bytes) -> Parts:
+def _resealed(plain: Plain, image: Document, raw: bytes) -> Parts:
     """A bundle of a good image, in which the manifest is ``raw`` wherever it is named; the rest is as honest as can be."""
-    parts, old, new = world.parts({APP: world.signed(image)}), image.digest, Digest.of(raw)
+    parts, old, new = plain.parts({APP: plain.signed(image)}), image.digest, Digest.of(raw)
     name = seal.BLOBS + new.encoded
     predicate = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
     predicate["images"][0]["size"] = len(raw)
@@ -184,79 +185,79 @@ def _resealed(world: World, image: Document, raw: bytes) -> Parts:
 
 @VECTORS.refused("document-two-kinds", "8", Code.FORMAT_MANIFEST, "a document that is an image and an index")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
-    return _resealed(world, image, strictjson.dumps(json.loads(image.raw) | {"manifests": []}))
+    plain = Plain()
+    image = plain.image("hello")
+    return _resealed(plain, image, strictjson.dumps(json.loads(image.raw) | {"manifests": []}))
 
 
 @VECTORS.refused("document-name-twice", "8", Code.FORMAT_JSON, "a manifest with two lists of layers")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
-    return _resealed(world, image, image.raw[:-1] + b',"layers":[]}')
+    plain = Plain()
+    image = plain.image("hello")
+    return _resealed(plain, image, image.raw[:-1] + b',"layers":[]}')
 
 
 @VECTORS.refused("document-schema1", "8", Code.FORMAT_SCHEMA1, "a manifest of Docker's schema 1")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
-    return _resealed(world, image, strictjson.dumps({"schemaVersion": 1, "name": "app", "fsLayers": [], "history": [], "signatures": []}))
+    plain = Plain()
+    image = plain.image("hello")
+    return _resealed(plain, image, strictjson.dumps({"schemaVersion": 1, "name": "app", "fsLayers": [], "history": [], "signatures": []}))
 
 
 @VECTORS.refused("document-layer-size", "8", Code.CONTENT_SIZE, "a manifest says that its layer is a byte longer", exit=4)
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
+    plain = Plain()
+    image = plain.image("hello")
     raw = json.loads(image.raw)
     raw["layers"][0]["size"] += 1
-    return _resealed(world, image, strictjson.dumps(raw))
+    return _resealed(plain, image, strictjson.dumps(raw))
 
 
 @VECTORS.refused("document-layer-digest", "8", Code.FORMAT_DIGEST, "a manifest whose layer has a path for a digest")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
+    plain = Plain()
+    image = plain.image("hello")
     raw = json.loads(image.raw)
     raw["layers"][0]["digest"] = "sha256:../../../etc/passwd"
-    return _resealed(world, image, strictjson.dumps(raw))
+    return _resealed(plain, image, strictjson.dumps(raw))
 
 
 @VECTORS.refused("document-large", "12", Code.LIMIT_DOCUMENT, "a manifest of 5 MiB")
 def _() -> Parts:
-    world = World()
-    image = world.image("hello")
-    return _resealed(world, image, strictjson.dumps(json.loads(image.raw) | {"annotations": {"x": "y" * (5 << 20)}}))
+    plain = Plain()
+    image = plain.image("hello")
+    return _resealed(plain, image, strictjson.dumps(json.loads(image.raw) | {"annotations": {"x": "y" * (5 << 20)}}))
 
 
 @VECTORS.refused("document-index-depth", "12", Code.LIMIT_DEPTH, "indexes within indexes, nine deep")
 def _() -> Parts:
-    return deep(lambda world, inner: world.index(inner), frames_deep=9)
+    return deep(lambda plain, inner: plain.index(children=[inner]), frames_deep=9)
 
 
 @VECTORS.refused("document-evidence-depth", "12", Code.LIMIT_DEPTH, "signatures on signatures, nine deep")
 def _() -> Parts:
-    world = World()
-    image = signed = world.signed(world.image("hello"))
+    plain = Plain()
+    image = signed = plain.signed(plain.image("hello"))
     for _ in range(8):
-        signed = world.documents[world.tags[f"{REPOSITORY}:{signed.digest.tag}.sig"]]
-        world.signed(signed)
-    return _composed_deeper(world, image)
+        signed = plain.tags[f"{signed.digest.tag}.sig"]
+        plain.signed(signed)
+    return _composed_deeper(plain, image)
 
 
-def deep(wrap: Callable[[World, Document], Document], *, frames_deep: int) -> Parts:
-    world = World()
-    root = world.image("hello")
+def deep(wrap: Callable[[Plain, Document], Document], *, frames_deep: int) -> Parts:
+    plain = Plain()
+    root = plain.image("hello")
     for _ in range(frames_deep):
-        root = wrap(world, root)
-    return _composed_deeper(world, world.signed(root))
+        root = wrap(plain, root)
+    return _composed_deeper(plain, plain.signed(root))
 
 
-def _composed_deeper(world: World, root: Document) -> Parts:
-    """The same as :meth:`World.parts`, for what this version of the format refuses to compose."""
+def _composed_deeper(plain: Plain, root: Document) -> Parts:
+    """The same as :meth:`Plain.parts`, for what this version of the format refuses to compose."""
     limit = graph.MAX_DEPTH
     graph.MAX_DEPTH = limit + 1
     try:
-        return world.parts({APP: root}, platforms=())
+        return plain.parts({APP: root}, platforms=())
     finally:
         graph.MAX_DEPTH = limit
 
@@ -277,9 +278,9 @@ def _() -> Parts:
 
 @VECTORS.refused("derived-index-other-image", "9", Code.FORMAT_DERIVED, "index.json names another image than the seal, and is sealed")
 def _() -> Parts:
-    world = World()
-    image, other = world.signed(world.image("hello")), world.image("other")
-    parts = world.parts({APP: image, f"{REPOSITORY}:other": world.signed(other)})
+    plain = Plain()
+    image, other = plain.signed(plain.image("hello")), plain.image("other")
+    parts = plain.parts({APP: image, f"{REPOSITORY}:other": plain.signed(other)})
     swapped = parts.files["index.json"].replace(b":v1", b":v0").replace(b":other", b":v1").replace(b":v0", b":other")
     return parts.holding("index.json", swapped)
 
@@ -311,9 +312,9 @@ def _() -> Parts:
     "one tag is said to have led to two signatures",
 )
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.image("hello"))
-    other = world.signed(world.image("other"))
-    parts = world.parts({APP: image, f"{REPOSITORY}:other": other})
-    second = {"digest": str(world.tags[f"{REPOSITORY}:{other.digest.tag}.sig"]), "form": "sig"}
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
+    other = plain.signed(plain.image("other"))
+    parts = plain.parts({APP: image, f"{REPOSITORY}:other": other})
+    second = {"digest": str(plain.tags[f"{other.digest.tag}.sig"].digest), "form": "sig"}
     return parts.editing("lookups", lambda lookups: lookups[0]["found"].append(second))

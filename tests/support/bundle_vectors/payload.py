@@ -10,7 +10,8 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from tests.support.bundle_vectors.taken import with_evidence_left_out, with_other_content
 from tests.support.bundle_vectors.vector import Vectors
-from tests.support.making import APP, LAYER, REPOSITORY, Parts, Value, World, base, path_of
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import APP, REPOSITORY, Parts, Plain, Value, base, path_of
 
 VECTORS = Vectors()
 
@@ -193,17 +194,17 @@ def _() -> Parts:
 
 @VECTORS.refused("image-reference-evidence", "7", Code.FORMAT_REFERENCE, "an image is carried under the tag of its neighbour's signature")
 def _() -> Parts:
-    world = World()
-    image, other = world.signed(world.image("hello")), world.signed(world.image("other"))
-    parts = world.parts({APP: image, f"{REPOSITORY}:other": other})
+    plain = Plain()
+    image, other = plain.signed(plain.image("hello")), plain.signed(plain.image("other"))
+    parts = plain.parts({APP: image, f"{REPOSITORY}:other": other})
     return parts.editing("images", lambda images: images[1].update(reference=f"{REPOSITORY}:{image.digest.tag}.sig"))
 
 
 @VECTORS.refused("image-reference-referrers", "7", Code.FORMAT_REFERENCE, "an image is carried under the tag of its neighbour's referrers")
 def _() -> Parts:
-    world = World()
-    image, other = world.signed(world.image("hello")), world.signed(world.image("other"))
-    parts = world.parts({APP: image, f"{REPOSITORY}:other": other})
+    plain = Plain()
+    image, other = plain.signed(plain.image("hello")), plain.signed(plain.image("other"))
+    parts = plain.parts({APP: image, f"{REPOSITORY}:other": other})
     return parts.editing("images", lambda images: images[1].update(reference=f"{REPOSITORY}:{image.digest.tag}"))
 
 
@@ -215,8 +216,8 @@ def _() -> Parts:
 
 @VECTORS.refused("image-reference-twice", "7", Code.FORMAT_SEAL, "one name for two digests")
 def _() -> Parts:
-    world = World()
-    parts = world.parts({APP: world.signed(world.image("hello")), f"{REPOSITORY}:v2": world.signed(world.image("other"))})
+    plain = Plain()
+    parts = plain.parts({APP: plain.signed(plain.image("hello")), f"{REPOSITORY}:v2": plain.signed(plain.image("other"))})
     return parts.editing("images", lambda images: images[1].update(reference=APP))
 
 
@@ -232,7 +233,7 @@ def _() -> Parts:
 
 @VECTORS.refused("image-media-type", "7", Code.FORMAT_MEDIA_TYPE, "an image is said to be a layer")
 def _() -> Parts:
-    return image_saying(mediaType=LAYER)
+    return image_saying(mediaType=PLAIN_LAYER)
 
 
 @VECTORS.refused("image-media-type-index", "8", Code.FORMAT_MEDIA_TYPE, "a manifest is said to be an index")
@@ -246,9 +247,9 @@ def _() -> Parts:
 
 
 def of_platforms(**told: Any) -> Parts:
-    world = World()
-    root = world.signed(world.multi("hello"))
-    parts = world.parts({APP: root}, left_out=[world.documents[root.children[1].digest]])
+    plain = Plain()
+    root = plain.signed(plain.index("hello"))
+    parts = plain.parts({APP: root}, left_out=[root.children[1].digest])
     return parts.editing("images", lambda images: images[0].update(told))
 
 
@@ -296,9 +297,9 @@ def _() -> Parts:
 
 @VECTORS.refused("image-left-out-platform", "8", Code.FORMAT_SEAL, "what is left out is said to be of another platform")
 def _() -> Parts:
-    world = World()
-    root = world.signed(world.multi("hello"))
-    parts = world.parts({APP: root}, left_out=[world.documents[root.children[1].digest]])
+    plain = Plain()
+    root = plain.signed(plain.index("hello"))
+    parts = plain.parts({APP: root}, left_out=[root.children[1].digest])
     return parts.editing("images", lambda images: images[0]["left_out"][0].update(platform="linux/s390x"))
 
 

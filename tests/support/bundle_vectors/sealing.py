@@ -12,7 +12,7 @@ from bundler import strictjson
 from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.errors import Code
 from tests.support.bundle_vectors.vector import Vectors
-from tests.support.making import APP, Parts, World, base, key, public, sign
+from tests.support.making import APP, Parts, Plain, base, key
 
 VECTORS = Vectors()
 
@@ -24,8 +24,8 @@ def _() -> Parts:
 
 @VECTORS.refused("seal-stranger", "6", Code.SEAL_SIGNATURE, "the seal is signed by a key that nobody trusts; the key travels along", exit=5)
 def _() -> Parts:
-    world = World()
-    parts = world.parts({APP: world.signed(world.image("hello"))}, trust=[public("stranger")])
+    plain = Plain()
+    parts = plain.parts({APP: plain.signed(plain.image("hello"))}, trust=[key("stranger").pem])
     return replace(parts, keys=("stranger",))
 
 
@@ -48,13 +48,13 @@ def _() -> Parts:
 
 @VECTORS.refused("seal-not-pae", "6", Code.SEAL_SIGNATURE, "the signature is over the payload itself", exit=5)
 def _() -> Parts:
-    return replace(base(), envelope=lambda envelope: _resigned(envelope, lambda payload: sign("sealer", payload)))
+    return replace(base(), envelope=lambda envelope: _resigned(envelope, lambda payload: key("sealer").sign(payload)))
 
 
 @VECTORS.refused("seal-sha384", "6", Code.SEAL_SIGNATURE, "a P-384 key has signed with SHA-384", exit=5)
 def _() -> Parts:
     def longer(payload: bytes) -> bytes:
-        private = key("second")
+        private = key("second").private
         assert isinstance(private, ec.EllipticCurvePrivateKey)
         message = preauthentication(len(payload)) + payload
         return private.sign(message, ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
@@ -163,8 +163,8 @@ def _() -> Parts:
 
 @VECTORS.refused("seal-scope", "7", Code.SEAL_SCOPE, "an image lies outside what the stream may carry", exit=5)
 def _() -> Parts:
-    world = World()
-    return world.parts({"elsewhere.example/app:v1": world.signed(world.image("hello"), repository="elsewhere.example/app")})
+    plain = Plain()
+    return plain.parts({"elsewhere.example/app:v1": plain.signed(plain.image("hello"), repository="elsewhere.example/app")})
 
 
 @VECTORS.refused("seal-station", "7", Code.SEAL_STATION, "the bundle is for one station, and this version knows of none", exit=5)

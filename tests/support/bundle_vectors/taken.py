@@ -9,15 +9,16 @@ from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support.bundle_vectors.vector import Vectors
-from tests.support.making import APP, EPOCH, LAYER, REPOSITORY, SIGNATURE, Parts, World, base
+from tests.support.layouts import PLAIN_LAYER
+from tests.support.making import APP, EPOCH, REPOSITORY, Parts, Plain, base
 
 VECTORS = Vectors()
 
 
 @VECTORS.valid("minimal", "1", "one image of one layer, with one cosign signature")
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello"))})
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello"))})
 
 
 @VECTORS.valid("sealing-key", "8", "the key that sealed it travels along")
@@ -27,25 +28,25 @@ def _() -> Parts:
 
 @VECTORS.valid("index", "8", "an index of two platforms; it and each platform are signed")
 def _() -> Parts:
-    world = World()
-    root = world.signed(world.multi("hello"))
+    plain = Plain()
+    root = plain.signed(plain.index("hello"))
     for child in root.children:
-        world.signed(world.documents[child.digest])
-    return world.parts({APP: root})
+        plain.signed(plain.documents[child.digest])
+    return plain.parts({APP: root})
 
 
 @VECTORS.valid("platform-left-out", "7", "an index of which one platform is carried")
 def _() -> Parts:
-    world = World()
-    root = world.signed(world.multi("hello"))
-    return world.parts({APP: root}, left_out=[world.documents[root.children[1].digest]])
+    plain = Plain()
+    root = plain.signed(plain.index("hello"))
+    return plain.parts({APP: root}, left_out=[root.children[1].digest])
 
 
 def with_evidence_left_out() -> Parts:
-    world = World()
-    root = world.signed(world.image("hello"))
-    referrer = world.artifact(b'{"spdxVersion":"SPDX-2.3"}', "application/spdx+json", subject=root.descriptor.to_json())
-    return world.parts({APP: root}, left_out=[referrer])
+    plain = Plain()
+    root = plain.signed(plain.image("hello"))
+    referrer = plain.artifact(b'{"spdxVersion":"SPDX-2.3"}', "application/spdx+json", subject=root)
+    return plain.parts({APP: root}, left_out=[referrer.digest])
 
 
 @VECTORS.valid("evidence-left-out", "7", "a referrer that was found and could not be read is left out")
@@ -54,11 +55,11 @@ def _() -> Parts:
 
 
 def with_other_content(other: bytes = b"<x/>\n") -> Parts:
-    world = World()
-    image = world.image("hello").descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}
-    others = [world.blob(other, "application/xml").to_json(), world.blob(b"layer", LAYER).to_json()]
-    odd = world.image("odd").descriptor.to_json() | {"platform": {"architecture": "", "os": "linux"}}
-    return world.parts({APP: world.signed(world.document({"mediaType": mediatype.OCI_INDEX, "manifests": [image, *others, odd]}))})
+    plain = Plain()
+    image = plain.image("hello").descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}
+    others = [plain.blob(other, "application/xml").to_json(), plain.blob(b"layer", PLAIN_LAYER).to_json()]
+    odd = plain.image("odd").descriptor.to_json() | {"platform": {"architecture": "", "os": "linux"}}
+    return plain.parts({APP: plain.signed(plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": [image, *others, odd]}))})
 
 
 @VECTORS.valid("index-other-content", "8", "an index that also lists content of other media types, and a manifest with half a platform")
@@ -68,86 +69,88 @@ def _() -> Parts:
 
 @VECTORS.valid("nested-index", "8", "an index over an index and a manifest")
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.index(world.multi("inner"), (world.image("outer"), "linux/amd64")))})
+    plain = Plain()
+    inner, outer = plain.index("inner").descriptor, replace(plain.image("outer").descriptor, platform=Platform("linux", "amd64"))
+    listed = [inner.to_json(), outer.to_json()]
+    return plain.parts({APP: plain.signed(plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed}))})
 
 
-def attested(world: World) -> tuple[Document, Descriptor]:
+def attested(plain: Plain) -> tuple[Document, Descriptor]:
     """An index that holds BuildKit's attestation first, and the layer of that."""
-    image = world.image("hello")
-    statement = world.blob(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json")
-    attestation = world.tagged(statement)
+    image = plain.image("hello")
+    statement = plain.blob(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json")
+    attestation = plain.carrier(statement)
     names = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
     beside = replace(attestation.descriptor, annotations=names, platform=Platform("unknown", "unknown"))
     listed = [beside.to_json(), image.descriptor.to_json() | {"platform": {"architecture": "amd64", "os": "linux"}}]
-    return world.signed(world.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed})), statement
+    return plain.signed(plain.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed})), statement
 
 
 @VECTORS.valid("buildkit", "9", "an index that holds BuildKit's attestation first, which manifest.json does not list")
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: attested(world)[0]})
+    plain = Plain()
+    return plain.parts({APP: attested(plain)[0]})
 
 
 @VECTORS.valid("all-forms", "7", "evidence by all ways: .sig, .att and .sbom tags and a referrer, which has a signature itself")
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.image("hello"))
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
     envelope = strictjson.dumps({"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": [{"sig": "AA=="}]})
-    world.tag(REPOSITORY, image.digest, "att", world.tagged(replace(world.blob(envelope, mediatype.DSSE), annotations={SIGNATURE: ""})))
-    world.tag(REPOSITORY, image.digest, "sbom", world.tagged(world.blob(b'{"spdxVersion":"SPDX-2.3"}', "text/spdx+json")))
-    world.signed(world.artifact(b'{"spdxVersion":"SPDX-2.3"}', "application/spdx+json", subject=image.descriptor.to_json()))
-    return world.parts({APP: image})
+    plain.att(image.digest, envelope)
+    plain.sbom(image.digest, b'{"spdxVersion":"SPDX-2.3"}')
+    plain.signed(plain.artifact(b'{"spdxVersion":"SPDX-2.3"}', "application/spdx+json", subject=image))
+    return plain.parts({APP: image})
 
 
 @VECTORS.valid("docker", "7", "an image of Docker's media types")
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello", docker=True))})
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello", docker=True))})
 
 
 @VECTORS.valid("chart", "9", "an artifact that is not an image: manifest.json lists nothing")
 def _() -> Parts:
-    world = World()
-    metadata = world.blob(b'{"name":"chart","version":"1.0.0"}', "application/vnd.cncf.helm.config.v1+json")
-    chart = world.manifest(metadata, (world.blob(b"chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip"),))
-    return world.parts({f"{REPOSITORY}:chart": world.signed(chart)}, platforms=())
+    plain = Plain()
+    metadata = plain.blob(b'{"name":"chart","version":"1.0.0"}', "application/vnd.cncf.helm.config.v1+json")
+    chart = plain.manifest(metadata, (plain.blob(b"chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip"),))
+    return plain.parts({f"{REPOSITORY}:chart": plain.signed(chart)}, platforms=())
 
 
 @VECTORS.valid("by-digest", "7", "an image that is carried by digest, without a tag")
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.image("hello"))
-    return world.parts({f"{REPOSITORY}@{image.digest}": image})
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
+    return plain.parts({f"{REPOSITORY}@{image.digest}": image})
 
 
 @VECTORS.valid("two-repositories", "8", "one image in two repositories and under two tags, and another that shares its layer")
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.signed(world.image("hello")), repository="registry.example/copy")
+    plain = Plain()
+    image = plain.signed(plain.signed(plain.image("hello")), repository="registry.example/copy")
     layer = image.blobs[1]
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [str(layer.digest)]}}
-    other = world.manifest(world.blob(strictjson.dumps(config), mediatype.OCI_CONFIG), (layer,))
-    world.signed(other, repository="registry.example/copy")
+    other = plain.manifest(plain.blob(strictjson.dumps(config), mediatype.OCI_CONFIG), (layer,))
+    plain.signed(other, repository="registry.example/copy")
     names = {APP: image, f"{REPOSITORY}:latest": image, "registry.example/copy:v1": image, "registry.example/copy:other": other}
-    return world.parts(names)
+    return plain.parts(names)
 
 
 @VECTORS.valid("foreign-layer", "7", "a foreign layer that its source does not serve is left out, and the image is not in manifest.json")
 def _() -> Parts:
-    world = World()
+    plain = Plain()
     foreign = Descriptor(
         "application/vnd.oci.image.layer.nondistributable.v1.tar", Digest.of(b"vendor"), 6, urls=("https://vendor.example/l",)
     )
-    return world.parts({APP: world.signed(world.image("hello", "linux/amd64", foreign))}, absent=[foreign])
+    return plain.parts({APP: plain.signed(plain.image("hello", more=[foreign]))}, absent=[foreign])
 
 
 def delta() -> Parts:
     """A bundle of an image of three layers, of which it carries the last one."""
-    world = World()
-    more = [world.blob(data, LAYER) for data in (b"as before", b"changed")]
-    image = world.signed(world.image("hello", "linux/amd64", *more))
-    return world.parts({APP: image}, elsewhere=image.blobs[1:3])
+    plain = Plain()
+    more = [plain.blob(data, PLAIN_LAYER) for data in (b"as before", b"changed")]
+    image = plain.signed(plain.image("hello", more=more))
+    return plain.parts({APP: image}, elsewhere=image.blobs[1:3])
 
 
 @VECTORS.valid("delta", "8", "of three layers two lie elsewhere; the image is not in manifest.json")
@@ -157,42 +160,41 @@ def _() -> Parts:
 
 @VECTORS.valid("delta-of-nothing-new", "8", "every layer lies elsewhere; manifests, configs and evidence travel")
 def _() -> Parts:
-    world = World()
-    root = world.signed(world.multi("hello"))
-    layers = [blob for child in root.children for blob in world.documents[child.digest].blobs[1:]]
-    return world.parts({APP: root}, elsewhere=layers).saying(base=sorted(str(Digest.of(data)) for data in (b"one", b"two")))
+    plain = Plain()
+    root = plain.signed(plain.index("hello"))
+    layers = [blob for child in root.children for blob in plain.documents[child.digest].blobs[1:]]
+    return plain.parts({APP: root}, elsewhere=layers).saying(base=sorted(str(Digest.of(data)) for data in (b"one", b"two")))
 
 
 @VECTORS.valid("empty-blob", "8", "a layer of no bytes")
 def _() -> Parts:
-    world = World()
-    return world.parts({APP: world.signed(world.image("hello", "linux/amd64", world.blob(b"", LAYER)))})
+    plain = Plain()
+    return plain.parts({APP: plain.signed(plain.image("hello", more=[plain.blob(b"", PLAIN_LAYER)]))})
 
 
 @VECTORS.valid("one-blob-two-roles", "8", "one blob is the config of an image and the layer of an artifact before it: it is a config")
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.image("hello"))
-    first = world.signed(world.manifest(world.blob(b"{}", mediatype.EMPTY), (image.blobs[0],)))
-    return world.parts({f"{REPOSITORY}:config": first, APP: image})
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
+    first = plain.signed(plain.manifest(plain.blob(b"{}", mediatype.EMPTY), (image.blobs[0],)))
+    return plain.parts({f"{REPOSITORY}:config": first, APP: image})
 
 
 @VECTORS.valid(
     "large-members", "3", "a layer of 5 MiB in three frames, one that with its header just fits a group, and one that just does not"
 )
 def _() -> Parts:
-    world = World()
+    plain = Plain()
     sizes = (5 << 20, (1 << 20) - 512, (1 << 20) - 511)
-    return world.parts({APP: world.signed(world.image("hello", "linux/amd64", *(world.blob(bytes(size), LAYER) for size in sizes)))})
+    return plain.parts({APP: plain.signed(plain.image("hello", more=[plain.blob(bytes(size), PLAIN_LAYER) for size in sizes]))})
 
 
 @VECTORS.valid("large-evidence", "8", "an attestation above 16 MiB lies with the layers; it counts for nothing")
 def _() -> Parts:
-    world = World()
-    image = world.signed(world.image("hello"))
-    large = world.blob(bytes((16 << 20) + 1), mediatype.DSSE)
-    world.tag(REPOSITORY, image.digest, "att", world.tagged(replace(large, annotations={SIGNATURE: ""})))
-    return world.parts({APP: image})
+    plain = Plain()
+    image = plain.signed(plain.image("hello"))
+    plain.att(image.digest, bytes((16 << 20) + 1))
+    return plain.parts({APP: image})
 
 
 @VECTORS.valid("two-sealers", "6", "a stream that asks for two keys, P-256 and P-384, has both signatures")

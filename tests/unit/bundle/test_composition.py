@@ -127,8 +127,7 @@ def test_an_empty_layer_is_a_member() -> None:
 def test_files_of_trust_come_before_the_layers_by_name() -> None:
     content = Content()
     names = sorted(f"oci-bundler/evidence/{Digest.of(data).encoded}.pub" for data in (b"one", b"two", b"three"))
-    trust = {f"oci-bundler/evidence/{Digest.of(data).encoded}.pub": data for data in (b"one", b"two", b"three")}
-    bundle = Bundle.of(content, {APP: content.image()}, trust=trust)
+    bundle = Bundle.of(content, {APP: content.image()}, trust=[b"one", b"two", b"three"])
     assert [member.name for member in bundle.seal.members if member.kind is Kind.TRUST] == names
     assert [member.kind for member in bundle.seal.members[-2:]] == [Kind.TRUST, Kind.BLOB]
 
@@ -524,8 +523,7 @@ def good() -> tuple[Content, Seal]:
     root = content.index()
     content.sig(root.digest, (b"payload", b"signature"))
     content.artifact(b"sbom", subject=content.documents[root.children[0].digest])
-    key = {f"oci-bundler/evidence/{Digest.of(b'key').encoded}.pub": b"key"}
-    return content, Bundle.of(content, {APP: root}, left_out=[root.children[1].digest], trust=key).seal
+    return content, Bundle.of(content, {APP: root}, left_out=[root.children[1].digest], trust=[b"key"]).seal
 
 
 def refusal(content: Content, **told: Any) -> BundlerError:

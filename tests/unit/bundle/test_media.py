@@ -12,9 +12,10 @@ from bundler.bundle.frames import FRAME, GROUP
 from bundler.content.medium import Medium
 from bundler.errors import BundlerError, Code, IntegrityError, TransportError
 from tests.support import layouts
-from tests.support.bundles import KEY, Bundle, checked
+from tests.support.bundles import Bundle, checked
 from tests.support.layouts import PLAIN_LAYER
 from tests.support.memory import Memory
+from tests.support.signing import EXPORTER
 
 APP = "registry.example/app:v1"
 SIZES = [(1 << 20,), (4_099,), (1_000_003, 1), (1, 2, 70_000, 511)]
@@ -29,7 +30,7 @@ def made() -> Bundle:
 
 
 def content_on(medium: Medium) -> Content:
-    return checked(Archive(medium, what="a bundle"), KEY.public_key())
+    return checked(Archive(medium, what="a bundle"), EXPORTER)
 
 
 @pytest.mark.parametrize("sizes", SIZES)

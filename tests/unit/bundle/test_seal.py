@@ -536,3 +536,39 @@ def test_a_list_inside_an_entry_is_a_list(name: str, value: Any) -> None:
     error = refused(payload(lambda predicate: predicate["images"][0].update({name: value})))
     assert error.code == Code.FORMAT_SEAL
     assert f"{name} in images is not a list" in str(error)
+
+
+FAR = Outside(digest("far"), "application/vnd.oci.image.layer.v1.tar", 3)
+
+
+def test_a_delta_says_what_lies_elsewhere_and_what_brought_it() -> None:
+    base = tuple(sorted((digest("one"), digest("two")), key=str))
+    delta = replace(SEAL, base=base, elsewhere=(FAR,))
+    assert seal_of(delta.statement()) == delta
+    value = json.loads(delta.statement())["predicate"]
+    assert value["base"] == list(map(str, base))
+    assert value["elsewhere"] == [{"digest": str(FAR.digest), "mediaType": FAR.media_type, "size": 3}]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"base": ()},
+        {"elsewhere": ()},
+        {"base": tuple(sorted((digest("one"), digest("two")), key=str, reverse=True))},
+        {"base": (digest("one"), digest("one"))},
+        {"elsewhere": (FAR, FAR)},
+        {"elsewhere": (replace(FAR, digest=digest("layer")),)},
+        {"elsewhere": (replace(FAR, digest=digest("image")),)},
+    ],
+    ids=["no base", "nothing elsewhere", "base not in order", "base twice", "elsewhere twice", "a member", "an image"],
+)
+def test_a_delta_that_contradicts_itself_is_refused(told: dict[str, Any]) -> None:
+    with pytest.raises(FormatError) as caught:
+        replace(SEAL, **{"base": (digest("one"),), "elsewhere": (FAR,)} | told)
+    assert caught.value.code == Code.FORMAT_SEAL
+
+
+def test_a_file_of_trust_may_have_the_bytes_of_a_layer_elsewhere() -> None:
+    delta = replace(SEAL, base=(digest("one"),), elsewhere=(replace(FAR, digest=digest("key")),))
+    assert seal_of(delta.statement()) == delta

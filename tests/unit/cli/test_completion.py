@@ -9,7 +9,22 @@ import pytest
 from bundler.cli.options import PLATFORMS
 from tests.support.station import Ran, run
 
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "diff", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
+COMMANDS = [
+    "export",
+    "verify",
+    "import",
+    "extract",
+    "inspect",
+    "diff",
+    "sign",
+    "keygen",
+    "trust",
+    "station",
+    "status",
+    "receipt",
+    "journal",
+    "serve",
+]
 
 
 def tab(*words: str, begun: str = "") -> Ran:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundler.cli.differences import difference_lines
 from bundler.cli.terminal import Terminal
@@ -294,8 +293,7 @@ def bundle(path: Path, words: Mapping[str, str], *, by: Key = RELEASE, sealed: K
 
 
 def write(path: Path, made: Bundle, *, by: Key = EXPORTER) -> Path:
-    assert isinstance(by.private, ec.EllipticCurvePrivateKey)
-    made.write(path, keys=(by.private,))
+    made.write(path, keys=(by,))
     return path
 
 

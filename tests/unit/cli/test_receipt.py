@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import receipts
-from tests.support.making import ROOT, public
+from tests.support.making import ROOT, key
 from tests.support.receipts import ACCEPTED, SEALED_BY_NOBODY, sign
 from tests.support.station import run
 
@@ -29,7 +29,7 @@ def test_a_receipt_is_verified_with_the_stations_key_alone(receipt: Path) -> Non
 
 
 def test_a_receipt_by_another_key_shows_nothing_of_itself(receipt: Path, tmp_path: Path) -> None:
-    (tmp_path / "other.pub").write_bytes(public("stranger"))
+    (tmp_path / "other.pub").write_bytes(key("stranger").pem)
     ran = run("receipt", "verify", receipt, "--key", tmp_path / "other.pub", "--json")
     assert (ran.exit, ran.code) == (5, "receipt.signature")
     assert "app" not in ran.out

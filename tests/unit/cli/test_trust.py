@@ -12,7 +12,7 @@ import pytest
 from bundler.oci.digest import Digest
 from tests.support import signing
 from tests.support.signing import Key
-from tests.support.station import EXPORTER, RELEASE, STRANGER, Ran, ran, run, spawned, write_key, write_trust
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Ran, run, write_key, write_trust
 
 NOBODY = 65534
 
@@ -391,15 +391,3 @@ def test_a_key_that_may_sign_images_and_no_seal_is_refused_for_a_seal(kind: str,
 def test_json_of_trust_is_one_object(trust: Path) -> None:
     for words in (["list", trust], ["check", trust]):
         assert set(json.loads(run("trust", *words, "--json").out)) == {"path", "digest", "serial", "seals", "roots", "stores", "rules"}
-
-
-def test_changes_of_one_folder_at_once_come_one_after_the_other(trust: Path, tmp_path: Path) -> None:
-    """Whoever read before another wrote would write that away, and both would have ended well."""
-    key = write_key(tmp_path / "stranger.key", STRANGER).with_suffix(".pub")
-    before = tomllib.loads((trust / "trust.toml").read_text())["serial"]
-    scopes = [f"registry.example/team-{number}/**" for number in range(6)]
-    adding = [spawned("trust", "add", trust, "--image", scope, "--key", key, "--json") for scope in scopes]
-    assert [ran(process).exit for process in adding] == [0] * len(scopes)
-    after = tomllib.loads((trust / "trust.toml").read_text())
-    assert {rule["scope"] for rule in after["rule"]} == {"**", *scopes}
-    assert after["serial"] == before + len(scopes)

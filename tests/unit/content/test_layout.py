@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
@@ -24,14 +23,13 @@ from bundler.errors import BundlerError, Code, ConflictError, FormatError, Incom
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_DOCUMENT, Document
+from bundler.oci.manifest import MAX_DOCUMENT
 from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
 from bundler.stations.survey import survey
 from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
-from tests.support.measured import MIB, measured
+from tests.support.measured import MIB
 
 APP = Reference.parse("registry.example/team/app:v1")
-SEALER = Path(__file__).parents[2] / "vectors/keys/sealer.key"
 
 
 @pytest.fixture
@@ -416,7 +414,7 @@ def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, 
 def test_a_document_is_read_once_however_often_it_is_listed(content: Content, annotations: Callable[[int], dict[str, str]]) -> None:
     image, other = content.image(), content.image("other")
     entry = image.descriptor.to_json()
-    files = listing_of(content, [entry | {"annotations": annotations(number)} for number in range(20_000)] + [other.descriptor.to_json()])
+    files = listing_of(content, [entry | {"annotations": annotations(number)} for number in range(2_000)] + [other.descriptor.to_json()])
     layout = Layout(files)
     with suppress(UsageError):
         layout.image(None)
@@ -432,18 +430,6 @@ def test_of_many_entries_of_one_image_one_with_a_name_is_the_image(content: Cont
     names = [{}, {REF_NAME: f"{image.digest.tag}.sig"}, {REF_NAME: "v1"}, {REF_NAME: "v2"}]
     layout = Layout(listing_of(content, [entry | {"annotations": each} for each in names]))
     assert layout.image(None).name == "v1"
-
-
-def test_what_cosign_saved_is_found_among_many_entries_at_once(content: Content) -> None:
-    image, other = content.image(), content.image("other")
-    sig = content.sig(image.digest, (b"{}", b"s"))
-    kinds = [(image, "dev.cosignproject.cosign/image"), (sig, "dev.cosignproject.cosign/sigs"), *[(other, "something/else")] * 50_000]
-    layout = Layout(listing_of(content, [each.descriptor.to_json() | {"annotations": {"kind": kind}} for each, kind in kinds]))
-    began = time.process_time()
-    found = [layout.kept("sig", image.digest) for _ in range(5_000)]
-    assert time.process_time() - began < 1  # looking at all entries each time takes a minute
-    assert {entry.descriptor.digest for entry in found if entry} == {sig.digest}
-    assert layout.kept("sig", other.digest) is layout.kept("att", image.digest) is None
 
 
 @pytest.mark.parametrize("where", ["annotations", "data"])
@@ -469,24 +455,6 @@ def test_a_very_long_name_is_quoted_in_few_words(content: Content) -> None:
         with pytest.raises(IncompleteError) as missing:
             layout.image(f"{asked}y")
         assert len(str(missing.value)) < 2500
-
-
-@pytest.mark.parametrize("character", ["x", "\N{GRINNING FACE}", '\\"'])
-@pytest.mark.parametrize("where", [REF_NAME, CONTAINERD_NAME, "kind", "other", "mediaType", "digest"])
-def test_an_index_with_one_very_long_text_takes_little_memory_and_few_words(
-    folder: Path, content: Content, where: str, character: str
-) -> None:
-    image = content.image()
-    write_layout(folder, content, {"v1": image})
-    entry = image.descriptor.to_json()
-    text = "LONG"
-    entry |= {where: text} if where in entry else {"annotations": {where: text}}
-    raw = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
-    (folder / "index.json").write_bytes(raw.replace(b"LONG", (character.encode() * (30 * MIB // len(character.encode())))))
-    ran = measured("export", f"oci:{folder}", "-o", folder / "out", "--key", SEALER)
-    assert (ran.exit, "limit.document" in ran.err) == (3, True)
-    assert len(ran.err) < 1000
-    assert ran.peak < 256 * MIB
 
 
 # --- reading ---
@@ -916,55 +884,6 @@ def test_two_that_write_at_once_lose_nothing(folder: Path) -> None:
     assert Layout.at(folder).repository(None).tags() == sorted(
         [f"{name}-{n}" for name in ("one", "two") for n in range(10)] + [f"three-{n}" for n in range(4)]
     )
-
-
-def test_cut_at_any_step_the_index_lists_only_what_is_whole(tmp_path: Path, content: Content) -> None:
-    image = content.index("words")
-    content.sig(image.digest, (b"{}", b"signature"))
-    content.bundle(image, b"{}")
-    kills = 0
-    while True:
-        folder, left = tmp_path / str(kills), [kills]
-
-        def step(operation: Callable[..., Any], left: list[int] = left) -> Callable[..., Any]:
-            def stepped(*arguments: Any, **named: Any) -> Any:
-                if left[0] <= 0:
-                    raise KeyboardInterrupt
-                left[0] -= 1
-                return operation(*arguments, **named)
-
-            return stepped
-
-        cut = False
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("fsync", "replace", "open", "mkdir"):
-                patch.setattr(os, name, step(getattr(os, name)))
-            try:
-                push_with_evidence(Layout.at(folder, create=True).repository(APP), content, image, tag="v1")
-            except KeyboardInterrupt:
-                cut = True
-        _whole(folder)
-        push_with_evidence(Layout.at(folder, create=True).repository(APP), content, image, tag="v1")
-        assert len(index_of(folder)) == 3
-        if not cut:
-            break
-        kills += 7  # each step would take a minute
-    assert kills > 100
-
-
-def _whole(folder: Path) -> None:
-    """Whatever is listed is there with all that it leads to; every blob is what it says."""
-    for path in folder.glob("blobs/*/[0-9a-f]*"):
-        assert Digest(path.parent.name, path.name).same_kind_of(path.read_bytes()).encoded == path.name
-    if not (folder / "index.json").exists():
-        return
-    layout = Layout.at(folder)
-    waiting = [entry.descriptor.digest for entry in layout.entries]
-    while waiting:
-        document = layout.document(waiting.pop())
-        assert isinstance(document, Document)
-        assert all(layout.has(blob) for blob in document.blobs)
-        waiting += [child.digest for child in document.children]
 
 
 def test_what_is_listed_at_once_is_found_before_and_written_once(folder: Path, content: Content, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,12 @@ from bundler.errors import BundlerError, Code, FormatError, TrustError
 from bundler.ledger import receipt, receipttext
 from bundler.ledger.receipt import SignerRecord
 from bundler.oci.digest import Digest
-from bundler.trust.keys import PublicKey
 from tests.support import making, receipts
 from tests.support.receipts import ACCEPTED, APP, INVALID, REFUSED, SEALED_BY_NOBODY, STATION, STRANGER, VALID, Vector, digest, sign
 
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests/vectors/receipts"
-KEY = PublicKey.parse(making.public(STATION), role="image")
+KEY = making.key(STATION).public
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -57,7 +56,7 @@ def test_each_vector_names_a_section_of_the_specification() -> None:
 
 
 def test_nothing_is_read_before_the_signature_verifies() -> None:
-    stranger = PublicKey.parse(making.public(STRANGER), role="image")
+    stranger = making.key(STRANGER).public
     with pytest.raises(TrustError) as refused:
         receipt.opened(INVALID["unknown-member"].make(), stranger)  # which is signed well, by the station
     assert refused.value.code is Code.RECEIPT_SIGNATURE

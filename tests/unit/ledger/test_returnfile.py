@@ -9,13 +9,12 @@ from bundler import strictjson
 from bundler.errors import BundlerError, Code, FormatError, TrustError
 from bundler.ledger import returnfile
 from bundler.ledger.returnfile import Return, opened, unverified
-from bundler.trust.keys import PublicKey
 from tests.support import receipts
-from tests.support.making import ROOT, public
+from tests.support.making import ROOT, key
 from tests.support.returns import EMPTY, FULL, INVALID, VALID, large
 
-KEY = PublicKey.parse(public(receipts.STATION), role="image")
-STRANGER = PublicKey.parse(public(receipts.STRANGER), role="image")
+KEY = key(receipts.STATION).public
+STRANGER = key(receipts.STRANGER).public
 FOLDER = ROOT / "returns"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundler.bundle import archive
 from bundler.bundle.archive import opened
@@ -64,8 +63,7 @@ class Side:
         return image
 
     def write(self, path: Path, *, by: Key = EXPORTER, **fields: Any) -> Path:
-        assert isinstance(by.private, ec.EllipticCurvePrivateKey)
-        Bundle.of(self.content, self.images, **fields).write(path, keys=(by.private,))
+        Bundle.of(self.content, self.images, **fields).write(path, keys=(by,))
         return path
 
 
@@ -509,12 +507,12 @@ def test_a_receipt_says_what_was_let_in_and_what_is_held(side: Side, tmp_path: P
 
 def test_a_station_s_key_vouches_for_its_files(side: Side, tmp_path: Path) -> None:
     files = written(tmp_path / "r.json", receipt_of(side, RELEASE)), written(tmp_path / "b.json", returns.FULL)
-    key = PublicKey.parse(making.public(receipts.STATION), role="image")
+    key = making.key(receipts.STATION).parsed("image")
     for file in files:
         sealed = compared(file, file, None, key).before.sealed
         assert (sealed.verified, [by.id for by in sealed.by]) == (True, [key.fingerprint])
         with pytest.raises(TrustError) as refused:
-            compared(file, file, None, PublicKey.parse(making.public(receipts.STRANGER), role="image"))
+            compared(file, file, None, making.key(receipts.STRANGER).parsed("image"))
         assert refused.value.code is Code.RECEIPT_SIGNATURE
 
 

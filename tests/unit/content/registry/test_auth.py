@@ -1,14 +1,15 @@
 """Credentials: to one origin, when asked, and never in a message."""
 
 import json
-import time
 from base64 import b64encode
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bundler.content.registry import auth
 from bundler.content.registry.client import Repository
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.proxies import Proxies
@@ -233,12 +234,14 @@ def test_what_a_challenge_says_cannot_say_more(server: HostileRegistry, reach: R
     assert asked.headers["host"] == server.host
 
 
-def test_a_token_that_ran_out_is_not_shown(server: HostileRegistry, reach: Reach) -> None:
+def test_a_token_that_ran_out_is_not_shown(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: now[0]))
     server.on("GET", LATEST, challenge(f"{server.url}/token")).always("GET", LATEST, answer(404))
-    server.on("GET", "/token", token("t0ken1", expires_in=1), token("t0ken2", expires_in=3600))
+    server.on("GET", "/token", token("t0ken1", expires_in=60), token("t0ken2", expires_in=3600))
     repository = reach(server)
     repository.document("latest")
-    time.sleep(1)
+    now[0] += 55
     repository.document("latest")
     repository.document("latest")
     used = [asked.headers.get("authorization") for asked in server.to("GET", LATEST)]

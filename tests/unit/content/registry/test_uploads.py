@@ -7,7 +7,6 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ import pytest
 from bundler.content.registry import session, upload
 from bundler.content.registry.client import Repository
 from bundler.content.registry.credentials import Credentials
-from bundler.content.registry.wire import Patience
 from bundler.content.stream import verified
 from bundler.errors import BundlerError, Code, IntegrityError, TransportError
 from bundler.oci.descriptor import Descriptor
@@ -319,16 +317,6 @@ def test_an_upload_that_is_always_lost_is_given_up(server: HostileRegistry, reac
     assert (len(server.to("PUT")), len(waits)) == (6, 5)
 
 
-def test_a_registry_may_take_its_time_to_store_what_it_was_sent(server: HostileRegistry, reach: Reach) -> None:
-    def slow(exchange: Exchange) -> bytes:
-        exchange.receive()
-        time.sleep(0.5)
-        return STORED
-
-    server.on("POST", UPLOADS, began()).on("PUT", PUT, slow)
-    reach(server, patience=Patience(idle=0.3, answer=0.3, commit=20, window=0.1)).put(BLOB, chunks())
-
-
 @pytest.mark.parametrize("status", [400, 402, 403, 406, 409, 418, 507])
 def test_an_upload_that_is_refused_says_why(server: HostileRegistry, reach: Reach, status: int) -> None:  # F-042, F-054
     server.on("POST", UPLOADS, began()).on("PUT", PUT, refusal(status, "DENIED", "no more room"))
@@ -368,26 +356,6 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
     heard.set()
     assert "507 DENIED: full" in str(error)
     assert handed_out < 64 << 20
-
-
-@pytest.mark.parametrize("taken", [0, 1 << 10])
-def test_a_registry_that_takes_nothing_more_is_not_waited_for(server: HostileRegistry, reach: Reach, taken: int) -> None:
-    """REG-013: neither where it stops at once, nor where it takes a little from time to time."""
-    done = threading.Event()
-
-    def sluggish(exchange: Exchange) -> None:
-        with suppress(OSError):
-            while not done.wait(0.1):
-                exchange.sock.recv(taken)
-
-    big = Descriptor("application/octet-stream", BLOB.digest, 1 << 40)
-    server.always("POST", UPLOADS, began()).always("PUT", PUT, sluggish).always("HEAD", AT, there(None))
-    server.always("PATCH", SESSION, sluggish).always("GET", SESSION, GONE)
-    repository, start = reach(server, patience=Patience(connect=10, idle=0.5, answer=20, commit=20, window=10)), time.monotonic()
-    error = fails(lambda: repository.put(big, lambda: iter(lambda: bytes(1 << 22), None)))
-    done.set()
-    assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
-    assert time.monotonic() - start < 30
 
 
 def test_what_a_registry_said_before_it_hung_up_is_heard(server: HostileRegistry, reach: Reach) -> None:

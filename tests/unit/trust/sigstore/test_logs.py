@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from bundler.errors import Code, TrustError
 from bundler.trust import merkle
@@ -1095,17 +1094,11 @@ def test_a_hash_of_another_length_is_refused_when_it_is_read() -> None:
 
 def test_a_note_id_is_what_the_prod_log_of_2025_has() -> None:
     """R-4, by a public value."""
-    key: Any = load_der_public_key(base64.b64decode("MCowBQYDK2VwAyEAt8rlp1knGwjfbcXAYPYAkn0XiLz1x8O4t0YkEhie244="))
-    root = WORLD.root(
-        lambda value: (
-            value
-            | {
-                "tlogs": [
-                    log_json("https://log2025-1.rekor.sigstore.dev", key, base64.b64decode("zxGZFVvd0FEmjR8WrFwMdcAJ9vtaY/QXf44Y1wUeP6A="))
-                ]
-            }
-        )
+    log = log_json(
+        "https://log2025-1.rekor.sigstore.dev", WORLD.key("leaf"), base64.b64decode("zxGZFVvd0FEmjR8WrFwMdcAJ9vtaY/QXf44Y1wUeP6A=")
     )
+    log["publicKey"]["rawBytes"] = "MCowBQYDK2VwAyEAt8rlp1knGwjfbcXAYPYAkn0XiLz1x8O4t0YkEhie244="
+    root = WORLD.root(lambda value: value | {"tlogs": [log]})
     assert root.left_out == ()
 
 

@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bundler.trust import formats, kinds
+from tests.support import minimal_format
 from tests.support.signing import Key, seal
 from tests.support.station import EXPORTER, Crossing, Image, run, tags_of, write_trust
-from tests.unit.trust import minimal_format
 
 MEMBER, STRANGER = Key.of("ed25519", 1), Key.of("ed25519", 2)
 
@@ -37,7 +37,7 @@ def signed(crossing: Crossing, key: Key, over: bytes | None = None) -> Image:
     """An image with a minimal signature by ``key``, over its manifest or over something else."""
     assert isinstance(key.private, Ed25519PrivateKey)
     root = crossing.content.image()
-    layer = minimal_format.BEGINS + key.spki[-32:] + key.private.sign(over or root.raw)
+    layer = minimal_format.BEGINS + key.spki[-32:] + key.sign(over or root.raw)
     crossing.content.artifact(layer, minimal_format.MEDIA_TYPE, subject=root)
     return crossing.push(root)
 
