@@ -94,11 +94,7 @@ def command(
     trust, found = truststore.load(trust_folder, os.environ), folder.find(station_folder, os.environ)
     if found is None and attach == "auto":
         raise UsageError("--attach auto needs a station, whose key signs", code=Code.STATION_MISSING, next="see `oci-bundler station init`")
-    signer = None
-    if found is None:
-        out.say("note: there is no station here, so an old bundle goes unnoticed and no receipt is written; see `oci-bundler station init`")
-    else:
-        signer = open_key(found, trust.policy, password=password)
+    signer = None if found is None else open_key(found, trust.policy, password=password)
     clock = now()
     with (
         nullcontext(Station.remembering(trust, found)) if dry_run else importing(trust, found, say=out.say) as station,
@@ -145,5 +141,7 @@ def command(
         out.say("note: no manifest and no tag was put; blobs that were sent before the damage was met are there without a name")
     elif not dry_run:
         out.detail(f"sent {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} were there already")
+        if found is None:
+            out.say("note: without `station init` old bundles go unnoticed, and no receipt is kept")
     words = ("verified, and would be imported", "would go to") if dry_run else ("verified and imported", "now at")
     return out.answer(report.to_json(), report_lines(out, report, done=words[0], moved=words[1]), exit=done.exit)

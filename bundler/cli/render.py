@@ -28,7 +28,7 @@ NEXT: dict[Code, str] = {
     Code.STREAM_EQUIVOCATION: "keep both bundles, import neither, and ask the exporter who else has its key",
     Code.STREAM_GAP: "import the bundle that it follows first, or ask the exporter for it",
     Code.TRUST_SERIAL: "bring this station's trust up to date first",
-    Code.TIME_EXPIRED: "ask the exporter for a new bundle",
+    Code.TIME_EXPIRED: "ask the exporter for a new bundle, unless this station's clock is wrong",
     Code.TIME_FUTURE: "set this station's clock, or ask how the exporter's is set",
 }
 

@@ -71,6 +71,7 @@ def _lines(out: Terminal, told: Status) -> Iterator[str]:
     yield f"station {told.name} at {told.path}: {counted(len(told.streams), 'stream')}{missing}"
     for stream in told.streams:
         yield from _stream(out, stream)
+    yield f"journal  size {told.journal.size}, {counted(told.receipts, 'receipt')}"
     if told.floor is not None:
         yield f"time     not before {told.to_json()['time_floor']}"
     if told.trust is not None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from bundler import strictjson
 from bundler.bundle.seal import MAX_IMAGES, STREAM, time
 from bundler.errors import BundlerError, Code, FormatError, TrustError, shortened, translated
+from bundler.ledger.receiptmembers import digest_of, each, malformed, maybe, number_of, reference_of, text_of, time_of
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -27,10 +28,8 @@ MAX_RECEIPT = 64 << 20  # bytes of an envelope: 10,000 images of five blobs each
 MAX_TEXT = 8192  # characters of a name or a scope: of an identity, two foreign names of 2 KiB, and what escapes make of them
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _CODE = re.compile(r"[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40})?", re.ASCII)
 
-T = TypeVar("T")
 Sign = Callable[[bytes], bytes]
 """Whoever holds the station's key: gives its signature over some bytes."""
 
@@ -215,7 +214,7 @@ class Receipt:
         payload = self.statement()
         raw = _envelope(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
         if len(raw) > MAX_RECEIPT:
-            raise _refused("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
+            raise malformed("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
         return raw
 
 
@@ -251,45 +250,45 @@ def _check_fields(receipt: Receipt) -> None:
         if text is not None:
             _check_text(text, name)
     if not receipt.subjects or any(digest.algorithm != "sha256" for digest in receipt.subjects.values()):
-        raise _refused("it has no subject, or one whose digest is not of SHA-256")
+        raise malformed("it has no subject, or one whose digest is not of SHA-256")
     numbers = (receipt.serial, receipt.blobs.sent, receipt.blobs.there, receipt.blobs.bytes)
     if not all(0 <= number <= MAX_SIZE for number in numbers):
-        raise _refused("a number is out of its range", found=numbers, wanted="0 to 2^53 - 1")
+        raise malformed("a number is out of its range", found=numbers, wanted="0 to 2^53 - 1")
     for code in (*receipt.reasons, *(code for image in receipt.images for code in image.reasons)):
         if not _CODE.fullmatch(code):
-            raise _refused("a reason code is not well-formed", found=ascii(code)[:80])
+            raise malformed("a reason code is not well-formed", found=ascii(code)[:80])
     if receipt.bundle is not None and not (STREAM.fullmatch(receipt.bundle.stream) and 0 <= receipt.bundle.sequence <= MAX_SIZE):
-        raise _refused("its bundle has a stream or a sequence that no seal has", found=ascii(receipt.bundle.stream)[:80])
+        raise malformed("its bundle has a stream or a sequence that no seal has", found=ascii(receipt.bundle.stream)[:80])
 
 
 def _check_outcome(receipt: Receipt) -> None:
     refused = receipt.outcome is Outcome.REFUSED
     if refused is not bool(receipt.reasons) or refused is not (receipt.registry is None):
-        raise _refused("reasons and registry do not fit its outcome", found=receipt.outcome)
+        raise malformed("reasons and registry do not fit its outcome", found=receipt.outcome)
     if receipt.bundle is None and (not refused or receipt.images or receipt.blobs.left or Subject.INDEX in receipt.subjects):
-        raise _refused("it tells of a bundle that nobody has sealed")
+        raise malformed("it tells of a bundle that nobody has sealed")
     if receipt.bundle is not None and Subject.INDEX not in receipt.subjects:
-        raise _refused("it tells of a bundle without saying of which", wanted=Subject.INDEX)
+        raise malformed("it tells of a bundle without saying of which", wanted=Subject.INDEX)
     if refused and (receipt.held or receipt.blobs.sent or receipt.blobs.there or receipt.blobs.bytes):
-        raise _refused("it tells of blobs that were let in, and of a refusal")
+        raise malformed("it tells of blobs that were let in, and of a refusal")
 
 
 def _check_images(receipt: Receipt) -> None:
     if len(receipt.images) > MAX_IMAGES:
-        raise _refused("it has too many images", found=len(receipt.images), wanted=f"at most {MAX_IMAGES}")
+        raise malformed("it has too many images", found=len(receipt.images), wanted=f"at most {MAX_IMAGES}")
     if len({image.reference for image in receipt.images}) != len(receipt.images):
-        raise _refused("it has an image twice")
+        raise malformed("it has an image twice")
     for image in receipt.images:
         enters = image.passed and receipt.outcome is not Outcome.REFUSED
         if (image.destination is not None) is not enters or (image.state is not None) is not enters:
-            raise _refused("an image has a destination and was not let in, or was let in and has none", found=image.reference)
+            raise malformed("an image has a destination and was not let in, or was let in and has none", found=image.reference)
         if image.state not in (None, "new", "moved", "same"):
-            raise _refused("an image has a state that is not known", found=ascii(image.state)[:80])
+            raise malformed("an image has a state that is not known", found=ascii(image.state)[:80])
         for name, text in (("rule", image.rule), *((s.kind, s.id) for s in image.signers), *(("name", s.name) for s in image.signers)):
             if text is not None:
                 _check_text(text, name)
         if list(image.signers) != sorted(set(image.signers)) or list(image.times) != sorted(set(image.times)):
-            raise _refused("signers or times of an image are not sorted, or there twice", found=image.reference)
+            raise malformed("signers or times of an image are not sorted, or there twice", found=image.reference)
     passed = [image.passed for image in receipt.images]
     wanted = {
         Outcome.ACCEPTED: bool(passed) and all(passed),
@@ -298,23 +297,23 @@ def _check_images(receipt: Receipt) -> None:
         Outcome.REFUSED: True,
     }
     if not wanted[receipt.outcome]:
-        raise _refused("its images do not fit its outcome", found=receipt.outcome)
+        raise malformed("its images do not fit its outcome", found=receipt.outcome)
 
 
 def _check_held(receipt: Receipt) -> None:
     filled = {image.destination.repository for image in receipt.images if image.destination is not None}
     if not receipt.held.keys() <= filled:
-        raise _refused("it tells of a repository that no image went to", found=ascii(min(receipt.held.keys() - filled))[:80])
+        raise malformed("it tells of a repository that no image went to", found=ascii(min(receipt.held.keys() - filled))[:80])
     for repository, blobs in receipt.held.items():
         if any(first.digest >= second.digest for first, second in pairwise(blobs)):
-            raise _refused("what a repository holds is not sorted, or there twice", found=repository)
+            raise malformed("what a repository holds is not sorted, or there twice", found=repository)
         if not all(0 <= blob.size <= MAX_SIZE for blob in blobs):
-            raise _refused("a blob has a size that is out of its range", found=repository)
+            raise malformed("a blob has a size that is out of its range", found=repository)
 
 
 def _check_text(text: str, what: str) -> None:
     if not 0 < len(text) <= MAX_TEXT:
-        raise _refused(f"{what} is empty or too long", found=f"{len(text)} characters", wanted=f"1 to {MAX_TEXT}")
+        raise malformed(f"{what} is empty or too long", found=f"{len(text)} characters", wanted=f"1 to {MAX_TEXT}")
 
 
 # --- reading ---
@@ -325,9 +324,9 @@ def _read_envelope(raw: bytes) -> Envelope:
     with translated(BundlerError, to=FormatError, what="this is not a receipt", code=Code.FORMAT_RECEIPT):
         envelope = Envelope.of(strictjson.loads(raw, limit=MAX_RECEIPT))
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise _refused("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
+        raise malformed("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
     if _envelope(envelope) != raw:
-        raise _refused("its envelope is not written as canonical JSON with canonical base64, or has more members")
+        raise malformed("its envelope is not written as canonical JSON with canonical base64, or has more members")
     return envelope
 
 
@@ -341,14 +340,14 @@ def _read(payload: bytes) -> Receipt:
         value = strictjson.loads(payload, limit=MAX_RECEIPT)
         receipt = _receipt(value)
     if receipt.statement() != payload:
-        raise _refused("it has more members, or is not written as canonical JSON")
+        raise malformed("it has more members, or is not written as canonical JSON")
     return receipt
 
 
 def _receipt(value: Any) -> Receipt:
     match value:
         case {"predicateType": str(other)} if other != PREDICATE_TYPE:
-            raise _refused("its statement is of another type", found=ascii(other)[:80], wanted=PREDICATE_TYPE)
+            raise malformed("its statement is of another type", found=ascii(other)[:80], wanted=PREDICATE_TYPE)
         case {
             "subject": [*subjects],
             "predicate": {
@@ -361,23 +360,23 @@ def _receipt(value: Any) -> Receipt:
         }:
             pass  # whatever else there is, the one spelling has not
         case _:
-            raise _refused("members are missing, or of another type")
+            raise malformed("members are missing, or of another type")
     return Receipt(
-        station=_text(predicate.get("station")),
-        time=_time(predicate.get("time")),
-        floor=_maybe(_time, predicate.get("floor")),
-        version=_text(predicate.get("version")),
+        station=text_of(predicate.get("station")),
+        time=time_of(predicate.get("time")),
+        floor=maybe(time_of, predicate.get("floor")),
+        version=text_of(predicate.get("version")),
         outcome=_outcome(predicate.get("outcome")),
-        reasons=_each(_text, predicate.get("reasons")),
+        reasons=each(text_of, predicate.get("reasons")),
         subjects=dict(map(_subject, subjects)),
-        bundle=_maybe(_bundle, bundle),
-        trust=_digest(trust),
-        serial=_number(serial),
-        registry=_maybe(_text, predicate.get("registry")),
-        images=_each(_image, images),
-        blobs=BlobRecord(_number(sent), _number(there), _number(size), _each(_digest, left)),
-        held={_text(repository): _each(_held, blobs) for repository, blobs in held.items()},
-        previous=_maybe(_digest, predicate.get("previous")),
+        bundle=maybe(_bundle, bundle),
+        trust=digest_of(trust),
+        serial=number_of(serial),
+        registry=maybe(text_of, predicate.get("registry")),
+        images=each(_image, images),
+        blobs=BlobRecord(number_of(sent), number_of(there), number_of(size), each(digest_of, left)),
+        held={text_of(repository): each(_held, blobs) for repository, blobs in held.items()},
+        previous=maybe(digest_of, predicate.get("previous")),
     )
 
 
@@ -385,103 +384,62 @@ def _subject(value: Any) -> tuple[Subject, Digest]:
     match value:
         case {"name": str(name), "digest": {"sha256": str(encoded)}} if name in list(Subject):
             return Subject(name), Digest("sha256", encoded)
-    raise _refused("a subject is not one that a receipt has", found=ascii(value)[:160])
+    raise malformed("a subject is not one that a receipt has", found=ascii(value)[:160])
 
 
 def _bundle(value: Any) -> BundleRecord:
     match value:
         case {"identity": identity, "stream": stream, "sequence": sequence, "gap": bool() | None as gap}:
             return BundleRecord(
-                identity=_digest(identity),
-                stream=_text(stream),
-                sequence=_number(sequence),
-                previous=_maybe(_digest, value.get("previous")),
-                created=_time(value.get("created")),
-                expires=_maybe(_time, value.get("expires")),
+                identity=digest_of(identity),
+                stream=text_of(stream),
+                sequence=number_of(sequence),
+                previous=maybe(digest_of, value.get("previous")),
+                created=time_of(value.get("created")),
+                expires=maybe(time_of, value.get("expires")),
                 gap=gap,
             )
-    raise _refused("its bundle lacks members", found=ascii(value)[:160])
+    raise malformed("its bundle lacks members", found=ascii(value)[:160])
 
 
 def _image(value: Any) -> ImageRecord:
     match value:
         case {"reference": reference, "digest": digest, "signers": signers, "times": times, "reasons": reasons}:
             return ImageRecord(
-                reference=_reference(reference),
-                digest=_digest(digest),
-                destination=_maybe(_reference, value.get("destination")),
-                state=_maybe(_text, value.get("state")),
-                rule=_maybe(_text, value.get("rule")),
-                signers=_each(_signer, signers),
-                times=_each(_time, times),
-                reasons=_each(_text, reasons),
+                reference=reference_of(reference),
+                digest=digest_of(digest),
+                destination=maybe(reference_of, value.get("destination")),
+                state=maybe(text_of, value.get("state")),
+                rule=maybe(text_of, value.get("rule")),
+                signers=each(_signer, signers),
+                times=each(time_of, times),
+                reasons=each(text_of, reasons),
             )
-    raise _refused("an image lacks members", found=ascii(value)[:160])
+    raise malformed("an image lacks members", found=ascii(value)[:160])
 
 
 def _signer(value: Any) -> SignerRecord:
     match value:
         case {"kind": kind, "id": who, "form": form, "name": name}:
-            return SignerRecord(_text(kind), _text(who), _text(form), _maybe(_text, name))
-    raise _refused("a signer lacks members", found=ascii(value)[:160])
+            return SignerRecord(text_of(kind), text_of(who), text_of(form), maybe(text_of, name))
+    raise malformed("a signer lacks members", found=ascii(value)[:160])
 
 
 def _held(value: Any) -> Held:
     match value:
         case {"digest": digest, "size": size}:
-            return Held(_digest(digest), _number(size))
-    raise _refused("a blob lacks digest or size", found=ascii(value)[:160])
-
-
-def _maybe(read: Callable[[Any], T], value: Any) -> T | None:
-    return None if value is None else read(value)
-
-
-def _each(read: Callable[[Any], T], value: Any) -> tuple[T, ...]:
-    if not isinstance(value, list):
-        raise _refused("a list is something else", found=ascii(value)[:80])
-    return tuple(map(read, value))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _refused("a text is something else", found=ascii(value)[:80])
-    return value
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int:
-        raise _refused("a number is something else", found=ascii(value)[:80])
-    return value
-
-
-def _digest(value: Any) -> Digest:
-    return Digest.parse(_text(value))
-
-
-def _reference(value: Any) -> Reference:
-    return Reference.parse(_text(value))
+            return Held(digest_of(digest), number_of(size))
+    raise malformed("a blob lacks digest or size", found=ascii(value)[:160])
 
 
 def _outcome(value: Any) -> Outcome:
     if value not in list(Outcome):
-        raise _refused("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
+        raise malformed("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
     return Outcome(value)
-
-
-def _time(value: Any) -> datetime:
-    with translated(ValueError, to=FormatError, what="a time does not exist", code=Code.FORMAT_RECEIPT):
-        if isinstance(value, str) and _TIME.fullmatch(value):
-            return datetime.fromisoformat(value)
-    raise _refused("a time is not well-formed", found=ascii(value)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
 
 
 def _spelled(digest: Digest | None) -> str | None:
     return None if digest is None else str(digest)
-
-
-def _refused(what: str, *, found: object = None, wanted: object = None) -> FormatError:
-    return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)
 
 
 def written(text: str) -> str:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from bundler.bundle.seal import time
-from bundler.ledger.folder import StationFolder
+from bundler.content.files import disk
+from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
+from bundler.ledger.journal.folder import Folder
 from bundler.ledger.state import JournalSeen, Link, Stream
+from bundler.oci.digest import Digest
 from bundler.stations.truststore import Trust
 from bundler.trust.policy import Order
 
@@ -50,7 +53,8 @@ class Status:
     streams: tuple[StreamStatus, ...]
     trust: Trust | None
     floor: datetime | None
-    journal: JournalSeen | None
+    journal: JournalSeen
+    receipts: int
 
     def to_json(self) -> dict[str, Any]:
         trust = self.trust and {"digest": str(self.trust.policy.digest), "serial": self.trust.policy.serial, "expires": None}
@@ -59,13 +63,17 @@ class Status:
             "name": self.name,
             "streams": [stream.to_json() for stream in self.streams],
             "trust": trust,
-            "journal": None if self.journal is None else self.journal.to_json(),
+            "journal": self.journal.to_json(),
+            "receipts": self.receipts,
             "time_floor": None if self.floor is None else time(self.floor),
         }
 
 
 def status(folder: StationFolder, trust: Trust | None, *, clock: datetime) -> Status:
-    """Of the station as it is now. Raises UsageError (``station.state``, ``station.permissions``)."""
+    """Of the station as it is now; its journal is not verified.
+
+    Raises UsageError (``station.state``, ``station.permissions``), IntegrityError (``journal.changed``), TransportError (``disk.io``).
+    """
     state = folder.state()
     now = state.judged_at(clock)
     streams = tuple(
@@ -76,4 +84,12 @@ def status(folder: StationFolder, trust: Trust | None, *, clock: datetime) -> St
         )
         for stream in state.streams
     )
-    return Status(folder.path, folder.profile.name, streams, trust, state.floor, state.journal)
+    checkpoint = Folder(folder.path / JOURNAL).checkpoint()
+    journal = JournalSeen(checkpoint.size, Digest("sha256", checkpoint.root.hex()))
+    return Status(folder.path, folder.profile.name, streams, trust, state.floor, journal, _receipts(folder.path / RECEIPTS))
+
+
+def _receipts(folder: Path) -> int:
+    """How many lie there; none where there is no such folder yet."""
+    with disk(f"{folder} cannot be looked through"):
+        return sum(path.suffix == ".json" for path in folder.iterdir()) if folder.is_dir() else 0

@@ -48,8 +48,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory, crossing: Crossing) -> Path:
     _bundle(folder, "strange", app, key="stranger")
     _bundle(folder, "last-year", app, "--expires", "30d", SOURCE_DATE_EPOCH="1700000000")
     _bundle(folder, "other", other)
+    _bundle(folder, "older", app, "--sequence", "1")
+    for name in ("station", "lost-station"):
+        assert station.run("station", "init", folder / name, "--name", "plant-7").exit == 0
+    (folder / "lost-station/state.json").unlink()
     _bundle(folder, "mixed", app, tool, "--allow-unsigned")
     taken = f"{crossing.there.host}/taken"
+    flags = ("--trust", folder / "trust", "--station", folder / "station")
+    assert station.run("import", folder / "release.oci.tar.zst", f"{crossing.there.host}/before", *flags).exit == 0
     assert station.run("import", folder / "release.oci.tar.zst", taken, "--trust", folder / "trust").exit == 0
     good = (folder / "release.oci.tar.zst").read_bytes()
     (folder / "damaged.oci.tar.zst").write_bytes(good[:3000] + b"damaged!" + good[3008:])

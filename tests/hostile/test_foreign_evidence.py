@@ -9,8 +9,8 @@ from cryptography import x509
 
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document
+from tests.hostile.catalogue.oddities import ODD
 from tests.support import notary, signing
-from tests.support.oddities import ODD
 from tests.support.station import Crossing, run
 from tests.support.world import Issued, World, b64, canonical, issue
 

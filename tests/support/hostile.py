@@ -22,20 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from bundler import strictjson
-from bundler.bundle import seal
 from bundler.bundle.seal import Kind
 from bundler.errors import Code
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import making
-from tests.support.making import Plain
+from tests.support.bundle_vectors import VECTORS
+from tests.support.making import Parts, Plain, base
 from tests.support.station import Ran, Watched, run
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 128 << 20
 """What the worst bundle may take beside what the process has: half of INV-3, which counts the interpreter too."""
 SECONDS = 10.0
-VECTORS = ROOT / "tests/vectors/invalid"
+REFUSED = {vector.name: vector for vector in VECTORS if vector.exit}
 EXITS = {
     "usage": 2,
     "format": 3,
@@ -48,8 +48,9 @@ EXITS = {
 }  # all else is 5, or a failed check of an image, which comes to the same
 
 
-Make = Callable[[], Any]
-"""Makes a bundle, as bytes or as parts; or the files of a layout, by name."""
+Make = Callable[[], bytes | Parts]
+Folder = Callable[[], dict[str, bytes]]
+"""Makes the files of a layout, by name."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Case:
     words: str
     code: Code | None
     make: Make
-    layout: bool = False
-    """Whether it is the folder of an OCI layout, to be exported, and no bundle."""
+    folder: Folder | None = None
+    """Makes the folder of an OCI layout, to be exported, where it is not a bundle."""
 
     where: str = ""
     """Where else it is tested, or why it cannot be made: then there is nothing to make here."""
@@ -73,7 +74,7 @@ class Case:
     @property
     def is_bundle(self) -> bool:
         """Whether it is run as a bundle, and neither elsewhere nor as a folder."""
-        return not self.layout and (self.code is not None or not self.where)
+        return self.folder is None and (self.code is not None or not self.where)
 
     @property
     def exit(self) -> int:
@@ -84,15 +85,12 @@ class Case:
         return made if isinstance(made, bytes) else made.file()
 
 
-CODES = {str(code): code for code in Code}
-
-
 class Cases(list[Case]):
     """The cases of one family, in the order of their numbers."""
 
-    def case(self, id: str, words: str, code: Code | None, *, layout: bool = False) -> Callable[[Make], Make]:  # noqa: A002
+    def case(self, id: str, words: str, code: Code | None) -> Callable[[Make], Make]:  # noqa: A002
         def remember(make: Make) -> Make:
-            self.append(Case(id, words, code, make, layout))
+            self.append(Case(id, words, code, make))
             return make
 
         return remember
@@ -100,12 +98,13 @@ class Cases(list[Case]):
     def add(self, id: str, words: str, code: Code | None, make: Make) -> None:  # noqa: A002
         self.append(Case(id, words, code, make))
 
+    def folder(self, id: str, words: str, code: Code | None, make: Folder) -> None:  # noqa: A002
+        self.append(Case(id, words, code, _nothing, make))
+
     def vector(self, id: str, words: str, name: str) -> None:  # noqa: A002
         """A case that is a bundle vector already."""
-        told = json.loads((VECTORS / f"{name}.json").read_text())
-        self.append(
-            Case(id, words, CODES[told["code"]], (VECTORS / f"{name}.oci.tar.zst").read_bytes, where=f"tests/vectors/invalid/{name}")
-        )
+        where = f"tests/vectors/invalid/{name}"
+        self.append(Case(id, words, REFUSED[name].code, (ROOT / f"{where}.oci.tar.zst").read_bytes, where=where))
 
     def elsewhere(self, id: str, words: str, where: str) -> None:  # noqa: A002
         """A case that has a test of another kind: ``path::function``."""
@@ -123,12 +122,7 @@ def _nothing() -> bytes:
 # --- parts that many cases spoil ---
 
 
-def base() -> Any:
-    """One image with one signature, and the key that sealed it."""
-    return making.base()
-
-
-def fold(edit: Callable[[bytes], bytes], *, number: int = -1) -> Any:
+def fold(edit: Callable[[bytes], bytes], *, number: int = -1) -> Parts:
     """The base with one of its records another; what the seal says of it stays."""
     return replace(base(), records=making.at(number, edit))
 
@@ -138,36 +132,30 @@ def mended(block: bytes) -> bytes:
     return block[:148] + b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:])) + block[156:]
 
 
-def signed_by_all(raw: bytes, *, index: bool = False) -> Any:
+def signed_by_all(raw: bytes, *, index: bool = False) -> Parts:
     """A bundle of an image whose root is ``raw``, wherever it is named: listed, signed and sealed as if it were good."""
     plain = Plain()
     image = plain.index("hello") if index else plain.image("hello")
     return swapped(plain, image, raw)
 
 
-def swapped(plain: Any, image: Document, raw: bytes) -> Any:
+def swapped(plain: Plain, image: Document, raw: bytes) -> Parts:
     """The bundle of ``image``, with ``raw`` as its root."""
-    parts, old, new = plain.parts({making.APP: plain.signed(image, about=Digest.of(raw))}), image.digest, Digest.of(raw)
-    name = seal.BLOBS + new.encoded
-    predicate = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
-    predicate["images"][0]["size"] = len(raw)
-    members = tuple(replace(m, size=len(raw), digest=new) if m.digest == old else m for m in parts.members)
-    listed = json.loads(parts.files["index.json"].replace(old.encoded.encode(), new.encoded.encode()))
-    listed["manifests"][0]["size"] = len(raw)
-    return replace(parts, predicate=predicate).listing(members, {name: raw}).holding("index.json", strictjson.dumps(listed))
+    parts = plain.parts({making.APP: plain.signed(image, about=Digest.of(raw))}).naming(raw, for_=image.digest)
+    return parts.editing("images", lambda images: images[0].update(size=len(raw))).indexing(0, size=len(raw))
 
 
-def manifest_saying(edit: Callable[[dict[str, Any]], Any]) -> Any:
+def manifest_saying(edit: Callable[[dict[str, Any]], Any]) -> Parts:
     """A bundle of an image whose manifest was edited, and signed after that."""
     return _saying(Plain().image("hello"), edit, index=False)
 
 
-def index_saying(edit: Callable[[dict[str, Any]], Any]) -> Any:
+def index_saying(edit: Callable[[dict[str, Any]], Any]) -> Parts:
     """A bundle of an image index that was edited, and signed after that."""
     return _saying(Plain().index("hello"), edit, index=True)
 
 
-def _saying(image: Document, edit: Callable[[dict[str, Any]], Any], *, index: bool) -> Any:
+def _saying(image: Document, edit: Callable[[dict[str, Any]], Any], *, index: bool) -> Parts:
     value = json.loads(image.raw)
     changed = edit(value)
     return signed_by_all(strictjson.dumps(value if changed is None else changed), index=index)
@@ -231,7 +219,8 @@ class Station:
     def refuses_to_export(self, case: Case) -> None:
         """The same for the folder of a layout, which the connected side reads."""
         medium = self.folder / "medium"
-        for name, data in case.make().items():
+        assert case.folder is not None
+        for name, data in case.folder().items():
             path = medium / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

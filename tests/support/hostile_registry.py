@@ -82,7 +82,7 @@ class Exchange:
 
 
 Script = bytes | Callable[[Exchange], bytes | None]
-"""An answer: its bytes, sent once the request was read; or what sends it, or gives its bytes."""
+"""An answer: its bytes, or what gives them, sent once the request was read; or what sends them itself, and gives none."""
 
 
 class HostileRegistry:
@@ -201,6 +201,8 @@ class HostileRegistry:
             self.asked[place] = exchange.asked()
         if said is None:
             return False
+        exchange.receive()  # closing over what is unread would reset the connection, and take the answer with it, now and then
+        self.asked[place] = exchange.asked()
         exchange.send(said)
         return b"connection: close" not in said.partition(b"\r\n\r\n")[0].lower() and exchange.asked().whole
 

@@ -130,6 +130,20 @@ class Parts:
         parts = replace(self, members=changed, files={**self.files, name: data})
         return parts.saying(members=[member.to_json() for member in changed])
 
+    def naming(self, raw: bytes, *, for_: Digest) -> "Parts":
+        """With ``raw`` in place of a document, under its own digest wherever that is named; index.json still says the old size."""
+        new = Digest.of(raw)
+        members = tuple(replace(m, size=len(raw), digest=new) if m.digest == for_ else m for m in self.members)
+        told = json.loads(json.dumps(self.predicate).replace(for_.encoded, new.encoded))
+        index = self.files["index.json"].replace(for_.encoded.encode(), new.encoded.encode())
+        return replace(self, predicate=told).listing(members, {seal.BLOBS + new.encoded: raw}).holding("index.json", index)
+
+    def indexing(self, number: int, **told: Any) -> "Parts":
+        """With these members in an entry of index.json."""
+        index = json.loads(self.files["index.json"])
+        index["manifests"][number] |= told
+        return self.holding("index.json", strictjson.dumps(index))
+
     def listing(self, members: Iterable[Member], files: Mapping[str, bytes] | None = None) -> "Parts":
         """With these members instead, in this order, truthfully listed."""
         changed = tuple(members)

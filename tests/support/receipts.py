@@ -1,22 +1,25 @@
 """Receipts to test with, and the vectors of docs/spec/receipt-v1.md."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bundler import strictjson
+from bundler.ledger import receipttext
 from bundler.ledger.receipt import BlobRecord, BundleRecord, Held, ImageRecord, Outcome, Receipt, SignerRecord, Subject
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.dsse import Envelope, pae
 from bundler.trust.statement import PAYLOAD_TYPE
-from tests.support import making
+from tests.support.signing import Key
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-STATION, STRANGER = "second", "stranger"
-"""Keys of tests/vectors/keys."""
+STATION, STRANGER = Key.of("p256", 31), Key.of("p256", 32)
 
 
 def digest(what: str) -> Digest:
@@ -119,11 +122,11 @@ def large(count: int) -> Receipt:
     return replace(ACCEPTED, images=images, held=held)
 
 
-def sign(data: bytes, *, key: str = STATION) -> bytes:
-    return making.key(key).sign(data)
+def sign(data: bytes, *, key: Key = STATION) -> bytes:
+    return key.sign(data)
 
 
-def enveloped(payload: bytes, *, key: str = STATION, kind: str = PAYLOAD_TYPE) -> dict[str, Any]:
+def enveloped(payload: bytes, *, key: Key = STATION, kind: str = PAYLOAD_TYPE) -> dict[str, Any]:
     """The value of an envelope whose signature is good, whatever the payload says."""
     return Envelope(kind, payload, sign(pae(kind, payload).whole, key=key)).to_json()
 
@@ -234,3 +237,20 @@ INVALID = {
     "held-of-no-size": _invalid("4.3", lambda: _told(held={"plant:5000/mirror/app": [{"digest": str(digest("layer")), "size": -1}]})),
     "refused-and-held": _invalid("4.3", lambda: _told(REFUSED, held=ACCEPTED.predicate()["held"])),
 }
+
+
+def write(into: Path) -> int:
+    """Make the vectors anew: those that are good with their texts, those that break one rule each, and the key. Gives how many."""
+    for kind in ("valid", "invalid"):
+        shutil.rmtree(into / kind, ignore_errors=True)
+        (into / kind).mkdir(parents=True)
+    (into / "station.pub").write_bytes(STATION.public.pem)
+    for name, receipt in VALID.items():
+        raw = receipt.signed(sign)
+        (into / f"valid/{name}.json").write_bytes(raw)
+        (into / f"valid/{name}.txt").write_text(receipttext.text(receipt, Digest.of(raw)))
+    for name, vector in INVALID.items():
+        (into / f"invalid/{name}.json").write_bytes(vector.make())
+    rules = {name: {"section": vector.section, "code": vector.code} for name, vector in INVALID.items()}
+    (into / "invalid.index.json").write_text(json.dumps(rules, indent=2) + "\n")
+    return len(VALID) + len(INVALID)

@@ -12,6 +12,7 @@ from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.manifest import Document, Manifest
+from tests.hostile.catalogue.disguises import RAN, disguises
 from tests.support import making
 from tests.support.hostile import Cases
 from tests.support.making import Parts, Plain
@@ -121,7 +122,12 @@ CASES.elsewhere(
 )
 for _name, _words in (("evidence", "signature's"), ("evidence-sha512", "signature's, by SHA-512"), ("referrers", "list of referrers'")):
     CASES.vector("EVD-015", f"an image under a {_words} tag", f"image-reference-{_name}")
-CASES.elsewhere("EVD-016", "whatever docker, containerd or podman run, in every place", f"{RUNTIMES}::test_what_it_runs_was_not_admitted")
+_ran = ", ".join(f"{name} {number}" for name, number in RAN.items())
+CASES.elsewhere(
+    "EVD-016",
+    f"code in {len(disguises())} disguises, in every place; of these run: {_ran}",
+    f"{RUNTIMES}::test_what_it_runs_was_not_admitted",
+)
 CASES.elsewhere("EVD-017", "more signatures than anybody verifies", "tests/unit/trust/test_budget.py::test_beyond_nothing_is_judged")
 CASES.elsewhere(
     "EVD-018",

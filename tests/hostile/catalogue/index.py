@@ -16,8 +16,8 @@ from bundler.errors import Code
 from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from tests.support import making
-from tests.support.hostile import Cases, base, good_index, index_saying, layout_of, signed_by_all
-from tests.support.making import Plain
+from tests.support.hostile import Cases, good_index, index_saying, layout_of, signed_by_all
+from tests.support.making import Parts, Plain, base
 
 CASES = Cases()
 Edit = Callable[[Any], Any]
@@ -30,7 +30,7 @@ NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 def spelt(number: str, words: str, edit: Callable[[bytes], bytes], code: Code = Code.FORMAT_JSON) -> None:
     """What parsers read differently, or not at all."""
     CASES.add(f"IDX-{number}", f"{words}, signed and sealed", code, lambda: signed_by_all(edit(ROOT), index=True))
-    CASES.case(f"IDX-{number}", f"{words}, in a folder", code, layout=True)(lambda: layout_of(edit(FOLDER)))
+    CASES.folder(f"IDX-{number}", f"{words}, in a folder", code, lambda: layout_of(edit(FOLDER)))
 
 
 def sealed(number: str, words: str, code: Code, edit: Edit) -> None:
@@ -47,7 +47,7 @@ def saying(number: str, words: str, code: Code, edit: Edit, *, folder: Code | No
         return strictjson.dumps(value if changed is None else changed)
 
     sealed(number, words, code, edit)
-    CASES.case(f"IDX-{number}", f"{words}, in a folder", folder, layout=True)(lambda: layout_of(told()))
+    CASES.folder(f"IDX-{number}", f"{words}, in a folder", folder, lambda: layout_of(told()))
 
 
 def first(name: str, value: Any) -> Edit:
@@ -79,7 +79,7 @@ def value(text: bytes) -> Callable[[bytes], bytes]:
     return lambda raw: raw[:-1] + b',"x":' + text + b"}"
 
 
-def fan() -> Any:
+def fan() -> Parts:
     plain = Plain()
     inner = plain.image("hello")
     for _ in range(7):
@@ -112,7 +112,7 @@ spelt("020", "a NUL in a string, spelt", value(b'"\\u0000"'))
 spelt("021", "no bytes", lambda _: b"")
 for _number, _words, _raw in (("022", "null", b"null"), ("023", "a list", b"[]"), ("024", "a string", b'"x"')):
     CASES.add(f"IDX-{_number}", f"{_words}, signed and sealed", Code.FORMAT_MANIFEST, partial(signed_by_all, _raw, index=True))
-    CASES.case(f"IDX-{_number}", f"{_words}, in a folder", Code.FORMAT_LAYOUT, layout=True)(partial(layout_of, _raw))
+    CASES.folder(f"IDX-{_number}", f"{_words}, in a folder", Code.FORMAT_LAYOUT, partial(layout_of, _raw))
 
 # --- what an index is ---
 
@@ -158,7 +158,7 @@ def reference(number: str, words: str, code: Code, text: str, *, folder: Code = 
         index["manifests"][0]["annotations"] = dict.fromkeys(NAMES, text)
         return layout_of(strictjson.dumps(index))
 
-    CASES.case(f"IDX-{number}", f"{words}, in a folder", folder, layout=True)(named)
+    CASES.folder(f"IDX-{number}", f"{words}, in a folder", folder, named)
 
 
 R = Code.FORMAT_REFERENCE
@@ -246,7 +246,7 @@ saying("095", "a manifest that is listed as an index", T, first("mediaType", med
 saying("096", "a platform that is a string", M, first("platform", "linux/amd64"), folder=M)
 
 
-def embedding(other: Callable[[int], bytes] | None) -> Any:
+def embedding(other: Callable[[int], bytes] | None) -> Parts:
     """The first child's bytes beside its descriptor: other ones, or the right ones with a bit of base64 that means nothing."""
     plain = Plain()
     root = plain.index("hello")

@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from bundler import strictjson
 from bundler.bundle.seal import BLOBS, Kind, Member
 from bundler.errors import Code
 from bundler.oci.digest import Digest
 from tests.support import making
-from tests.support.hostile import Cases, base, good_index, layout_of
+from tests.support.hostile import Cases, good_index, layout_of
+from tests.support.making import Parts, base
 
 CASES = Cases()
 GOOD = strictjson.dumps(good_index())
@@ -20,32 +20,32 @@ FILES = base().files
 SMUGGLED = b"smuggled"
 
 
-def bundle(number: str, words: str, code: Code, make: Callable[[], Any]) -> None:
+def bundle(number: str, words: str, code: Code, make: Callable[[], Parts]) -> None:
     CASES.add(f"LAY-{number}", words, code, make)
 
 
 def folder(number: str, words: str, code: Code | None, index: bytes = GOOD, **files: bytes | None) -> None:
     """A folder with these files instead; a name is written with its place in ``PLACES``."""
     changed = {PLACES.get(name, name): data for name, data in files.items()}
-    CASES.case(f"LAY-{number}", f"{words}, in a folder", code, layout=True)(lambda: layout_of(index, changed))
+    CASES.folder(f"LAY-{number}", f"{words}, in a folder", code, lambda: layout_of(index, changed))
 
 
 PLACES = {"version": "oci-layout", "index_json": "index.json", "layer": LAYER, "config": CONFIG, "document": DOCUMENT}
 
 
-def without(name: str) -> Any:
+def without(name: str) -> Parts:
     parts = base()
     return parts.listing(member for member in parts.members if member.path != name)
 
 
-def other(name: str, data: bytes) -> Any:
+def other(name: str, data: bytes) -> Parts:
     """These bytes under that name, the seal telling the truth about them."""
     parts = base()
     members = [replace(m, size=len(data), digest=Digest.of(data), name=name) if m.path == name else m for m in parts.members]
     return parts.listing(members, {name: data})
 
 
-def more(name: str, data: bytes) -> Any:
+def more(name: str, data: bytes) -> Parts:
     parts = base()
     return parts.listing([*parts.members, Member(Kind.BLOB, len(data), Digest.of(data), name)], {name: data})
 
@@ -110,10 +110,13 @@ bundle(
     Code.FORMAT_DERIVED,
     lambda: base().holding("index.json", strictjson.dumps({**good_index(), "manifests": []})),
 )
-CASES.case("LAY-028", "no image at all, in a folder", Code.IMAGE_MISSING, layout=True)(
-    lambda: layout_of(strictjson.dumps({**good_index(), "manifests": []}))
+CASES.folder(
+    "LAY-028", "no image at all, in a folder", Code.IMAGE_MISSING, lambda: layout_of(strictjson.dumps({**good_index(), "manifests": []}))
 )
 bundle("029", "an index.json of 48 MiB", Code.FORMAT_DERIVED, lambda: base().holding("index.json", GOOD[:-1] + b" " * (48 << 20) + b"}"))
-CASES.case("LAY-029", "an index.json of 48 MiB, in a folder", Code.LIMIT_DOCUMENT, layout=True)(
-    lambda: layout_of(json.dumps(good_index()).encode() + b" " * (48 << 20))
+CASES.folder(
+    "LAY-029",
+    "an index.json of 48 MiB, in a folder",
+    Code.LIMIT_DOCUMENT,
+    lambda: layout_of(json.dumps(good_index()).encode() + b" " * (48 << 20)),
 )

@@ -13,7 +13,7 @@ from bundler.oci import mediatype
 from tests.support import making
 from tests.support.hostile import Cases, index_saying, manifest_saying, signed_by_all
 from tests.support.layouts import PLAIN_LAYER
-from tests.support.making import Plain
+from tests.support.making import Parts, Plain
 
 CASES = Cases()
 IMAGE = Plain().image("hello")
@@ -42,19 +42,19 @@ def member(name: str, value: Any, *path: str | int) -> Callable[[dict[str, Any]]
     return edit
 
 
-def layer(data: bytes, kind: str = PLAIN_LAYER, **config: Any) -> Any:
+def layer(data: bytes, kind: str = PLAIN_LAYER, **config: Any) -> Parts:
     """A whole image with this as a further layer: what is in layers is no affair of a station."""
     plain = Plain()
     return plain.parts({making.APP: plain.signed(plain.image("hello", more=[replace(plain.blob(data, kind), **config)]))})
 
 
-def both_roles() -> Any:
+def both_roles() -> Parts:
     plain = Plain()
     blob = plain.blob(b"{}", mediatype.EMPTY)
     return plain.parts({making.APP: plain.signed(plain.manifest(blob, (blob,)))}, platforms=())
 
 
-def no_layers() -> Any:
+def no_layers() -> Parts:
     plain = Plain()
     return plain.parts({making.APP: plain.signed(plain.manifest(plain.blob(b"{}", mediatype.EMPTY), ()))}, platforms=())
 
@@ -91,7 +91,7 @@ saying(
 )
 
 
-def config(data: bytes) -> Any:
+def config(data: bytes) -> Parts:
     """An image whose config is this; nobody here reads configs."""
     plain = Plain()
     return plain.parts(

@@ -50,6 +50,19 @@ _TESTS = {
     "tests/unit/bundle/test_foreignarchive.py": [
         ("an archive that two readers of tar read in two ways", "test_what_two_readers_could_read_in_two_ways_is_refused"),
     ],
+    "tests/faults/test_journal.py": [
+        ("an append to a journal killed at any write, sync or name", "test_an_append_killed_anywhere_loses_nothing_and_the_next_goes_on"),
+    ],
+    "tests/interop/test_journal.py": [
+        (
+            "a journal rewritten, cut, reordered or forked by who has its key",
+            "test_a_journal_written_anew_by_who_has_the_key_is_refused_by_an_earlier_checkpoint",
+        ),
+        ("a journal changed by who lacks its key", "test_what_others_changed_is_refused_by_both"),
+    ],
+    "tests/unit/cli/test_journal.py": [
+        ("a journal that a cosigner is asked to vouch for twice", "test_a_cosigner_refuses_what_does_not_go_on_from_there"),
+    ],
     "tests/crossings/test_delta.py": [
         (
             "a layer that a delta leaves out and the registry loses in between",

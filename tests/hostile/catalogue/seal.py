@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,14 +22,14 @@ from bundler.oci.digest import Digest
 from tests.hostile.catalogue.signature import N_P256
 from tests.support import making
 from tests.support.bundles import sign
-from tests.support.hostile import Cases, base
-from tests.support.making import Plain
+from tests.support.hostile import Cases
+from tests.support.making import Parts, Plain, base
 
 CASES = Cases()
 HYBRID = "version 1 has no signatures of two algorithms over one seal: a key is ECDSA or RSA, and is pinned"
 
 
-def resealed(parts: Any, *signatures: bytes) -> Any:
+def resealed(parts: Parts, *signatures: bytes) -> Parts:
     """The same payload under these signatures."""
     return replace(parts, envelope=lambda envelope: sealed(payload_of(envelope), signatures))
 
@@ -37,11 +38,11 @@ def payload_of(envelope: bytes) -> bytes:
     return base64.b64decode(json.loads(envelope)["payload"])
 
 
-def envelope(edit: Any) -> Any:
+def envelope(edit: Callable[[bytes], bytes]) -> Parts:
     return replace(base(), envelope=edit)
 
 
-def field(name: str, value: Any) -> Any:
+def field(name: str, value: Any) -> Parts:
     """A signature that has this, too."""
 
     def edit(data: bytes) -> bytes:
@@ -52,12 +53,12 @@ def field(name: str, value: Any) -> Any:
     return envelope(edit)
 
 
-def listed_twice() -> Any:
+def listed_twice() -> Parts:
     parts, data = base(), base().signed()
     return parts.listing([*parts.members, Member(Kind.EVIDENCE, len(data), Digest.of(data), seal.SEAL)], {seal.SEAL: data})
 
 
-def respelt() -> Any:
+def respelt() -> Parts:
     genuine = base()
 
     def edit(data: bytes) -> bytes:
@@ -71,7 +72,7 @@ def mac(payload: bytes) -> bytes:
     return hmac.digest(making.key("sealer").pem, preauthentication(len(payload)) + payload, hashlib.sha256)
 
 
-def twice_by_one() -> Any:
+def twice_by_one() -> Parts:
     """Two signatures that differ, by the one key."""
 
     def edit(data: bytes) -> bytes:
@@ -84,7 +85,7 @@ def twice_by_one() -> Any:
     return replace(base().saying(stream="dual"), envelope=edit)
 
 
-def mirrored() -> Any:
+def mirrored() -> Parts:
     def edit(data: bytes) -> bytes:
         payload = payload_of(data)
         one = sign(payload, making.key("sealer"))
@@ -98,12 +99,12 @@ def again(members: list[Any]) -> None:
     members.append({**members[1], "sha256": "0" * 64})
 
 
-def two_digests(statement: Any) -> Any:
+def two_digests(statement: dict[str, Any]) -> dict[str, Any]:
     [subject] = statement["subject"]
     return statement | {"subject": [subject | {"digest": subject["digest"] | {"sha512": "0" * 128}}]}
 
 
-def stranger_of(size: int, *, piece: bytes) -> Any:
+def stranger_of(size: int, *, piece: bytes) -> Parts:
     """A seal so large, of the same piece of base64 again and again: it is asked who signed it before it is held."""
 
     def edit(data: bytes) -> bytes:
@@ -117,7 +118,7 @@ def stranger_of(size: int, *, piece: bytes) -> Any:
     return envelope(edit)
 
 
-def mixed(words: str) -> Any:
+def mixed(words: str) -> Parts:
     """The genuine seal, and the members of a bundle of an image with other words."""
     plain = Plain()
     other = plain.parts({making.APP: plain.signed(plain.image(words))}, trust=[making.key("sealer").pem])

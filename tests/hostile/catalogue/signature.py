@@ -13,15 +13,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from bundler import strictjson
-from bundler.bundle.seal import BLOBS
 from bundler.errors import Code
 from bundler.oci import mediatype
-from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support import making
 from tests.support.hostile import Cases
 from tests.support.layouts import SIGNATURE
-from tests.support.making import Plain
+from tests.support.making import Parts, Plain
 
 CASES = Cases()
 N_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -53,7 +51,7 @@ def carrying(
 ) -> None:
     """An image with a ``.sig`` of which one thing is as no signer makes it."""
 
-    def make() -> Any:
+    def make() -> Parts:
         plain = Plain()
         image = plain.image("hello")
         signed = payload(image)
@@ -122,7 +120,7 @@ carrying("026", "a payload that is said to be a file of bytes", Code.CARRIER_OTH
 
 
 @CASES.case("SIG-019", "the signature's tag names this image, its payload another", Code.PAYLOAD_DIGEST)
-def _() -> Any:
+def _() -> Parts:
     plain = Plain()
     image, other = plain.image("hello"), plain.signed(plain.image("other"))
     plain.tag(f"{image.digest.tag}.sig", plain.tags[f"{other.digest.tag}.sig"])
@@ -133,40 +131,30 @@ CASES.vector("SIG-021", "the payload is not there", "member-signature-missing")
 
 
 @CASES.case("SIG-024", "the name of a signed image for another one", Code.SIGNATURE_MISSING)
-def _() -> Any:
+def _() -> Parts:
     plain = Plain()
     signed, other = plain.signed(plain.image("hello")), plain.image("other")
     return plain.parts({making.APP: other, f"{making.REPOSITORY}:signed": signed})
 
 
 @CASES.case("SIG-025", "one of two images has no signature", Code.SIGNATURE_MISSING)
-def _() -> Any:
+def _() -> Parts:
     plain = Plain()
     return plain.parts({making.APP: plain.signed(plain.image("hello")), f"{making.REPOSITORY}:v2": plain.image("other")})
 
 
-def carrier_saying(edit: Callable[[list[dict[str, Any]]], object]) -> Any:
+def carrier_saying(edit: Callable[[list[dict[str, Any]]], object]) -> Parts:
     """A signed image, of which the manifest that lists its signatures was edited."""
     plain = Plain()
     image = plain.signed(plain.image("hello"))
     old = plain.tags[f"{image.digest.tag}.sig"]
     carrier = json.loads(old.raw)
     edit(carrier["layers"])
-    return swapped_carrier(plain.parts({making.APP: image}), old.digest, strictjson.dumps(carrier))
+    raw = strictjson.dumps(carrier)
+    return plain.parts({making.APP: image}).naming(raw, for_=old.digest).indexing(1, size=len(raw))
 
 
 CASES.add("SIG-017", "5,000 signatures", Code.LIMIT_DOCUMENT, lambda: carrier_saying(lambda layers: layers.extend(layers * 5_000)))
 CASES.add(
     "SIG-021", "a payload that is said to be longer", Code.CONTENT_SIZE, lambda: carrier_saying(lambda layers: layers[0].update(size=4096))
 )
-
-
-def swapped_carrier(parts: Any, old: Any, raw: bytes) -> Any:
-    """``raw`` in place of the manifest that carries the signature, wherever that is named."""
-    new = Digest.of(raw)
-    told = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
-    name = BLOBS + new.encoded
-    members = tuple(replace(m, size=len(raw), digest=new) if m.digest == old else m for m in parts.members)
-    index = json.loads(parts.files["index.json"].replace(old.encoded.encode(), new.encoded.encode()))
-    index["manifests"][1]["size"] = len(raw)
-    return replace(parts, predicate=told).listing(members, {name: raw}).holding("index.json", strictjson.dumps(index))

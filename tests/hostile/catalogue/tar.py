@@ -18,7 +18,8 @@ from bundler.bundle.seal import Kind, Member
 from bundler.errors import Code
 from bundler.oci.digest import Digest
 from tests.support import making
-from tests.support.hostile import Cases, base, fold, mended
+from tests.support.hostile import Cases, fold, mended
+from tests.support.making import Parts, base
 
 CASES = Cases()
 LAYER = base().members[-1].path
@@ -26,17 +27,17 @@ ROOM = len(making.record(LAYER, base().files[LAYER]))
 FIRST, SECOND = "index.json", "oci-layout"
 
 
-def in_place(stream: bytes) -> Any:
+def in_place(stream: bytes) -> Parts:
     """The last record gives way to as much of ``stream`` as has room there."""
     return fold(lambda _: stream[:ROOM].ljust(ROOM, b"\0"))
 
 
-def beside(stream: bytes) -> Any:
+def beside(stream: bytes) -> Parts:
     """``stream`` before the last record, in frames that fit."""
     return replace(base(), records=lambda records: [*records[:-1], stream, records[-1]])
 
 
-def listed(name: str, data: bytes = b"hostile") -> Any:
+def listed(name: str, data: bytes = b"hostile") -> Parts:
     """A further member of that name, in the tar and in the seal."""
     parts = base()
     return parts.listing([*parts.members, Member(Kind.BLOB, len(data), Digest.of(data), name)], {name: data})
@@ -269,7 +270,7 @@ CASES.vector("TAR-109", "something in the padding", "tar-padding")
 END = tar.END
 
 
-def ending(end: bytes) -> Any:
+def ending(end: bytes) -> Parts:
     return replace(base(), end=end)
 
 
@@ -314,7 +315,7 @@ def whole() -> bytes:
 # --- members twice ---
 
 
-def twice(name: str, data: bytes, *, first: bool = False) -> Any:
+def twice(name: str, data: bytes, *, first: bool = False) -> Parts:
     """A second record of that name, before or behind the genuine one."""
 
     def edited(records: list[bytes]) -> list[bytes]:

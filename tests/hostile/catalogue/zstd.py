@@ -6,16 +6,18 @@ bounded too, and it is walked block by block before libzstd sees it.
 
 import gzip
 import lzma
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bundler.bundle import frames, tar
 from bundler.errors import Code
 from tests.hostile.catalogue.tar import member, whole
 from tests.support import making
-from tests.support.hostile import Cases, base
+from tests.support.hostile import Cases, Make
 from tests.support.layouts import PLAIN_LAYER
-from tests.support.making import Plain
+from tests.support.making import Parts, Plain, base
 
 CASES = Cases()
 SKIPPABLE = making.SKIPPABLE
@@ -32,24 +34,24 @@ def zeros(count: int) -> bytes:
     return ((BLOCK << 3 | 2).to_bytes(3, "little") + b"\0") * (count // BLOCK - 1) + (BLOCK << 3 | 3).to_bytes(3, "little") + b"\0"
 
 
-def layer(edit: Any) -> Any:
+def layer(edit: Callable[[bytes], bytes]) -> Parts:
     """The base, with the frame of its layer made by ``edit`` from its content."""
     return making.spoilt(edit)
 
 
-def before(data: bytes) -> Any:
+def before(data: bytes) -> Parts:
     return replace(base(), whole=lambda file: data + file)
 
 
-def behind(data: bytes, *, before_table: bool = False) -> Any:
+def behind(data: bytes, *, before_table: bool = False) -> Parts:
     return replace(base(), table=lambda table: data + table) if before_table else replace(base(), whole=lambda file: file + data)
 
 
-def add(number: str, words: str, code: Code, make: Any) -> None:
+def add(number: str, words: str, code: Code, make: Make) -> None:
     CASES.add(f"ZST-{number}", words, code, make)
 
 
-def flooded(size: int) -> Any:
+def flooded(size: int) -> Parts:
     """A layer of so many zeros, truthful in all but its digest: what it takes to find out must not be memory."""
     plain = Plain()
     descriptor = replace(plain.blob(b"seed", PLAIN_LAYER), size=size)
@@ -89,11 +91,11 @@ for _number, _words, _byte in (("004", "128 MiB", 0x88), ("005", "1 GiB", 0xA0),
         _number,
         f"a window of {_words}",
         Code.FORMAT_BUNDLE,
-        lambda byte=_byte: layer(lambda content: frame(content, descriptor=0x84, window=bytes([byte]))),
+        partial(layer, partial(frame, descriptor=0x84, window=bytes([_byte]))),
     )
 
 
-def claims(size: int) -> Any:
+def claims(size: int) -> Parts:
     """The layer's frame says that it holds ``size`` bytes."""
     return layer(lambda content: making.MAGIC + b"\xe4" + size.to_bytes(8, "little") + frame(content)[9:])
 
@@ -183,7 +185,7 @@ add(
 CASES.vector("ZST-036", "one bit of a compressed block", "frame-damaged")
 
 
-def sealed_with(data: bytes, edit: Any) -> Any:
+def sealed_with(data: bytes, edit: Callable[[bytes], bytes]) -> Parts:
     """A layer of these bytes, whose frame ``edit`` makes."""
     plain = Plain()
     parts = plain.parts({making.APP: plain.signed(plain.image("hello", more=[plain.blob(data, PLAIN_LAYER)]))})
@@ -263,5 +265,5 @@ TABLE.add("STK-023", "frames of 4 GiB", Code.FORMAT_BUNDLE, lambda: sized(lambda
 TABLE.vector("STK-024", "a frame that the table does not list", "table-few")
 
 
-def sized(edit: Any) -> Any:
+def sized(edit: Callable[[list[tuple[int, int]]], list[tuple[int, int]]]) -> Parts:
     return replace(base(), sizes=edit)

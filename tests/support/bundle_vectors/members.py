@@ -174,13 +174,8 @@ def _() -> Parts:
 
 def _resealed(plain: Plain, image: Document, raw: bytes) -> Parts:
     """A bundle of a good image, in which the manifest is ``raw`` wherever it is named; the rest is as honest as can be."""
-    parts, old, new = plain.parts({APP: plain.signed(image)}), image.digest, Digest.of(raw)
-    name = seal.BLOBS + new.encoded
-    predicate = json.loads(json.dumps(parts.predicate).replace(old.encoded, new.encoded))
-    predicate["images"][0]["size"] = len(raw)
-    members = tuple(replace(m, size=len(raw), digest=new) if m.digest == old else m for m in parts.members)
-    index = parts.files["index.json"].replace(old.encoded.encode(), new.encoded.encode())
-    return replace(parts, predicate=predicate).listing(members, {name: raw}).holding("index.json", index)
+    parts = plain.parts({APP: plain.signed(image)}).naming(raw, for_=image.digest)
+    return parts.editing("images", lambda images: images[0].update(size=len(raw)))
 
 
 @VECTORS.refused("document-two-kinds", "8", Code.FORMAT_MANIFEST, "a document that is an image and an index")

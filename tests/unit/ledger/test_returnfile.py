@@ -10,11 +10,11 @@ from bundler.errors import BundlerError, Code, FormatError, TrustError
 from bundler.ledger import returnfile
 from bundler.ledger.returnfile import Return, opened, unverified
 from tests.support import receipts
-from tests.support.making import ROOT, key
+from tests.support.making import ROOT
 from tests.support.returns import EMPTY, FULL, INVALID, VALID, large
 
-KEY = key(receipts.STATION).public
-STRANGER = key(receipts.STRANGER).public
+KEY = receipts.STATION.public
+STRANGER = receipts.STRANGER.public
 FOLDER = ROOT / "returns"
 
 

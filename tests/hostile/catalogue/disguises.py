@@ -58,6 +58,8 @@ LAYERS = (
 BORROWED = "a text, under a config that names a layer that runtimes have already"
 BASE = tars.PROGRAMS["ustar"](0)
 """What such a config names: the layer of an ordinary image."""
+RAN = {"docker": 75, "containerd": 70, "podman": 54}
+"""How many of them each runtime ran when this was written."""
 _PACKED = {"gzip": "gzip", "zstd": "zstd"}  # by how a layer's type ends
 
 
