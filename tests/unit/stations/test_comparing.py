@@ -28,7 +28,7 @@ from bundler.stations.truststore import Trust
 from bundler.stations.vouching import Maker
 from bundler.trust.keys import PublicKey
 from bundler.trust.simplesigning import CERTIFICATE, LOG_ENTRY
-from tests.support import making, notary, receipts, returns, signing, station
+from tests.support import notary, receipts, returns, signing, station
 from tests.support.bundles import Bundle
 from tests.support.layouts import Content
 from tests.support.signing import EXPORTER, Key
@@ -507,12 +507,12 @@ def test_a_receipt_says_what_was_let_in_and_what_is_held(side: Side, tmp_path: P
 
 def test_a_station_s_key_vouches_for_its_files(side: Side, tmp_path: Path) -> None:
     files = written(tmp_path / "r.json", receipt_of(side, RELEASE)), written(tmp_path / "b.json", returns.FULL)
-    key = making.key(receipts.STATION).parsed("image")
+    key = receipts.STATION.parsed("image")
     for file in files:
         sealed = compared(file, file, None, key).before.sealed
         assert (sealed.verified, [by.id for by in sealed.by]) == (True, [key.fingerprint])
         with pytest.raises(TrustError) as refused:
-            compared(file, file, None, making.key(receipts.STRANGER).parsed("image"))
+            compared(file, file, None, receipts.STRANGER.parsed("image"))
         assert refused.value.code is Code.RECEIPT_SIGNATURE
 
 
