@@ -416,13 +416,15 @@ def test_evidence_is_told_by_predicate_or_media_type_from_wherever_it_lies(tmp_p
     image = after.add("app:v1", content.with_buildkit("two"), RELEASE)
     content.sbom(image.digest, b"{}")
     signed = content.artifact(b'{"spdxVersion": "SPDX-2.3"}', "application/spdx+json", subject=image)
-    content.sig(signed.digest, signing.signed(signed, RELEASE))
+    content.sig(signed.digest, signing.signed(signed, EXPORTER))
     statement = signing.bundle(signing.dsse(image, RELEASE, SLSA), RELEASE)
     content.bundle(image, json.dumps(statement).encode(), predicate_type=SLSA)
-    new = the_one(differences(tmp_path, before, after, trust).changed).evidence_new
+    change = the_one(differences(tmp_path, before, after, trust).changed)
+    assert not change.signers_changed, "who signs an SBOM has not signed the image"
+    new = change.evidence_new
     told = {piece.what: piece.by for piece in new}
     assert told["text/spdx+json"] == frozenset()
-    assert told["application/spdx+json"] == frozenset({maker(RELEASE)})
+    assert told["application/spdx+json"] == frozenset({maker(EXPORTER)})
     assert told[SLSA] == frozenset({maker(RELEASE)})
     in_index = {layer for child in image.children for layer in _layers(content, child) if "in-toto" in layer.media_type}
     assert {piece.digest for piece in new} >= {layer.digest for layer in in_index}
