@@ -4,16 +4,17 @@ Pure: the time is an argument, and so is who signs. There is no receipt that con
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from bundler import strictjson
 from bundler.bundle.seal import MAX_IMAGES, STREAM, time
 from bundler.errors import BundlerError, Code, FormatError, TrustError, shortened, translated
+from bundler.ledger.reading import Held, Sign, digest_of, each, envelope_of, held_of, maybe, number_of, spelt, text_of, time_of
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -27,12 +28,7 @@ MAX_RECEIPT = 64 << 20  # bytes of an envelope: 10,000 images of five blobs each
 MAX_TEXT = 8192  # characters of a name or a scope: of an identity, two foreign names of 2 KiB, and what escapes make of them
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _CODE = re.compile(r"[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40})?", re.ASCII)
-
-T = TypeVar("T")
-Sign = Callable[[bytes], bytes]
-"""Whoever holds the station's key: gives its signature over some bytes."""
 
 
 class Subject(StrEnum):
@@ -140,18 +136,6 @@ class BlobRecord:
         return {"sent": self.sent, "there": self.there, "bytes": self.bytes, "left": list(map(str, self.left))}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Held:
-    """A blob that a repository has."""
-
-    digest: Digest
-    size: int
-    """Bytes."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"digest": str(self.digest), "size": self.size}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The statement. To make one that contradicts itself raises FormatError (``format.receipt``)."""
@@ -213,7 +197,7 @@ class Receipt:
     def signed(self, sign: Sign) -> bytes:
         """The envelope: what is kept, and what the journal has the digest of. Raises FormatError (``format.receipt``) if too long."""
         payload = self.statement()
-        raw = _envelope(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
+        raw = spelt(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
         if len(raw) > MAX_RECEIPT:
             raise _refused("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
         return raw
@@ -224,7 +208,7 @@ def opened(raw: bytes, key: PublicKey) -> Receipt:
 
     Raises FormatError (``format.receipt``), TrustError (``receipt.signature``).
     """
-    envelope = _read_envelope(raw)
+    envelope = _envelope(raw)
     try:
         key.verify(envelope.signature, envelope.signed)
     except BundlerError as error:
@@ -240,7 +224,7 @@ def opened(raw: bytes, key: PublicKey) -> Receipt:
 
 def unverified(raw: bytes) -> Receipt:
     """What an envelope claims, whoever has made it. Raises FormatError (``format.receipt``)."""
-    return _read(_read_envelope(raw).payload)
+    return _read(_envelope(raw).payload)
 
 
 # --- what cannot be true ---
@@ -320,19 +304,8 @@ def _check_text(text: str, what: str) -> None:
 # --- reading ---
 
 
-def _read_envelope(raw: bytes) -> Envelope:
-    """Raises FormatError (``format.receipt``) for what is not spelled in the one way, too."""
-    with translated(BundlerError, to=FormatError, what="this is not a receipt", code=Code.FORMAT_RECEIPT):
-        envelope = Envelope.of(strictjson.loads(raw, limit=MAX_RECEIPT))
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise _refused("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
-    if _envelope(envelope) != raw:
-        raise _refused("its envelope is not written as canonical JSON with canonical base64, or has more members")
-    return envelope
-
-
-def _envelope(envelope: Envelope) -> bytes:
-    return strictjson.dumps(envelope.to_json())
+def _envelope(raw: bytes) -> Envelope:
+    return envelope_of(raw, kind=PAYLOAD_TYPE, limit=MAX_RECEIPT, what="a receipt", code=Code.FORMAT_RECEIPT)
 
 
 def _read(payload: bytes) -> Receipt:
@@ -363,21 +336,21 @@ def _receipt(value: Any) -> Receipt:
         case _:
             raise _refused("members are missing, or of another type")
     return Receipt(
-        station=_text(predicate.get("station")),
-        time=_time(predicate.get("time")),
-        floor=_maybe(_time, predicate.get("floor")),
-        version=_text(predicate.get("version")),
+        station=text_of(predicate.get("station")),
+        time=time_of(predicate.get("time")),
+        floor=maybe(time_of, predicate.get("floor")),
+        version=text_of(predicate.get("version")),
         outcome=_outcome(predicate.get("outcome")),
-        reasons=_each(_text, predicate.get("reasons")),
+        reasons=each(text_of, predicate.get("reasons")),
         subjects=dict(map(_subject, subjects)),
-        bundle=_maybe(_bundle, bundle),
-        trust=_digest(trust),
-        serial=_number(serial),
-        registry=_maybe(_text, predicate.get("registry")),
-        images=_each(_image, images),
-        blobs=BlobRecord(_number(sent), _number(there), _number(size), _each(_digest, left)),
-        held={_text(repository): _each(_held, blobs) for repository, blobs in held.items()},
-        previous=_maybe(_digest, predicate.get("previous")),
+        bundle=maybe(_bundle, bundle),
+        trust=digest_of(trust),
+        serial=number_of(serial),
+        registry=maybe(text_of, predicate.get("registry")),
+        images=each(_image, images),
+        blobs=BlobRecord(number_of(sent), number_of(there), number_of(size), each(digest_of, left)),
+        held={text_of(repository): each(held_of, blobs) for repository, blobs in held.items()},
+        previous=maybe(digest_of, predicate.get("previous")),
     )
 
 
@@ -392,12 +365,12 @@ def _bundle(value: Any) -> BundleRecord:
     match value:
         case {"identity": identity, "stream": stream, "sequence": sequence, "gap": bool() | None as gap}:
             return BundleRecord(
-                identity=_digest(identity),
-                stream=_text(stream),
-                sequence=_number(sequence),
-                previous=_maybe(_digest, value.get("previous")),
-                created=_time(value.get("created")),
-                expires=_maybe(_time, value.get("expires")),
+                identity=digest_of(identity),
+                stream=text_of(stream),
+                sequence=number_of(sequence),
+                previous=maybe(digest_of, value.get("previous")),
+                created=time_of(value.get("created")),
+                expires=maybe(time_of, value.get("expires")),
                 gap=gap,
             )
     raise _refused("its bundle lacks members", found=ascii(value)[:160])
@@ -408,13 +381,13 @@ def _image(value: Any) -> ImageRecord:
         case {"reference": reference, "digest": digest, "signers": signers, "times": times, "reasons": reasons}:
             return ImageRecord(
                 reference=_reference(reference),
-                digest=_digest(digest),
-                destination=_maybe(_reference, value.get("destination")),
-                state=_maybe(_text, value.get("state")),
-                rule=_maybe(_text, value.get("rule")),
-                signers=_each(_signer, signers),
-                times=_each(_time, times),
-                reasons=_each(_text, reasons),
+                digest=digest_of(digest),
+                destination=maybe(_reference, value.get("destination")),
+                state=maybe(text_of, value.get("state")),
+                rule=maybe(text_of, value.get("rule")),
+                signers=each(_signer, signers),
+                times=each(time_of, times),
+                reasons=each(text_of, reasons),
             )
     raise _refused("an image lacks members", found=ascii(value)[:160])
 
@@ -422,58 +395,18 @@ def _image(value: Any) -> ImageRecord:
 def _signer(value: Any) -> SignerRecord:
     match value:
         case {"kind": kind, "id": who, "form": form, "name": name}:
-            return SignerRecord(_text(kind), _text(who), _text(form), _maybe(_text, name))
+            return SignerRecord(text_of(kind), text_of(who), text_of(form), maybe(text_of, name))
     raise _refused("a signer lacks members", found=ascii(value)[:160])
 
 
-def _held(value: Any) -> Held:
-    match value:
-        case {"digest": digest, "size": size}:
-            return Held(_digest(digest), _number(size))
-    raise _refused("a blob lacks digest or size", found=ascii(value)[:160])
-
-
-def _maybe(read: Callable[[Any], T], value: Any) -> T | None:
-    return None if value is None else read(value)
-
-
-def _each(read: Callable[[Any], T], value: Any) -> tuple[T, ...]:
-    if not isinstance(value, list):
-        raise _refused("a list is something else", found=ascii(value)[:80])
-    return tuple(map(read, value))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _refused("a text is something else", found=ascii(value)[:80])
-    return value
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int:
-        raise _refused("a number is something else", found=ascii(value)[:80])
-    return value
-
-
-def _digest(value: Any) -> Digest:
-    return Digest.parse(_text(value))
-
-
 def _reference(value: Any) -> Reference:
-    return Reference.parse(_text(value))
+    return Reference.parse(text_of(value))
 
 
 def _outcome(value: Any) -> Outcome:
     if value not in list(Outcome):
         raise _refused("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
     return Outcome(value)
-
-
-def _time(value: Any) -> datetime:
-    with translated(ValueError, to=FormatError, what="a time does not exist", code=Code.FORMAT_RECEIPT):
-        if isinstance(value, str) and _TIME.fullmatch(value):
-            return datetime.fromisoformat(value)
-    raise _refused("a time is not well-formed", found=ascii(value)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
 
 
 def _spelled(digest: Digest | None) -> str | None:

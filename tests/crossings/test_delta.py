@@ -10,7 +10,7 @@ import pytest
 from bundler.bundle.archive import opened
 from bundler.bundle.seal import Seal
 from bundler.content.layout import Layout
-from bundler.ledger.receipt import Held
+from bundler.ledger.reading import Held
 from bundler.ledger.returnfile import Accepted, Return, unverified
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
