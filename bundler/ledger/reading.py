@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from bundler import strictjson
 from bundler.errors import BundlerError, Code, FormatError, translated
 from bundler.oci.digest import Digest
+from bundler.oci.reference import Reference
 from bundler.trust.dsse import Envelope
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
@@ -84,6 +85,10 @@ def number_of(value: Any) -> int:
 
 def digest_of(value: Any) -> Digest:
     return Digest.parse(text_of(value))
+
+
+def reference_of(value: Any) -> Reference:
+    return Reference.parse(text_of(value))
 
 
 def time_of(value: Any) -> datetime:

@@ -14,7 +14,20 @@ from typing import Any
 from bundler import strictjson
 from bundler.bundle.seal import MAX_IMAGES, STREAM, time
 from bundler.errors import BundlerError, Code, FormatError, TrustError, shortened, translated
-from bundler.ledger.reading import Held, Sign, digest_of, each, envelope_of, held_of, maybe, number_of, spelt, text_of, time_of
+from bundler.ledger.reading import (
+    Held,
+    Sign,
+    digest_of,
+    each,
+    envelope_of,
+    held_of,
+    maybe,
+    number_of,
+    reference_of,
+    spelt,
+    text_of,
+    time_of,
+)
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -199,7 +212,7 @@ class Receipt:
         payload = self.statement()
         raw = spelt(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
         if len(raw) > MAX_RECEIPT:
-            raise _refused("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
+            raise malformed("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
         return raw
 
 
@@ -235,45 +248,45 @@ def _check_fields(receipt: Receipt) -> None:
         if text is not None:
             _check_text(text, name)
     if not receipt.subjects or any(digest.algorithm != "sha256" for digest in receipt.subjects.values()):
-        raise _refused("it has no subject, or one whose digest is not of SHA-256")
+        raise malformed("it has no subject, or one whose digest is not of SHA-256")
     numbers = (receipt.serial, receipt.blobs.sent, receipt.blobs.there, receipt.blobs.bytes)
     if not all(0 <= number <= MAX_SIZE for number in numbers):
-        raise _refused("a number is out of its range", found=numbers, wanted="0 to 2^53 - 1")
+        raise malformed("a number is out of its range", found=numbers, wanted="0 to 2^53 - 1")
     for code in (*receipt.reasons, *(code for image in receipt.images for code in image.reasons)):
         if not _CODE.fullmatch(code):
-            raise _refused("a reason code is not well-formed", found=ascii(code)[:80])
+            raise malformed("a reason code is not well-formed", found=ascii(code)[:80])
     if receipt.bundle is not None and not (STREAM.fullmatch(receipt.bundle.stream) and 0 <= receipt.bundle.sequence <= MAX_SIZE):
-        raise _refused("its bundle has a stream or a sequence that no seal has", found=ascii(receipt.bundle.stream)[:80])
+        raise malformed("its bundle has a stream or a sequence that no seal has", found=ascii(receipt.bundle.stream)[:80])
 
 
 def _check_outcome(receipt: Receipt) -> None:
     refused = receipt.outcome is Outcome.REFUSED
     if refused is not bool(receipt.reasons) or refused is not (receipt.registry is None):
-        raise _refused("reasons and registry do not fit its outcome", found=receipt.outcome)
+        raise malformed("reasons and registry do not fit its outcome", found=receipt.outcome)
     if receipt.bundle is None and (not refused or receipt.images or receipt.blobs.left or Subject.INDEX in receipt.subjects):
-        raise _refused("it tells of a bundle that nobody has sealed")
+        raise malformed("it tells of a bundle that nobody has sealed")
     if receipt.bundle is not None and Subject.INDEX not in receipt.subjects:
-        raise _refused("it tells of a bundle without saying of which", wanted=Subject.INDEX)
+        raise malformed("it tells of a bundle without saying of which", wanted=Subject.INDEX)
     if refused and (receipt.held or receipt.blobs.sent or receipt.blobs.there or receipt.blobs.bytes):
-        raise _refused("it tells of blobs that were let in, and of a refusal")
+        raise malformed("it tells of blobs that were let in, and of a refusal")
 
 
 def _check_images(receipt: Receipt) -> None:
     if len(receipt.images) > MAX_IMAGES:
-        raise _refused("it has too many images", found=len(receipt.images), wanted=f"at most {MAX_IMAGES}")
+        raise malformed("it has too many images", found=len(receipt.images), wanted=f"at most {MAX_IMAGES}")
     if len({image.reference for image in receipt.images}) != len(receipt.images):
-        raise _refused("it has an image twice")
+        raise malformed("it has an image twice")
     for image in receipt.images:
         enters = image.passed and receipt.outcome is not Outcome.REFUSED
         if (image.destination is not None) is not enters or (image.state is not None) is not enters:
-            raise _refused("an image has a destination and was not let in, or was let in and has none", found=image.reference)
+            raise malformed("an image has a destination and was not let in, or was let in and has none", found=image.reference)
         if image.state not in (None, "new", "moved", "same"):
-            raise _refused("an image has a state that is not known", found=ascii(image.state)[:80])
+            raise malformed("an image has a state that is not known", found=ascii(image.state)[:80])
         for name, text in (("rule", image.rule), *((s.kind, s.id) for s in image.signers), *(("name", s.name) for s in image.signers)):
             if text is not None:
                 _check_text(text, name)
         if list(image.signers) != sorted(set(image.signers)) or list(image.times) != sorted(set(image.times)):
-            raise _refused("signers or times of an image are not sorted, or there twice", found=image.reference)
+            raise malformed("signers or times of an image are not sorted, or there twice", found=image.reference)
     passed = [image.passed for image in receipt.images]
     wanted = {
         Outcome.ACCEPTED: bool(passed) and all(passed),
@@ -282,23 +295,23 @@ def _check_images(receipt: Receipt) -> None:
         Outcome.REFUSED: True,
     }
     if not wanted[receipt.outcome]:
-        raise _refused("its images do not fit its outcome", found=receipt.outcome)
+        raise malformed("its images do not fit its outcome", found=receipt.outcome)
 
 
 def _check_held(receipt: Receipt) -> None:
     filled = {image.destination.repository for image in receipt.images if image.destination is not None}
     if not receipt.held.keys() <= filled:
-        raise _refused("it tells of a repository that no image went to", found=ascii(min(receipt.held.keys() - filled))[:80])
+        raise malformed("it tells of a repository that no image went to", found=ascii(min(receipt.held.keys() - filled))[:80])
     for repository, blobs in receipt.held.items():
         if any(first.digest >= second.digest for first, second in pairwise(blobs)):
-            raise _refused("what a repository holds is not sorted, or there twice", found=repository)
+            raise malformed("what a repository holds is not sorted, or there twice", found=repository)
         if not all(0 <= blob.size <= MAX_SIZE for blob in blobs):
-            raise _refused("a blob has a size that is out of its range", found=repository)
+            raise malformed("a blob has a size that is out of its range", found=repository)
 
 
 def _check_text(text: str, what: str) -> None:
     if not 0 < len(text) <= MAX_TEXT:
-        raise _refused(f"{what} is empty or too long", found=f"{len(text)} characters", wanted=f"1 to {MAX_TEXT}")
+        raise malformed(f"{what} is empty or too long", found=f"{len(text)} characters", wanted=f"1 to {MAX_TEXT}")
 
 
 # --- reading ---
@@ -314,14 +327,14 @@ def _read(payload: bytes) -> Receipt:
         value = strictjson.loads(payload, limit=MAX_RECEIPT)
         receipt = _receipt(value)
     if receipt.statement() != payload:
-        raise _refused("it has more members, or is not written as canonical JSON")
+        raise malformed("it has more members, or is not written as canonical JSON")
     return receipt
 
 
 def _receipt(value: Any) -> Receipt:
     match value:
         case {"predicateType": str(other)} if other != PREDICATE_TYPE:
-            raise _refused("its statement is of another type", found=ascii(other)[:80], wanted=PREDICATE_TYPE)
+            raise malformed("its statement is of another type", found=ascii(other)[:80], wanted=PREDICATE_TYPE)
         case {
             "subject": [*subjects],
             "predicate": {
@@ -334,7 +347,7 @@ def _receipt(value: Any) -> Receipt:
         }:
             pass  # whatever else there is, the one spelling has not
         case _:
-            raise _refused("members are missing, or of another type")
+            raise malformed("members are missing, or of another type")
     return Receipt(
         station=text_of(predicate.get("station")),
         time=time_of(predicate.get("time")),
@@ -358,7 +371,7 @@ def _subject(value: Any) -> tuple[Subject, Digest]:
     match value:
         case {"name": str(name), "digest": {"sha256": str(encoded)}} if name in list(Subject):
             return Subject(name), Digest("sha256", encoded)
-    raise _refused("a subject is not one that a receipt has", found=ascii(value)[:160])
+    raise malformed("a subject is not one that a receipt has", found=ascii(value)[:160])
 
 
 def _bundle(value: Any) -> BundleRecord:
@@ -373,39 +386,35 @@ def _bundle(value: Any) -> BundleRecord:
                 expires=maybe(time_of, value.get("expires")),
                 gap=gap,
             )
-    raise _refused("its bundle lacks members", found=ascii(value)[:160])
+    raise malformed("its bundle lacks members", found=ascii(value)[:160])
 
 
 def _image(value: Any) -> ImageRecord:
     match value:
         case {"reference": reference, "digest": digest, "signers": signers, "times": times, "reasons": reasons}:
             return ImageRecord(
-                reference=_reference(reference),
+                reference=reference_of(reference),
                 digest=digest_of(digest),
-                destination=maybe(_reference, value.get("destination")),
+                destination=maybe(reference_of, value.get("destination")),
                 state=maybe(text_of, value.get("state")),
                 rule=maybe(text_of, value.get("rule")),
                 signers=each(_signer, signers),
                 times=each(time_of, times),
                 reasons=each(text_of, reasons),
             )
-    raise _refused("an image lacks members", found=ascii(value)[:160])
+    raise malformed("an image lacks members", found=ascii(value)[:160])
 
 
 def _signer(value: Any) -> SignerRecord:
     match value:
         case {"kind": kind, "id": who, "form": form, "name": name}:
             return SignerRecord(text_of(kind), text_of(who), text_of(form), maybe(text_of, name))
-    raise _refused("a signer lacks members", found=ascii(value)[:160])
-
-
-def _reference(value: Any) -> Reference:
-    return Reference.parse(text_of(value))
+    raise malformed("a signer lacks members", found=ascii(value)[:160])
 
 
 def _outcome(value: Any) -> Outcome:
     if value not in list(Outcome):
-        raise _refused("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
+        raise malformed("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
     return Outcome(value)
 
 
@@ -413,11 +422,11 @@ def _spelled(digest: Digest | None) -> str | None:
     return None if digest is None else str(digest)
 
 
-def _refused(what: str, *, found: object = None, wanted: object = None) -> FormatError:
-    return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)
-
-
 def written(text: str) -> str:
     """``text``, which may be foreign, as it may stand in a receipt: what nobody sees is escaped, and what is too long is shortened."""
     seen = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return seen if len(seen) <= MAX_TEXT else shortened(seen)
+
+
+def malformed(what: str, *, found: object = None, wanted: object = None) -> FormatError:
+    return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)

@@ -54,7 +54,7 @@ class Checkpoint:
         need(
             len(text) <= MAX_CHECKPOINT, Code.CHECKPOINT_MALFORMED, "a checkpoint is over its limit", found=len(text), wanted=MAX_CHECKPOINT
         )
-        control = any(c < " " and c != "\n" for c in text)
+        control = any((c < " " and c != "\n") or "\ud800" <= c <= "\udfff" for c in text)  # no UTF-8 has surrogates
         note, _, block = text.rpartition("\n\n")
         whole = block.endswith("\n") and not control
         need(whole, Code.CHECKPOINT_MALFORMED, "a checkpoint is not a signed note: lines, a blank one, signature lines")

@@ -20,6 +20,9 @@ from bundler.content.registry import answers
 from bundler.content.registry.credentials import CredentialFile
 from bundler.content.registry.origin import MalformedError
 from bundler.errors import BundlerError
+from bundler.ledger.journal import entry as journal_entry
+from bundler.ledger.journal import notes
+from bundler.ledger.journal.tree import Name, to_entries
 from bundler.oci.descriptor import Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
@@ -169,6 +172,8 @@ ANSWER = (
     b'HTTP/1.1 401 Unauthorized\nWWW-Authenticate: Bearer realm="https://a.example/t",service="s"\n'
     b'Link: </v2/_catalog?n=1>; rel="next"\nRange: 0-9\nContent-Range: bytes 0-1/2\nContent-Length: 2\nRetry-After: 5\nContent-Type: a/b'
 )
+JOURNAL_ENTRY = b'{"kind":"import","receipt":"sha256:%s","time":"2026-11-22T12:00:00Z"}' % (b"0" * 64)
+PROOF = f"c2sp.org/tlog-proof@v1\nextra AAAA\nindex 1\n{'A' * 43}=\n\nlog.example\n5\n{'A' * 43}=\n\n\u2014 log.example AAAAAAAA\n".encode()
 CHECKPOINT = "log.example\n5\nAAAA\n\n— log.example AAAAAAAA\n".encode()
 
 READERS = {
@@ -196,6 +201,9 @@ READERS = {
     "sigstore": of_json(SigstoreBundle.parse, SIGSTORE, {**SIGSTORE, "messageSignature": {"messageDigest": {"algorithm": "SHA2_256"}}}),
     "log entry": of_json(Entry.of_annotation, SET),
     "checkpoint": Reader(lambda data: Checkpoint.parse(text(data)), (CHECKPOINT,)),
+    "proof": Reader(lambda data: notes.Proof.parse(text(data)), (PROOF,)),
+    "journal entry": Reader(journal_entry.Entry.parse, (JOURNAL_ENTRY,)),
+    "journal entries": Reader(lambda data: to_entries(data, Name(0, 0, 2)), (b"\0\3one\0\5other",)),
     "root": of_json(TrustedRoot.parse, ROOT),
     "jws": Reader(notary("application/jose+json"), (SIGNING.jws(),)),
     "cose": Reader(notary("application/cose"), (SIGNING.cose(),)),

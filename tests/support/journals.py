@@ -128,5 +128,6 @@ BY_OTHERS: dict[str, Change] = {
     "a tile that is cut": _with("tile/0/000", lambda data: data[:-32]),
     "a tile that is not there": _without("tile/0/000"),
     "no checkpoint": _without("checkpoint"),
+    "a checkpoint of other entries": lambda found: found | {"checkpoint": str(checkpoint(BY_THE_KEY["reordered"][:KEPT])).encode()},
 }
 """What somebody without the key could change in the files of a journal of KEPT entries."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.content.files import disk, sweep, sync_folder
-from bundler.errors import Code, ConflictError, FormatError
+from bundler.errors import Code, ConflictError, FormatError, TrustError
 from bundler.ledger.journal.folder import Folder
 from bundler.ledger.journal.notes import Sign, check_origin, check_signed, proof_text, signed
 from bundler.ledger.journal.tree import MAX_ENTRY, WIDTH, Edge, Name, Tiles, changed, edge_names, from_entry
@@ -115,8 +115,13 @@ class Journal:
         return Appended(index, proof_text(checkpoint, index=index, path=reversed(before.subtrees)))
 
     def proof(self, index: int) -> str:
-        """The text of a ``.tlog-proof`` for the entry that stands at ``index`` already. Raises as :meth:`open`."""
-        return proof_text(self._checkpoint, index=index, path=Tiles(self.size, self._folder.tile).path(index))
+        """The text of a ``.tlog-proof`` for the entry that stands at ``index`` already, below :attr:`size`. Raises as :meth:`open`."""
+        path = Tiles(self.size, self._folder.tile).path(index)
+        try:
+            self._checkpoint.check_holds(leaf_hash(self.entry(index)), index=index, path=path)
+        except TrustError as error:
+            raise changed(f"the tiles of the journal do not prove its entry {index}", found=error.found, wanted=error.wanted) from error
+        return proof_text(self._checkpoint, index=index, path=path)
 
     def entry(self, index: int) -> bytes:
         """The entry at ``index``, below :attr:`size`. Raises as :meth:`open`."""

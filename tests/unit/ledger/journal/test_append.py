@@ -14,7 +14,7 @@ from bundler.errors import BundlerError, Code, ConflictError, FormatError, Integ
 from bundler.ledger.journal.folder import Folder
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.journal.notes import verify_proof
-from bundler.ledger.journal.tree import MAX_ENTRY, Edge, Tiles
+from bundler.ledger.journal.tree import MAX_ENTRY, Edge, Name, Tiles, from_entry, to_entries
 from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.merkle import leaf_hash
 from tests.support.journals import ORIGIN, OTHER, STATION, WITNESS, create, entries, files, opened, read, write
@@ -227,6 +227,14 @@ def test_partial_files_that_a_killed_run_left_go_when_it_is_opened_next(tmp_path
     assert read(tmp_path) == files(entries(257))
 
 
+def test_a_partial_file_whose_full_one_is_not_there_is_kept(tmp_path: Path) -> None:
+    """It is all that is left of these hashes; journal verify says what is missing."""
+    found = {name: data for name, data in files(entries(257)).items() if name != "tile/0/000"} | {"tile/0/000.p/255": b"x"}
+    write(tmp_path, found)
+    opened(tmp_path)
+    assert read(tmp_path) == found
+
+
 def test_what_is_not_of_a_journal_is_left_alone(tmp_path: Path) -> None:
     others = {"README": b"x", "tile/0/notes.txt": b"x", "tile/0/000.p/notes": b"x", "tile/other/000": b"x"}
     write(tmp_path, files(entries(3)) | others)
@@ -268,6 +276,27 @@ def test_nothing_is_appended_to_a_changed_journal(tmp_path: Path, change: Change
         opened(tmp_path)
     assert raised.value.code is Code.JOURNAL_CHANGED
     assert read(tmp_path) == found | {"tile/0/002.p/1": b"torn"}, "nothing is moved before it is known whose it is"
+
+
+@pytest.mark.parametrize("name", ["tile/0/000", "tile/entries/000"])
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0\0", lambda data: b"\0" * len(data)])
+def test_a_proof_is_not_given_out_of_changed_files(tmp_path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
+    """Opening reads the right edge alone, so that older files are found to be changed when they are read."""
+    found = files(entries(300))
+    write(tmp_path, found | {name: change(found[name])})
+    journal = opened(tmp_path)
+    with pytest.raises(IntegrityError) as raised:
+        journal.proof(3)
+    assert raised.value.code is Code.JOURNAL_CHANGED
+
+
+def test_entries_that_end_early_or_late_are_not_whole() -> None:
+    whole = from_entry(b"one") + from_entry(b"two")
+    assert to_entries(whole, Name(0, 0, 2)) == [b"one", b"two"]
+    for data in (whole[:-1], whole[:-4], whole + b"\0", from_entry(b"one"), whole + whole):
+        with pytest.raises(IntegrityError) as raised:
+            to_entries(data, Name(0, 0, 2))
+        assert raised.value.code is Code.JOURNAL_CHANGED
 
 
 def test_a_checkpoint_by_another_key_or_of_another_origin_is_refused(tmp_path: Path) -> None:
