@@ -12,12 +12,10 @@ from bundler.cli import options
 from bundler.cli.called import called
 from bundler.cli.commands import Argument, Command
 from bundler.cli.terminal import Terminal, counted, escaped, sized
-from bundler.errors import Code, FormatError
 from bundler.stations import truststore
 from bundler.stations.earlier import sealed_for
+from bundler.stations.holdings import check_small
 from bundler.stations.truststore import Trust
-
-MAX_UNVERIFIED = 8 << 20  # bytes of a payload that anyone may have written: 4,000 signed images; parsed, it takes some 60 MiB
 
 
 @click.command("inspect", cls=Command)
@@ -42,7 +40,7 @@ def command(*, out: Terminal, file: Path, trust_folder: Path | None) -> int:
     with opened(file) as archive:
         sealers = () if trust is None else _sealers(archive, trust)
         if trust is None:
-            _check_small(archive)
+            check_small(archive)
         content = archive.sealed_by(archive.envelope.payload())
         signatures = len(archive.envelope.signatures)
     claims = content.seal.predicate() | {"identity": str(content.identity)} if out.json else {}
@@ -54,18 +52,6 @@ def _sealers(archive: Archive, trust: Trust) -> tuple[str, ...]:
     instead = "without --trust, inspect shows what anyone may have written"
     opened = sealed_for(archive, trust, what="the seal is not trusted here", instead=instead)
     return tuple(called(name, who, whole=True) for name, who in zip(opened.names, opened.signers, strict=True))
-
-
-def _check_small(archive: Archive) -> None:
-    """Refuse to parse much of what nobody has vouched for. Raises FormatError (``limit.seal``)."""
-    if archive.envelope.size > MAX_UNVERIFIED:
-        raise FormatError(
-            "the seal is too large to be read unverified",
-            code=Code.LIMIT_SEAL,
-            found=f"{archive.envelope.size} bytes",
-            wanted=f"at most {MAX_UNVERIFIED} bytes ({sized(MAX_UNVERIFIED)})",
-            next="give --trust DIR: a seal by a key that may seal is read whole",
-        )
 
 
 def _lines(file: Path, content: Content, signatures: int, sealers: tuple[str, ...]) -> Iterator[str]:

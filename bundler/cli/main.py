@@ -24,6 +24,7 @@ _COMMANDS = {
     "import": "prove a bundle, then fill a registry with it",
     "extract": "prove some images of a bundle, then write them as an OCI layout",
     "inspect": "show what a bundle claims to be, trusting nothing",
+    "diff": "show what has changed between two bundles, or in what stations hold",
     "sign": "sign images where they lie, as cosign does",
     "keygen": "make a key pair",
     "trust": "fill and look at the folder that says whom this station trusts",

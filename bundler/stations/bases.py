@@ -111,7 +111,7 @@ def read_bases(paths: Sequence[Path], *, keys: Sequence[Path], sealers: Sequence
 
 
 def _read(path: Path, keys: Sequence[PublicKey], sealers: Sequence[PublicKey]) -> Base:
-    if _begins(path) == MAGIC:
+    if begins(path) == MAGIC:
         with opened(path) as archive:
             return _bundle(path, archive, keys, sealers)
     raw = read_small(path, limit=receipt.MAX_RECEIPT, what="the base")
@@ -120,7 +120,7 @@ def _read(path: Path, keys: Sequence[PublicKey], sealers: Sequence[PublicKey]) -
     return _receipt(path, _receipt_by(raw, keys) if keys else receipt.unverified(raw), verified=bool(keys))
 
 
-def _begins(path: Path) -> bytes:
+def begins(path: Path) -> bytes:
     """The first bytes of a file, or none where :func:`read_small` will say why it cannot be read."""
     try:
         with path.open("rb") as file:

@@ -182,7 +182,7 @@ def _judged_all(report: Report, content: Content, images: Sequence[ImageEntry], 
     admitted: list[Admitted] = []
     known: dict[object, ImageReport] = {}
     for entry in images:
-        read = partial(_carried, content, entry, absent)
+        read = partial(carried_of, content, entry, absent)
         sibling = (entry.reference.repository, entry.digest, entry.media_type, entry.left_out)  # all of its names have the same lookups
         image = known.get(sibling)
         if image is None:
@@ -204,7 +204,8 @@ def _asked(carried: Carried, trust: Trust) -> object:
     return named, root.digest, root.media_type, carried.left_out, tuple((lookup.manifest, lookup.found) for lookup in carried.lookups)
 
 
-def _carried(content: Content, entry: ImageEntry, absent: frozenset[Digest]) -> Carried:
+def carried_of(content: Content, entry: ImageEntry, absent: frozenset[Digest]) -> Carried:
+    """An image of a bundle; ``absent`` are the foreign layers that the seal says are left out. Raises as :meth:`Content.walk`."""
     walked = content.walk(entry)
     return Carried(
         reference=entry.reference,

@@ -423,6 +423,7 @@ def test_a_lock_that_is_a_link_is_not_followed(crossing: Crossing) -> None:
     assert crossing.import_(bundle, "--station", station, "--json").code == "disk.io"
     assert not (crossing.folder / "made-by-lock").exists()
     assert crossing.run("verify", bundle, "--station", station).exit == 0  # who only reads needs no lock
+    assert crossing.import_(bundle, "--station", station, "--dry-run").exit == 0
 
 
 # --- init and status ---

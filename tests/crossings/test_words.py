@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from bundler.bundle.archive import opened
-from bundler.cli import inspect, terminal
+from bundler.cli import terminal
 from bundler.cli.terminal import Terminal, escaped
 from bundler.errors import Code
-from bundler.stations import truststore
+from bundler.stations import holdings, truststore
 from tests.support import signing
 from tests.support.bundles import Bundle
 from tests.support.layouts import Content
@@ -27,7 +27,7 @@ from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, 
 ANSI = re.compile(r"\x1b\[")
 TRUST = ["init", "add", "remove", "list", "check"]
 GROUPS = {"trust": TRUST, "station": ["init"], "receipt": ["show", "verify"]}
-COMMANDS = ["export", "verify", "import", "extract", "inspect", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
+COMMANDS = ["export", "verify", "import", "extract", "inspect", "diff", "sign", "keygen", "trust", "station", "status", "receipt", "serve"]
 
 
 # --- the first line is the answer ---
@@ -760,10 +760,10 @@ def test_inspect_reads_no_more_than_8_mib_that_nobody_has_vouched_for(crossing: 
     bundle = Bundle.of(content, {f"registry.example/{'long/' * 40}app:v{number}": image for number in range(20_000)})
     path = crossing.folder / "many"
     bundle.write(path)
-    assert len(bundle.seal.statement()) > inspect.MAX_UNVERIFIED
+    assert len(bundle.seal.statement()) > holdings.MAX_UNVERIFIED
     shown = run("inspect", path)
     assert (shown.exit, "limit.seal" in shown.err) == (3, True)
-    assert f"at most {inspect.MAX_UNVERIFIED} bytes (8.0 MiB)" in shown.err
+    assert f"at most {holdings.MAX_UNVERIFIED} bytes (8.0 MiB)" in shown.err
     assert "give --trust DIR" in shown.err
     trust = crossing.folder / "its-trust"
     public = crossing.folder / "its.pub"
@@ -778,7 +778,7 @@ def test_inspect_reads_8_mib_exactly(crossing: Crossing, monkeypatch: pytest.Mon
     bundle = crossing.export(crossing.signed_image())
     with opened(bundle) as archive:
         size = archive.envelope.size
-    monkeypatch.setattr(inspect, "MAX_UNVERIFIED", size)
+    monkeypatch.setattr(holdings, "MAX_UNVERIFIED", size)
     assert run("inspect", bundle).exit == 0
-    monkeypatch.setattr(inspect, "MAX_UNVERIFIED", size - 1)
+    monkeypatch.setattr(holdings, "MAX_UNVERIFIED", size - 1)
     assert run("inspect", bundle).exit == 3

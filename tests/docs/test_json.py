@@ -10,7 +10,7 @@ import pytest
 
 from bundler.oci.digest import Digest
 from tests.docs.pages import DOCS, Page, code
-from tests.support import journals, notary, receipts, station, world
+from tests.support import journals, notary, receipts, returns, signing, station, world
 from tests.support.making import ROOT
 from tests.support.station import Crossing, Ran
 
@@ -104,6 +104,34 @@ def _inspections(crossing: Crossing) -> Iterator[Any]:
     yield station.run("inspect", bundle, "--json").json
 
 
+def _differences(crossing: Crossing) -> Iterator[Any]:
+    """Every list of a difference, with all that can stand in it."""
+    content = crossing.content
+    names = {kind: f"team/diff-{kind}:v1" for kind in ("changed", "moved", "beside", "gone")}
+    images = {kind: crossing.sign(content.image(f"diff {kind}")) for kind in names}
+    content.att(images["changed"].digest, signing.att(images["changed"], station.RELEASE))
+    before = [crossing.push(images[kind], name) for kind, name in names.items()]
+    chart = crossing.push(crossing.sign(content.chart("diff-before")), "team/diff-added:v2")
+    first = crossing.export(*before, chart, to="diff-1.oci.tar.zst")
+    content.att(images["beside"].digest, signing.att(images["beside"], station.RELEASE))
+    again = crossing.sign(content.image("diff again", runs={"User": "1000", "Cmd": ["/other"]}), station.STRANGER)
+    content.sbom(again.digest, b"{}")
+    added = crossing.sign(content.chart("diff-added"))
+    content.att(added.digest, signing.att(added, station.RELEASE))
+    after = [crossing.push(again, names["changed"]), crossing.push(images["moved"], "team/diff-moved:v2")]
+    after += [crossing.push(images["beside"], names["beside"]), crossing.push(added, "team/diff-added:v1")]
+    after += [crossing.push(added, "team/diff-added:v2"), crossing.push(images["moved"], "team/diff-moved:v3")]
+    second = crossing.export(*after, to="diff-2.oci.tar.zst")
+    yield _verdict(crossing.run("diff", first, second, "--json"))
+    yield _verdict(crossing.run("diff", second, first, "--json"))
+    yield _verdict(station.run("diff", first, second, "--json"))
+    files = {"receipt": receipts.ACCEPTED.signed(receipts.sign), "return": returns.FULL.signed(receipts.sign)}
+    for name, raw in files.items():
+        (crossing.folder / name).write_bytes(raw)
+        yield _verdict(station.run("diff", crossing.folder / name, first, "--json"))
+        yield _verdict(station.run("diff", first, crossing.folder / name, "--json"))
+
+
 def _receipts(crossing: Crossing) -> Iterator[Any]:
     for name, receipt in receipts.VALID.items():
         (path := crossing.folder / f"{name}.json").write_bytes(receipt.signed(receipts.sign))
@@ -188,6 +216,7 @@ RUNS = {
     "verify, import, extract": _verdicts,
     "export": _exports,
     "inspect": _inspections,
+    "diff": _differences,
     "keygen": _keys,
     "sign": _signings,
     "trust init, trust add, trust list, trust check": _trust,

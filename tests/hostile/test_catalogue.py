@@ -54,7 +54,7 @@ NUMBERS = {
     "SIG": range(1, 27),
     "EVD": range(1, 19),
     "BND": range(1, 47),
-    "RUN": range(1, 32),
+    "RUN": range(1, 40),
     "SRV": range(1, 29),
 }
 

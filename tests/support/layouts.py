@@ -80,10 +80,12 @@ class Content:
         foreign: bool = False,
         annotations: Mapping[str, str] | None = None,
         algorithm: str = "sha256",
+        runs: Mapping[str, Any] | None = None,
     ) -> Document:
         """An image of one small layer holding the file ``words``, or of ``layers``, and of ``more``.
 
-        ``foreign`` adds a layer that is not there.
+        ``foreign`` adds a layer that is not there. ``runs`` is what its config says of how it runs, beside or in the place of
+        what every one says.
         """
         told = Platform.parse(platform)
         listed = list(layers) if layers is not None else [self.layer(words, platform, docker=docker, algorithm=algorithm)]
@@ -94,7 +96,7 @@ class Content:
         config = {
             "architecture": told.architecture,
             "os": told.os,
-            "config": self.run_by(words),
+            "config": self.run_by(words) | dict(runs or {}),
             "rootfs": {"type": "layers", "diff_ids": [str(self.diff_id(layer)) for layer in listed]},
         }
         return self.manifest(

@@ -1,4 +1,4 @@
-"""How a bundle is made, so that each step of it can be changed: keys, what a registry holds, and the parts of a bundle.
+"""How a bundle is made, so that each step of it can be changed: the vectors' keys and plain content, and the parts of a bundle.
 
 The same parts give the same bytes each time: the bundle vectors and the hostile bundles are made of them.
 """

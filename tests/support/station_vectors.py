@@ -129,11 +129,15 @@ def _known(*links: list[Any]) -> bytes:
     return _streams(known=list(links))
 
 
+_ONE_LINK = STREAM.to_json() | {"known": [[1, str(ONE), None]]}
 VALID_STATE = {
     "new": _spelled(streams=[], floor=None, trust=None),
     "one-stream": _spelled(),
     "two-streams": _spelled(streams=[STREAM.to_json() | {"stream": name} for name in ("Platform", "platform")]),
     "journal": _spelled(journal={"size": 12, "root": str(SEVEN)}),
+    "numbers": _known([0, str(ONE), None], [(1 << 53) - 1, str(THREE), str(ONE)]),
+    "streams-most": _spelled(streams=[_ONE_LINK | {"stream": f"s{number:03}"} for number in range(MAX_STREAMS)]),
+    "known-most": _known(*([number, str(Digest.of(b"%d" % number)), None] for number in range(MAX_KNOWN))),
 }
 _LINK = [1, str(ONE), None]
 INVALID_STATE = {
@@ -157,7 +161,7 @@ INVALID_STATE = {
     "streams-object": _spelled(streams={"platform": STREAM.to_json()}),
     "streams-order": _spelled(streams=[STREAM.to_json() | {"stream": name} for name in ("platform", "Platform")]),
     "streams-twice": _spelled(streams=[STREAM.to_json(), STREAM.to_json()]),
-    "streams-many": _spelled(streams=[STREAM.to_json() | {"stream": f"s{number:03}"} for number in range(MAX_STREAMS + 1)]),
+    "streams-many": _spelled(streams=[_ONE_LINK | {"stream": f"s{number:03}"} for number in range(MAX_STREAMS + 1)]),
     "stream-name": _streams(stream="no stream"),
     "stream-no-time": _streams(created=None),
     "known-none": _known(),
@@ -167,6 +171,7 @@ INVALID_STATE = {
     "known-identity-twice": _known(_LINK, [3, str(ONE), None]),
     "known-short": _known([1, str(ONE)]),
     "known-text": _known(["1", str(ONE), None]),
+    "known-true": _known([True, str(ONE), None]),
     "known-float": _spelled().replace(b"[[1,", b"[[1.0,"),
     "known-large": _known([1 << 53, str(ONE), None]),
     "known-digest": _known([1, "sha256:1234", None]),

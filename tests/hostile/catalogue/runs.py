@@ -30,8 +30,10 @@ _TESTS = {
         ("an export whose folder becomes read-only", "test_an_export_whose_folder_becomes_read_only_leaves_all_as_it_was"),
         ("a disk with room for some of three files", "test_whatever_room_a_disk_has_an_export_leaves_all_three_as_they_were_or_all_new"),
     ],
-    "tests/unit/content/test_together.py": [
+    "tests/faults/test_together.py": [
         ("an export killed at any step of naming its files", "test_a_kill_at_any_step_never_leaves_a_file_beside_what_is_about_another"),
+    ],
+    "tests/unit/content/test_together.py": [
         ("a disk without locks, links or direct writes", "test_a_file_system_without_locks_links_or_direct_writes_gets_all_of_them"),
         ("a journal that no run wrote, in the folder of the output", "test_a_journal_that_no_run_wrote_does_nothing"),
     ],
@@ -74,6 +76,27 @@ _TESTS = {
         ("an earlier bundle that nobody trusted has sealed", "test_an_earlier_bundle_must_be_sealed_by_who_may"),
         ("an earlier bundle that is damaged", "test_a_damaged_earlier_bundle_leaves_nothing_named"),
         ("a receipt in the station folder that somebody changed", "test_a_receipt_that_somebody_changed_is_not_returned_nor_believed"),
+    ],
+    "tests/crossings/test_station.py": [
+        ("a bundle that is older than the last one", "test_an_older_bundle_is_refused_and_changes_nothing"),
+        ("two bundles with one number", "test_another_bundle_with_the_same_number_is_refused_and_both_are_named"),
+        ("a bundle that is left out", "test_a_gap_is_told_and_stays_in_the_status"),
+        ("a clock that was set back", "test_a_clock_that_was_set_back_lets_nothing_in_that_has_expired"),
+        (
+            "a station folder that is lost, damaged, huge, a link, open to others or another station's",
+            "test_a_folder_that_is_not_as_it_should_be_is_never_taken_for_a_new_one",
+        ),
+        ("a station's key that stands in trust", "test_a_key_that_stands_in_trust_cannot_be_the_stations"),
+    ],
+    "tests/faults/test_station.py": [
+        (
+            "a station killed or failing at any write, sync, name or read",
+            "test_an_import_that_fails_anywhere_forgets_nothing_and_loses_nothing",
+        ),
+        (
+            "imports at once into one station",
+            "test_imports_at_once_into_one_station_come_one_after_the_other_and_the_highest_number_stays",
+        ),
     ],
 }
 

@@ -29,11 +29,6 @@ CASES = Cases()
 HYBRID = "version 1 has no signatures of two algorithms over one seal: a key is ECDSA or RSA, and is pinned"
 
 
-def resealed(parts: Parts, *signatures: bytes) -> Parts:
-    """The same payload under these signatures."""
-    return replace(parts, envelope=lambda envelope: sealed(payload_of(envelope), signatures))
-
-
 def payload_of(envelope: bytes) -> bytes:
     return base64.b64decode(json.loads(envelope)["payload"])
 

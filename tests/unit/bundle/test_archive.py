@@ -275,9 +275,9 @@ def test_any_of_several_signatures_can_be_the_one_that_counts(small: Bundle, pat
 def test_the_digest_of_the_seal_is_that_of_its_envelope_with_all_signatures(small: Bundle, path: Path) -> None:
     small.write(path, keys=(EXPORTER, P256))
     with opened(path) as archive:
-        unpacked = zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).read()
-        with tarfile.open(fileobj=io.BytesIO(unpacked)) as tar:
-            member = tar.extractfile("oci-bundler/seal.json")
+        data = zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).read()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar_:
+            member = tar_.extractfile("oci-bundler/seal.json")
             assert member is not None
             assert archive.seal_digest == Digest.of(member.read())
 

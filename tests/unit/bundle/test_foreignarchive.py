@@ -600,3 +600,20 @@ def test_an_extension_that_says_nothing_is_refused_before_a_folder_too(case: Cas
     with open_archive(case.archive(rest)):
         pass
     assert refused(case.archive(header + rest)) == (3, Code.FORMAT_TAR)
+
+
+def test_more_than_64_mib_behind_the_end_are_not_read(case: Case) -> None:
+    path = case.archive(ended(tar_of(case.members)))
+    size = path.stat().st_size
+    os.truncate(path, size + (64 << 20))
+    with open_archive(path) as layout:
+        case.check(layout)
+    os.truncate(path, size + (64 << 20) + 1)
+    assert refused(path) == (3, Code.LIMIT_ARCHIVE)
+
+
+def test_what_unpacks_to_64_mib_is_no_bomb_and_a_byte_more_is_one(case: Case) -> None:
+    data = tar_of(case.members).ljust(64 << 20, b"\0")
+    with open_archive(case.archive(zstandard.compress(data))) as layout:
+        case.check(layout)
+    assert refused(case.archive(zstandard.compress(data + b"\0"))) == (3, Code.LIMIT_ARCHIVE)

@@ -15,6 +15,7 @@ COMMANDS = [
     "import",
     "extract",
     "inspect",
+    "diff",
     "sign",
     "keygen",
     "trust",
@@ -82,7 +83,7 @@ def test_values_that_are_known_come(words: tuple[str, ...], values: list[str]) -
 @pytest.mark.parametrize(
     "words",
     [
-        *(("verify",), ("import",), ("extract",), ("inspect",), ("export",), ("sign",)),
+        *(("verify",), ("import",), ("extract",), ("inspect",), ("diff",), ("diff", "a"), ("export",), ("sign",)),
         *(
             ("export", "--images"),
             ("sign", "--images"),

@@ -33,7 +33,7 @@ def test_a_receipt_by_another_key_shows_nothing_of_itself(receipt: Path, tmp_pat
     (tmp_path / "other.pub").write_bytes(STRANGER.pem)
     ran = run("receipt", "verify", receipt, "--key", tmp_path / "other.pub", "--json")
     assert (ran.exit, ran.code) == (5, "receipt.signature")
-    assert "app" not in ran.out
+    assert "registry.example" not in ran.out
 
 
 @pytest.mark.parametrize("damage", [lambda raw: raw[:-1], lambda raw: raw[: len(raw) // 2], lambda _: b"", lambda raw: raw + b"\n"])

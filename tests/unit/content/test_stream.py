@@ -300,16 +300,20 @@ def test_the_first_error_in_the_items_order_is_raised(error: BaseException, jobs
 def test_after_an_error_nothing_new_begins_and_what_has_begun_ends() -> None:
     began: list[int] = []
     ended: list[int] = []
+    threads = list[threading.Thread]()
     failed = threading.Event()
 
     def work(number: int) -> None:
         began.append(number)
         if number == 0:
+            threads.append(threading.current_thread())
             failed.wait(PATIENCE)
             raise OtherError
         if number == 1:
             failed.set()
-            time.sleep(0.05)
+            while not threads:
+                time.sleep(0.001)
+            threads[0].join(PATIENCE)  # it ends once its error is known
         ended.append(number)
 
     with pytest.raises(OtherError):

@@ -1,7 +1,6 @@
 """Lists of referrers and tags: whole, or an error, and never somebody else's."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -259,10 +258,8 @@ def test_a_million_referrers_are_too_many(server: HostileRegistry, reach: Reach)
         exchange.pour(b",".join([entry] * 1000) + b",")
 
     server.on("GET", REFERRERS, million)
-    began = time.monotonic()
     error = fails(lambda: reach(server).referrers(SUBJECT))
     assert (error.exit, error.code) == (3, Code.LIMIT_ANSWER)
-    assert time.monotonic() - began < 5
 
 
 def test_more_referrers_than_any_image_has_are_too_many(server: HostileRegistry, reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
