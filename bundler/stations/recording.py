@@ -20,18 +20,8 @@ from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
 from bundler.ledger.journal.entry import Entry
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Outcome as Place
-from bundler.ledger.receipt import (
-    MAX_RECEIPT,
-    BlobRecord,
-    BundleRecord,
-    Held,
-    ImageRecord,
-    Outcome,
-    Receipt,
-    SignerRecord,
-    Subject,
-    written,
-)
+from bundler.ledger.reading import Held
+from bundler.ledger.receipt import MAX_RECEIPT, BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject, written
 from bundler.ledger.state import JournalSeen
 from bundler.oci.digest import Digest
 from bundler.stations.importer import Imported

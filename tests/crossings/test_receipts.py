@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bundler.ledger import reading
 from bundler.ledger import receipt as receipts
 from bundler.ledger.receipt import Outcome, Receipt
 from bundler.oci.digest import Digest
@@ -97,7 +98,7 @@ def test_it_says_what_was_let_in_by_whose_word_and_where_it_is(plant: Plant, cro
     }
     assert told.destination is not None
     assert said.held == {
-        told.destination.repository: tuple(sorted(receipts.Held(blob.digest, blob.size) for blob in image.root.blobs)),
+        told.destination.repository: tuple(sorted(reading.Held(blob.digest, blob.size) for blob in image.root.blobs)),
     }
     assert all(crossing.arrived(image).has(blob) for blob in image.root.blobs)
 
