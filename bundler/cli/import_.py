@@ -106,14 +106,17 @@ def command(
         at = station.judged_at(clock)
         proved = verifier.prove_documents(archive, station, at=at, jobs=reach.jobs)
         report = proved.report
+        record = (
+            None if recorder is None else functools.partial(recorder.record, seal=archive.seal_digest, registry=str(where), clock=clock)
+        )
         if verify_first or not proved.admitted or not (report.passed or admit_passing):
             proved = verifier.prove_rest(proved, jobs=reach.jobs, progress=out.progress)
             report = proved.report
         if not proved.admitted or not (report.passed or admit_passing):
             if proved.admitted:
                 out.say(f"note: nothing was imported; --admit-passing imports the {counted(len(proved.admitted), 'image')} that may enter")
-            if recorder is not None:
-                report = recorder.record(proved, None, seal=archive.seal_digest, registry=str(where), clock=clock)
+            if record is not None:
+                report = record(proved, None)
             return out.answer(report.to_json(), report_lines(out, report, done=""), exit=report.exit)
         for rule in where.unused([image.verdict.reference for image in report.images]):
             out.say(f"note: --map {rule}=… fits no image of this bundle")
@@ -132,8 +135,8 @@ def command(
                 held=functools.partial(returning.known_places, found, signer, where.registry),
             )
         report = done.report
-        if recorder is not None:
-            report = recorder.record(proved, done, seal=archive.seal_digest, registry=str(where), clock=clock)
+        if record is not None:
+            report = record(proved, done)
     damaged = report.content is not None and not report.content.passed
     if dry_run and not damaged:
         out.say(f"would send {counted(done.blobs, 'blob')}, {sized(done.sent)}; {done.there} are there already")

@@ -79,7 +79,8 @@ class Recorder:
             receipt = receipt_of(self, proved, done, seal=seal, registry=registry, clock=clock)
             return replace(report, receipt=self._write(receipt))
         except BundlerError as error:
-            raise type(error)(
+            kind = next(each for each in type(error).__mro__ if BundlerError in each.__bases__)  # those below it take other arguments
+            raise kind(
                 f"{_told(report, registry)}, and no receipt of that could be written: {error.what}",
                 code=error.code,
                 found=error.found,

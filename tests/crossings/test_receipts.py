@@ -298,6 +298,19 @@ def test_a_receipt_that_cannot_be_written_says_what_was_imported(plant: Plant, c
     assert "has no receipt" in again.err
 
 
+def test_a_medium_that_is_gone_when_all_was_put_takes_no_receipt_away(plant: Plant, crossing: Crossing) -> None:
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+
+    def last(request: Request, _: Response) -> None:
+        if request.method == "PUT" and request.path.endswith("/manifests/v1"):
+            bundle.write_bytes(bytes(bundle.stat().st_size))
+
+    crossing.there.after = last
+    assert plant.import_(bundle).exit == 0
+    assert plant.receipt(0).outcome is Outcome.ACCEPTED
+
+
 # --- who reads it ---
 
 
