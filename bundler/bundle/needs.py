@@ -75,7 +75,7 @@ class Needs:
                 self.left_out.setdefault(layer.digest, Outside(layer.digest, layer.media_type, layer.size))
             else:
                 self._need(layer, Kind.EVIDENCE if is_evidence and layer.size <= MAX_PAYLOAD else Kind.BLOB)
-                if layer.digest in self._elsewhere:
+                if layer.digest in self._elsewhere:  # mutant-equivalent always: it only saves memory
                     self._types.setdefault(layer.digest, layer.media_type)
                     self._judged |= {layer.digest} if is_judged else set()
 

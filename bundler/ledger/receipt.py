@@ -4,7 +4,7 @@ Pure: the time is an argument, and so is who signs. There is no receipt that con
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,20 @@ from typing import Any
 from bundler import strictjson
 from bundler.bundle.seal import MAX_IMAGES, STREAM, time
 from bundler.errors import BundlerError, Code, FormatError, TrustError, shortened, translated
-from bundler.ledger.receiptmembers import digest_of, each, malformed, maybe, number_of, reference_of, text_of, time_of
+from bundler.ledger.reading import (
+    Held,
+    Sign,
+    digest_of,
+    each,
+    envelope_of,
+    held_of,
+    maybe,
+    number_of,
+    reference_of,
+    spelt,
+    text_of,
+    time_of,
+)
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
@@ -29,9 +42,6 @@ MAX_TEXT = 8192  # characters of a name or a scope: of an identity, two foreign 
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _CODE = re.compile(r"[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40})?", re.ASCII)
-
-Sign = Callable[[bytes], bytes]
-"""Whoever holds the station's key: gives its signature over some bytes."""
 
 
 class Subject(StrEnum):
@@ -139,18 +149,6 @@ class BlobRecord:
         return {"sent": self.sent, "there": self.there, "bytes": self.bytes, "left": list(map(str, self.left))}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Held:
-    """A blob that a repository has."""
-
-    digest: Digest
-    size: int
-    """Bytes."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"digest": str(self.digest), "size": self.size}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The statement. To make one that contradicts itself raises FormatError (``format.receipt``)."""
@@ -212,7 +210,7 @@ class Receipt:
     def signed(self, sign: Sign) -> bytes:
         """The envelope: what is kept, and what the journal has the digest of. Raises FormatError (``format.receipt``) if too long."""
         payload = self.statement()
-        raw = _envelope(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
+        raw = spelt(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
         if len(raw) > MAX_RECEIPT:
             raise malformed("it would be too long", found=f"{len(raw)} bytes", wanted=f"at most {MAX_RECEIPT}")
         return raw
@@ -223,7 +221,7 @@ def opened(raw: bytes, key: PublicKey) -> Receipt:
 
     Raises FormatError (``format.receipt``), TrustError (``receipt.signature``).
     """
-    envelope = _read_envelope(raw)
+    envelope = _envelope(raw)
     try:
         key.verify(envelope.signature, envelope.signed)
     except BundlerError as error:
@@ -239,7 +237,7 @@ def opened(raw: bytes, key: PublicKey) -> Receipt:
 
 def unverified(raw: bytes) -> Receipt:
     """What an envelope claims, whoever has made it. Raises FormatError (``format.receipt``)."""
-    return _read(_read_envelope(raw).payload)
+    return _read(_envelope(raw).payload)
 
 
 # --- what cannot be true ---
@@ -319,19 +317,8 @@ def _check_text(text: str, what: str) -> None:
 # --- reading ---
 
 
-def _read_envelope(raw: bytes) -> Envelope:
-    """Raises FormatError (``format.receipt``) for what is not spelled in the one way, too."""
-    with translated(BundlerError, to=FormatError, what="this is not a receipt", code=Code.FORMAT_RECEIPT):
-        envelope = Envelope.of(strictjson.loads(raw, limit=MAX_RECEIPT))
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise malformed("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
-    if _envelope(envelope) != raw:
-        raise malformed("its envelope is not written as canonical JSON with canonical base64, or has more members")
-    return envelope
-
-
-def _envelope(envelope: Envelope) -> bytes:
-    return strictjson.dumps(envelope.to_json())
+def _envelope(raw: bytes) -> Envelope:
+    return envelope_of(raw, kind=PAYLOAD_TYPE, limit=MAX_RECEIPT, what="a receipt", code=Code.FORMAT_RECEIPT)
 
 
 def _read(payload: bytes) -> Receipt:
@@ -375,7 +362,7 @@ def _receipt(value: Any) -> Receipt:
         registry=maybe(text_of, predicate.get("registry")),
         images=each(_image, images),
         blobs=BlobRecord(number_of(sent), number_of(there), number_of(size), each(digest_of, left)),
-        held={text_of(repository): each(_held, blobs) for repository, blobs in held.items()},
+        held={text_of(repository): each(held_of, blobs) for repository, blobs in held.items()},
         previous=maybe(digest_of, predicate.get("previous")),
     )
 
@@ -425,13 +412,6 @@ def _signer(value: Any) -> SignerRecord:
     raise malformed("a signer lacks members", found=ascii(value)[:160])
 
 
-def _held(value: Any) -> Held:
-    match value:
-        case {"digest": digest, "size": size}:
-            return Held(digest_of(digest), number_of(size))
-    raise malformed("a blob lacks digest or size", found=ascii(value)[:160])
-
-
 def _outcome(value: Any) -> Outcome:
     if value not in list(Outcome):
         raise malformed("its outcome is not one that is known", found=ascii(value)[:80], wanted=", ".join(Outcome))
@@ -446,3 +426,7 @@ def written(text: str) -> str:
     """``text``, which may be foreign, as it may stand in a receipt: what nobody sees is escaped, and what is too long is shortened."""
     seen = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return seen if len(seen) <= MAX_TEXT else shortened(seen)
+
+
+def malformed(what: str, *, found: object = None, wanted: object = None) -> FormatError:
+    return FormatError(f"the receipt is not well-formed: {what}", code=Code.FORMAT_RECEIPT, found=found, wanted=wanted)

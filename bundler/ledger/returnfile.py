@@ -13,7 +13,7 @@ from typing import Any
 from bundler import strictjson
 from bundler.bundle.seal import STREAM, time
 from bundler.errors import BundlerError, Code, FormatError, TrustError, translated
-from bundler.ledger.receipt import Held, Sign
+from bundler.ledger.reading import Held, Sign, digest_of, each, envelope_of, held_of, maybe, number_of, spelt, text_of, time_of
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
 from bundler.trust.dsse import Envelope, pae
@@ -26,7 +26,6 @@ MAX_RETURN = 48 << 20  # bytes of the envelope, in base64
 MAX_REFUSED = 100  # the last ones: who reads more has the journal
 MAX_NAME = 255  # characters of a station's name, as a seal has it
 
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _CODE = re.compile(r"[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40})?", re.ASCII)
 
 
@@ -93,7 +92,7 @@ class Return:
             raise _refused("it has too many refusals", found=len(self.refused), wanted=f"at most {MAX_REFUSED}")
         numbers = [*(each.sequence for each in self.streams.values()), *([self.trust.serial] if self.trust else [])]
         numbers += [blob.size for blobs in self.held.values() for blob in blobs]
-        if not all(type(number) is int and 0 <= number <= MAX_SIZE for number in numbers):
+        if not all(0 <= number <= MAX_SIZE for number in numbers):
             raise _refused("a number is out of its range", wanted="0 to 2^53 - 1")
         if not all(STREAM.fullmatch(name) for name in self.streams):
             raise _refused("a stream has a name that no seal has")
@@ -126,7 +125,7 @@ class Return:
     def signed(self, sign: Sign) -> bytes:
         """The file. Raises FormatError (``format.return``)."""
         payload = self.payload()
-        return strictjson.dumps(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)).to_json())
+        return spelt(Envelope(PAYLOAD_TYPE, payload, sign(pae(PAYLOAD_TYPE, payload).whole)))
 
 
 def opened(raw: bytes, keys: Sequence[PublicKey]) -> Return:
@@ -155,17 +154,11 @@ def unverified(raw: bytes) -> Return:
 
 
 def _envelope(raw: bytes) -> Envelope:
-    with translated(BundlerError, to=FormatError, what="this is not a return file", code=Code.FORMAT_RETURN):
-        envelope = Envelope.of(strictjson.loads(raw, limit=MAX_RETURN))
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise _refused("its payload is of another type", found=ascii(envelope.payload_type)[:80], wanted=PAYLOAD_TYPE)
-    if strictjson.dumps(envelope.to_json()) != raw:
-        raise _refused("its envelope is not written as canonical JSON with canonical base64, or has more members")
-    return envelope
+    return envelope_of(raw, kind=PAYLOAD_TYPE, limit=MAX_RETURN, what="a return file", code=Code.FORMAT_RETURN)
 
 
 def _read(payload: bytes) -> Return:
-    with translated(BundlerError, ValueError, to=FormatError, what="the return file is not well-formed", code=Code.FORMAT_RETURN):
+    with translated(BundlerError, to=FormatError, what="the return file is not well-formed", code=Code.FORMAT_RETURN):
         told = _return(strictjson.loads(payload, limit=MAX_PAYLOAD))
     if strictjson.dumps(told.to_json()) != payload:
         raise _refused("it has more members, or is not written as canonical JSON")
@@ -173,67 +166,39 @@ def _read(payload: bytes) -> Return:
 
 
 def _return(value: Any) -> Return:
-    """Raises FormatError, ValueError for a time that does not exist."""
     match value:
-        case {
-            "station": str(station),
-            "time": str(at),
-            "checkpoint": str() | None as checkpoint,
-            "streams": dict(streams),
-            "refused": [*refused],
-            "trust": trust,
-            "held": dict(held),
-        }:
+        case {"station": station, "time": at, "streams": dict(streams), "refused": refused, "trust": trust, "held": dict(held)}:
             return Return(
-                station=station,
-                time=_time(at),
-                checkpoint=checkpoint,
-                streams={name: _accepted(each) for name, each in streams.items()},
-                refused=tuple(map(_refusal, refused)),
-                trust=None if trust is None else _trust(trust),
-                held={name: tuple(map(_held, blobs)) for name, blobs in held.items() if _is_list(blobs)},
+                station=text_of(station),
+                time=time_of(at),
+                checkpoint=maybe(text_of, value.get("checkpoint")),
+                streams={name: _accepted(accepted) for name, accepted in streams.items()},
+                refused=each(_refusal, refused),
+                trust=maybe(_trust, trust),
+                held={name: each(held_of, blobs) for name, blobs in held.items()},
             )
     raise _refused("members are missing, or of another type")
 
 
 def _accepted(value: Any) -> Accepted:
     match value:
-        case {"sequence": int(sequence), "identity": str(identity), "created": str(created), "accepted": str(accepted)}:
-            return Accepted(sequence, Digest.parse(identity), _time(created), _time(accepted))
+        case {"sequence": sequence, "identity": identity, "created": created, "accepted": accepted}:
+            return Accepted(number_of(sequence), digest_of(identity), time_of(created), time_of(accepted))
     raise _refused("a stream lacks members", found=ascii(value)[:160])
 
 
 def _refusal(value: Any) -> Refused:
     match value:
-        case {"identity": str() | None as identity, "codes": [*codes], "time": str(at)} if all(isinstance(code, str) for code in codes):
-            return Refused(None if identity is None else Digest.parse(identity), tuple(codes), _time(at))
+        case {"identity": identity, "codes": codes, "time": at}:
+            return Refused(maybe(digest_of, identity), each(text_of, codes), time_of(at))
     raise _refused("a refusal lacks members", found=ascii(value)[:160])
 
 
 def _trust(value: Any) -> TrustJudged:
     match value:
-        case {"digest": str(digest), "serial": int(serial)}:
-            return TrustJudged(Digest.parse(digest), serial)
+        case {"digest": digest, "serial": serial}:
+            return TrustJudged(digest_of(digest), number_of(serial))
     raise _refused("trust lacks members", found=ascii(value)[:160])
-
-
-def _held(value: Any) -> Held:
-    match value:
-        case {"digest": str(digest), "size": int(size)}:
-            return Held(Digest.parse(digest), size)
-    raise _refused("a blob lacks digest or size", found=ascii(value)[:160])
-
-
-def _is_list(value: Any) -> bool:
-    if not isinstance(value, list):
-        raise _refused("what a repository holds is not a list", found=ascii(value)[:80])
-    return True
-
-
-def _time(text: str) -> datetime:
-    if not _TIME.fullmatch(text):
-        raise _refused("a time is not well-formed", found=ascii(text)[:80], wanted="YYYY-MM-DDTHH:MM:SSZ")
-    return datetime.fromisoformat(text)
 
 
 def _refused(what: str, *, found: object = None, wanted: object = None) -> FormatError:

@@ -8,7 +8,7 @@ from typing import Any
 from bundler import strictjson
 from bundler.bundle.seal import time
 from bundler.errors import BundlerError
-from bundler.ledger.receipt import Sign
+from bundler.ledger.reading import Sign
 from bundler.oci.digest import Digest
 from bundler.trust.dsse import Envelope, pae
 from bundler.trust.keys import PublicKey

@@ -17,7 +17,7 @@ from bundler.bundle.seal import Kind
 from bundler.content.files import read_small
 from bundler.errors import BundlerError, Code, FormatError, TrustError, UsageError
 from bundler.ledger import receipt, returnfile
-from bundler.ledger.receipt import Held
+from bundler.ledger.reading import Held
 from bundler.oci.digest import Digest
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Signed
 

@@ -155,7 +155,7 @@ class Placer:
             if not there and not self._dry:
                 self._send(blob, place.sink)
             elif there and not self._dry:
-                self._pass(blob, read=self._prove and home is None and outside is None)
+                self._pass(blob, read=self._prove and home is None)
             self._homes.setdefault(blob.digest, place.path)
         return part, not there
 

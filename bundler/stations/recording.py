@@ -20,18 +20,8 @@ from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
 from bundler.ledger.journal.entry import Entry
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Outcome as Place
-from bundler.ledger.receipt import (
-    MAX_RECEIPT,
-    BlobRecord,
-    BundleRecord,
-    Held,
-    ImageRecord,
-    Outcome,
-    Receipt,
-    SignerRecord,
-    Subject,
-    written,
-)
+from bundler.ledger.reading import Held
+from bundler.ledger.receipt import MAX_RECEIPT, BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject, written
 from bundler.ledger.state import JournalSeen
 from bundler.oci.digest import Digest
 from bundler.stations.importer import Imported
@@ -89,7 +79,8 @@ class Recorder:
             receipt = receipt_of(self, proved, done, seal=seal, registry=registry, clock=clock)
             return replace(report, receipt=self._write(receipt))
         except BundlerError as error:
-            raise type(error)(
+            kind = next(each for each in type(error).__mro__ if BundlerError in each.__bases__)  # those below it take other arguments
+            raise kind(
                 f"{_told(report, registry)}, and no receipt of that could be written: {error.what}",
                 code=error.code,
                 found=error.found,

@@ -9,7 +9,8 @@ from pathlib import Path
 from bundler.content.files import check_not_taken, read_small, write_whole
 from bundler.errors import BundlerError, naming
 from bundler.ledger.folder import RECEIPTS, StationFolder
-from bundler.ledger.receipt import MAX_RECEIPT, Held, Outcome, Receipt, opened
+from bundler.ledger.reading import Held
+from bundler.ledger.receipt import MAX_RECEIPT, Outcome, Receipt, opened
 from bundler.ledger.returnfile import MAX_REFUSED, Accepted, Refused, Return, TrustJudged
 from bundler.oci.digest import Digest
 from bundler.stations.privatekeys import KeySigner, Password

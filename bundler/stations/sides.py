@@ -9,7 +9,7 @@ from pathlib import Path
 from bundler.bundle.archive import opened
 from bundler.bundle.seal import time
 from bundler.content.files import read_small
-from bundler.ledger import receipt, returnfile
+from bundler.ledger import reading, receipt, returnfile
 from bundler.ledger.receipt import ImageRecord, Receipt
 from bundler.ledger.returnfile import Return
 from bundler.oci.digest import Digest
@@ -66,6 +66,6 @@ def _held(image: ImageRecord) -> Held:
     return Held(image.reference, image.digest, partial(Details, signers, Told.COUNTED), lambda: None)
 
 
-def _blobs(held: Mapping[str, Iterable[receipt.Held]]) -> dict[Digest, int]:
+def _blobs(held: Mapping[str, Iterable[reading.Held]]) -> dict[Digest, int]:
     """Whatever any repository has."""
     return {blob.digest: blob.size for blobs in held.values() for blob in blobs}

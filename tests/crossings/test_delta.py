@@ -10,7 +10,7 @@ import pytest
 from bundler.bundle.archive import opened
 from bundler.bundle.seal import Seal
 from bundler.content.layout import Layout
-from bundler.ledger.receipt import Held
+from bundler.ledger.reading import Held
 from bundler.ledger.returnfile import Accepted, Return, unverified
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -19,7 +19,7 @@ from bundler.serving.exchange import Request, Response
 from tests.support import receipts, signing
 from tests.support.layouts import PLAIN_LAYER
 from tests.support.returns import held as holding
-from tests.support.station import STRANGER, Crossing, Image, Watched, faults, run, tags_of, write_key
+from tests.support.station import STRANGER, Crossing, Image, Ran, Watched, faults, run, tags_of, write_key
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 STATION = signing.Key.of("p256", 70)
@@ -332,6 +332,27 @@ def test_where_mounting_cannot_be_had_it_is_copied_within_the_registry_and_hashe
     assert crossing.import_(delta).exit == 0
     assert faults(crossing.arrived(app)) == []
     assert b"".join(crossing.arrived(app).chunks(Descriptor(PLAIN_LAYER, digest_of("base"), 20_000))) == noise("base")
+
+
+def test_other_bytes_in_another_repository_are_not_copied(crossing: Crossing) -> None:
+    base = image_of(crossing, "base", name="team/base:v1")
+    first = crossing.export(base, to="1.oci.tar.zst")
+    assert crossing.import_(first).exit == 0
+    app = image_of(crossing, "base", "new")
+    delta = crossing.export(base, app, to="2.oci.tar.zst", flags=["--base", first])
+    without_mounts(crossing.there)
+    path = f"/v2/{place(crossing, base)}/blobs/{digest_of('base')}"
+    crossing.there.answer_with(path, noise("lies"), "application/octet-stream")
+    named = len(crossing.there.named)
+    ran = crossing.import_(delta, "--json")
+    assert (ran.exit, said_reason(ran)) == (4, "content.digest")
+    assert crossing.there.named[named:] == []
+
+
+def said_reason(ran: Ran) -> str:
+    """The code of an error, or the first reason of a bundle that turned out to be damaged."""
+    said = ran.json
+    return str(said["error"]["code"] if "error" in said else said["content"]["reasons"][0])
 
 
 def without_mounts(registry: Watched) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bundler.ledger import reading
 from bundler.ledger import receipt as receipts
 from bundler.ledger.receipt import Outcome, Receipt
 from bundler.oci.digest import Digest
@@ -97,7 +98,7 @@ def test_it_says_what_was_let_in_by_whose_word_and_where_it_is(plant: Plant, cro
     }
     assert told.destination is not None
     assert said.held == {
-        told.destination.repository: tuple(sorted(receipts.Held(blob.digest, blob.size) for blob in image.root.blobs)),
+        told.destination.repository: tuple(sorted(reading.Held(blob.digest, blob.size) for blob in image.root.blobs)),
     }
     assert all(crossing.arrived(image).has(blob) for blob in image.root.blobs)
 
@@ -295,6 +296,19 @@ def test_a_receipt_that_cannot_be_written_says_what_was_imported(plant: Plant, c
     again = plant.import_(bundle)
     assert (again.exit, plant.receipt(0).outcome) == (0, Outcome.REPEAT)
     assert "has no receipt" in again.err
+
+
+def test_a_medium_that_is_gone_when_all_was_put_takes_no_receipt_away(plant: Plant, crossing: Crossing) -> None:
+    image = crossing.signed_image()
+    bundle = crossing.export(image)
+
+    def last(request: Request, _: Response) -> None:
+        if request.method == "PUT" and request.path.endswith("/manifests/v1"):
+            bundle.write_bytes(bytes(bundle.stat().st_size))
+
+    crossing.there.after = last
+    assert plant.import_(bundle).exit == 0
+    assert plant.receipt(0).outcome is Outcome.ACCEPTED
 
 
 # --- who reads it ---

@@ -11,7 +11,8 @@ from typing import Any
 
 from bundler import strictjson
 from bundler.ledger import receipttext
-from bundler.ledger.receipt import BlobRecord, BundleRecord, Held, ImageRecord, Outcome, Receipt, SignerRecord, Subject
+from bundler.ledger.reading import Held
+from bundler.ledger.receipt import BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.dsse import Envelope, pae

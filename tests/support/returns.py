@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bundler import strictjson
-from bundler.ledger.receipt import Held
+from bundler.ledger.reading import Held
 from bundler.ledger.returnfile import PAYLOAD_TYPE, Accepted, Refused, Return, TrustJudged
 from bundler.oci.digest import Digest
 from tests.support.receipts import AT, STRANGER, Vector, digest, enveloped, sign
