@@ -450,12 +450,6 @@ def test_a_file_of_something_else_is_malformed(path: Path, data: bytes, words: s
     assert (refused.value.exit, refused.value.code) == (3, Code.FORMAT_BUNDLE)
 
 
-def seal_frames(path: Path) -> list[tuple[int, int]]:
-    """Compressed size and content of each frame of the seal."""
-    with opened(path) as archive:
-        return list(archive.table.sizes(0, -(-tar.record(archive.seal_size) // FRAME)))
-
-
 def test_a_bundle_that_was_cut_says_so_and_what_to_do(made: Bundle, path: Path) -> None:
     made.write(path)
     os.truncate(path, path.stat().st_size - 1000)
