@@ -6,7 +6,10 @@ accepted, and the same import again completes.
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -16,7 +19,8 @@ import pytest
 from bundler.ledger.folder import StationFolder
 from bundler.serving.exchange import Request
 from bundler.serving.receiving import CutError
-from tests.support.station import Crossing, Image, ran, run, spawned, tags_of
+from tests.support.signing import Key
+from tests.support.station import Crossing, Image, ran, run, spawned, tags_of, write_key
 
 pytestmark = [pytest.mark.timeout(300)]
 OK, REFUSED, DISK = 0, 5, 7
@@ -91,6 +95,102 @@ def test_imports_at_once_into_one_station_come_one_after_the_other_and_the_highe
     assert (last(station), hidden(station)) == (3, [])
     repository = place.crossing.arrived(place.images[2], "raced")
     assert tags_of(repository)["v3"] == place.images[2].root.digest
+
+
+def said(process: subprocess.Popen[bytes], words: str) -> None:
+    """Waits until it says this on stderr."""
+    assert process.stderr is not None
+    assert any(words in line.decode() for line in iter(process.stderr.readline, b""))
+
+
+@contextmanager
+def held_at(place: Place, station: Path, when: Callable[[Request], bool]) -> Iterator[subprocess.Popen[bytes]]:
+    """An import of the second bundle that waits for the answer to such a request while the block runs."""
+    reached, opened = threading.Event(), threading.Event()
+
+    def wait(request: Request) -> None:
+        if when(request) and not reached.is_set():
+            reached.set()
+            opened.wait(60)
+
+    place.crossing.there.before = wait
+    process = spawned(*place.words(2, station, station.name), "--json")
+    try:
+        assert reached.wait(60)
+        yield process
+    finally:
+        place.crossing.there.before = lambda _: None
+        opened.set()
+
+
+STEPS: dict[str, tuple[Callable[[Request], bool], int]] = {
+    "asking": (lambda request: request.method == "GET" and request.path.endswith("/v2"), 1),
+    "blobs": (lambda request: request.method == "POST" and "/uploads/" in request.path, 1),
+    "manifests": (lambda request: request.method == "PUT" and request.path.endswith(".sig"), 2),
+    "tag": (lambda request: request.method == "PUT" and request.path.endswith("/manifests/v2"), 2),
+}
+"""Requests of an import, and the last number that is accepted by then."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_who_reads_while_an_import_runs_sees_what_was_before_or_what_is_accepted_and_nothing_wrong(place: Place, step: str) -> None:
+    station = place.crossing.folder / f"read-{step}"
+    copytree(place.station, station)
+    when, accepted = STEPS[step]
+    with held_at(place, station, when) as running:
+        status = run("status", "--station", station, "--json")
+        assert (status.exit, status.json["streams"][0]["sequence"], status.json["receipts"]) == (OK, accepted, 1)
+        judged = run("verify", place.bundles[1], "--trust", place.crossing.trust, "--station", station, "--json")
+        assert (judged.exit, judged.json["station"]["standing"]) == (OK, "accepted" if accepted == 1 else "repeat")
+        found = run("journal", "verify", station, "--json")
+        assert (found.exit, found.json["journal"]["size"], found.json["beyond"]) == (OK, 1, [])
+    done = ran(running)
+    assert (done.exit, done.json["receipt"]["index"]) == (OK, 1)
+    found = run("journal", "verify", station, "--since", place.station / "journal" / "checkpoint", "--json")
+    assert (found.exit, found.json["receipts"]) == (OK, {"found": 2, "missing": 0})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("step", STEPS)
+def test_an_interrupted_import_ends_with_130_forgets_nothing_and_the_next_says_what_it_lacked(
+    place: Place, step: str, number: signal.Signals
+) -> None:
+    station = place.crossing.folder / f"ended-{step}-{number}"
+    copytree(place.station, station)
+    when, accepted = STEPS[step]
+    with held_at(place, station, when) as running:
+        running.send_signal(number)
+        done = ran(running)
+    assert (done.exit, done.code) == (130, "interrupted")
+    assert (last(station), hidden(station)) == (accepted, [])
+    again = run(*place.words(2, station, station.name), "--json")
+    assert (again.exit, again.json["receipt"]["index"]) == (OK, 1)
+    assert again.json["station"]["standing"] == ("accepted" if accepted == 1 else "repeat")
+    assert ("has no receipt" in again.err) is (accepted == 2)
+    assert run("journal", "verify", station, "--json").json["receipts"] == {"found": 2, "missing": 0}
+
+
+@pytest.mark.parametrize("given", [".", "journal"])
+def test_who_cosigns_while_an_import_runs_waits_and_neither_loses_the_others(place: Place, given: str) -> None:
+    """By the station's folder, or by that of the journal in it."""
+    station, when = place.crossing.folder / f"cosigned-{len(given)}", STEPS["tag"][0]
+    copytree(place.station, station)
+    key = write_key(place.crossing.folder / f"auditor{len(given)}.key", Key.of("ed25519"))
+    with held_at(place, station, when) as running:
+        cosigning = spawned("journal", "cosign", station / given, "--key", key, "--station-key", station / "station.pub")
+        said(cosigning, "waiting for another import")
+    assert (ran(running).exit, ran(cosigning).exit) == (OK, OK)
+    found = run("journal", "verify", station, "--cosigner", key.with_suffix(".pub"), "--json")
+    assert (found.exit, found.json["journal"]["size"], found.json["receipts"]) == (OK, 2, {"found": 2, "missing": 0})
+
+
+def test_an_import_waits_for_who_cosigns(place: Place) -> None:
+    station = place.crossing.folder / "waits"
+    copytree(place.station, station)
+    with StationFolder.read(station).alone():
+        importing = spawned(*place.words(2, station, station.name))
+        said(importing, "waiting for another import")
+    assert (ran(importing).exit, last(station)) == (OK, 2)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="as root nothing is read-only")

@@ -96,7 +96,7 @@ class Place:
         self.fired = ended.fired
         self.injected += ended.fired
         assert "Traceback" not in ended.err, (fault, ended)
-        ends = {wanted, 4, 7} | ({2} if fault.kind == "read" else set())
+        ends = {wanted, 4, 7} | ({2, 3} if fault.kind == "read" else set())
         if not ended.fired or fault.how == "short":
             ends = {wanted}  # fewer bytes than asked for are not an error
         elif fault.how == "kill":
