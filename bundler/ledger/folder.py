@@ -198,7 +198,7 @@ def _missing(path: Path, error: OSError) -> UsageError:
         f"there is no station at {path}",
         code=Code.STATION_MISSING,
         found=f"{error.strerror}: {error.filename}",
-        next=f"make it with `oci-bundler station init {path} --name NAME`, or name another with --station",
+        next=f"if it was lost, put a copy of it back; if it never was, make it with `oci-bundler station init {path} --name NAME`",
     )
 
 
