@@ -47,9 +47,12 @@ class Place:
 
     @contextmanager
     def alone(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Nobody else writes to the journal in this block. Raises TransportError (``disk.locked``, ``disk.io``)."""
-        if self.station is not None:
-            with self.station.alone(say=say):
+        """Nobody else writes to the journal in this block. Raises TransportError (``disk.locked``, ``disk.io``), UsageError
+        (``station.…``) for a station that the journal lies in."""
+        above = self.journal.resolve().parent
+        station = StationFolder.read(above) if self.station is None and (above / FILE).exists() else self.station
+        if station is not None:  # its imports append under this lock, whichever of the two folders was given here
+            with station.alone(say=say):
                 yield
             return
         with disk(f"the journal {self.journal} cannot be locked"), together.alone(self.journal):
