@@ -231,10 +231,15 @@ def add_seal(
     called: Sequence[str] = (),
     order: str | None = None,
 ) -> Trust:
-    """Trust further keys to seal a stream. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
+    """Trust further keys to seal a stream, in the ``order`` that it has already unless one is given.
+
+    Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``).
+    """
     files = _key_files(keys, role="seal")
     names = Names(trust.policy.names).of_keys(files, keys, called)
-    text = render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names, order=order)
+    text = render_seal(
+        stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names, order=order or trust.policy.stated_order(stream)
+    )
     return extend(trust, text, files)
 
 
