@@ -302,7 +302,7 @@ def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0
 def read_small(path: Path, *, limit: int, what: str) -> bytes:
     """A regular file of at most ``limit`` bytes, whole. Raises UsageError (``usage.input``)."""
     try:
-        with open(path, "rb", opener=_at_once) as file:
+        with open(path, "rb", opener=at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"{what} {path} is not a regular file", code=Code.USAGE_INPUT)
             data = file.read(limit + 1)
@@ -313,7 +313,7 @@ def read_small(path: Path, *, limit: int, what: str) -> bytes:
     return data
 
 
-def _at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """A FIFO or a terminal must not make the run wait, nor become its own."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 

@@ -1,0 +1,37 @@
+"""What lies where a file of the product's own should lie, and is something else: said at once, never waited for, never written through."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.station import Crossing, run
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [fifo, endless])
+def test_what_is_not_a_file_is_not_a_receipt(make: Callable[[Path], None], crossing: Crossing) -> None:
+    station, bundle = crossing.station(), crossing.export(crossing.signed_image())
+    assert crossing.import_(bundle, "--station", station).exit == 0
+    receipt = station / "receipts/0000000000.json"
+    receipt.unlink()
+    make(receipt)
+    ran = run("journal", "verify", station, "--json")
+    assert (ran.exit, ran.code, ran.json["error"]["found"]) == (4, "content.digest", "not a regular file")
+
+
+@pytest.mark.parametrize("make", [fifo, endless])
+def test_what_is_not_a_file_is_neither_a_base_nor_compared(make: Callable[[Path], None], crossing: Crossing) -> None:
+    image, odd = crossing.signed_image(), crossing.folder / "odd"
+    make(odd)
+    for words in (("export", image.reference, "--dry-run", "--base", odd), ("diff", crossing.export(image), odd)):
+        ran = run(*words, "--json")
+        assert (ran.exit, ran.code) == (2, "usage.input")
