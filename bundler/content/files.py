@@ -318,6 +318,18 @@ def at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
+def is_taken(path: Path) -> bool:
+    """Whether anything has that name, be it a link to nothing. Where the answer is an error, as in a folder that may not be searched,
+    it must not be taken for a no."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` survive a power cut, where its file system can do that. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bundler.content.files import disk, sweep, write_whole
+from bundler.content.files import disk, is_taken, sweep, write_whole
 from bundler.content.guarded import GuardedFolder
 from bundler.errors import Code, ConflictError, TransportError, UsageError
 from bundler.ledger import state
@@ -137,7 +137,7 @@ def find(given: Path | None, environ: Mapping[str, str]) -> StationFolder | None
         return StationFolder.read(named)
     home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '')}/.local/state"
     places = [Path(base, "oci-bundler", "station") for base in (home, "/var/lib")]
-    found = next((place for place in places if place.is_absolute() and os.path.lexists(place)), None)  # as truststore.find
+    found = next((place for place in places if place.is_absolute() and is_taken(place)), None)  # as truststore.find
     return None if found is None else StationFolder.read(found)
 
 

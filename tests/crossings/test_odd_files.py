@@ -35,3 +35,17 @@ def test_what_is_not_a_file_is_neither_a_base_nor_compared(make: Callable[[Path]
     for words in (("export", image.reference, "--dry-run", "--base", odd), ("diff", crossing.export(image), odd)):
         ran = run(*words, "--json")
         assert (ran.exit, ran.code) == (2, "usage.input")
+
+
+# --- folders that cannot be looked into ---
+
+
+def test_a_station_that_cannot_be_looked_for_is_not_taken_for_none(crossing: Crossing) -> None:
+    """Else whoever may not search its folder would import as if nothing had been accepted yet."""
+    home = crossing.folder / "home"
+    home.mkdir()
+    (home / "oci-bundler").symlink_to("oci-bundler")  # leads in a circle, which is an error for root too
+    bundle = crossing.export(crossing.signed_image())
+    ran = crossing.run("import", bundle, crossing.there.host, "--json", env={"XDG_STATE_HOME": str(home)})
+    assert (ran.exit, ran.code) == (2, "station.missing")
+    assert crossing.there.asked == []

@@ -101,7 +101,8 @@ class Receipts:
                 self.missing += 1
                 return
         if digest != entry.receipt:
-            raise IntegrityError(f"{path} is not the receipt that the journal has", found=digest or "not a regular file", wanted=entry.receipt)
+            found = digest or "not a regular file"
+            raise IntegrityError(f"{path} is not the receipt that the journal has", found=found, wanted=entry.receipt)
         self.found += 1
 
 
