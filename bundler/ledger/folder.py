@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -88,6 +88,15 @@ class StationFolder:
         except UsageError as error:
             raise state.damaged(error.what, wanted=error.wanted) if error.code is Code.STATION_STATE else error from error
         return State.parse(raw, self.profile.name)
+
+    def check_parts(self) -> None:
+        """What is read from it beside its files of state was made by nobody else. Raises UsageError (``station.permissions``)."""
+        guarded, key = _guarded(self.path), self.profile.key
+        parts = {PurePosixPath(JOURNAL): True, PurePosixPath(RECEIPTS): True}
+        parts |= {PurePosixPath(key.relative_to(self.path)): False} if key.is_relative_to(self.path) else {}
+        for name, is_folder in parts.items():
+            with suppress(OSError):  # whoever needs it says so
+                guarded.check(name, folder=is_folder)
 
     def write(self, remembered: State) -> None:
         """Let it remember this, durably; only while it is :meth:`alone`. Raises TransportError (``disk.io``, ``disk.full``)."""

@@ -49,3 +49,29 @@ def test_a_station_that_cannot_be_looked_for_is_not_taken_for_none(crossing: Cro
     ran = crossing.run("import", bundle, crossing.there.host, "--json", env={"XDG_STATE_HOME": str(home)})
     assert (ran.exit, ran.code) == (2, "station.missing")
     assert crossing.there.asked == []
+
+
+# --- parts of a station's folder that others may have written ---
+
+
+def _links_away(path: Path) -> None:
+    path.rename(path.with_name("away"))
+    path.symlink_to("away")
+
+
+def _open_to_others(path: Path) -> None:
+    path.chmod(0o777)
+
+
+@pytest.mark.parametrize("change", [_links_away, _open_to_others])
+@pytest.mark.parametrize("part", ["station.key", "journal", "receipts"])
+def test_a_part_of_the_station_that_others_may_have_written(part: str, change: Callable[[Path], None], crossing: Crossing) -> None:
+    station, bundle = crossing.station(), crossing.export(crossing.signed_image())
+    assert crossing.import_(bundle, "--station", station).exit == 0
+    asked = len(crossing.there.asked)
+    change(station / part)
+    for words in (("import", bundle, crossing.there.host), ("status", "--export", crossing.folder / "return.json")):
+        ran = crossing.run(*words, "--station", station, "--json")
+        assert (ran.exit, ran.code) == (2, "station.permissions")
+        assert str(station / part) in ran.json["error"]["what"]
+    assert len(crossing.there.asked) == asked
