@@ -1,6 +1,6 @@
 """What a station remembers of the bundles that it accepted (docs/spec/station-v1.md, section 3)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -149,8 +149,11 @@ class State:
         """The later of clock and floor (section 5)."""
         return clock if self.floor is None else max(clock, self.floor)
 
-    def accepting(self, stream: str, link: Link, *, created: datetime, clock: datetime, trust: TrustSeen) -> "State":
-        """With a bundle that is accepted now, for the first time; ``created`` is the time in its seal.
+    def accepting(
+        self, stream: str, link: Link, *, created: datetime, clock: datetime, trust: TrustSeen, proved: Iterable[datetime] = ()
+    ) -> "State":
+        """With a bundle that is accepted now, for the first time; ``created`` is the time in its seal, and ``proved`` are those at
+        which logs and authorities vouch that its images were signed.
 
         Raises UsageError (``station.state``) where there is no room for another stream.
         """
@@ -163,12 +166,12 @@ class State:
         now = Stream(stream, (link,), created, clock) if known is None else known.with_link(link, created=created, accepted=clock)
         others = (other for other in self.streams if other.name != stream)
         streams = tuple(sorted((*others, now), key=lambda stream: stream.name))
-        return replace(self, streams=streams, floor=self.raised(created, at=self.judged_at(clock)), trust=trust)
+        return replace(self, streams=streams, floor=self.raised(max((created, *proved)), at=self.judged_at(clock)), trust=trust)
 
     def raised(self, moment: datetime, *, at: datetime) -> datetime:
         """The floor once something of that ``moment`` was accepted as of ``at``. It is never later than that: else who sends a bundle
         that is a day from the future could push it on by a day each time."""
-        moment = min(moment, at)
+        moment = min(moment, at).replace(microsecond=0)
         return moment if self.floor is None else max(self.floor, moment)
 
 

@@ -123,6 +123,17 @@ class Imported:
     there: int = 0
     """Blobs that the destination had already."""
 
+    @classmethod
+    def of(cls, report: Report, targets: Sequence[Target], placed: Sequence[PlacementResult]) -> "Imported":
+        """With what became of each target."""
+        went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
+        return cls(
+            report.after(went),
+            sent=sum(one.sent for one in placed),
+            blobs=sum(one.blobs for one in placed),
+            there=sum(one.there for one in placed),
+        )
+
     @property
     def exit(self) -> int:
         """0, or 9 where other images of the bundle were refused; of a bundle that turned out to be damaged, what that is."""
@@ -185,13 +196,7 @@ def import_admitted(
             elsewhere.settle(jobs=jobs)
             accept(content.seal, content.identity)
             targets, placed = fill(targets, places, placer, sent, joins=joins, overwrite=overwrite, jobs=jobs)
-    went = {t.image.reference: (t.destination, t.state, tuple(done.remarks)) for t, done in zip(targets, placed, strict=True)}
-    return Imported(
-        report=proved.report.after(went),
-        sent=sum(one.sent for one in placed),
-        blobs=sum(one.blobs for one in placed),
-        there=sum(one.there for one in placed),
-    )
+    return Imported.of(proved.report, targets, placed)
 
 
 def plan(

@@ -1,7 +1,7 @@
 """The station: the machine at which bundles arrive, as one value."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,9 +70,11 @@ class Station:
         floor = self.state.floor if at == self.state.floor else None
         return StationReport(self.name, None if stream is None else stream.last, self.standing(seal, identity), floor)
 
-    def accept(self, seal: Seal, identity: Digest, *, clock: datetime, journal: JournalSeen | None) -> State | None:
-        """Remember, durably, that the bundle was accepted, and how far the ``journal`` was before; only in :func:`importing`. Gives
-        what is remembered then.
+    def accept(
+        self, seal: Seal, identity: Digest, *, clock: datetime, journal: JournalSeen | None, proved: Iterable[datetime]
+    ) -> State | None:
+        """Remember, durably, that the bundle was accepted, at which times logs and authorities vouch that its images were signed
+        (``proved``), and how far the ``journal`` was before; only in :func:`importing`. Gives what is remembered then.
 
         Raises TransportError (``disk.io``, ``disk.full``), UsageError (``station.state``).
         """
@@ -80,7 +82,7 @@ class Station:
         if self.folder is None or self.state is None or standing is None or standing.outcome is order.Outcome.REPEAT:
             return self.state
         seen = TrustSeen(self.trust.policy.serial, self.trust.policy.digest)
-        after = self.state.accepting(seal.stream, _link(seal, identity), created=seal.created, clock=clock, trust=seen)
+        after = self.state.accepting(seal.stream, _link(seal, identity), created=seal.created, clock=clock, trust=seen, proved=proved)
         after = replace(after, journal=journal)
         self.folder.write(after)
         return after

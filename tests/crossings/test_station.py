@@ -12,8 +12,10 @@ import pytest
 from bundler.ledger.folder import StationFolder
 from bundler.ledger.state import State
 from bundler.serving.exchange import RefusedError, Request
+from bundler.trust.simplesigning import CERTIFICATE, LOG_ENTRY
 from tests.support import signing
 from tests.support.bundles import Bundle
+from tests.support.desk import WHO, WORLD, Desk
 from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Ran, run, tags_of, write_key, write_trust
 
 
@@ -255,6 +257,23 @@ def test_the_floor_rises_to_when_an_accepted_bundle_was_made_and_never_sinks(cro
     for each in (bundle, old):
         assert crossing.import_(each, "--station", station).exit == 0
         assert crossing.run("status", "--station", station, "--json").json["time_floor"] == inside(bundle)["created"]
+
+
+def test_the_floor_rises_to_when_a_log_saw_the_signature_of_an_accepted_image(crossing: Crossing, tmp_path: Path) -> None:
+    """The exporter's clock was two years behind; that of the log was not."""
+    desk, root = Desk(tmp_path / "desk"), crossing.content.image()
+    signed = WORLD.signed(signing.payload(root))
+    beside = {CERTIFICATE: signed.leaf.pem.decode(), LOG_ENTRY: signed.annotation().decode()}
+    crossing.content.sig(root.digest, (signed.message, signed.signature), annotations=beside)
+    assert desk.add(*WHO, "--root", desk.root).exit == 0
+    bundle, station = crossing.folder / "old.oci.tar.zst", crossing.station()
+    exported = ("export", crossing.push(root).reference, "-o", bundle, "--key", crossing.keys["exporter"])
+    assert run(*exported, env={"SOURCE_DATE_EPOCH": "1704067200"}).exit == 0
+    key = tmp_path / "exporter.pub"
+    key.write_bytes(EXPORTER.pem)
+    assert desk.add("--seal", "default", "--scope", "**", "--key", key).exit == 0
+    assert run("import", bundle, crossing.there.host, "--trust", desk.trust, "--station", station).exit == 0
+    assert run("status", "--trust", desk.trust, "--station", station, "--json").json["time_floor"] == "2026-03-01T12:00:00Z"
 
 
 # --- station and trust ---

@@ -229,6 +229,19 @@ def test_a_module_has_one_subject() -> None:
     assert {module: taken for module, taken in lines.items() if taken > MAX_MODULE} == {}
 
 
+MAX_FUNCTION = 60  # lines, with its docstring
+
+
+def test_a_function_fits_a_screen() -> None:
+    functions = (
+        (f"{module.relative_to(PACKAGE).as_posix()}:{node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for module in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert {name: lines for name, lines in functions if lines > MAX_FUNCTION} == {}
+
+
 def test_every_place_that_the_page_of_the_architecture_names_is_there() -> None:
     named = set(re.findall(r"`([a-z][\w.-]*(?:/[\w.-]*)+)`", (ROOT / "docs/architecture.md").read_text()))
     assert len(named) > 40
