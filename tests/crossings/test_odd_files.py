@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.station import Crossing, run
+from bundler.ledger.folder import StationFolder
+from tests.support.signing import Key
+from tests.support.station import Crossing, ran, run, spawned, write_key
 
 
 def fifo(path: Path) -> None:
@@ -24,8 +26,8 @@ def test_what_is_not_a_file_is_not_a_receipt(make: Callable[[Path], None], cross
     receipt = station / "receipts/0000000000.json"
     receipt.unlink()
     make(receipt)
-    ran = run("journal", "verify", station, "--json")
-    assert (ran.exit, ran.code, ran.json["error"]["found"]) == (4, "content.digest", "not a regular file")
+    done = run("journal", "verify", station, "--json")
+    assert (done.exit, done.code, done.json["error"]["found"]) == (4, "content.digest", "not a regular file")
 
 
 @pytest.mark.parametrize("make", [fifo, endless])
@@ -33,8 +35,8 @@ def test_what_is_not_a_file_is_neither_a_base_nor_compared(make: Callable[[Path]
     image, odd = crossing.signed_image(), crossing.folder / "odd"
     make(odd)
     for words in (("export", image.reference, "--dry-run", "--base", odd), ("diff", crossing.export(image), odd)):
-        ran = run(*words, "--json")
-        assert (ran.exit, ran.code) == (2, "usage.input")
+        done = run(*words, "--json")
+        assert (done.exit, done.code) == (2, "usage.input")
 
 
 # --- folders that cannot be looked into ---
@@ -46,8 +48,8 @@ def test_a_station_that_cannot_be_looked_for_is_not_taken_for_none(crossing: Cro
     home.mkdir()
     (home / "oci-bundler").symlink_to("oci-bundler")  # leads in a circle, which is an error for root too
     bundle = crossing.export(crossing.signed_image())
-    ran = crossing.run("import", bundle, crossing.there.host, "--json", env={"XDG_STATE_HOME": str(home)})
-    assert (ran.exit, ran.code) == (2, "station.missing")
+    done = crossing.run("import", bundle, crossing.there.host, "--json", env={"XDG_STATE_HOME": str(home)})
+    assert (done.exit, done.code) == (2, "station.missing")
     assert crossing.there.asked == []
 
 
@@ -71,7 +73,19 @@ def test_a_part_of_the_station_that_others_may_have_written(part: str, change: C
     asked = len(crossing.there.asked)
     change(station / part)
     for words in (("import", bundle, crossing.there.host), ("status", "--export", crossing.folder / "return.json")):
-        ran = crossing.run(*words, "--station", station, "--json")
-        assert (ran.exit, ran.code) == (2, "station.permissions")
-        assert str(station / part) in ran.json["error"]["what"]
+        done = crossing.run(*words, "--station", station, "--json")
+        assert (done.exit, done.code) == (2, "station.permissions")
+        assert str(station / part) in done.json["error"]["what"]
     assert len(crossing.there.asked) == asked
+
+
+def test_who_cosigns_the_journal_in_a_stations_folder_waits_for_its_imports(crossing: Crossing) -> None:
+    """Named by itself it is the same journal: else its checkpoint could be put over that of an entry that came meanwhile."""
+    station, auditor = crossing.station(), write_key(crossing.folder / "auditor.key", Key.of("ed25519", 5))
+    words = ("journal", "cosign", station / "journal", "--station-key", station / "station.pub", "--key", auditor)
+    with StationFolder.read(station).alone():
+        waits = spawned(*words)
+        assert waits.stderr is not None
+        said = waits.stderr.readline().decode()
+    assert "waiting for another import at the station plant-7" in said
+    assert ran(waits).exit == 0
