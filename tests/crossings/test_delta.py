@@ -346,6 +346,7 @@ def test_other_bytes_in_another_repository_are_not_copied(crossing: Crossing) ->
     named = len(crossing.there.named)
     ran = crossing.import_(delta, "--json")
     assert (ran.exit, said_reason(ran)) == (4, "content.digest")
+    assert ran.json["error"]["what"].startswith(f"{crossing.there.host}/{place(crossing, base)}: ")  # not the bundle's fault
     assert crossing.there.named[named:] == []
 
 
