@@ -178,7 +178,10 @@ def receipt_of(recorder: Recorder, proved: Proved, done: Imported | None, *, sea
     report, state = done.report if done else proved.report, recorder.station.state
     sealed = proved.sealed
     entered = any(image.destination is not None for image in report.images)
-    index = {} if sealed is None else {Subject.INDEX: sealed.member(DERIVED[Kind.INDEX]).digest}
+    whole = entered and all(
+        image.verdict.passed for image in report.images
+    )  # else index.json, which some take for an image, lists what was not let in
+    index = {} if sealed is None or not whole else {Subject.INDEX: sealed.member(DERIVED[Kind.INDEX]).digest}
     left = () if sealed is None else tuple(foreign.digest for foreign in sealed.seal.left_out)
     return Receipt(
         station=recorder.folder.profile.name,
