@@ -58,7 +58,7 @@ interop: $(VENV)/dev ## the tests against cosign, notation, oras, skopeo and rea
 	$(PYTEST) $(PARALLEL) --dist loadgroup $(PYTEST_ARGS) tests/interop
 
 faults: $(VENV)/dev ## every k-th write, fsync, rename, read, send and receive of a crossing fails in turn; prints how many
-	OCI_BUNDLER_FAULTS=all $(PYTEST) --quiet -s $(PYTEST_ARGS) tests/faults/test_injected.py tests/faults/test_station.py
+	OCI_BUNDLER_FAULTS=all $(PYTEST) --quiet -s $(PYTEST_ARGS) tests/faults/test_injected.py tests/faults/test_station_injected.py
 
 coverage: $(VENV)/dev ## branch coverage of trust and bundle by their unit tests, which is to be whole
 	$(BIN)/coverage erase

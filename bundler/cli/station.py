@@ -45,10 +45,11 @@ def init(*, out: Terminal, folder: Path, name: str, key: Path | None, password: 
 
     made, fingerprint = station.init(folder, name=name, key=key, password=password)
     value = {"path": str(made.path), "name": made.profile.name, "key": str(made.profile.key), "fingerprint": fingerprint}
+    public = "the public half of its key" if key else made.path / "station.pub"
     lines = [
         f"station {made.profile.name} at {made.path}",
         f"key      {made.profile.key}",
         f"         {fingerprint}",
-        "next: give its name and the public half of its key to the exporter and to whoever audits it",
+        f"next: give its name and {public} to the exporter and to whoever audits it",
     ]
     return out.answer(value, map(escaped, lines))

@@ -4,13 +4,14 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bundler.content.files import disk, is_taken, sweep, write_whole
+from bundler.content.files import HIDDEN, disk, is_taken, sweep, write_whole
 from bundler.content.guarded import GuardedFolder
 from bundler.errors import Code, ConflictError, TransportError, UsageError
 from bundler.ledger import state
@@ -21,6 +22,7 @@ from bundler.trust.table import MAX_FILE, Table, is_text
 FILE = "station.toml"
 LOCK = "lock"
 KEY = "station.key"
+PUBLIC = "station.pub"
 JOURNAL = "journal"
 RECEIPTS = "receipts"
 WAIT = 60.0  # seconds that one import waits for another at the same station
@@ -151,9 +153,10 @@ def find(given: Path | None, environ: Mapping[str, str]) -> StationFolder | None
 
 
 def begin(path: Path, *, name: str, key: str) -> bytes:
-    """Make the folder of a new station, if it is not there; gives the ``station.toml`` that :func:`finish` wants.
+    """Make the folder of a new station, if it is not there, and its lock; gives the ``station.toml`` that :func:`finish` wants.
 
-    Raises UsageError (``station.form``), ConflictError (``output.exists``) if something is in it, TransportError (``disk.io``).
+    Raises UsageError (``station.form``), ConflictError (``output.exists``) if something is in it, TransportError (``disk.io``,
+    ``disk.full``).
     """
     for what, value in (("name", name), ("path of the key", key)):
         if not is_text(value):
@@ -162,10 +165,22 @@ def begin(path: Path, *, name: str, key: str) -> bytes:
     Profile.parse(text, path)
     with disk(f"{path} cannot be made"):
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-            raise ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
+            raise _taken(path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
+        try:  # of two that make one station at once, who comes second ends here
+            os.close(os.open(path / LOCK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            raise _taken(path) from None
     return text
+
+
+def undo(path: Path) -> None:
+    """Empty a folder that :func:`begin` made and that did not become a station, so that the same command can be run again."""
+    shutil.rmtree(path / JOURNAL, ignore_errors=True)
+    for each in (*path.glob(f"{HIDDEN}*"), *(path / name for name in (KEY, PUBLIC, state.FILE, FILE, LOCK))):
+        with suppress(OSError):
+            each.unlink()
 
 
 def finish(path: Path, text: bytes) -> StationFolder:
@@ -174,10 +189,13 @@ def finish(path: Path, text: bytes) -> StationFolder:
     Raises TransportError (``disk.io``, ``disk.full``).
     """
     profile = Profile.parse(text, path)
-    write_whole(path / LOCK, b"", mode=0o600)
     write_whole(path / state.FILE, State(profile.name).spelled(), mode=0o600)
     write_whole(path / FILE, text, mode=0o600)
     return StationFolder.read(path)
+
+
+def _taken(path: Path) -> ConflictError:
+    return ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
 
 
 def _guarded(path: Path) -> GuardedFolder:
@@ -189,7 +207,7 @@ def _missing(path: Path, error: OSError) -> UsageError:
         f"there is no station at {path}",
         code=Code.STATION_MISSING,
         found=f"{error.strerror}: {error.filename}",
-        next=f"make it with `oci-bundler station init {path} --name NAME`, or name another with --station",
+        next=f"if it was lost, put a copy of it back; if it never was, make it with `oci-bundler station init {path} --name NAME`",
     )
 
 

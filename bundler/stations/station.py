@@ -121,12 +121,16 @@ def init(path: Path, *, name: str, key: Path | None, password: Password) -> tupl
     """
     given = None if key is None else _p256(key, password)
     text = ledger.begin(path, name=name, key=ledger.KEY if key is None else os.path.abspath(key))  # noqa: PTH100 - links stay
-    if given is None:
-        keygen((path / ledger.KEY).with_suffix(""), kind="p256", password=None)
-    signer = given or _p256(path / ledger.KEY, password)
-    origin = ledger.Profile.parse(text, path).origin
-    Journal.create(path / ledger.JOURNAL, origin=origin, key=signer.public, sign=signer.sign)
-    return ledger.finish(path, text), signer.public.fingerprint
+    try:
+        if given is None:
+            keygen((path / ledger.KEY).with_suffix(""), kind="p256", password=None)
+        signer = given or _p256(path / ledger.KEY, password)
+        origin = ledger.Profile.parse(text, path).origin
+        Journal.create(path / ledger.JOURNAL, origin=origin, key=signer.public, sign=signer.sign)
+        return ledger.finish(path, text), signer.public.fingerprint
+    except BaseException:  # Ctrl-C, too: what is half a station is in the way of the next run
+        ledger.undo(path)
+        raise
 
 
 def _p256(path: Path, password: Password) -> KeySigner:

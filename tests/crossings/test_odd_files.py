@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.ledger.folder import StationFolder
-from tests.support.signing import Key
-from tests.support.station import Crossing, ran, run, spawned, write_key
+from tests.support.station import Crossing, run
 
 
 def fifo(path: Path) -> None:
@@ -77,15 +75,3 @@ def test_a_part_of_the_station_that_others_may_have_written(part: str, change: C
         assert (done.exit, done.code) == (2, "station.permissions")
         assert str(station / part) in done.json["error"]["what"]
     assert len(crossing.there.asked) == asked
-
-
-def test_who_cosigns_the_journal_in_a_stations_folder_waits_for_its_imports(crossing: Crossing) -> None:
-    """Named by itself it is the same journal: else its checkpoint could be put over that of an entry that came meanwhile."""
-    station, auditor = crossing.station(), write_key(crossing.folder / "auditor.key", Key.of("ed25519", 5))
-    words = ("journal", "cosign", station / "journal", "--station-key", station / "station.pub", "--key", auditor)
-    with StationFolder.read(station).alone():
-        waits = spawned(*words)
-        assert waits.stderr is not None
-        said = waits.stderr.readline().decode()
-    assert "waiting for another import at the station plant-7" in said
-    assert ran(waits).exit == 0

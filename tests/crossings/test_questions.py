@@ -1,7 +1,6 @@
 """How little a registry is asked, what is asked all the same since absence needs it, and what is asked at the same time."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from bundler.stations.survey import survey
 from tests.support import signing
 from tests.support.layouts import Content
 from tests.support.station import Crossing, Watched, faults, tags_of
+from tests.support.steps import steps
 
 TOGETHER = 20  # seconds after which what should come at the same time does not come any more
 
@@ -301,7 +301,7 @@ class Shelf:
 
 
 def test_choosing_among_thousands_of_children_takes_a_moment() -> None:
-    """Each compared with each would be 36 million comparisons, several times over."""
+    """Each compared with each would be 36 million comparisons, several times over; it takes one and a half hundred steps for each child."""
     content = Content()
     image = content.image()
     about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.digest)}
@@ -313,9 +313,9 @@ def test_choosing_among_thousands_of_children_takes_a_moment() -> None:
     listed.append(image.descriptor.to_json() | {"platform": Platform.parse("linux/amd64").to_json()})
     root = content.document({"mediaType": mediatype.OCI_INDEX, "manifests": listed})
     reference = Reference.parse("registry.example/team/app:v1")
-    began = time.process_time()
-    found = survey(reference, root, Shelf(content), platforms=[Platform.parse("linux/amd64")], jobs=1)
-    assert time.process_time() - began < 3
+    with steps() as taken:
+        found = survey(reference, root, Shelf(content), platforms=[Platform.parse("linux/amd64")], jobs=1)
+    assert taken() < 300 * len(listed)
     assert (len(found.carried.own), len(found.carried.left_out)) == (3_002, 3_000)
 
 

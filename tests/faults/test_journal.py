@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bundler.errors import Code, IntegrityError
 from bundler.ledger.journal.checking import verify
 from bundler.ledger.journal.notes import verify_proof
 from tests.support.appending import Appender
@@ -89,3 +90,18 @@ def test_setting_a_torn_tail_aside_killed_anywhere_loses_nothing_of_it(appender:
         kept = {path.read_bytes() for path in (folder / "torn").rglob("*") if path.is_file()}
         assert set(torn.values()) <= kept
     assert at >= 4
+
+
+@pytest.mark.parametrize("at", [255, 511])
+def test_a_journal_whose_tile_became_full_while_it_was_read_is_proved_as_it_was(tmp_path: Path, at: int) -> None:
+    """The partial files are gone then, and the full ones have what they had."""
+    folder = write(tmp_path, files(entries(at)))
+    before = (folder / "checkpoint").read_bytes()
+    opened(folder).append(entries(at + 1)[-1])
+    (folder / "checkpoint").write_bytes(before)  # what a reader had read already
+    assert check(folder, entries(at), {}) == entries(at)
+    full = folder / f"tile/0/{at // 256:03}"
+    full.write_bytes(bytes(32) + full.read_bytes()[32:])
+    with pytest.raises(IntegrityError) as refused:
+        verify(folder, key=STATION.public)
+    assert refused.value.code is Code.JOURNAL_CHANGED

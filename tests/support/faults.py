@@ -35,6 +35,8 @@ KINDS = {
     "send": ("reset", "cut", "kill"),
     "receive": ("reset", "short", "cut", "kill"),
 }
+INTERRUPT = "interrupt"
+"""Ctrl-C while the call is made, which comes to pass all the same."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Ended:
     exit: int
     fired: bool
     err: str
+    out: str
 
 
 @dataclass
@@ -79,12 +82,13 @@ class Injector:
         told = {
             "words": [str(word) for word in words],
             "fault": fault and [fault.kind, fault.how, fault.at],
+            "out": str(self.folder / "out"),
             "err": str(self.folder / "err"),
         }
         self.process.stdin.write(json.dumps(told) + "\n")
         self.process.stdin.flush()
         exit_code, fired = json.loads(self.process.stdout.readline())
-        return Ended(exit_code, fired, (self.folder / "err").read_text())
+        return Ended(exit_code, fired, (self.folder / "err").read_text(), (self.folder / "out").read_text())
 
 
 # --- inside the process ---
@@ -109,6 +113,9 @@ class Saboteur:
             self.fired |= strikes
         if strikes and self.fault.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if strikes and self.fault.how == INTERRUPT:
+            os.kill(os.getpid(), signal.SIGINT)
+            return False
         if strikes and self.fault.how in ERRORS:
             number = ERRORS[self.fault.how]
             raise OSError(number, os.strerror(number))
@@ -217,10 +224,15 @@ def main() -> None:
     import bundler.cli.export  # noqa: PLC0415
     import bundler.cli.extract  # noqa: PLC0415
     import bundler.cli.import_  # noqa: PLC0415
+    import bundler.cli.journal  # noqa: PLC0415
+    import bundler.cli.station  # noqa: PLC0415
+    import bundler.cli.status  # noqa: PLC0415
     import bundler.cli.verify  # noqa: PLC0415
     import bundler.stations.exporter  # noqa: PLC0415
     import bundler.stations.extractor  # noqa: PLC0415
-    import bundler.stations.importer  # noqa: F401, PLC0415
+    import bundler.stations.importer  # noqa: PLC0415
+    import bundler.stations.recording  # noqa: PLC0415
+    import bundler.stations.status  # noqa: F401, PLC0415
 
     for line in sys.stdin:
         told = json.loads(line)
@@ -238,9 +250,9 @@ def main() -> None:
 def _child(told: Any, report: int) -> None:
     from bundler.cli.main import main as command  # noqa: PLC0415
 
-    err = os.open(told["err"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    out, err = (os.open(told[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err"))
     null = os.open(os.devnull, os.O_RDWR)
-    for number, file in enumerate((null, null, err)):
+    for number, file in enumerate((null, out, err)):
         os.dup2(file, number)
     saboteur = Saboteur(Fault(*told["fault"]) if told["fault"] else Fault("", "", 0))
     write, leave = os.write, os._exit

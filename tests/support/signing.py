@@ -7,7 +7,6 @@ verdict = scene.judge(policy(rule(key)))
 """
 
 import base64
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +33,7 @@ from bundler.trust.policy import Policy
 from bundler.trust.proven import attestations, borrows, is_proven, named_layers
 from bundler.trust.verdict import Check, Outcome, Verdict
 from tests.support.layouts import Content
+from tests.support.rsakeys import rsa_key
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 NAME = "registry.example/app:v1"
@@ -76,7 +76,7 @@ class Key:
             return cls(kind, ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"%d" % number).digest()))
         if kind in _ML_DSA:
             return cls(kind, _ML_DSA[kind](hashlib.sha256(b"%d" % number).digest()))
-        return cls(kind, _rsa(int(kind.removeprefix("rsa")), number))
+        return cls(kind, rsa_key(str(number), int(kind.removeprefix("rsa"))))
 
     @property
     def spki(self) -> bytes:
@@ -127,11 +127,6 @@ def ed25519ph(scalar: int, commitment: bytes, nonce: int, data: bytes) -> bytes:
 
 def _reduced(*parts: bytes) -> int:
     return int.from_bytes(hashlib.sha512(b"".join(parts)).digest(), "little") % points._L
-
-
-@functools.cache
-def _rsa(size: int, number: int) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=size)
 
 
 P256 = Key.of("p256")

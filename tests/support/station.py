@@ -338,7 +338,11 @@ class Crossing:
 
     def arrived(self, image: Image, prefix: str = "") -> Repository:
         """The repository that ``image`` goes to where nothing is mapped."""
-        return self.there.repository(f"{prefix}/{self.here.host.replace(':', '-')}/{image.path}".lstrip("/"))
+        return self.there.repository(self.arrived_at(image, prefix))
+
+    def arrived_at(self, image: Image, prefix: str = "") -> str:
+        """The path of that repository."""
+        return f"{prefix}/{self.here.host.replace(':', '-')}/{image.path}".lstrip("/")
 
 
 _KEYS = {"release": RELEASE, "exporter": EXPORTER, "stranger": STRANGER}

@@ -28,6 +28,7 @@ from bundler.trust.sigstore.protojson import Message
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.x509 import Certificate
 from tests.support import cms
+from tests.support.rsakeys import rsa_key
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -164,9 +165,7 @@ class World:
         return ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"{self.seed}/{who}".encode()).digest())
 
     def rsa_key(self, who: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-        if (who, bits) not in _RSA_KEYS:
-            _RSA_KEYS[who, bits] = rsa.generate_private_key(65537, bits)
-        return _RSA_KEYS[who, bits]
+        return rsa_key(who, bits)
 
     # Authorities
 
@@ -334,9 +333,6 @@ class World:
     def attested(self, payload: bytes, *, payload_type: str = "application/vnd.in-toto+json", **more: Any) -> "Signature":
         """One over a DSSE envelope."""
         return self.signed(pae(payload_type, payload).whole, payload=payload, payload_type=payload_type, **more)
-
-
-_RSA_KEYS: dict[tuple[str, int], rsa.RSAPrivateKey] = {}
 
 
 def note_id(log: str, key: ed25519.Ed25519PrivateKey) -> bytes:

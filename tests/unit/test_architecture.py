@@ -72,8 +72,9 @@ DEPENDENCIES = {"click": "click>=8.1", "cryptography": "cryptography>=48", "zsta
 def offences(path: str, source: str) -> Iterator[str]:
     """What this module of the package, named from its root, does against the tables above."""
     layer = path.partition("/")[0].removesuffix(".py")
-    at_module_level = set(_outside_functions(ast.parse(source)))
-    for node in ast.walk(tree := ast.parse(source)):
+    tree = ast.parse(source)
+    at_module_level = set(_outside_functions(tree))
+    for node in ast.walk(tree):
         if not isinstance(node, ast.stmt | ast.expr):
             continue  # it has no line of its own, and none of these
         for module in _imported(node):

@@ -43,7 +43,7 @@ def verify(
 
     Raises TrustError (``checkpoint.…``), IntegrityError (``journal.changed``), TransportError (``disk.io``).
     """
-    journal = Folder(folder)
+    journal = Folder(folder, grows=True)
     checkpoint = journal.checkpoint()
     check_signed(checkpoint, key=key)
     check_origin(checkpoint, origin or checkpoint.origin)

@@ -3,14 +3,14 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
 from bundler.content.files import TEMPORARY, disk, read_small, sweep, sync_folder, write_whole
-from bundler.errors import Code, TransportError, TrustError, UsageError
+from bundler.errors import Code, IntegrityError, TransportError, TrustError, UsageError
 from bundler.ledger.journal.tree import HASH, MAX_ENTRY, WIDTH, Name, changed, elements, to_entries, to_hashes
 from bundler.trust.checkpoint import MAX_CHECKPOINT, Checkpoint
 
@@ -25,9 +25,11 @@ _WIDTH = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The folder of a journal. Nobody else writes to it meanwhile: its caller holds the lock of the station."""
+    """The folder of a journal. Nobody else writes to it meanwhile: its caller holds the lock of the station, unless it ``grows``."""
 
     path: Path
+    grows: bool = False
+    """Whether somebody may append meanwhile, who removes partial files once the full one is there: what they had is read from that."""
 
     def checkpoint(self) -> Checkpoint:
         """The signed note, whoever signed it. Raises IntegrityError (``journal.changed``), TransportError (``disk.io``)."""
@@ -39,11 +41,23 @@ class Folder:
 
     def tile(self, name: Name) -> tuple[bytes, ...]:
         """The hashes of a tile. Raises IntegrityError (``journal.changed``), TransportError (``disk.io``)."""
-        return to_hashes(self._read(name.tile, WIDTH * HASH), name)
+        data, there = self._either(name, lambda each: each.tile, WIDTH * HASH)
+        return to_hashes(data, there)[: name.width]
 
     def entries(self, name: Name) -> list[bytes]:
         """The entries beside a tile of level 0. Raises as :meth:`tile`."""
-        return to_entries(self._read(name.entries, _MAX_BUNDLE), name)
+        data, there = self._either(name, lambda each: each.entries, _MAX_BUNDLE)
+        return to_entries(data, there)[: name.width]
+
+    def _either(self, name: Name, file: Callable[[Name], str], limit: int) -> tuple[bytes, Name]:
+        """The file of that name, or the full one where it is gone, and whose it is."""
+        full = replace(name, width=WIDTH)
+        try:
+            return self._read(file(name), limit), name
+        except IntegrityError:
+            if not self.grows or name == full or not (self.path / file(full)).exists():
+                raise
+            return self._read(file(full), limit), full
 
     def _read(self, name: str, limit: int) -> bytes:
         path = self.path / name

@@ -1,14 +1,14 @@
 """Where a journal lies: in a station's folder, or as a copy by itself (docs/spec/journal-v1.md, section 2)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.content import together
 from bundler.content.files import disk, read_small
 from bundler.errors import Code, UsageError
-from bundler.ledger.folder import FILE, JOURNAL, RECEIPTS, StationFolder
+from bundler.ledger.folder import FILE, StationFolder
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey
 
 
@@ -26,10 +26,10 @@ class Place:
 
         Raises UsageError (``usage.input`` where there is no journal; ``station.…``), TransportError (``disk.io``).
         """
-        inside = folder / JOURNAL
+        inside = folder / "journal"
         with disk(f"{folder} cannot be looked at"):
             if inside.is_dir():
-                return cls(inside, folder / RECEIPTS, StationFolder.read(folder) if (folder / FILE).exists() else None)
+                return cls(inside, folder / "receipts", StationFolder.read(folder) if (folder / FILE).exists() else None)
             if (folder / "checkpoint").is_file() or (folder / "tile").is_dir():
                 return cls(folder, None, None)
         wanted = "the folder of a station, or of a journal"
@@ -47,21 +47,16 @@ class Place:
 
     @contextmanager
     def alone(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Nobody else writes to the journal in this block. Raises TransportError (``disk.locked``, ``disk.io``)."""
-        station = self.station or self._above()
-        if station is not None:
+        """Nobody else writes to the journal in this block. Raises TransportError (``disk.locked``, ``disk.io``), UsageError
+        (``station.…``) for a station that the journal lies in."""
+        above = self.journal.resolve().parent
+        station = StationFolder.read(above) if self.station is None and (above / FILE).exists() else self.station
+        if station is not None:  # its imports append under this lock, whichever of the two folders was given here
             with station.alone(say=say):
                 yield
             return
         with disk(f"the journal {self.journal} cannot be locked"), together.alone(self.journal):
             yield
-
-    def _above(self) -> StationFolder | None:
-        """The station in whose folder a journal lies that was named by itself: its imports write to it."""
-        with suppress(UsageError):  # else it is a copy
-            if self.journal.resolve().name == JOURNAL:
-                return StationFolder.read(self.journal.resolve().parent)
-        return None
 
 
 def public_key(path: Path) -> PublicKey:

@@ -1,4 +1,7 @@
-"""Registries that drip, stop, or never begin: left after a time that does not depend on them."""
+"""Registries that drip, stop, or never begin: left after a time that does not depend on them.
+
+None of them would ever end by itself: that the client comes back, and with this code, shows that its own limit ended it.
+"""
 
 import socket
 import time
@@ -39,10 +42,9 @@ def dripped(before: bytes, again: bytes, *, every: float = 0.05) -> Script:
 )
 def test_an_answer_that_comes_too_slowly_is_left(server: HostileRegistry, reach: Reach, script: Script) -> None:  # F-045
     server.always("GET", LATEST, script).always("GET", AT, script)
-    error, seconds = fails(reach(server, patience=HASTY))
+    error = fails(reach(server, patience=HASTY))
     assert (error.exit, error.code) == (7, Code.REGISTRY_UNREACHABLE)
     assert len(server.asked) == 12
-    assert seconds < 10
 
 
 def test_time_that_the_reader_takes_is_not_the_registrys(server: HostileRegistry, reach: Reach) -> None:

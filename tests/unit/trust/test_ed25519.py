@@ -2,13 +2,13 @@
 
 import hashlib
 import itertools
-import time
 
 import pytest
 
 from bundler.trust import ed25519 as points
 from bundler.trust.ed25519 import PrehashKey, is_sound
 from tests.support.signing import Key, ed25519ph
+from tests.support.steps import steps
 
 # RFC 8032, section 7.3, "TEST abc"
 PUBLIC = bytes.fromhex("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf")
@@ -139,10 +139,10 @@ def test_honest_keys_are_sound() -> None:
     assert all(is_sound(public_of(Key.of("ed25519", number))) for number in range(8))
 
 
-def test_a_worthless_signature_costs_a_station_less_than_two_milliseconds() -> None:
+def test_a_worthless_signature_costs_a_station_few_steps() -> None:
     """Anybody can put a thousand beside an image. Each is new, and none is refused before the equation is asked."""
     key = PrehashKey.of(PUBLIC)
     assert key is not None
-    before = time.process_time()
-    assert not any(key.verifies(number.to_bytes(32, "big") + SIGNATURE[32:], PREHASH) for number in range(500))
-    assert time.process_time() - before < 1
+    with steps() as taken:
+        assert not any(key.verifies(number.to_bytes(32, "big") + SIGNATURE[32:], PREHASH) for number in range(20))
+    assert taken() < 20 * 2_000  # of about a microsecond each

@@ -2,7 +2,6 @@
 
 import gc
 import socket
-import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -27,9 +26,9 @@ LATEST = "/v2/app/manifests/latest"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def fails(repository: Repository) -> tuple[BundlerError, float]:
-    """How asking for a manifest and for a blob ends: in the same way, and in some seconds."""
-    began, errors = time.monotonic(), []
+def fails(repository: Repository) -> BundlerError:
+    """How asking for a manifest and for a blob ends: in the same way."""
+    errors = []
     with pytest.raises(BundlerError) as caught:
         repository.document("latest")
     errors.append(caught.value)
@@ -37,7 +36,7 @@ def fails(repository: Repository) -> tuple[BundlerError, float]:
         list(repository.chunks(BLOB))
     errors.append(caught.value)
     assert errors[0].code == errors[1].code
-    return errors[0], time.monotonic() - began
+    return errors[0]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +69,9 @@ def fails(repository: Repository) -> tuple[BundlerError, float]:
 )
 def test_an_answer_with_two_readings_is_refused(server: HostileRegistry, reach: Reach, said: bytes) -> None:
     server.on("GET", LATEST, lambda exchange: exchange.send(said)).on("GET", AT, lambda exchange: exchange.send(said))
-    error, seconds = fails(reach(server))
+    error = fails(reach(server))
     assert (error.exit, error.code) == (7, Code.REGISTRY_PROTOCOL)
     assert len(server.asked) == 2
-    assert seconds < 5
 
 
 def test_no_time_left_is_too_slow() -> None:
@@ -91,7 +89,7 @@ def test_a_length_takes_no_memory(server: HostileRegistry, reach: Reach, length:
     server.always("GET", LATEST, said).always("GET", AT, lambda exchange: exchange.send(said))
     tracemalloc.start()
     try:
-        error, _ = fails(reach(server))
+        error = fails(reach(server))
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
