@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import Document
 from bundler.serving.server import Server
 from tests.support.cable import Cable
-
-Reach = Callable[..., Repository]
+from tests.support.reach import Reach
 
 BLOBS = [b"", b"x", b"{}", os.urandom(300_000), os.urandom(5 << 20)]
 CONFIG = Descriptor.of(b"{}", mediatype.EMPTY)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundler.content.files import write_whole
-from tests.unit.content.test_files import contents
+from tests.support.files import read
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_at_most_a_hidden_file(
             (folder / "out").write_bytes(before)
         command = [sys.executable, "-c", KILLED, str(folder / "out"), "replace" if replace else "", str(step)]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-        found = contents(folder)
+        found = read(folder)
         assert found.pop("out", None) in (before, after)
         assert all(name.startswith(".oci-bundler-") for name in found)
         if run.returncode == 0:

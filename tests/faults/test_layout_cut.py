@@ -11,7 +11,7 @@ from bundler.content.layout import Layout
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support.layouts import Content, push_with_evidence
-from tests.unit.content.test_layout import APP, index_of
+from tests.support.listings import APP, index_of
 
 
 def test_cut_at_any_step_the_index_lists_only_what_is_whole(tmp_path: Path) -> None:

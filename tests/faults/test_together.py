@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundler.content.together import tidy
-from tests.unit.content.test_together import NEW, OLD, named, put, read, write
+from tests.support.files import NEW, OLD, named, put, read, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from bundler.errors import Code
-from tests.unit.bundle.test_foreignarchive import Case, case_in, member, refused
+from tests.support.foreignarchives import Case, case_in, member, refused
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from bundler.content.layout import Layout
 from bundler.oci.reference import CONTAINERD_NAME, REF_NAME
 from tests.support.layouts import Content, write_layout
+from tests.support.listings import listing_of
 from tests.support.measured import MIB, measured
 from tests.support.steps import steps
-from tests.unit.content.test_layout import listing_of
 
 SEALER = Path(__file__).parents[1] / "vectors/keys/sealer.key"
 

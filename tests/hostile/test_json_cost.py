@@ -10,7 +10,7 @@ import pytest
 
 from bundler.errors import Code
 from bundler.strictjson import loads_by_items
-from tests.unit.test_strictjson import refused
+from tests.support.strict import refused
 
 ROOT = Path(__file__).parents[2]
 

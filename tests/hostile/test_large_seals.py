@@ -10,8 +10,7 @@ from bundler.bundle.frames import FRAME, MAX_SEAL_RATIO, compress, decompress, t
 from bundler.bundle.sealenvelope import sealed
 from bundler.errors import Code, FormatError
 from tests.support import layouts
-from tests.support.bundles import Bundle, content_of, sign
-from tests.unit.bundle.test_archive import seal_frames
+from tests.support.bundles import Bundle, content_of, seal_frames, sign
 
 
 @pytest.fixture

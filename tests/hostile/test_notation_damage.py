@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from bundler.trust.notation.envelope import COSE, JWS, SignatureEnvelope
-from tests.support.notary import Signing
-from tests.unit.trust.notation.test_envelopes import SIGNING, judged
+from tests.support.notary import SIGNING, Signing, judged
 
 
 @pytest.mark.slow

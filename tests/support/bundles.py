@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bundler.bundle import tar
 from bundler.bundle.archive import Archive, Content, opened
 from bundler.bundle.composition import Documents, compose, entry
+from bundler.bundle.frames import FRAME
 from bundler.bundle.seal import TRUST, Kind, Member, Seal
 from bundler.bundle.sealenvelope import preauthentication, sealed
 from bundler.bundle.writing import Written, write
@@ -175,3 +177,9 @@ def checked(archive: Archive, *keys: Key) -> Content:
 def content_of(path: Path, key: Key = EXPORTER) -> Iterator[Content]:
     with opened(path) as archive:
         yield checked(archive, key)
+
+
+def seal_frames(path: Path) -> list[tuple[int, int]]:
+    """Compressed size and content of each frame of the seal."""
+    with opened(path) as archive:
+        return list(archive.table.sizes(0, -(-tar.record(archive.seal_size) // FRAME)))

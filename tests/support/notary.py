@@ -17,11 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bundler.errors import BundlerError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.trust.notation.envelope import COSE, JWS, SignatureEnvelope
 from bundler.trust.notation.revocation import Crl
+from bundler.trust.notation.steps import check_payload, prove
 from bundler.trust.notation.store import Store, StoreType
+from bundler.trust.notation.subject import Subject
 from tests.support import cms
 from tests.support.world import AT, FOREVER, Hash, Issued, Private, World, canonical, issue, name, usage
 
@@ -293,3 +296,17 @@ def crl(issuer: Issued, *revoked: Issued, **wrong: Any) -> Crl:
 
 def thumbprint(issued: Issued) -> str:
     return hashlib.sha256(issued.der).hexdigest()
+
+
+SIGNING = Signing(stamp={}, expiry=AT + timedelta(days=1))
+
+
+def judged(raw: bytes, form: str) -> bool:
+    """Whether it is proved; every other end is one of our errors."""
+    try:
+        envelope = SignatureEnvelope.parse(raw, form)
+        prove(envelope, STORE, Subject.parse("*"), tsa=TSA_STORE, at=AT)
+        check_payload(envelope, DESCRIPTOR)
+    except BundlerError:
+        return False
+    return True

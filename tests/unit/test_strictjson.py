@@ -13,16 +13,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import Code, FormatError
 from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads, loads_by_items, loads_document
-
-MIB = 1 << 20
-
-
-def refused(raw: bytes | str, *, limit: int = 20 * MIB, predicate: bool = False, code: Code = Code.FORMAT_JSON) -> str:
-    with pytest.raises(FormatError) as raised:
-        loads(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw, limit=limit, predicate=predicate)
-    assert raised.value.code is code
-    return str(raised.value)
-
+from tests.support.strict import MIB, refused
 
 # One reading of bytes
 

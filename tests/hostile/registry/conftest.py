@@ -1,5 +1,5 @@
-"""A server that answers as a test wants, and the client of it, as the unit tests of the client have them."""
+"""A server that answers as a test wants, and the client of it."""
 
-from tests.unit.content.registry.conftest import hostile, reach, server, waits
+from tests.support.reach import hostile, reach, server, waits
 
 __all__ = ["hostile", "reach", "server", "waits"]

@@ -6,8 +6,8 @@ import pytest
 
 from bundler.errors import BundlerError, Code
 from tests.support.hostile_registry import Exchange, HostileRegistry, Script
-from tests.unit.content.registry.conftest import Reach
-from tests.unit.content.registry.test_wire import AT, CHUNKED, LATEST, fails
+from tests.support.reach import Reach
+from tests.support.wires import AT, CHUNKED, LATEST, fails
 
 
 def poured(before: bytes, again: bytes) -> Script:

@@ -4,8 +4,8 @@ import tracemalloc
 
 from bundler.errors import Code
 from tests.support.hostile_registry import Exchange, HostileRegistry
-from tests.unit.content.registry.conftest import Reach
-from tests.unit.content.registry.test_lists import REFERRERS, SUBJECT, fails, index, referrer
+from tests.support.lists import REFERRERS, SUBJECT, index, referrer
+from tests.support.reach import Reach, fails
 
 
 def test_pages_together_have_a_limit(server: HostileRegistry, reach: Reach) -> None:  # REG-041

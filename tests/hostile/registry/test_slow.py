@@ -14,8 +14,8 @@ from bundler.content.registry.wire import Patience
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Exchange, HostileRegistry, Script, answer
-from tests.unit.content.registry.conftest import Reach
-from tests.unit.content.registry.test_wire import AT, BLOB, CHUNKED, LATEST, fails
+from tests.support.reach import Reach
+from tests.support.wires import AT, BLOB, CHUNKED, LATEST, fails
 
 HASTY = Patience(connect=0.3, idle=0.2, answer=0.3, commit=0.3, window=0.2)
 

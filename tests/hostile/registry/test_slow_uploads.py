@@ -10,8 +10,8 @@ from bundler.content.registry.wire import Patience
 from bundler.errors import Code
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Exchange, HostileRegistry
-from tests.unit.content.registry.conftest import Reach
-from tests.unit.content.registry.test_uploads import AT, BLOB, GONE, PUT, SESSION, STORED, UPLOADS, began, chunks, fails, there
+from tests.support.reach import Reach, fails
+from tests.support.uploads import AT, BLOB, GONE, PUT, SESSION, STORED, UPLOADS, began, chunks, there
 
 
 def test_a_registry_may_take_its_time_to_store_what_it_was_sent(server: HostileRegistry, reach: Reach) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from bundler.content.files import disk, read_small, sync_folder, whole, write_direct, write_whole
 from bundler.errors import Code, ConflictError, IntegrityError, TransportError, UsageError
+from tests.support.files import read
 
 
 def names(folder: Path) -> list[str]:
@@ -34,10 +35,6 @@ def fill_while_another_does(path: Path) -> None:
     with whole(path) as file:
         file.write(b"ours")
         path.write_bytes(b"theirs")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @contextmanager
@@ -64,7 +61,7 @@ def test_a_file_has_its_name_only_when_all_of_it_is_there(tmp_path: Path, *, rep
         assert hidden.startswith(".oci-bundler-")
         assert hidden.endswith(".tmp")
         file.write(b"second")
-    assert contents(tmp_path) == {"out": b"first second"}
+    assert read(tmp_path) == {"out": b"first second"}
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
@@ -114,7 +111,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> int:
 @pytest.mark.parametrize("pieces", [[], [b""], [b"a"], [b"a" * 2 * MIB], [b"a" * 4096, b"b" * (2 * MIB - 4096)], PIECES])
 def test_pieces_are_written_one_after_the_other(tmp_path: Path, pieces: list[bytes]) -> None:
     assert write_pieces(tmp_path / "out", pieces) == sum(map(len, pieces))
-    assert contents(tmp_path) == {"out": b"".join(pieces)}
+    assert read(tmp_path) == {"out": b"".join(pieces)}
 
 
 @pytest.mark.parametrize("at_once", [4096, 1 << 20, 300_001])
@@ -122,7 +119,7 @@ def test_a_system_that_takes_little_at_once_gets_it_all_the_same(tmp_path: Path,
     genuine = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: genuine(descriptor, data[:at_once], offset))
     assert write_pieces(tmp_path / "out", PIECES) == sum(map(len, PIECES))
-    assert contents(tmp_path) == {"out": b"".join(PIECES)}
+    assert read(tmp_path) == {"out": b"".join(PIECES)}
 
 
 def is_direct(descriptor: int) -> bool:
@@ -158,7 +155,7 @@ def test_a_file_system_without_direct_writes_gets_it_all_the_same(tmp_path: Path
 
     monkeypatch.setattr(fcntl, "fcntl", without)
     write_pieces(tmp_path / "out", PIECES)
-    assert contents(tmp_path) == {"out": b"".join(PIECES)}
+    assert read(tmp_path) == {"out": b"".join(PIECES)}
 
 
 def test_a_disk_with_other_blocks_gets_it_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +168,7 @@ def test_a_disk_with_other_blocks_gets_it_all_the_same(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "pwrite", pwrite)
     write_pieces(tmp_path / "out", PIECES)
-    assert contents(tmp_path) == {"out": b"".join(PIECES)}
+    assert read(tmp_path) == {"out": b"".join(PIECES)}
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
@@ -204,11 +201,11 @@ def test_an_error_of_the_pieces_leaves_nothing(tmp_path: Path) -> None:
 def test_an_error_leaves_nothing_and_passes_as_it_is(tmp_path: Path, error: BaseException, *, replace: bool) -> None:
     if replace:
         (tmp_path / "out").write_bytes(b"before")
-    before = contents(tmp_path)
+    before = read(tmp_path)
     with pytest.raises(type(error)) as raised:
         fill(tmp_path / "out", b"half", replace=replace, then=error)
     assert raised.value is error
-    assert contents(tmp_path) == before
+    assert read(tmp_path) == before
 
 
 def test_a_library_error_of_the_block_is_translated(tmp_path: Path) -> None:
@@ -235,13 +232,13 @@ def test_what_is_there_is_not_touched(tmp_path: Path, what: str) -> None:
 def test_what_came_up_meanwhile_is_not_touched_either(tmp_path: Path) -> None:
     with pytest.raises(ConflictError):
         fill_while_another_does(tmp_path / "out")
-    assert contents(tmp_path) == {"out": b"theirs"}
+    assert read(tmp_path) == {"out": b"theirs"}
 
 
 def test_a_file_is_replaced_when_that_is_asked_for(tmp_path: Path) -> None:
     write_whole(tmp_path / "out", b"before", mode=0o600)
     write_whole(tmp_path / "out", b"after", replace=True, mode=0o644)
-    assert contents(tmp_path) == {"out": b"after"}
+    assert read(tmp_path) == {"out": b"after"}
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o644
 
 
@@ -250,7 +247,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     target.write_bytes(b"elsewhere")
     (tmp_path / "out").symlink_to(target)
     write_whole(tmp_path / "out", b"new", replace=True)
-    assert contents(tmp_path) == {"target": b"elsewhere", "out": b"new"}
+    assert read(tmp_path) == {"target": b"elsewhere", "out": b"new"}
     assert not (tmp_path / "out").is_symlink()
 
 
@@ -308,12 +305,12 @@ def test_a_file_system_without_links_is_written_to_all_the_same(tmp_path: Path, 
     """FS-011: FAT and its kin."""
     failing(monkeypatch, "link", error)
     write_whole(tmp_path / "out", b"new")
-    assert contents(tmp_path) == {"out": b"new"}
+    assert read(tmp_path) == {"out": b"new"}
     with pytest.raises(ConflictError):
         write_whole(tmp_path / "out", b"newer")
     with pytest.raises(ConflictError):
         fill_while_another_does(tmp_path / "late")
-    assert contents(tmp_path) == {"out": b"new", "late": b"theirs"}
+    assert read(tmp_path) == {"out": b"new", "late": b"theirs"}
 
 
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
@@ -322,7 +319,7 @@ def test_a_file_system_that_cannot_sync_folders_is_written_to_all_the_same(
 ) -> None:
     failing(monkeypatch, "fsync", error, folders=True)
     write_whole(tmp_path / "out", b"new")
-    assert contents(tmp_path) == {"out": b"new"}
+    assert read(tmp_path) == {"out": b"new"}
 
 
 @pytest.mark.parametrize("folders", [False, True])
@@ -332,7 +329,7 @@ def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(TransportError, match="out cannot be written") as raised:
         write_whole(tmp_path / "out", b"new")
     assert raised.value.code is Code.DISK_IO
-    assert contents(tmp_path) == {}  # a name that a power cut may take is no name
+    assert read(tmp_path) == {}  # a name that a power cut may take is no name
 
 
 @pytest.mark.parametrize("call", ["link", "replace"])
@@ -379,7 +376,7 @@ def test_a_full_disk_is_told_wherever_in_the_file_it_is_noticed(tmp_path: Path) 
     with full_disk(), pytest.raises(TransportError, match="out cannot be written") as raised:
         write_pieces(tmp_path / "out", [bytes(4_096), bytes(14_000)])
     assert raised.value.code is Code.DISK_FULL
-    assert contents(tmp_path) == {}
+    assert read(tmp_path) == {}
 
 
 def test_a_full_disk_does_not_hide_an_error_that_came_before(tmp_path: Path) -> None:
@@ -392,7 +389,7 @@ def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path) -> None:
     write_whole(tmp_path / "out", b"before")
     with full_disk(), pytest.raises(TransportError):
         write_whole(tmp_path / "out", b"a" * 20_000, replace=True)
-    assert contents(tmp_path) == {"out": b"before"}
+    assert read(tmp_path) == {"out": b"before"}
 
 
 @pytest.mark.parametrize(

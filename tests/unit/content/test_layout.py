@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,11 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor, Platform
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT
-from bundler.oci.reference import CONTAINERD_NAME, REF_NAME, Reference
+from bundler.oci.reference import CONTAINERD_NAME, REF_NAME
 from bundler.stations.survey import survey
-from tests.support.layouts import OCI_LAYOUT, SBOM, Content, layout_files, push, push_with_evidence, write_layout
+from tests.support.layouts import OCI_LAYOUT, SBOM, Content, push, push_with_evidence, write_layout
+from tests.support.listings import APP, Counted, index_of, listing_of
 from tests.support.measured import MIB
-
-APP = Reference.parse("registry.example/team/app:v1")
 
 
 @pytest.fixture
@@ -44,11 +42,6 @@ def folder(tmp_path: Path) -> Path:
 
 def blob_path(folder: Path, digest: Digest) -> Path:
     return folder / "blobs" / digest.algorithm / digest.encoded
-
-
-def index_of(folder: Path) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads((folder / "index.json").read_text())["manifests"]
-    return listed
 
 
 def relist(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -332,26 +325,6 @@ def test_an_index_that_grows_while_it_is_read_is_too_large(content: Content) -> 
     assert raised.value.code is Code.LIMIT_DOCUMENT
 
 
-class Counted:
-    """The files of a layout, and how often each was read."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-        self.read = Counter[str]()
-
-    def size(self, name: str) -> int | None:
-        return len(self._files[name]) if name in self._files else None
-
-    def chunks(self, name: str) -> Iterator[bytes]:
-        self.read[name] += 1
-        yield self._files[name]
-
-    def blobs(self) -> Iterator[Digest]:
-        return (Digest(*name.split("/")[1:]) for name in sorted(self._files) if name.startswith("blobs/"))
-
-    def close(self) -> None: ...
-
-
 class Growing:
     """The files of a layout with one that is said to be small and has 64 MiB; ``taken`` are the MiB of it that were read."""
 
@@ -375,12 +348,6 @@ class Growing:
         yield Digest("sha256", "0" * 64)
 
     def close(self) -> None: ...
-
-
-def listing_of(content: Content, entries: list[dict[str, Any]]) -> Counted:
-    """A layout that lists these entries, in this order."""
-    index = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
-    return Counted(layout_files(content) | {"index.json": json.dumps(index).encode()})
 
 
 @pytest.mark.parametrize("platforms", [(), (Platform("linux", "a1"),)], ids=["all", "one"])

@@ -16,8 +16,8 @@ from bundler.content.registry.proxies import Proxies
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Asked, Exchange, HostileRegistry, answer, refusal
+from tests.support.reach import Reach
 
-Reach = Callable[..., Repository]
 Hostile = Callable[..., HostileRegistry]
 
 LATEST = "/v2/app/manifests/latest"

@@ -2,17 +2,15 @@
 
 import os
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from bundler.content.registry.client import Repository
 from bundler.content.stream import CHUNK, gathered, verified
 from bundler.errors import BundlerError, Code, IncompleteError, IntegrityError, TransportError
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer, dropped, head_only, refusal
-
-Reach = Callable[..., Repository]
+from tests.support.reach import Reach
 
 DATA = os.urandom(3 * CHUNK + 1000)
 BLOB = Descriptor.of(DATA, "application/octet-stream")

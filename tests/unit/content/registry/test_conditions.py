@@ -1,17 +1,13 @@
 """Tags that are put only over what was read, at registries that compare, that do not, and that only seem to."""
 
-from collections.abc import Callable
-
 import pytest
 
-from bundler.content.registry.client import Repository
 from bundler.content.store import Over
 from bundler.errors import Code, ConflictError, IncompleteError, TransportError
 from bundler.oci import mediatype
 from bundler.oci.manifest import Document
 from tests.support.hostile_registry import HostileRegistry, answer, dropped, refusal
-
-Reach = Callable[..., Repository]
+from tests.support.reach import Reach
 
 V1 = "/v2/app/manifests/v1"
 

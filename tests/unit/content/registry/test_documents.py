@@ -1,7 +1,6 @@
 """Manifests from a registry that lies, and into one."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,8 +14,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS, Document
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer, dropped, head_only, refusal
-
-Reach = Callable[..., Repository]
+from tests.support.reach import Reach
 
 EMPTY = Descriptor.of(b"{}", mediatype.EMPTY)
 

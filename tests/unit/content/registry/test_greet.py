@@ -15,7 +15,7 @@ from bundler.content.registry.http import Access
 from bundler.content.registry.wire import Patience
 from bundler.errors import BundlerError, Code
 from tests.support.hostile_registry import HostileRegistry, answer, refusal
-from tests.unit.content.registry.conftest import PATIENT
+from tests.support.reach import PATIENT
 from tests.unit.content.registry.test_auth import BASIC, alice, challenge, only_with, token
 from tests.unit.content.registry.test_tls import Authority
 

@@ -9,41 +9,19 @@ import pytest
 from bundler.content.registry import lists
 from bundler.content.registry.client import Repository
 from bundler.content.store import Referrers
-from bundler.errors import BundlerError, Code
+from bundler.errors import Code
 from bundler.oci import mediatype
-from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer, refusal
+from tests.support.lists import REFERRERS, SUBJECT, index, listed, referrer
+from tests.support.reach import Reach, fails
 
-Reach = Callable[..., Repository]
 Hostile = Callable[..., HostileRegistry]
 
-SUBJECT = Digest.of(b"subject")
-REFERRERS = f"/v2/app/referrers/{SUBJECT}"
 TAGS = "/v2/app/tags/list"
-
-
-def referrer(number: int) -> Descriptor:
-    return Descriptor.of(str(number).encode(), mediatype.OCI_MANIFEST)
-
-
-def index(*numbers: int, link: str | None = None, media_type: str = mediatype.OCI_INDEX, **members: Any) -> bytes:
-    content = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": [referrer(n).to_json() for n in numbers]} | members
-    return listed(content, media_type=media_type, link=link)
-
-
-def listed(content: Any, *, media_type: str = "application/json", link: str | None = None) -> bytes:
-    return answer(200, json.dumps(content).encode(), {"Content-Type": media_type} | ({"Link": link} if link else {}))
 
 
 def tags(*names: Any, link: str | None = None) -> bytes:
     return listed({"name": "app", "tags": list(names)}, link=link)
-
-
-def fails(ask: Callable[[], object]) -> BundlerError:
-    with pytest.raises(BundlerError) as caught:
-        ask()
-    return caught.value
 
 
 def document() -> bytes:

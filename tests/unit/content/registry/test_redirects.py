@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bundler.content.registry.client import Repository
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.proxies import Proxies
 from bundler.content.store import Referrers
@@ -19,8 +18,8 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Document
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer, head_only
+from tests.support.reach import Reach
 
-Reach = Callable[..., Repository]
 Hostile = Callable[..., HostileRegistry]
 
 DATA = b"x" * 300_000

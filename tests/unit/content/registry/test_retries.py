@@ -14,7 +14,7 @@ from bundler.content.registry.http import Access
 from bundler.errors import Code, TransportError
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import HostileRegistry, answer, dropped, refusal
-from tests.unit.content.registry.conftest import PATIENT
+from tests.support.reach import PATIENT
 
 Hostile = Callable[..., HostileRegistry]
 

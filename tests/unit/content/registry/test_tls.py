@@ -24,8 +24,8 @@ from bundler.content.registry.proxies import Proxies
 from bundler.errors import BundlerError, Code, UsageError
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Exchange, HostileRegistry, answer
+from tests.support.reach import Reach
 
-Reach = Callable[..., Repository]
 Hostile = Callable[..., HostileRegistry]
 
 _USAGES = (

@@ -1,6 +1,5 @@
 """Uploads: committed only when every byte was seen, resumed where that works, and never sent to anyone else."""
 
-import os
 import re
 import socket
 import threading
@@ -11,49 +10,23 @@ from typing import Any
 import pytest
 
 from bundler.content.registry import session, upload
-from bundler.content.registry.client import Repository
 from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.wire import Patience
 from bundler.content.stream import verified
-from bundler.errors import BundlerError, Code, IntegrityError, TransportError
+from bundler.errors import Code, IntegrityError, TransportError
 from bundler.oci.descriptor import Descriptor
-from tests.support.hostile_registry import Exchange, HostileRegistry, Script, answer, dropped, head_only, refusal
+from tests.support.hostile_registry import Exchange, HostileRegistry, Script, answer, dropped, refusal
+from tests.support.reach import Reach, fails
+from tests.support.uploads import AT, BLOB, DATA, GONE, PUT, SESSION, STORED, UPLOADS, began, chunks, there
 
-Reach = Callable[..., Repository]
 Hostile = Callable[..., HostileRegistry]
 
-UPLOADS = "/v2/app/blobs/uploads/"
-SESSION = "/v2/app/blobs/uploads/1"
-DATA = os.urandom(1_000_000)
-BLOB = Descriptor.of(DATA, "application/octet-stream")
 EMPTY = Descriptor.of(b"", "application/octet-stream")
-AT = f"/v2/app/blobs/{BLOB.digest}"
-PUT = f"{SESSION}?digest=sha256%3A{BLOB.digest.encoded}"
-STORED = answer(201, headers={"Location": AT})
-GONE = refusal(404, "BLOB_UPLOAD_UNKNOWN")
 BASIC = "Basic " + b64encode(b"alice:t0psecret").decode()
-
-
-def began(location: str = SESSION, **headers: str) -> bytes:
-    return answer(202, headers={"Location": location} | headers)
 
 
 def took(last: int | str | None, location: str = SESSION) -> bytes:
     return answer(202, headers={"Location": location} | ({} if last is None else {"Range": f"0-{last}" if isinstance(last, int) else last}))
-
-
-def there(size: int | None) -> bytes:
-    return head_only(404) if size is None else head_only(200, {"Content-Length": str(size)})
-
-
-def chunks(data: bytes = DATA, *, size: int = 300_000) -> Callable[[], Iterator[bytes]]:
-    return lambda: iter([data[at : at + size] for at in range(0, len(data), size)])
-
-
-def fails(put: Callable[[], object]) -> BundlerError:
-    with pytest.raises(BundlerError) as caught:
-        put()
-    return caught.value
 
 
 def alice(server: HostileRegistry) -> dict[str, Any]:

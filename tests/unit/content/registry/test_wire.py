@@ -4,39 +4,18 @@ import gc
 import socket
 import tracemalloc
 import warnings
-from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
-from bundler.content.registry.client import Repository
 from bundler.content.registry.http import Access, Transport
 from bundler.content.registry.origin import Url
 from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.wire import Patience, Wire
 from bundler.errors import BundlerError, Code
-from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import HostileRegistry, answer
-
-Reach = Callable[..., Repository]
-
-BLOB = Descriptor.of(b"x" * 100_000, "application/octet-stream")
-AT = f"/v2/app/blobs/{BLOB.digest}"
-LATEST = "/v2/app/manifests/latest"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def fails(repository: Repository) -> BundlerError:
-    """How asking for a manifest and for a blob ends: in the same way."""
-    errors = []
-    with pytest.raises(BundlerError) as caught:
-        repository.document("latest")
-    errors.append(caught.value)
-    with pytest.raises(BundlerError) as caught:
-        list(repository.chunks(BLOB))
-    errors.append(caught.value)
-    assert errors[0].code == errors[1].code
-    return errors[0]
+from tests.support.reach import Reach
+from tests.support.wires import AT, BLOB, CHUNKED, LATEST, fails
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,9 @@ import pytest
 from bundler.errors import BundlerError, Code
 from bundler.trust.notation import cbor
 from bundler.trust.notation.envelope import COSE, JWS, MAX_ENVELOPE, Scheme, SignatureEnvelope
-from bundler.trust.notation.steps import check_payload, prove
-from bundler.trust.notation.subject import Subject
 from tests.support import notary
-from tests.support.notary import CONTENT_TYPE, DESCRIPTOR, FORMS, PREFIX, STORE, TSA_STORE, Signing, b64url
+from tests.support.notary import CONTENT_TYPE, FORMS, PREFIX, SIGNING, Signing, b64url, judged
 from tests.support.world import AT
-
-SIGNING = Signing(stamp={}, expiry=AT + timedelta(days=1))
 
 
 def refused(raw: bytes, form: str) -> Code:
@@ -204,17 +200,6 @@ def test_cbor_that_has_none(raw: bytes) -> None:
 
 def test_cbor_of_the_deepest_level_is_read() -> None:
     assert cbor.loads(b"\x81" * 15 + b"\x00") == json.loads("[" * 15 + "0" + "]" * 15)
-
-
-def judged(raw: bytes, form: str) -> bool:
-    """Whether it is proved; every other end is one of our errors."""
-    try:
-        envelope = SignatureEnvelope.parse(raw, form)
-        prove(envelope, STORE, Subject.parse("*"), tsa=TSA_STORE, at=AT)
-        check_payload(envelope, DESCRIPTOR)
-    except BundlerError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(("form", "spell"), [(JWS, Signing.jws), (COSE, Signing.cose)], ids=["JWS", "COSE"])
