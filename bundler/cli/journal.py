@@ -27,12 +27,11 @@ _FILE = click.Path(path_type=Path)
 _folder = click.argument(
     "folder", metavar="DIR", type=_FILE, cls=Argument, help="The station's folder, or a copy of it or of the journal in it."
 )
-_since = click.option("--since", type=_FILE, metavar="FILE", help="An earlier checkpoint, which the journal must go on from.")
 
 
 @command.command("verify", cls=Command)
 @_folder
-@_since
+@click.option("--since", type=_FILE, metavar="FILE", help="An earlier checkpoint or return file, which the journal must go on from.")
 @click.option("--key", "key_file", type=_FILE, metavar="FILE", help="The station's public key; else the one that its folder has.")
 @click.option("--cosigner", "cosigners", multiple=True, type=_FILE, metavar="FILE", help="A public key that must have cosigned.")
 @options.terminal
@@ -50,10 +49,11 @@ def verify(*, out: Terminal, folder: Path, since: Path | None, key_file: Path | 
     from bundler.cli import journaled
     from bundler.ledger.journal import checking, notes
     from bundler.ledger.journal.place import Place, public_key
+    from bundler.ledger.returnfile import checkpoint_in
 
     place = Place.of(folder)
     key = place.key(key_file)
-    earlier = checking.read_checkpoint(since) if since else None
+    earlier = checkpoint_in(since) if since else None
     receipts = checking.Receipts(place.receipts) if place.receipts else None
     origin = place.station.profile.origin if place.station else None
     verified = checking.verify(place.journal, key=key, origin=origin, since=earlier, visit=receipts)
@@ -66,7 +66,7 @@ def verify(*, out: Terminal, folder: Path, since: Path | None, key_file: Path | 
 @_folder
 @click.option("--key", "private", required=True, type=_FILE, metavar="KEY", help="The private key that cosigns, Ed25519.")
 @click.option("--name", metavar="NAME", help="What the cosigner is called in the line; the name of KEY, without its ending, by default.")
-@_since
+@click.option("--memory", type=_FILE, metavar="FILE", help="What this cosigner signed last, and will write anew; else a file beside KEY.")
 @click.option("--station-key", "key_file", type=_FILE, metavar="FILE", help="The station's public key; else the one that its folder has.")
 @options.passphrase
 @options.terminal
@@ -77,12 +77,12 @@ def cosign(
     folder: Path,
     private: Path,
     name: str | None,
-    since: Path | None,
+    memory: Path | None,
     key_file: Path | None,
 ) -> int:
     """Prove the journal as `journal verify` does, then add a line to its checkpoint: as of now, this is the largest that was seen.
 
-    What was signed is kept beside KEY, or as the FILE of --since, and the next one must go on from there.
+    What was signed is kept beside KEY, or as the FILE of --memory, and the next one must go on from there.
 
     \b
     Examples:
@@ -99,7 +99,7 @@ def cosign(
     signer = open_signer(private, role="image", password=password)
     options.warn_of_open_keys(out, [private])
     with place.alone(out.say):
-        memory = since or checking.memory_of(private, checking.origin_of(place.journal))
+        memory = memory or checking.memory_of(private, checking.origin_of(place.journal))
         earlier = checking.remembered(memory)
         verified = checking.verify(place.journal, key=key, since=earlier)
         signed = checking.cosign(

@@ -50,6 +50,7 @@ SEAL: dict[Code, str] = {
 _STATES = {State.NEW: "new", State.MOVED: "moved", State.SAME: "there already"}
 _UNDER = 2  # columns before what belongs to the rows above it
 _TOLD = 3  # of those who signed and do not count; an image may have a thousand
+_BASES = 8  # of the bundles that a delta leans on, which may be as many as its seal has room for
 _SAID = {Code.SIGNATURE_MISSING, Code.KEY_UNKNOWN}
 """What is said in words of its own where an image is refused."""
 
@@ -108,7 +109,9 @@ def _bundle(out: Terminal, facts: BundleFacts) -> Iterator[str]:
     yield from wrapped(out, "bundle", told)
     if facts.elsewhere:
         what = f"{counted(facts.elsewhere, 'layer')}, {sized(facts.size_elsewhere)}"
-        base = ", ".join(str(identity) if out.verbose else short(str(identity)) for identity in facts.base)
+        named = map(str, facts.base) if out.verbose else [short(str(identity)) for identity in facts.base[:_BASES]]
+        more = "" if out.verbose or len(facts.base) <= _BASES else f" and {len(facts.base) - _BASES} more"
+        base = ", ".join(named) + more
         yield from wrapped(out, "", f"it leaves out {what}, which import looks for at the destination: brought by {base}")
 
 

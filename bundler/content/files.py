@@ -302,7 +302,7 @@ def write_whole(path: Path, data: bytes, *, replace: bool = False, mode: int = 0
 def read_small(path: Path, *, limit: int, what: str) -> bytes:
     """A regular file of at most ``limit`` bytes, whole. Raises UsageError (``usage.input``)."""
     try:
-        with open(path, "rb", opener=_at_once) as file:
+        with open(path, "rb", opener=at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"{what} {path} is not a regular file", code=Code.USAGE_INPUT)
             data = file.read(limit + 1)
@@ -313,9 +313,21 @@ def read_small(path: Path, *, limit: int, what: str) -> bytes:
     return data
 
 
-def _at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """A FIFO or a terminal must not make the run wait, nor become its own."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def is_taken(path: Path) -> bool:
+    """Whether anything has that name, be it a link to nothing. Where the answer is an error, as in a folder that may not be searched,
+    it must not be taken for a no."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,10 +21,8 @@ class GuardedFolder:
 
         Raises OSError where it is not there, UsageError (``large`` for one that is longer).
         """
-        for folder in reversed(name.parents[:-1]):
-            self._check(self.path / folder, os.lstat(self.path / folder), folder=True)
+        self.check(name, folder=False)
         path = self.path / name
-        self._check(path, os.lstat(path), folder=False)
         try:
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 self._check(path, os.fstat(file.fileno()), folder=False)  # what is read is what was checked
@@ -34,6 +32,13 @@ class GuardedFolder:
         if len(data) > limit:
             raise UsageError(f"{path} is too large", code=large, wanted=f"at most {limit} bytes")
         return data
+
+    def check(self, name: PurePosixPath, *, folder: bool) -> None:
+        """That only root and the caller may have written ``name``, and made what it lies in. Raises OSError where it is not there,
+        UsageError."""
+        for above in reversed(name.parents[:-1]):
+            self._check(self.path / above, os.lstat(self.path / above), folder=True)
+        self._check(self.path / name, os.lstat(self.path / name), folder=folder)
 
     def _check(self, path: Path, seen: os.stat_result, *, folder: bool) -> None:
         kind = "a folder" if folder else "a regular file"

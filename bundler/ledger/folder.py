@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bundler.content.files import HIDDEN, disk, sweep, write_whole
+from bundler.content.files import HIDDEN, disk, is_taken, sweep, write_whole
 from bundler.content.guarded import GuardedFolder
 from bundler.errors import Code, ConflictError, TransportError, UsageError
 from bundler.ledger import state
@@ -91,6 +91,15 @@ class StationFolder:
             raise state.damaged(error.what, wanted=error.wanted) if error.code is Code.STATION_STATE else error from error
         return State.parse(raw, self.profile.name)
 
+    def check_parts(self) -> None:
+        """What is read from it beside its files of state was made by nobody else. Raises UsageError (``station.permissions``)."""
+        guarded, key = _guarded(self.path), self.profile.key
+        parts = {PurePosixPath(JOURNAL): True, PurePosixPath(RECEIPTS): True}
+        parts |= {PurePosixPath(key.relative_to(self.path)): False} if key.is_relative_to(self.path) else {}
+        for name, is_folder in parts.items():
+            with suppress(OSError):  # whoever needs it says so
+                guarded.check(name, folder=is_folder)
+
     def write(self, remembered: State) -> None:
         """Let it remember this, durably; only while it is :meth:`alone`. Raises TransportError (``disk.io``, ``disk.full``)."""
         write_whole(self.path / state.FILE, remembered.spelled(), replace=True, mode=0o600)
@@ -139,7 +148,7 @@ def find(given: Path | None, environ: Mapping[str, str]) -> StationFolder | None
         return StationFolder.read(named)
     home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '')}/.local/state"
     places = [Path(base, "oci-bundler", "station") for base in (home, "/var/lib")]
-    found = next((place for place in places if place.is_absolute() and os.path.lexists(place)), None)  # as truststore.find
+    found = next((place for place in places if place.is_absolute() and is_taken(place)), None)  # as truststore.find
     return None if found is None else StationFolder.read(found)
 
 

@@ -263,10 +263,12 @@ def _check_outcome(receipt: Receipt) -> None:
     refused = receipt.outcome is Outcome.REFUSED
     if refused is not bool(receipt.reasons) or refused is not (receipt.registry is None):
         raise malformed("reasons and registry do not fit its outcome", found=receipt.outcome)
-    if receipt.bundle is None and (not refused or receipt.images or receipt.blobs.left or Subject.INDEX in receipt.subjects):
+    if receipt.bundle is None and (not refused or receipt.images or receipt.blobs.left):
         raise malformed("it tells of a bundle that nobody has sealed")
-    if receipt.bundle is not None and Subject.INDEX not in receipt.subjects:
-        raise malformed("it tells of a bundle without saying of which", wanted=Subject.INDEX)
+    if receipt.bundle is not None and Code.SEAL_SIGNATURE in receipt.reasons:
+        raise malformed("it quotes a seal that was not trusted", found=receipt.outcome)
+    if (Subject.INDEX in receipt.subjects) is not (not refused and all(image.passed for image in receipt.images)):
+        raise malformed("it is about index.json, and not every image was let in; or the other way round", found=receipt.outcome)
     if refused and (receipt.held or receipt.blobs.sent or receipt.blobs.there or receipt.blobs.bytes):
         raise malformed("it tells of blobs that were let in, and of a refusal")
 

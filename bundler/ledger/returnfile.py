@@ -1,6 +1,6 @@
 """Return files: what a station tells the exporter that it has accepted, refused and holds (docs/spec/return-v1.md).
 
-Pure: the time is an argument, and so is who signs.
+The time is an argument, and so is who signs.
 """
 
 import re
@@ -8,14 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from bundler import strictjson
 from bundler.bundle.seal import STREAM, time
+from bundler.content.files import read_small
 from bundler.errors import BundlerError, Code, FormatError, TrustError, translated
+from bundler.ledger.journal.checking import read_checkpoint
 from bundler.ledger.reading import Held, Sign, digest_of, each, envelope_of, held_of, maybe, number_of, spelt, text_of, time_of
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
+from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.dsse import Envelope, pae
 from bundler.trust.keys import PublicKey
 
@@ -151,6 +155,20 @@ def opened(raw: bytes, keys: Sequence[PublicKey]) -> Return:
 def unverified(raw: bytes) -> Return:
     """What a file claims, whoever has made it. Raises FormatError (``format.return``)."""
     return _read(_envelope(raw).payload)
+
+
+def checkpoint_in(path: Path) -> Checkpoint:
+    """The checkpoint of a journal that a file is, or that a return file holds; nobody has vouched for it yet.
+
+    Raises UsageError (``usage.input``), TrustError (``checkpoint.malformed``), FormatError (``format.return``, ``format.base64``).
+    """
+    raw = read_small(path, limit=MAX_RETURN, what="the checkpoint or return file")
+    if not raw.startswith(b"{"):
+        return read_checkpoint(path)
+    told = unverified(raw)
+    if told.checkpoint is None:
+        raise _refused("it has no checkpoint: there was no journal when it was written", found=str(path))
+    return Checkpoint.parse(told.checkpoint)
 
 
 def _envelope(raw: bytes) -> Envelope:

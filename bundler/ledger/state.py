@@ -54,6 +54,10 @@ class Stream:
         """The known bundle of that number."""
         return next((link for link in self.known if link.sequence == sequence), None)
 
+    def remembers(self, sequence: int) -> bool:
+        """Whether a bundle of that number is known, or may be among those that were forgotten for want of room."""
+        return self.numbered(sequence) is not None or (len(self.known) == MAX_KNOWN and sequence < self.known[0].sequence)
+
     @property
     def gaps(self) -> Iterator[Link]:
         """The known bundles that follow one which was not accepted. What the lowest of them follows may be forgotten."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from bundler.bundle.archive import Archive, opened
 from bundler.bundle.frames import MAGIC
 from bundler.bundle.seal import Kind
-from bundler.content.files import read_small
+from bundler.content.files import at_once, read_small
 from bundler.errors import BundlerError, Code, FormatError, TrustError, UsageError
 from bundler.ledger import receipt, returnfile
 from bundler.ledger.reading import Held
@@ -123,7 +123,7 @@ def _read(path: Path, keys: Sequence[PublicKey], sealers: Sequence[PublicKey]) -
 def begins(path: Path) -> bytes:
     """The first bytes of a file, or none where :func:`read_small` will say why it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             return file.read(len(MAGIC)) if path.is_file() else b""
     except OSError:
         return b""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from bundler.bundle.archive import Content
 from bundler.content.store import Sink
 from bundler.content.stream import side_by_side, verified
-from bundler.errors import Code, IncompleteError, TransportError
+from bundler.errors import Code, IncompleteError, TransportError, naming
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.stations.placing import Chunks, Placement
@@ -67,8 +67,10 @@ class Elsewhere:
             yield from bundle.chunks(blob.digest)
             return
         for path in self.homes[blob.digest]:
-            if self.sinks[path].has(blob):
-                yield from verified(blob, self.sinks[path].chunks(blob))
+            sink = self.sinks[path]
+            if sink.has(blob):
+                with naming(sink.title):  # that its bytes are other ones says nothing about the bundle
+                    yield from verified(blob, sink.chunks(blob))
                 return
         raise MissingError([blob], self.base)
 

@@ -18,11 +18,12 @@ from bundler.ledger import receipt as receipts
 from bundler.ledger import receiptproof, receipttext
 from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
 from bundler.ledger.journal.entry import Entry
+from bundler.ledger.journal.entry import Kind as Done
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Outcome as Place
 from bundler.ledger.reading import Held
 from bundler.ledger.receipt import MAX_RECEIPT, BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject, written
-from bundler.ledger.state import JournalSeen
+from bundler.ledger.state import FILE, JournalSeen, damaged
 from bundler.oci.digest import Digest
 from bundler.stations.importer import Imported
 from bundler.stations.privatekeys import KeySigner
@@ -46,7 +47,7 @@ class Recorder:
         """Make up what a run that was killed left undone, and say so; None where there is no station.
 
         Raises IntegrityError (``journal.changed``), TrustError (``checkpoint.…``, ``receipt.signature``), FormatError
-        (``format.receipt``), TransportError (``disk.io``, ``disk.full``).
+        (``format.receipt``), UsageError (``station.state``), TransportError (``disk.io``, ``disk.full``).
         """
         if station.folder is None or station.state is None:
             return None
@@ -61,7 +62,26 @@ class Recorder:
         recorder = cls(station, folder, journal, signer)
         for remark in (*journal.remarks, *recorder._made_up(), *recorder._lacking()):
             say(f"note: {remark}")
+        recorder.check_state()
         return recorder
+
+    def check_state(self) -> None:
+        """Every bundle of which there is a receipt since the state was written is remembered: else an older copy of the state was put
+        back, and what was accepted since could come again. Raises UsageError (``station.state``), and as :meth:`begin`."""
+        state = self.station.state
+        assert state is not None
+        for index, raw in self.journal.entries(0 if state.journal is None else state.journal.size):
+            entry = Entry.parse(raw)
+            if entry.kind is not Done.IMPORT or self._digest(index) != entry.receipt:
+                continue
+            bundle = receipts.opened(self._read(index), self.signer.public).bundle
+            stream = None if bundle is None else state.stream(bundle.stream)
+            if bundle is not None and (stream is None or not stream.remembers(bundle.sequence)):
+                raise damaged(
+                    f"{FILE} is older than the journal, and has forgotten what was accepted since",
+                    found=f"{self._file(index, 'json')} lets in number {bundle.sequence} of {bundle.stream}",
+                    wanted="a state that knows it",
+                )
 
     @property
     def seen(self) -> JournalSeen:
@@ -158,7 +178,10 @@ def receipt_of(recorder: Recorder, proved: Proved, done: Imported | None, *, sea
     report, state = done.report if done else proved.report, recorder.station.state
     sealed = proved.sealed
     entered = any(image.destination is not None for image in report.images)
-    index = {} if sealed is None else {Subject.INDEX: sealed.member(DERIVED[Kind.INDEX]).digest}
+    whole = entered and all(
+        image.verdict.passed for image in report.images
+    )  # else index.json, which some take for an image, lists what was not let in
+    index = {} if sealed is None or not whole else {Subject.INDEX: sealed.member(DERIVED[Kind.INDEX]).digest}
     left = () if sealed is None else tuple(foreign.digest for foreign in sealed.seal.left_out)
     return Receipt(
         station=recorder.folder.profile.name,

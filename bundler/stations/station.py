@@ -99,7 +99,9 @@ def importing(trust: Trust, folder: StationFolder | None, *, say: Callable[[str]
 
 
 def open_key(folder: StationFolder, policy: Policy, *, password: Password) -> KeySigner:
-    """The key that signs for the station. Raises UsageError (``station.form``, ``trust.roles`` where it stands in trust, ``usage.…``)."""
+    """The key that signs for the station. Raises UsageError (``station.form``, ``station.permissions``, ``trust.roles`` where it stands in
+    trust, ``usage.…``)."""
+    folder.check_parts()
     signer = _p256(folder.profile.key, password)
     if signer.public.fingerprint in {key.fingerprint for key in policy.keys}:
         raise UsageError(

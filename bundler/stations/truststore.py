@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from bundler.content.files import disk, read_small, sync_folder, write_whole
+from bundler.content.files import disk, is_taken, read_small, sync_folder, write_whole
 from bundler.content.together import alone
 from bundler.errors import Code, ConflictError, UsageError
 from bundler.stations.names import Names
@@ -80,7 +80,7 @@ def find(given: Path | None, environ: Mapping[str, str]) -> Path | None:
         return Path(environ["OCI_BUNDLER_TRUST"])
     home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
     places = [Path(base, "oci-bundler", "trust") for base in (home, "/etc")]
-    return next((place for place in places if place.is_absolute() and os.path.lexists(place)), None)  # no other is the same everywhere
+    return next((place for place in places if place.is_absolute() and is_taken(place)), None)  # no other is the same everywhere
 
 
 def load(given: Path | None, environ: Mapping[str, str]) -> Trust:
@@ -231,10 +231,15 @@ def add_seal(
     called: Sequence[str] = (),
     order: str | None = None,
 ) -> Trust:
-    """Trust further keys to seal a stream. Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``)."""
+    """Trust further keys to seal a stream, in the ``order`` that it has already unless one is given.
+
+    Raises UsageError (``trust.form``, ``trust.key``, ``trust.roles``).
+    """
     files = _key_files(keys, role="seal")
     names = Names(trust.policy.names).of_keys(files, keys, called)
-    text = render_seal(stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names, order=order)
+    text = render_seal(
+        stream=stream, scopes=scopes, keys=list(files), threshold=threshold, names=names, order=order or trust.policy.stated_order(stream)
+    )
     return extend(trust, text, files)
 
 

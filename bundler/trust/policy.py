@@ -178,8 +178,12 @@ class Policy:
         return found | {str(signer): signer.name for signer in signers if signer.name is not None}
 
     def order_of(self, stream: str) -> Order:
-        """Which of the stream's bundles may follow one another; its entries that say so agree."""
-        return next((seal.order for seal in self.seals if seal.stream == stream and seal.order is not None), Order.NEWER)
+        """Which of the stream's bundles may follow one another."""
+        return self.stated_order(stream) or Order.NEWER
+
+    def stated_order(self, stream: str) -> Order | None:
+        """The order that an entry of the stream states; those that do agree."""
+        return next((seal.order for seal in self.seals if seal.stream == stream and seal.order is not None), None)
 
     def rule_for(self, repository: str) -> Rule | None:
         """The rule whose scope covers ``repository`` most specifically; None if there is none, and nothing may enter then."""

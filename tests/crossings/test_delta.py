@@ -149,6 +149,23 @@ def test_export_says_for_each_repository_how_much_a_base_saved(crossing: Crossin
     assert "nobody has verified who wrote the base" in crossing.run("export", two.reference, "--dry-run", "--base", first).err
 
 
+def test_of_many_bundles_that_a_delta_leans_on_a_few_are_named(crossing: Crossing) -> None:
+    app = image_of(crossing, "base")
+    streams = {f"stream-{number}": Accepted(1, Digest.of(str(number).encode()), AT, AT) for number in range(100)}
+    back = crossing.folder / "return.json"
+    back.write_bytes(
+        Return(station="plant-7", time=AT, streams=streams, held={"plant:5000/app": holding([(digest_of("base"), 20_000)])}).signed(
+            STATION.sign
+        )
+    )
+    delta = crossing.export(app, flags=["--base", back])
+    said = crossing.run("verify", delta).said
+    assert said.count("…") < 20
+    assert " and 92 more " in said
+    assert crossing.run("verify", delta, "-v").said.count("sha256:") > 100
+    assert len(crossing.run("verify", delta, "--json").json["bundle"]["base"]) == 100
+
+
 # --- return files and receipts ---
 
 
@@ -346,6 +363,7 @@ def test_other_bytes_in_another_repository_are_not_copied(crossing: Crossing) ->
     named = len(crossing.there.named)
     ran = crossing.import_(delta, "--json")
     assert (ran.exit, said_reason(ran)) == (4, "content.digest")
+    assert ran.json["error"]["what"].startswith(f"{crossing.there.host}/{place(crossing, base)}: ")  # not the bundle's fault
     assert crossing.there.named[named:] == []
 
 

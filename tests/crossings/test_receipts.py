@@ -110,6 +110,7 @@ def test_what_was_refused_is_written_down_too(plant: Plant, crossing: Crossing) 
     said = plant.receipt(0)
     assert (said.outcome, said.registry, said.held) == (Outcome.REFUSED, None, {})
     assert said.reasons[0] == "policy.threshold"
+    assert set(said.subjects) == {receipts.Subject.SEAL}  # for index.json lists it, and could be pushed as an image
     assert [(image.passed, image.destination) for image in said.images] == [(True, None), (False, None)]
     assert not crossing.there.named
 
@@ -119,6 +120,7 @@ def test_of_what_was_let_in_in_part_both_are_said(plant: Plant, crossing: Crossi
     assert plant.import_(crossing.export(good, bad), "--admit-passing").exit == 9
     said = plant.receipt(0)
     assert (said.outcome, said.reasons) == (Outcome.PARTLY, ())
+    assert set(said.subjects) == {receipts.Subject.SEAL}
     assert [(image.passed, image.destination is not None) for image in said.images] == [(True, True), (False, False)]
     assert len(said.held) == 1
 

@@ -505,3 +505,31 @@ def test_status_shows_what_the_next_bundle_must_be(crossing: Crossing) -> None:
     assert f"next: a number above 7 with --previous {identity}\n" in shown["chain"]
     assert "next: any number but those accepted; a newer one is above 7\n" in shown["any"]
     assert json.loads((station / "state.json").read_bytes())["trust"]["serial"] == 1
+
+
+# --- a copy of the state that is put back ---
+
+
+def test_a_state_that_is_older_than_the_journal_is_noticed(crossing: Crossing) -> None:
+    station = crossing.station()
+    first, second, third = (sealed(crossing, number) for number in (1, 2, 3))
+    new = (station / "state.json").read_bytes()
+    assert crossing.import_(first, "--station", station).exit == 0
+    old = (station / "state.json").read_bytes()
+    assert [crossing.import_(bundle, "--station", station).exit for bundle in (second, third)] == [0, 0]
+    latest, asked = (station / "state.json").read_bytes(), len(crossing.there.asked)
+    for copy, number in ((old, 2), (new, 1)):
+        (station / "state.json").write_bytes(copy)
+        ran = crossing.import_(second, "--station", station, "--json")
+        assert (ran.exit, ran.code) == (2, "station.state")
+        assert f"lets in number {number} of default" in ran.json["error"]["found"]
+        assert ((station / "state.json").read_bytes(), len(crossing.there.asked)) == (copy, asked)
+    (station / "state.json").write_bytes(latest)
+    assert crossing.import_(third, "--station", station).exit == 0
+
+
+def test_receipts_of_what_was_refused_came_again_or_are_gone_do_not_make_a_state_old(crossing: Crossing) -> None:
+    station, first, second = crossing.station(), sealed(crossing, 1), sealed(crossing, 2)
+    assert [crossing.import_(bundle, "--station", station).exit for bundle in (second, first, second, second)] == [0, 5, 0, 0]
+    (station / "receipts/0000000002.json").unlink()
+    assert crossing.import_(second, "--station", station).exit == 0

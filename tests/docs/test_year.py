@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs import shell
 from tests.docs.pages import DOCS, Page
 
@@ -10,10 +12,11 @@ TOLD = {"base.missing", "stream.gap", "stream.rollback", "stream.equivocation"}
 TOLD |= {"station.missing", "journal.changed", "time.expired", "time.future"}
 
 
+@pytest.mark.slow
 def test_every_command_of_the_year_does_and_prints_what_the_page_says(tmp_path: Path) -> None:
     folder = tmp_path / "year"
     folder.mkdir()
-    printed = shell.run([step.commands for step in STEPS], folder, env={"REGISTRY": f"127.0.0.1:{shell.free_port()}"})
+    printed = shell.run([step.commands for step in STEPS], folder, env={"REGISTRY": f"127.0.0.1:{shell.free_port()}"}, timeout=280)
     wrong = [shell.differs(step.shown, out) for step, out in zip(STEPS, printed, strict=True) if step.shown]
     assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))
 

@@ -109,7 +109,7 @@ def held_at(place: Place, station: Path, when: Callable[[Request], bool]) -> Ite
     reached, opened = threading.Event(), threading.Event()
 
     def wait(request: Request) -> None:
-        if when(request) and not reached.is_set():
+        if station.name in request.path and when(request) and not reached.is_set():
             reached.set()
             opened.wait(60)
 
@@ -118,6 +118,10 @@ def held_at(place: Place, station: Path, when: Callable[[Request], bool]) -> Ite
     try:
         assert reached.wait(60)
         yield process
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
     finally:
         place.crossing.there.before = lambda _: None
         opened.set()

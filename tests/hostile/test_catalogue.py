@@ -56,6 +56,7 @@ NUMBERS = {
     "BND": range(1, 47),
     "RUN": range(1, 40),
     "SRV": range(1, 29),
+    "STA": range(1, 11),
 }
 
 

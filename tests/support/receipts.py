@@ -80,12 +80,13 @@ OTHER = ImageRecord(
     rule="registry.example/**",
     reasons=("policy.threshold", "signature.missing"),
 )
-PARTLY = replace(ACCEPTED, outcome=Outcome.PARTLY, images=(APP, OTHER))
+PARTLY = replace(ACCEPTED, outcome=Outcome.PARTLY, subjects=SEALED_BY_NOBODY.subjects, images=(APP, OTHER))
 REPEAT = replace(ACCEPTED, outcome=Outcome.REPEAT, images=(replace(APP, state="same"),))
 REFUSED = replace(
     ACCEPTED,
     outcome=Outcome.REFUSED,
     reasons=("policy.threshold", "signature.missing"),
+    subjects=SEALED_BY_NOBODY.subjects,
     registry=None,
     images=(replace(APP, destination=None, state=None), OTHER),
     blobs=BlobRecord(left=ACCEPTED.blobs.left),
@@ -174,6 +175,10 @@ def _keyed() -> bytes:
     return strictjson.dumps(value | {"signatures": [value["signatures"][0] | {"keyid": "x"}]})
 
 
+def _about_index(value: dict[str, Any]) -> None:
+    value["subject"].insert(0, {"digest": {"sha256": digest("index.json").encoded}, "name": "index.json"})
+
+
 _EMPTY = {"sent": 0, "there": 0, "bytes": 0, "left": []}
 
 INVALID = {
@@ -196,6 +201,9 @@ INVALID = {
     "subjects-out-of-order": _invalid("3.1", lambda: _said(lambda value: value["subject"].reverse())),
     "subject-twice": _invalid("3.1", lambda: _said(lambda value: value["subject"].append(value["subject"][1]))),
     "without-index": _invalid("3.1", lambda: _said(lambda value: value["subject"].pop(0))),
+    "index-of-what-was-refused": _invalid("3.1", lambda: _said(_about_index, REFUSED)),
+    "index-of-what-was-let-in-partly": _invalid("3.1", lambda: _said(_about_index, PARTLY)),
+    "index-of-a-stranger": _invalid("3.1", lambda: _said(_about_index, SEALED_BY_NOBODY)),
     "other-format": _invalid("4", lambda: _told(format=2)),
     "unknown-member": _invalid("4", lambda: _told(note="all is well")),
     "missing-member": _invalid("4", lambda: _said(lambda value: value["predicate"].pop("floor"))),

@@ -1,12 +1,14 @@
 """A whole journal proved, since an earlier checkpoint, and cosigned (docs/spec/journal-v1.md, sections 6 and 8)."""
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bundler.content.files import disk, read_small, write_whole
+from bundler.content.files import at_once, disk, read_small, write_whole
 from bundler.errors import Code, IntegrityError, TrustError, UsageError, naming, translated
 from bundler.ledger.journal.entry import Entry
 from bundler.ledger.journal.folder import Folder
@@ -92,13 +94,15 @@ class Receipts:
         path = self._folder / f"{index:010}.json"
         with disk(f"{path} cannot be read"):
             try:
-                with path.open("rb") as file:
-                    digest = Digest("sha256", hashlib.file_digest(file, "sha256").hexdigest())
+                with open(path, "rb", opener=at_once) as file:
+                    is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)  # a device has no end
+                    digest = Digest("sha256", hashlib.file_digest(file, "sha256").hexdigest()) if is_file else None
             except FileNotFoundError:
                 self.missing += 1
                 return
         if digest != entry.receipt:
-            raise IntegrityError(f"{path} is not the receipt that the journal has", found=digest, wanted=entry.receipt)
+            found = digest or "not a regular file"
+            raise IntegrityError(f"{path} is not the receipt that the journal has", found=found, wanted=entry.receipt)
         self.found += 1
 
 

@@ -5,10 +5,10 @@ docs/hostile-cases.md are made of ``ALL``. Two modules hold what cases are made 
 name that evidence goes by, which real runtimes are asked about; and ``oddities``, extensions of certificates.
 """
 
-from tests.hostile.catalogue import evidence, index, layout, manifest, runs, seal, serve, signature, tar, vectors, zstd
+from tests.hostile.catalogue import evidence, folders, index, layout, manifest, runs, seal, serve, signature, tar, vectors, zstd
 
 BUNDLES = [
     *(*tar.CASES, *zstd.CASES, *zstd.TABLE, *layout.CASES),
     *(*index.CASES, *manifest.CASES, *signature.CASES, *evidence.CASES, *seal.CASES),
 ]
-ALL = [*BUNDLES, *vectors.rest(BUNDLES), *runs.CASES, *serve.CASES]
+ALL = [*BUNDLES, *vectors.rest(BUNDLES), *runs.CASES, *serve.CASES, *folders.CASES]

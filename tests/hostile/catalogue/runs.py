@@ -88,11 +88,13 @@ _TESTS = {
         ),
         ("a station's key that stands in trust", "test_a_key_that_stands_in_trust_cannot_be_the_stations"),
     ],
-    "tests/faults/test_station.py": [
+    "tests/faults/test_station_injected.py": [
         (
             "a station killed or failing at any write, sync, name or read",
-            "test_an_import_that_fails_anywhere_forgets_nothing_and_loses_nothing",
+            "test_an_import_that_fails_anywhere_loses_nothing_that_was_told_and_the_next_says_what_it_lacked",
         ),
+    ],
+    "tests/faults/test_station.py": [
         (
             "imports at once into one station",
             "test_imports_at_once_into_one_station_come_one_after_the_other_and_the_highest_number_stays",

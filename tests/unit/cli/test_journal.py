@@ -1,6 +1,7 @@
 """``journal verify`` and ``journal cosign``, as a person types them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from bundler.ledger.folder import StationFolder, begin, finish
 from bundler.ledger.journal.notes import cosigner
 from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.keys import PublicKey
-from tests.support import station
+from tests.support import receipts, station
 from tests.support.journals import BY_OTHERS, BY_THE_KEY, KEPT, ORIGIN, OTHER, STATION, checkpoint, entries, files, read, write
+from tests.support.returns import EMPTY, FULL
 from tests.support.signing import Key
 from tests.support.station import Ran
 from tests.support.world import tree_hash
@@ -76,6 +78,15 @@ def test_a_copy_of_the_journal_is_proved_by_the_key_since_a_checkpoint(desk: Des
     ran = station.run("journal", "verify", copy, "--key", desk.pub, "--since", desk.kept, "--json")
     assert ran.exit == 0
     assert (ran.json["since"], ran.json["receipts"]) == (200, None)
+
+
+def test_a_return_file_says_from_where_the_journal_must_go_on(desk: Desk) -> None:
+    desk.kept.write_bytes(replace(FULL, checkpoint=desk.kept.read_text()).signed(receipts.sign))
+    assert station.run("journal", "verify", desk.station, "--since", desk.kept, "--json").json["since"] == 200
+    desk.replace(files(BY_THE_KEY["rewritten"]))
+    refused(station.run("journal", "verify", desk.station, "--since", desk.kept, "--json"), 4, Code.JOURNAL_CHANGED)
+    desk.kept.write_bytes(EMPTY.signed(receipts.sign))
+    refused(station.run("journal", "verify", desk.station, "--since", desk.kept, "--json"), 3, Code.FORMAT_RETURN)
 
 
 def test_the_first_line_is_the_answer(desk: Desk) -> None:
@@ -161,9 +172,9 @@ def test_a_cosigner_signs_what_goes_on_from_what_it_signed_last(desk: Desk) -> N
 
 
 @pytest.mark.parametrize("said", BY_THE_KEY.values(), ids=BY_THE_KEY)
-@pytest.mark.parametrize("kept", ["beside the key", "where --since says"])
+@pytest.mark.parametrize("kept", ["beside the key", "where --memory says"])
 def test_a_cosigner_refuses_what_does_not_go_on_from_there(desk: Desk, said: list[bytes], kept: str) -> None:
-    flags = ("--since", desk.kept) if kept == "where --since says" else ()
+    flags = ("--memory", desk.kept) if kept == "where --memory says" else ()
     desk.kept.unlink()
     signed = station.run("journal", "cosign", desk.station, "--key", desk.key, *flags, "--json")
     memory = Path(signed.json["kept"])

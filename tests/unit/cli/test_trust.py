@@ -243,6 +243,15 @@ def test_the_order_of_a_stream_is_written_shown_and_kept_when_a_key_goes(tmp_pat
     assert added(folder, "--seal", "platform", "--scope", "**", "--key", keys["second"], "--order", "older").exit == 2
 
 
+def test_a_stream_keeps_its_order_when_its_only_key_is_replaced(tmp_path: Path, keys: dict[str, Path]) -> None:
+    folder = tmp_path / "trust"
+    run("trust", "init", folder)
+    added(folder, "--seal", "platform", "--scope", "**", "--key", keys["exporter"], "--order", "chain")
+    assert added(folder, "--seal", "platform", "--scope", "**", "--key", keys["second"]).exit == 0
+    assert run("trust", "remove", folder, keys["exporter"]).exit == 0
+    assert [seal["order"] for seal in run("trust", "list", folder, "--json").json["seals"]] == ["chain"]
+
+
 def test_add_copies_the_keys_and_raises_the_serial(tmp_path: Path, keys: dict[str, Path]) -> None:
     folder = tmp_path / "trust"
     run("trust", "init", folder)
