@@ -40,7 +40,7 @@ demo: install ## a complete crossing on the embedded registry, from nothing
 test: $(VENV)/dev ## every test that needs no program from elsewhere
 	$(PYTEST) $(PARALLEL) --ignore=tests/interop $(PYTEST_ARGS) tests
 
-unit: $(VENV)/dev ## what asks one module each, in half a minute: the loop of whoever writes code
+unit: $(VENV)/dev ## what asks one module each, in under a minute: the loop of whoever writes code
 	$(PYTEST) $(PARALLEL) --hypothesis-profile=few $(PYTEST_ARGS) tests/unit
 
 check: $(VENV)/dev ## style, types, and the layers of the architecture
