@@ -25,7 +25,7 @@ NEXT: dict[Code, str] = {
     Code.SEAL_SCOPE: "widen the stream's scopes in trust.toml, or ask the exporter for a bundle without these images",
     Code.SEAL_STATION: "bring it to the station that it is meant for, or name this one's folder with --station",
     Code.STREAM_ROLLBACK: "take the newest bundle of the stream; whether this was good once, `oci-bundler verify FILE --at sealed` says",
-    Code.STREAM_EQUIVOCATION: "keep both bundles, import neither, and ask the exporter who else has its key",
+    Code.STREAM_EQUIVOCATION: "keep both bundles, import no more of them, and ask the exporter who else has its key",
     Code.STREAM_GAP: "import the bundle that it follows first, or ask the exporter for it",
     Code.TRUST_SERIAL: "bring this station's trust up to date first",
     Code.TIME_EXPIRED: "ask the exporter for a new bundle, unless this station's clock is wrong",

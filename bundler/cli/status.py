@@ -12,6 +12,7 @@ from bundler.cli.clock import now
 from bundler.cli.commands import Command
 from bundler.cli.terminal import Terminal, counted, escaped, sized
 from bundler.errors import Code, UsageError
+from bundler.oci.descriptor import MAX_SIZE
 from bundler.stations.status import Status, StreamStatus
 from bundler.trust.policy import Order
 
@@ -81,10 +82,13 @@ def _lines(out: Terminal, told: Status) -> Iterator[str]:
 
 def _stream(out: Terminal, told: StreamStatus) -> Iterator[str]:
     value, last = told.to_json(), told.stream.last
+    used_up = last.sequence == MAX_SIZE and told.order is not Order.ANY
     yield f"stream   {told.stream.name}: number {last.sequence}, {_digest(out, str(last.identity))}"
     yield f"         made {value['created']}, {_age(told.age)} ago; accepted {value['accepted']}"
     yield from (f"         gap: number {link.sequence} follows {_digest(out, str(link.previous))}, which never came" for link in told.gaps)
     match told.order:
+        case _ if used_up:
+            yield "         next: none, for this is the highest number that there is; seal a stream of another name"
         case Order.ANY:
             yield f"         next: any number but those accepted; a newer one is above {last.sequence}"
         case Order.CHAIN:

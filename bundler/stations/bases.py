@@ -15,13 +15,12 @@ from bundler.bundle.archive import Archive, opened
 from bundler.bundle.frames import MAGIC
 from bundler.bundle.seal import Kind
 from bundler.content.files import at_once, read_small
-from bundler.errors import BundlerError, Code, FormatError, TrustError, UsageError
+from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.ledger import receipt, returnfile
 from bundler.ledger.reading import Held
 from bundler.oci.digest import Digest
+from bundler.stations.holdings import check_small
 from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Signed
-
-MAX_UNVERIFIED = 8 << 20  # bytes of a seal that anyone may have written, as inspect has it
 
 
 class BaseKind(StrEnum):
@@ -139,14 +138,8 @@ def _bundle(path: Path, archive: Archive, keys: Sequence[PublicKey], sealers: Se
             wanted=f"a seal by {' or '.join(map(str, (*sealers, *keys)))}",
             next="give the key that sealed it with --base-key, or no --base-key at all",
         )
-    if not verified and archive.envelope.size > MAX_UNVERIFIED:
-        raise FormatError(
-            f"the base {path} has too large a seal to be read unverified",
-            code=Code.LIMIT_SEAL,
-            found=f"{archive.envelope.size} bytes",
-            wanted=f"at most {MAX_UNVERIFIED}",
-            next="give the key that sealed it with --base-key",
-        )
+    if not verified:
+        check_small(archive, what=f"the seal of the base {path}", instead="give the key that sealed it with --base-key")
     content = archive.sealed_by(archive.envelope.payload())
     seal = content.seal
     blobs = {member.digest: member.size for member in seal.members if member.name is None and member.kind is not Kind.DOCUMENT}

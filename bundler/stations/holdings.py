@@ -127,15 +127,17 @@ class Holdings:
     """The rest of a bundle by digest: documents, configs, evidence. It is small, and travels in every bundle."""
 
 
-def check_small(archive: Archive) -> None:
+def check_small(
+    archive: Archive, *, what: str = "the seal", instead: str = "give --trust DIR with a [[seal]] that names who sealed it"
+) -> None:
     """Refuse to parse much of what nobody has vouched for. Raises FormatError (``limit.seal``)."""
     if archive.envelope.size > MAX_UNVERIFIED:
         raise FormatError(
-            "the seal is too large to be read unverified",
+            f"{what} is too large to be read unverified",
             code=Code.LIMIT_SEAL,
             found=f"{archive.envelope.size} bytes",
             wanted=f"at most {MAX_UNVERIFIED} bytes ({MAX_UNVERIFIED >> 20}.0 MiB)",
-            next="give --trust DIR: a seal by a key that may seal is read whole",
+            next=f"{instead}: then it is read whole",
         )
 
 

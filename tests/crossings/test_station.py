@@ -276,6 +276,12 @@ def test_the_floor_rises_to_when_a_log_saw_the_signature_of_an_accepted_image(cr
     assert run("status", "--trust", desk.trust, "--station", station, "--json").json["time_floor"] == "2026-03-01T12:00:00Z"
 
 
+def test_a_stream_whose_numbers_are_used_up_says_so(crossing: Crossing) -> None:
+    station = crossing.station()
+    assert crossing.import_(sealed(crossing, (1 << 53) - 1), "--station", station).exit == 0
+    assert "next: none, for this is the highest number that there is" in crossing.run("status", "--station", station).out
+
+
 # --- station and trust ---
 
 
