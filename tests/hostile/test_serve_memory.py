@@ -31,8 +31,8 @@ INDEX = json.dumps(
 
 
 @pytest.fixture
-def running(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    with served(folder) as (url, process):
+def running(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    with served(tmp_path / "registry") as (url, process):
         yield url, process
 
 
