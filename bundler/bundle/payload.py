@@ -105,7 +105,7 @@ def _fields(members: dict[str, Any], digest: Callable[[str], Digest]) -> dict[st
         "sequence": got.number("sequence"),
         "previous": got.optional("previous", digest),
         "station": got.optional("station", str),
-        "base": got.listed("base"),
+        "base": got.listed_or_null("base"),
         "requires_trust": got.optional("requires_trust", int),
         "created": _time(got.text("created"), "created"),
         "expires": got.optional("expires", lambda text: _time(text, "expires")),
@@ -114,7 +114,7 @@ def _fields(members: dict[str, Any], digest: Callable[[str], Digest]) -> dict[st
         "members": got.listed("members"),
         "lookups": got.listed("lookups"),
         "left_out": got.listed("left_out"),
-        "elsewhere": got.listed("elsewhere"),
+        "elsewhere": got.listed("elsewhere") if "elsewhere" in got.members else (),
     }
     got.end()
     return fields
@@ -284,6 +284,13 @@ class _Object:
         if not isinstance(values, tuple):
             raise refuse(f"{name} in {self._where} is not a list", found=ascii(values)[:80])
         return values
+
+    def listed_or_null(self, name: str) -> tuple[Any, ...]:
+        """As :meth:`listed`; null is a list of nothing, and which of the two it must be is seen when the whole is spelt again."""
+        if self.members.get(name, ()) is None:
+            self.take(name)
+            return ()
+        return self.listed(name)
 
     def end(self) -> None:
         if self.members:

@@ -187,14 +187,14 @@ class Seal:
         return _spelt(statement(self._fields(), index.digest))
 
     def _fields(self) -> dict[str, Any]:
-        """The predicate, its long lists yet to be made."""
+        """The predicate, its long lists yet to be made. That of a whole bundle has nothing of deltas in it."""
+        delta = {"base": map(str, self.base), "elsewhere": map(Outside.to_json, self.elsewhere)} if self.elsewhere else {"base": None}
         return {
             "format": FORMAT,
             "stream": self.stream,
             "sequence": self.sequence,
             "previous": _text(self.previous),
             "station": self.station,
-            "base": map(str, self.base),
             "requires_trust": self.requires_trust,
             "created": time(self.created),
             "expires": None if self.expires is None else time(self.expires),
@@ -203,8 +203,7 @@ class Seal:
             "members": map(Member.to_json, self.members),
             "lookups": map(Lookup.to_json, self.lookups),
             "left_out": map(Outside.to_json, self.left_out),
-            "elsewhere": map(Outside.to_json, self.elsewhere),
-        }
+        } | delta
 
 
 def statement(predicate: Mapping[str, Any], index: Digest) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def saying(edit: Callable[[list[dict[str, Any]]], object]) -> Parts:
 def without(parts: Parts, digest: Digest, media_type: str) -> Parts:
     """The bundle without a member, which is said to lie elsewhere."""
     gone = next(member for member in parts.members if member.digest == digest)
-    told = [*parts.predicate["elsewhere"], {"digest": str(digest), "mediaType": media_type, "size": gone.size}]
+    told = [*parts.predicate.get("elsewhere", ()), {"digest": str(digest), "mediaType": media_type, "size": gone.size}]
     return parts.listing(member for member in parts.members if member != gone).saying(elsewhere=told, base=[str(Digest.of(b"earlier"))])
 
 
@@ -138,9 +138,19 @@ def _of_two_layers(plain: Plain) -> Document:
     return plain.signed(plain.image("hello", more=[plain.blob(b"changed", PLAIN_LAYER)]))
 
 
-@VECTORS.refused("base-null", "7", Code.FORMAT_SEAL, "base is null, not a list")
+@VECTORS.refused("base-null", "7", Code.FORMAT_SEAL, "something lies elsewhere, and the base is null")
 def _() -> Parts:
-    return base().saying(base=None)
+    return delta().saying(base=None)
+
+
+@VECTORS.refused("base-empty", "7", Code.FORMAT_SEAL, "a whole bundle has a list of no bases, where null belongs")
+def _() -> Parts:
+    return base().saying(base=[])
+
+
+@VECTORS.refused("elsewhere-empty", "7", Code.FORMAT_SEAL, "a whole bundle lists nothing as lying elsewhere")
+def _() -> Parts:
+    return base().saying(elsewhere=[])
 
 
 @VECTORS.refused("base-alone", "7", Code.FORMAT_SEAL, "the bundle has a base, and nothing lies elsewhere")
