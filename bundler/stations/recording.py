@@ -16,14 +16,14 @@ from bundler.content.files import disk, read_small, sweep, sync_folder, write_wh
 from bundler.errors import BundlerError, Code, IntegrityError, UsageError, naming
 from bundler.ledger import receipt as receipts
 from bundler.ledger import receiptproof, receipttext
+from bundler.ledger.agreement import check
 from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
 from bundler.ledger.journal.entry import Entry
-from bundler.ledger.journal.entry import Kind as Done
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Outcome as Place
 from bundler.ledger.reading import Held
 from bundler.ledger.receipt import MAX_RECEIPT, BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject, written
-from bundler.ledger.state import FILE, JournalSeen, damaged
+from bundler.ledger.state import JournalSeen
 from bundler.oci.digest import Digest
 from bundler.stations.importer import Imported
 from bundler.stations.privatekeys import KeySigner
@@ -62,26 +62,8 @@ class Recorder:
         recorder = cls(station, folder, journal, signer)
         for remark in (*journal.remarks, *recorder._made_up(), *recorder._lacking()):
             say(f"note: {remark}")
-        recorder.check_state()
+        check(folder, station.state)  # that of a receipt whose entry was made up now, too
         return recorder
-
-    def check_state(self) -> None:
-        """Every bundle of which there is a receipt since the state was written is remembered: else an older copy of the state was put
-        back, and what was accepted since could come again. Raises UsageError (``station.state``), and as :meth:`begin`."""
-        state = self.station.state
-        assert state is not None
-        for index, raw in self.journal.entries(0 if state.journal is None else state.journal.size):
-            entry = Entry.parse(raw)
-            if entry.kind is not Done.IMPORT or self._digest(index) != entry.receipt:
-                continue
-            bundle = receipts.opened(self._read(index), self.signer.public).bundle
-            stream = None if bundle is None else state.stream(bundle.stream)
-            if bundle is not None and (stream is None or not stream.remembers(bundle.sequence)):
-                raise damaged(
-                    f"{FILE} is older than the journal, and has forgotten what was accepted since",
-                    found=f"{self._file(index, 'json')} lets in number {bundle.sequence} of {bundle.stream}",
-                    wanted="a state that knows it",
-                )
 
     @property
     def seen(self) -> JournalSeen:

@@ -11,6 +11,7 @@ from bundler.bundle.seal import Seal
 from bundler.errors import Code, UsageError
 from bundler.ledger import folder as ledger
 from bundler.ledger import order
+from bundler.ledger.agreement import state_of
 from bundler.ledger.folder import StationFolder
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Standing
@@ -34,8 +35,8 @@ class Station:
 
     @classmethod
     def remembering(cls, trust: Trust, folder: StationFolder | None) -> "Station":
-        """With what it remembers now. Raises UsageError (``station.state``, ``station.permissions``)."""
-        return cls(trust, folder, None if folder is None else folder.state())
+        """With what it remembers now. Raises as :func:`bundler.ledger.agreement.state_of`."""
+        return cls(trust, folder, None if folder is None else state_of(folder))
 
     @property
     def name(self) -> str | None:

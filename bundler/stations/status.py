@@ -7,6 +7,7 @@ from typing import Any
 
 from bundler.bundle.seal import time
 from bundler.content.files import disk
+from bundler.ledger.agreement import state_of
 from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
 from bundler.ledger.journal.folder import Folder
 from bundler.ledger.state import JournalSeen, Link, Stream
@@ -72,9 +73,9 @@ class Status:
 def status(folder: StationFolder, trust: Trust | None, *, clock: datetime) -> Status:
     """Of the station as it is now; its journal is not verified.
 
-    Raises UsageError (``station.state``, ``station.permissions``), IntegrityError (``journal.changed``), TransportError (``disk.io``).
+    Raises as :func:`bundler.ledger.agreement.state_of`.
     """
-    state = folder.state()
+    state = state_of(folder)
     now = state.judged_at(clock)
     streams = tuple(
         StreamStatus(

@@ -529,6 +529,9 @@ def test_a_state_that_is_older_than_the_journal_is_noticed(crossing: Crossing) -
         ran = crossing.import_(second, "--station", station, "--json")
         assert (ran.exit, ran.code) == (2, "station.state")
         assert f"lets in number {number} of default" in ran.json["error"]["found"]
+        dry = crossing.import_(second, "--station", station, "--dry-run", "--json")
+        looked = [crossing.run("verify", second, "--station", station, "--json"), crossing.run("status", "--station", station, "--json")]
+        assert [(each.exit, each.code) for each in (dry, *looked)] == [(2, "station.state")] * 3
         assert ((station / "state.json").read_bytes(), len(crossing.there.asked)) == (copy, asked)
     (station / "state.json").write_bytes(latest)
     assert crossing.import_(third, "--station", station).exit == 0

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from bundler.ledger.journal.entry import Entry
 from bundler.ledger.journal.folder import Folder
 from bundler.ledger.journal.journal import check_since
 from bundler.ledger.journal.notes import Sign, check_origin, check_signed, cosigned
-from bundler.ledger.journal.tree import WIDTH, Edge, Name, Tile, Tiles, changed, edge_names
+from bundler.ledger.journal.tree import WIDTH, Edge, Tile, Tiles, changed, edge_names
 from bundler.oci.digest import Digest
 from bundler.trust.checkpoint import MAX_CHECKPOINT, Checkpoint
 from bundler.trust.keys import PublicKey
@@ -51,7 +51,7 @@ def verify(
         check_origin(since, checkpoint.origin)
         check_signed(since, key=key)
     edge = Edge()
-    for _, entry in _entries(journal, checkpoint.size):
+    for _, entry in journal.entries_from(0, size=checkpoint.size):
         edge, tiles = edge.appended(leaf_hash(entry))
         for tile in tiles:
             if tile.name.width == WIDTH:
@@ -64,14 +64,9 @@ def verify(
     if since is not None:
         check_since(checkpoint, (since.size, since.root), Tiles(checkpoint.size, journal.tile).root)
     if visit is not None:
-        for index, entry in _entries(journal, checkpoint.size):
+        for index, entry in journal.entries_from(0, size=checkpoint.size):
             visit(index, entry)
     return Verified(checkpoint, tuple(journal.beyond(checkpoint.size)))
-
-
-def _entries(journal: Folder, size: int) -> Iterator[tuple[int, bytes]]:
-    for start in range(0, size, WIDTH):
-        yield from enumerate(journal.entries(Name(0, start // WIDTH, min(WIDTH, size - start))), start)
 
 
 def _check_tile(journal: Folder, tile: Tile) -> None:

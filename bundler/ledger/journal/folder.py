@@ -49,6 +49,12 @@ class Folder:
         data, there = self._either(name, lambda each: each.entries, _MAX_BUNDLE)
         return to_entries(data, there)[: name.width]
 
+    def entries_from(self, start: int, *, size: int) -> Iterator[tuple[int, bytes]]:
+        """Those from ``start`` on of a tree of ``size``, each with its index. Raises as :meth:`entries`."""
+        for first in range(start - start % WIDTH, size, WIDTH):
+            found = enumerate(self.entries(Name(0, first // WIDTH, min(WIDTH, size - first))), first)
+            yield from ((index, entry) for index, entry in found if index >= start)
+
     def _either(self, name: Name, file: Callable[[Name], str], limit: int) -> tuple[bytes, Name]:
         """The file of that name, or the full one where it is gone, and whose it is."""
         full = replace(name, width=WIDTH)

@@ -1,6 +1,6 @@
 """The journal of a station, as it is written: an entry at a time (docs/spec/journal-v1.md, section 5)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,12 +127,6 @@ class Journal:
         """The entry at ``index``, below :attr:`size`. Raises as :meth:`open`."""
         number, at = divmod(index, WIDTH)
         return self._folder.entries(Name(0, number, min(WIDTH, self.size - number * WIDTH)))[at]
-
-    def entries(self, start: int) -> Iterator[tuple[int, bytes]]:
-        """The entries from ``start`` on, each with its index. Raises as :meth:`open`."""
-        for first in range(start - start % WIDTH, self.size, WIDTH):
-            found = enumerate(self._folder.entries(Name(0, first // WIDTH, min(WIDTH, self.size - first))), first)
-            yield from ((index, entry) for index, entry in found if index >= start)
 
     def _load(self, since: tuple[int, bytes] | None = None) -> None:
         checkpoint = self._folder.checkpoint()
