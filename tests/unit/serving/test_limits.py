@@ -183,11 +183,22 @@ def test_a_client_that_reads_too_slowly_is_left_and_another_gets_all(server: Ser
 # --- places ---
 
 
+class Held(threading.Event):
+    """Until it is set, whoever asks for the catalogue waits for the registry; ``reached`` once somebody does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+
+    def names(self) -> list[str]:
+        self.reached.set()
+        return [str(self.wait(60))]
+
+
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Until it is set, whoever asks for the catalogue waits for the registry."""
-    go_on = threading.Event()
-    monkeypatch.setattr(Storage, "names", lambda self: [str(go_on.wait(60))])
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    go_on = Held()
+    monkeypatch.setattr(Storage, "names", go_on.names)
     yield go_on
     go_on.set()
 
@@ -199,7 +210,7 @@ def hold(server: Server, stack: ExitStack, *, source: str = "127.0.0.1", count: 
     return connections
 
 
-def test_one_address_leaves_places_to_others(folder: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_address_leaves_places_to_others(folder: Path, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 4)
     monkeypatch.setattr(serving, "MAX_FROM_ONE", 3)
     lines: list[str] = []
@@ -216,7 +227,7 @@ def test_one_address_leaves_places_to_others(folder: Path, held: threading.Event
         assert waiting.recv(100).startswith(b"HTTP/1.1 404 ")
 
 
-def test_all_places_are_taken_by_nobody_more(folder: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_places_are_taken_by_nobody_more(folder: Path, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 2)
     lines: list[str] = []
     with Server(folder, log=lines.append) as server, ExitStack() as stack:
@@ -227,9 +238,7 @@ def test_all_places_are_taken_by_nobody_more(folder: Path, held: threading.Event
     assert len(lines) == 3
 
 
-def test_one_address_cannot_fill_the_queue_for_places(
-    folder: Path, held: threading.Event, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_address_cannot_fill_the_queue_for_places(folder: Path, held: Held, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_CONNECTIONS", 3)
     monkeypatch.setattr(serving, "MAX_FROM_ONE", 2)
     monkeypatch.setattr(serving, "MAX_WAITING", 3)
@@ -245,13 +254,12 @@ def test_one_address_cannot_fill_the_queue_for_places(
         assert set(map(beginning, inside)) == {b"HTTP/1.1 200 "}
 
 
-def test_who_waits_for_a_short_time_is_not_turned_away(
-    folder: Path, held: threading.Event, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_waits_for_a_short_time_is_not_turned_away(folder: Path, held: Held, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MAX_FROM_ONE", 1)
     monkeypatch.setattr(serving, "MAX_WAITING", 2)
     with Server(folder, clock=clock) as server, ExitStack() as stack:
         connections = hold(server, stack, count=5)
+        assert held.reached.wait(60)  # else a head that did not come for so long gives its place up
         clock.now += serving.LONG
         held.set()
         for connection in connections:
