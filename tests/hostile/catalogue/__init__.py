@@ -1,4 +1,4 @@
-"""All that is hostile, in one place: bundles and folders, and what of it is no bundle by itself.
+"""All that is hostile, in one place: bundles and folders, and what of it is not a bundle by itself.
 
 A module is a family of cases: each has a number, words, a maker, and the code that it ends with. The tests and the page
 docs/hostile-cases.md are made of ``ALL``. Two modules hold what cases are made of elsewhere: ``disguises``, code under every

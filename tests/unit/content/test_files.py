@@ -329,7 +329,7 @@ def test_a_sync_that_breaks_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(TransportError, match="out cannot be written") as raised:
         write_whole(tmp_path / "out", b"new")
     assert raised.value.code is Code.DISK_IO
-    assert read(tmp_path) == {}  # a name that a power cut may take is no name
+    assert read(tmp_path) == {}  # a name that a power cut may take is not a name
 
 
 @pytest.mark.parametrize("call", ["link", "replace"])
