@@ -34,6 +34,7 @@ def order(label: Label, sealers: Sequence[PublicKey], *, at: datetime) -> Order:
         created=created,
         expires=label.expires_at(created),
         station=label.station,
+        requires_trust=label.requires_trust,
         bases=read_bases(label.bases, keys=label.base_keys, sealers=sealers),
         mtime=int(epoch.timestamp()) if epoch else 0,
     )

@@ -26,6 +26,7 @@ class Label:
     previous: str | None
     expires: str | None
     station: str | None
+    requires_trust: int | None
     bases: tuple[Path, ...]
     base_keys: tuple[Path, ...]
 
@@ -64,6 +65,12 @@ def label(function: Callable[..., R]) -> Callable[..., R]:
     @click.option("--expires", metavar="90d", help="How long it may be imported; no limit without this.")
     @click.option("--station", metavar="NAME", help="The only station that it is for.")
     @click.option(
+        "--requires-trust",
+        type=click.IntRange(1, (1 << 53) - 1),
+        metavar="SERIAL",
+        help="The least serial of the trust that a station judges it by.",
+    )
+    @click.option(
         "--base",
         "bases",
         multiple=True,
@@ -87,13 +94,14 @@ def label(function: Callable[..., R]) -> Callable[..., R]:
         previous: str | None,
         expires: str | None,
         station: str | None,
+        requires_trust: int | None,
         bases: tuple[Path, ...],
         base_keys: tuple[Path, ...],
         **rest: Any,
     ) -> R:
         if base_keys and not bases:
             raise UsageError("--base-key stands alone", wanted="--base FILE beside it")
-        return function(label=Label(stream, sequence, previous, expires, station, bases, base_keys), **rest)
+        return function(label=Label(stream, sequence, previous, expires, station, requires_trust, bases, base_keys), **rest)
 
     return wrapped
 

@@ -46,6 +46,8 @@ class Order:
     expires: datetime | None
     station: str | None = None
     """The only one that it is for."""
+    requires_trust: int | None = None
+    """The least serial, from 1, of the trust that a station judges it by."""
     bases: Bases = NO_BASES
     """What the far side has already."""
     mtime: int = 0
@@ -136,6 +138,7 @@ def plan(good: Sequence[Good], order: Order, *, keys: Sequence[PublicKey], carry
         sequence=order.sequence,
         previous=order.previous,
         station=order.station,
+        requires_trust=order.requires_trust,
         base=order.bases.identities({each.digest for each in layout.elsewhere}),
         created=order.created,
         expires=order.expires,

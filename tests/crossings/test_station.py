@@ -296,6 +296,16 @@ def test_a_bundle_for_another_station_is_refused_and_one_for_this_one_is_not(cro
     assert crossing.run("extract", bundle, image, *to).exit == 5
 
 
+def test_an_export_says_by_which_trust_its_bundle_may_be_judged(crossing: Crossing) -> None:
+    now, later = (sealed(crossing, serial, "--requires-trust", serial) for serial in (1, 2))
+    assert crossing.import_(now).exit == 0
+    refused = crossing.import_(later, "--json")
+    assert (refused.exit, reasons(refused)) == (5, ["trust.serial"])
+    image = crossing.signed_image("team/app:v9").reference
+    odd = run("export", image, "-o", crossing.folder / "odd", "--key", crossing.keys["exporter"], "--requires-trust", 0)
+    assert (odd.exit, (crossing.folder / "odd").exists()) == (2, False)
+
+
 def test_a_bundle_that_wants_newer_trust_is_refused(crossing: Crossing, addressed: Callable[..., Path]) -> None:
     now, later = addressed(requires_trust=1), addressed(requires_trust=2)
     assert crossing.run("verify", now).exit == 0
