@@ -32,16 +32,15 @@ def command(*, out: Terminal, before: Path, after: Path, trust_folder: Path | No
       oci-bundler diff october.oci.tar.zst november.oci.tar.zst --json
     """
     from bundler.cli.differences import difference_lines
-    from bundler.content.files import read_small
+    from bundler.ledger.keyfile import public_key
     from bundler.stations import truststore
     from bundler.stations.comparing import compare, difference_value
     from bundler.stations.report import TrustUsed
     from bundler.stations.sides import opened_side
-    from bundler.trust.keys import MAX_KEY_FILE, PublicKey
 
     folder = truststore.find(trust_folder, os.environ)
     trust = None if folder is None else truststore.read(folder)
-    key = None if key_file is None else PublicKey.parse(read_small(key_file, limit=MAX_KEY_FILE, what="the public key"), role="image")
+    key = None if key_file is None else public_key(key_file)
     at = now()
     with ExitStack() as files:
         old, new = (files.enter_context(opened_side(path, trust, key, at=at)) for path in (before, after))

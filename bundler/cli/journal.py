@@ -48,7 +48,8 @@ def verify(*, out: Terminal, folder: Path, since: Path | None, key_file: Path | 
     """
     from bundler.cli import journaled
     from bundler.ledger.journal import checking, notes
-    from bundler.ledger.journal.place import Place, public_key
+    from bundler.ledger.journal.place import Place
+    from bundler.ledger.keyfile import public_key
     from bundler.ledger.returnfile import checkpoint_in
 
     place = Place.of(folder)

@@ -61,10 +61,10 @@ def verify(*, out: Terminal, file: Path, key: Path) -> int:
     from bundler.content.files import read_small
     from bundler.ledger import receipt, receiptproof, receipttext
     from bundler.ledger.journal.notes import MAX_PROOF
+    from bundler.ledger.keyfile import public_key
     from bundler.oci.digest import Digest
-    from bundler.trust.keys import MAX_KEY_FILE, PublicKey
 
-    public = PublicKey.parse(read_small(key, limit=MAX_KEY_FILE, what="the public key"), role="image")
+    public = public_key(key)
     raw = read_small(file, limit=receipt.MAX_RECEIPT, what="the receipt")
     proved, digest = receipt.opened(raw, public), Digest.of(raw)
     beside, journal = file.with_suffix(".tlog-proof"), None

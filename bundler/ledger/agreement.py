@@ -1,12 +1,10 @@
 """Whether what a station remembers goes with its journal: an older copy of one that was put back would let old bundles come again."""
 
-from bundler.content.files import read_small
 from bundler.errors import UsageError
 from bundler.ledger import receipt as receipts
-from bundler.ledger.folder import JOURNAL, RECEIPTS, StationFolder
+from bundler.ledger.folder import JOURNAL, StationFolder
 from bundler.ledger.journal.entry import Entry, Kind
 from bundler.ledger.journal.folder import Folder
-from bundler.ledger.receipt import MAX_RECEIPT
 from bundler.ledger.state import FILE, State, damaged
 from bundler.oci.digest import Digest
 
@@ -27,11 +25,11 @@ def check(folder: StationFolder, state: State) -> None:
     """
     journal = Folder(folder.path / JOURNAL)
     for index, raw in journal.entries_from(0 if state.journal is None else state.journal.size, size=journal.checkpoint().size):
-        entry, path = Entry.parse(raw), folder.path / RECEIPTS / f"{index:010}.json"
+        entry = Entry.parse(raw)
         if entry.kind is not Kind.IMPORT:
             continue
         try:
-            written = read_small(path, limit=MAX_RECEIPT, what="the receipt")
+            written = folder.receipt(index)
         except UsageError:  # it is not there, or cannot be read
             continue
         bundle = receipts.unverified(written).bundle if Digest.of(written) == entry.receipt else None
@@ -39,6 +37,6 @@ def check(folder: StationFolder, state: State) -> None:
         if bundle is not None and (stream is None or not stream.remembers(bundle.sequence)):
             raise damaged(
                 f"{FILE} is older than the journal, and has forgotten what was accepted since",
-                found=f"{path} lets in number {bundle.sequence} of {bundle.stream}",
+                found=f"{folder.receipt_file(index)} lets in number {bundle.sequence} of {bundle.stream}",
                 wanted="a state that knows it",
             )

@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bundler.content.files import HIDDEN, disk, is_taken, sweep, write_whole
+from bundler.content.files import HIDDEN, disk, is_taken, read_small, sweep, write_whole
 from bundler.content.guarded import GuardedFolder
 from bundler.errors import Code, ConflictError, TransportError, UsageError
 from bundler.ledger import state
+from bundler.ledger.receipt import MAX_RECEIPT
 from bundler.ledger.state import MAX_STATE, State
 from bundler.trust.addition import assigned
 from bundler.trust.table import MAX_FILE, Table, is_text
@@ -91,6 +92,14 @@ class StationFolder:
             raise state.damaged(error.what, wanted=error.wanted) if error.code is Code.STATION_STATE else error from error
         return State.parse(raw, self.profile.name)
 
+    def receipt_file(self, number: int, kind: str = "json") -> Path:
+        """Where a receipt lies, by its index in the journal; or its text (``txt``), or the proof of its entry (``tlog-proof``)."""
+        return self.path / RECEIPTS / receipt_name(number, kind)
+
+    def receipt(self, number: int) -> bytes:
+        """A receipt as it lies there. Raises UsageError (``usage.input``)."""
+        return read_small(self.receipt_file(number), limit=MAX_RECEIPT, what="the receipt")
+
     def check_parts(self) -> None:
         """What is read from it beside its files of state was made by nobody else. Raises UsageError (``station.permissions``)."""
         guarded, key = _guarded(self.path), self.profile.key
@@ -136,6 +145,11 @@ class StationFolder:
                     next="run it again when the other one has ended",
                 )
             time.sleep(_PAUSE)
+
+
+def receipt_name(number: int, kind: str = "json") -> str:
+    """The name of a receipt, or of what belongs to it, in the folder of receipts."""
+    return f"{number:010}.{kind}"
 
 
 def find(given: Path | None, environ: Mapping[str, str]) -> StationFolder | None:

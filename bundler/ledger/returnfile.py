@@ -15,7 +15,7 @@ from bundler import strictjson
 from bundler.bundle.seal import STREAM, time
 from bundler.content.files import read_small
 from bundler.errors import BundlerError, Code, FormatError, TrustError, translated
-from bundler.ledger.journal.checking import read_checkpoint
+from bundler.ledger.journal.checking import checkpoint_of
 from bundler.ledger.reading import Held, Sign, digest_of, each, envelope_of, held_of, maybe, number_of, spelt, text_of, time_of
 from bundler.oci.descriptor import MAX_SIZE
 from bundler.oci.digest import Digest
@@ -152,6 +152,11 @@ def opened(raw: bytes, keys: Sequence[PublicKey]) -> Return:
     )
 
 
+def is_return_file(raw: bytes) -> bool:
+    """Whether an envelope, which may be a receipt's as well, says that it is a return file's; its type stands at its end."""
+    return PAYLOAD_TYPE.encode() in raw[-4096:]
+
+
 def unverified(raw: bytes) -> Return:
     """What a file claims, whoever has made it. Raises FormatError (``format.return``)."""
     return _read(_envelope(raw).payload)
@@ -164,7 +169,7 @@ def checkpoint_in(path: Path) -> Checkpoint:
     """
     raw = read_small(path, limit=MAX_RETURN, what="the checkpoint or return file")
     if not raw.startswith(b"{"):
-        return read_checkpoint(path)
+        return checkpoint_of(raw, path)
     told = unverified(raw)
     if told.checkpoint is None:
         raise _refused("it has no checkpoint: there was no journal when it was written", found=str(path))

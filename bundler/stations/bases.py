@@ -7,7 +7,6 @@ station cannot make whole (``base.missing``), and never lets anything in.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
@@ -17,18 +16,11 @@ from bundler.bundle.seal import Kind
 from bundler.content.files import at_once, read_small
 from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.ledger import receipt, returnfile
+from bundler.ledger.keyfile import public_key
 from bundler.ledger.reading import Held
 from bundler.oci.digest import Digest
-from bundler.stations.holdings import check_small
-from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Signed
-
-
-class BaseKind(StrEnum):
-    """What a base is, and so how much its word counts."""
-
-    RETURN = "return"
-    RECEIPT = "receipt"
-    BUNDLE = "bundle"
+from bundler.stations.holdings import FileKind, check_small
+from bundler.trust.keys import PublicKey, Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +28,8 @@ class Base:
     """A file that says what a far side has."""
 
     file: Path
-    kind: BaseKind
+    kind: FileKind
+    """What it is, and so how much its word counts."""
     station: str | None
     """Who says it, or whom the bundle was for; None for a bundle that is for every station."""
     identities: tuple[Digest, ...]
@@ -49,7 +42,7 @@ class Base:
     @property
     def is_confirmed(self) -> bool:
         """Whether the far side itself says it."""
-        return self.kind is not BaseKind.BUNDLE
+        return self.kind is not FileKind.BUNDLE
 
     def has(self, digest: Digest) -> bool:
         return any(digest in blobs for blobs in self.held.values())
@@ -105,7 +98,7 @@ def read_bases(paths: Sequence[Path], *, keys: Sequence[Path], sealers: Sequence
     Raises TrustError (``receipt.signature``, ``seal.signature``), UsageError (``usage.input``), FormatError (``format.receipt``,
     ``format.return``, ``limit.seal``), and as :func:`opened` and :meth:`Archive.sealed_by`.
     """
-    public = [PublicKey.parse(read_small(key, limit=MAX_KEY_FILE, what="the public key"), role="seal") for key in keys]
+    public = [public_key(key, role="seal") for key in keys]
     return Bases(tuple(_read(path, public, sealers) for path in dict.fromkeys(paths)))
 
 
@@ -114,7 +107,7 @@ def _read(path: Path, keys: Sequence[PublicKey], sealers: Sequence[PublicKey]) -
         with opened(path) as archive:
             return _bundle(path, archive, keys, sealers)
     raw = read_small(path, limit=receipt.MAX_RECEIPT, what="the base")
-    if returnfile.PAYLOAD_TYPE.encode() in raw[-4096:]:
+    if returnfile.is_return_file(raw):
         return _return(path, returnfile.opened(raw, keys) if keys else returnfile.unverified(raw), verified=bool(keys))
     return _receipt(path, _receipt_by(raw, keys) if keys else receipt.unverified(raw), verified=bool(keys))
 
@@ -144,7 +137,7 @@ def _bundle(path: Path, archive: Archive, keys: Sequence[PublicKey], sealers: Se
     seal = content.seal
     blobs = {member.digest: member.size for member in seal.members if member.name is None and member.kind is not Kind.DOCUMENT}
     blobs |= {each.digest: each.size for each in seal.elsewhere}
-    return Base(path, BaseKind.BUNDLE, seal.station, (content.identity, *seal.base), {"": blobs}, verified=verified)
+    return Base(path, FileKind.BUNDLE, seal.station, (content.identity, *seal.base), {"": blobs}, verified=verified)
 
 
 def _verifies(key: PublicKey, signature: bytes, signed: Signed) -> bool:
@@ -156,7 +149,7 @@ def _verifies(key: PublicKey, signature: bytes, signed: Signed) -> bool:
 
 def _return(path: Path, told: returnfile.Return, *, verified: bool) -> Base:
     identities = tuple(accepted.identity for accepted in told.streams.values())
-    return Base(path, BaseKind.RETURN, told.station, identities, _by_registry(told.held) if identities else {}, verified=verified)
+    return Base(path, FileKind.RETURN, told.station, identities, _by_registry(told.held) if identities else {}, verified=verified)
 
 
 def _receipt_by(raw: bytes, keys: Sequence[PublicKey]) -> receipt.Receipt:
@@ -169,7 +162,7 @@ def _receipt_by(raw: bytes, keys: Sequence[PublicKey]) -> receipt.Receipt:
 
 def _receipt(path: Path, told: receipt.Receipt, *, verified: bool) -> Base:
     identities = () if told.bundle is None else (told.bundle.identity,)
-    return Base(path, BaseKind.RECEIPT, told.station, identities, _by_registry(told.held) if identities else {}, verified=verified)
+    return Base(path, FileKind.RECEIPT, told.station, identities, _by_registry(told.held) if identities else {}, verified=verified)
 
 
 def _by_registry(held: Mapping[str, Iterable[Held]]) -> dict[str, dict[Digest, int]]:

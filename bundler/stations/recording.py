@@ -7,12 +7,11 @@ was killed leaves either a bundle that is accepted and has no receipt, which is 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from bundler import __version__
 from bundler.bundle.archive import Content
 from bundler.bundle.seal import DERIVED, Kind
-from bundler.content.files import disk, read_small, sweep, sync_folder, write_whole
+from bundler.content.files import disk, sweep, sync_folder, write_whole
 from bundler.errors import BundlerError, Code, IntegrityError, UsageError, naming
 from bundler.ledger import receipt as receipts
 from bundler.ledger import receiptproof, receipttext
@@ -22,7 +21,7 @@ from bundler.ledger.journal.entry import Entry
 from bundler.ledger.journal.journal import Journal
 from bundler.ledger.order import Outcome as Place
 from bundler.ledger.reading import Held
-from bundler.ledger.receipt import MAX_RECEIPT, BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject, written
+from bundler.ledger.receipt import BlobRecord, BundleRecord, ImageRecord, Outcome, Receipt, SignerRecord, Subject, written
 from bundler.ledger.state import JournalSeen
 from bundler.oci.digest import Digest
 from bundler.stations.importer import Imported
@@ -60,9 +59,11 @@ class Recorder:
             sync_folder(folder.path)
             sweep(folder.path / RECEIPTS)
         recorder = cls(station, folder, journal, signer)
-        for remark in (*journal.remarks, *recorder._made_up(), *recorder._lacking()):
+        made_up = tuple(recorder._made_up())
+        for remark in (*journal.remarks, *made_up, *recorder._lacking()):
             say(f"note: {remark}")
-        check(folder, station.state)  # that of a receipt whose entry was made up now, too
+        if made_up:  # whose entries were not there when what is remembered was compared with the journal
+            check(folder, station.state)
         return recorder
 
     @property
@@ -93,16 +94,16 @@ class Recorder:
     def _write(self, receipt: Receipt) -> ReceiptReport:
         raw = receipt.signed(self.signer.sign)
         digest, number = Digest.of(raw), self.journal.size
-        write_whole(self._file(number, "json"), raw)
+        write_whole(self.folder.receipt_file(number), raw)
         self._enter(receipt, digest)
-        return ReceiptReport(self._file(number, "json"), digest, number)
+        return ReceiptReport(self.folder.receipt_file(number), digest, number)
 
     def _enter(self, receipt: Receipt, digest: Digest) -> None:
         """Its text, its entry, its proof."""
         number = self.journal.size
-        write_whole(self._file(number, "txt"), receipttext.text(receipt, digest).encode(), replace=True)
+        write_whole(self.folder.receipt_file(number, "txt"), receipttext.text(receipt, digest).encode(), replace=True)
         done = self.journal.append(receiptproof.entry_of(receipt, digest))
-        write_whole(self._file(number, "tlog-proof"), done.proof.encode(), replace=True)
+        write_whole(self.folder.receipt_file(number, "tlog-proof"), done.proof.encode(), replace=True)
 
     @property
     def previous(self) -> Digest | None:
@@ -112,14 +113,15 @@ class Recorder:
     def _made_up(self) -> Iterator[str]:
         """What a run that was killed between the receipt and its proof had yet to do."""
         last = self.journal.size - 1
-        if last >= 0 and not self._file(last, "tlog-proof").exists():
-            write_whole(self._file(last, "tlog-proof"), self.journal.proof(last).encode())
+        if last >= 0 and not self.folder.receipt_file(last, "tlog-proof").exists():
+            write_whole(self.folder.receipt_file(last, "tlog-proof"), self.journal.proof(last).encode())
             yield f"the receipt {last:010} had no proof of its entry in the journal, and has one now"
         if last >= 0 and self._digest(last) != self.previous:
-            yield f"{self._file(last, 'json')} is not the receipt that the journal has there, {self.previous}: put a copy of it back"
-        while self._file(number := self.journal.size, "json").exists():
-            path = self._file(number, "json")
-            raw = self._read(number)
+            path = self.folder.receipt_file(last)
+            yield f"{path} is not the receipt that the journal has there, {self.previous}: put a copy of it back"
+        while self.folder.receipt_file(number := self.journal.size).exists():
+            path = self.folder.receipt_file(number)
+            raw = self.folder.receipt(number)
             with naming(str(path)):
                 receipt = receipts.opened(raw, self.signer.public)
             if receipt.previous != self.previous:
@@ -144,15 +146,9 @@ class Recorder:
 
     def _digest(self, number: int) -> Digest | None:
         try:
-            return Digest.of(self._read(number))
+            return Digest.of(self.folder.receipt(number))
         except UsageError:  # it is not there, or cannot be read
             return None
-
-    def _read(self, number: int) -> bytes:
-        return read_small(self._file(number, "json"), limit=MAX_RECEIPT, what="the receipt")
-
-    def _file(self, number: int, kind: str) -> Path:
-        return self.folder.path / RECEIPTS / f"{number:010}.{kind}"
 
 
 def receipt_of(recorder: Recorder, proved: Proved, done: Imported | None, *, seal: Digest, registry: str, clock: datetime) -> Receipt:
@@ -160,9 +156,8 @@ def receipt_of(recorder: Recorder, proved: Proved, done: Imported | None, *, sea
     report, state = done.report if done else proved.report, recorder.station.state
     sealed = proved.sealed
     entered = any(image.destination is not None for image in report.images)
-    whole = entered and all(
-        image.verdict.passed for image in report.images
-    )  # else index.json, which some take for an image, lists what was not let in
+    # index.json, which some take for an image, is only a subject where all that it lists was let in.
+    whole = entered and all(image.verdict.passed for image in report.images)
     index = {} if sealed is None or not whole else {Subject.INDEX: sealed.member(DERIVED[Kind.INDEX]).digest}
     left = () if sealed is None else tuple(foreign.digest for foreign in sealed.seal.left_out)
     return Receipt(

@@ -6,11 +6,11 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from bundler.content.files import check_not_taken, read_small, write_whole
+from bundler.content.files import check_not_taken, write_whole
 from bundler.errors import BundlerError, naming
 from bundler.ledger.folder import RECEIPTS, StationFolder
 from bundler.ledger.reading import Held
-from bundler.ledger.receipt import MAX_RECEIPT, Outcome, Receipt, opened
+from bundler.ledger.receipt import Outcome, Receipt, opened
 from bundler.ledger.returnfile import MAX_REFUSED, Accepted, Refused, Return, TrustJudged
 from bundler.oci.digest import Digest
 from bundler.stations.privatekeys import KeySigner, Password
@@ -22,8 +22,9 @@ from bundler.trust.keys import PublicKey
 
 def return_of(recorder: Recorder, *, clock: datetime) -> Return:
     """What the station tells the exporter. Raises FormatError (``format.receipt``), TrustError (``receipt.signature``) for a receipt
-    that somebody changed, UsageError (``station.state``, ``usage.input``), and FormatError (``format.return``) for too much."""
-    folder, key, state = recorder.folder, recorder.signer.public, recorder.folder.state()
+    that somebody changed, UsageError (``usage.input``), and FormatError (``format.return``) for too much."""
+    folder, key, state = recorder.folder, recorder.signer.public, recorder.station.state
+    assert state is not None
     refused = (receipt for receipt in _receipts(folder, key) if receipt.outcome is Outcome.REFUSED)
     newest = [
         Refused(None if each.bundle is None else each.bundle.identity, each.reasons, each.time) for each in islice(refused, MAX_REFUSED)
@@ -109,7 +110,6 @@ def _readable(folder: StationFolder, key: PublicKey) -> Iterator[Receipt]:
 
 
 def _receipt(folder: StationFolder, number: int, key: PublicKey) -> Receipt:
-    path = folder.path / RECEIPTS / f"{number:010}.json"
-    raw = read_small(path, limit=MAX_RECEIPT, what="the receipt")
-    with naming(str(path)):
+    raw = folder.receipt(number)
+    with naming(str(folder.receipt_file(number))):
         return opened(raw, key)

@@ -33,7 +33,7 @@ def opened_side(path: Path, trust: Trust | None, key: PublicKey | None, *, at: d
         return
     raw = read_small(path, limit=receipt.MAX_RECEIPT, what="the file")
     sealed = Sealed(verified=False) if key is None else Sealed(verified=True, by=(Maker("key", key.fingerprint, proved=True),))
-    if returnfile.PAYLOAD_TYPE.encode() in raw[-4096:]:
+    if returnfile.is_return_file(raw):
         yield _return_holdings(returnfile.unverified(raw) if key is None else returnfile.opened(raw, [key]), sealed)
     else:
         yield _receipt_holdings(receipt.unverified(raw) if key is None else receipt.opened(raw, key), sealed)

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from bundler.content.files import disk, is_taken, read_small, sync_folder, write_whole
+from bundler.content.files import disk, is_taken, sync_folder, write_whole
 from bundler.content.together import alone
 from bundler.errors import Code, ConflictError, UsageError
+from bundler.ledger.keyfile import public_key
 from bundler.stations.names import Names
 from bundler.stations.trustfolder import TrustFolder
 from bundler.trust import trusttoml
 from bundler.trust.addition import render_rule, render_seal, with_next_serial
-from bundler.trust.keys import MAX_KEY_FILE, PublicKey, Role
+from bundler.trust.keys import Role
 from bundler.trust.policy import Policy
 from bundler.trust.removal import without_key, without_rule
 from bundler.trust.signer import SignerEntry
@@ -201,7 +202,7 @@ def _filed(what: str) -> str | None:
     """The fingerprint of the public key in a file, if there is one; a name may be that of any file."""
     if not os.path.isfile(what):  # noqa: PTH113 - of what cannot be a path, pathlib raises
         return None
-    return PublicKey.parse(read_small(Path(what), limit=MAX_KEY_FILE, what="the public key"), role="image").fingerprint
+    return public_key(Path(what)).fingerprint
 
 
 def _unclear(what: str, found: str) -> UsageError:
@@ -314,7 +315,7 @@ def _key_files(paths: Sequence[Path], *, role: Role) -> dict[str, bytes]:
     """Public keys by where they go in the folder. Raises UsageError (``usage.input``, ``trust.key``)."""
     files: dict[str, bytes] = {}
     for path in paths:
-        key = PublicKey.parse(read_small(path, limit=MAX_KEY_FILE, what="the public key"), role=role)
+        key = public_key(path, role=role)
         name = f"keys/{key.fingerprint.removeprefix('sha256:')}.pub"
         if name in files:
             raise UsageError(f"{path} is a key that was given already", code=Code.TRUST_KEY, found=key.fingerprint)

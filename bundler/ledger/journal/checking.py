@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bundler.content.files import at_once, disk, read_small, write_whole
 from bundler.errors import Code, IntegrityError, TrustError, UsageError, naming, translated
+from bundler.ledger.folder import receipt_name
 from bundler.ledger.journal.entry import Entry
 from bundler.ledger.journal.folder import Folder
 from bundler.ledger.journal.journal import check_since
@@ -86,7 +87,7 @@ class Receipts:
         """Raises IntegrityError (``content.digest``) for one with other bytes, FormatError for an entry that is not a station's."""
         with naming(f"entry {index} of the journal"):
             entry = Entry.parse(raw)
-        path = self._folder / f"{index:010}.json"
+        path = self._folder / receipt_name(index)
         with disk(f"{path} cannot be read"):
             try:
                 with open(path, "rb", opener=at_once) as file:
@@ -103,7 +104,11 @@ class Receipts:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """A checkpoint in a file of its own. Raises UsageError (``usage.input``), TrustError (``checkpoint.malformed``), FormatError."""
-    raw = read_small(path, limit=MAX_CHECKPOINT, what="the checkpoint")
+    return checkpoint_of(read_small(path, limit=MAX_CHECKPOINT, what="the checkpoint"), path)
+
+
+def checkpoint_of(raw: bytes, path: Path) -> Checkpoint:
+    """The checkpoint that the file at ``path`` is. Raises TrustError (``checkpoint.malformed``), FormatError (``format.base64``)."""
     with translated(UnicodeDecodeError, to=TrustError, what=f"{path} is not a checkpoint", code=Code.CHECKPOINT_MALFORMED):
         return Checkpoint.parse(raw.decode())
 

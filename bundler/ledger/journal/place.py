@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.content import together
-from bundler.content.files import disk, read_small
+from bundler.content.files import disk
 from bundler.errors import Code, UsageError
 from bundler.ledger.folder import FILE, StationFolder
-from bundler.trust.keys import MAX_KEY_FILE, PublicKey
+from bundler.ledger.keyfile import public_key
+from bundler.trust.keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,3 @@ class Place:
             return
         with disk(f"the journal {self.journal} cannot be locked"), together.alone(self.journal):
             yield
-
-
-def public_key(path: Path) -> PublicKey:
-    """Raises UsageError (``usage.input``, ``trust.key``)."""
-    return PublicKey.parse(read_small(path, limit=MAX_KEY_FILE, what="the public key"), role="image")
