@@ -12,6 +12,7 @@ from bundler.bundle.seal import (
     MAX_ENTRY,
     MAX_PLATFORMS,
     PREDICATE_TYPE,
+    TIME,
     ImageEntry,
     Kind,
     Member,
@@ -28,7 +29,6 @@ from bundler.oci.lookup import ASKED, Form, Found, LeftOut, Lookup
 from bundler.oci.reference import Reference
 
 _PREDICATE_TYPES = re.compile(r"urn:oci-bundler:bundle:v[0-9]{1,9}", re.ASCII)
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 T = TypeVar("T")
 
@@ -228,7 +228,7 @@ def _form(text: str) -> Form:
 
 def _time(text: str, what: str) -> datetime:
     try:
-        if _TIME.fullmatch(text):
+        if TIME.fullmatch(text):
             return datetime.fromisoformat(text)
     except ValueError:
         pass

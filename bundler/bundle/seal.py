@@ -26,6 +26,7 @@ SEAL = "oci-bundler/seal.json"
 PREDICATE_TYPE = "urn:oci-bundler:bundle:v1"
 BLOBS = "blobs/sha256/"
 TRUST = "oci-bundler/evidence/"
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 MAX_IMAGES = 50_000  # names, five times as many as a bundle is made for: 110,000 of one image took 300 MiB of memory

@@ -1,18 +1,16 @@
 """What receipts and return files have in common: an envelope by the station's key in one spelling, and the values in it."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from bundler import strictjson
+from bundler.bundle.seal import TIME
 from bundler.errors import BundlerError, Code, FormatError, translated
 from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.trust.dsse import Envelope
-
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 T = TypeVar("T")
 Sign = Callable[[bytes], bytes]
@@ -93,7 +91,7 @@ def reference_of(value: Any) -> Reference:
 
 def time_of(value: Any) -> datetime:
     with translated(ValueError, to=FormatError, what="a time does not exist", code=Code.FORMAT_TIME):
-        if isinstance(value, str) and _TIME.fullmatch(value):
+        if isinstance(value, str) and TIME.fullmatch(value):
             return datetime.fromisoformat(value)
     raise _refused("a time is not of the form YYYY-MM-DDTHH:MM:SSZ", value)
 

@@ -1,6 +1,6 @@
 """Receipts: what a station did with a bundle, signed by it (docs/spec/receipt-v1.md).
 
-Pure: the time is an argument, and so is who signs. There is no receipt that contradicts itself.
+Pure: the time is an argument, and so is who signs. No receipt contradicts itself.
 """
 
 import re
