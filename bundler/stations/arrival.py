@@ -1,7 +1,7 @@
 """A bundle arrives at a station: it is proven, put where it shall be, remembered, and written down, in that order."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ from bundler.ledger.folder import StationFolder
 from bundler.stations import elsewhere, importer, returning
 from bundler.stations.attaching import attaching
 from bundler.stations.earlier import earlier_bundles
+from bundler.stations.forgotten import summary_by
 from bundler.stations.importer import Destination, Imported
 from bundler.stations.places import Places
 from bundler.stations.privatekeys import KeySigner, Password
@@ -113,12 +114,6 @@ class Gate:
                 report = recorder.record(proved, done, seal=seal, registry=str(arrival.where), clock=clock)
         return Outcome(report, done, held_back=admitted if done is None else 0)
 
-    def _station(self, *, dry_run: bool) -> AbstractContextManager[Station]:
-        """It is nobody else's meanwhile, but in a dry run, which only reads."""
-        if dry_run:
-            return nullcontext(Station.remembering(self.trust, self.folder))
-        return importing(self.trust, self.folder, say=self.say)
-
     def _prove(self, arrival: Arrival, archive: Archive, station: Station, *, at: datetime) -> Proved:
         """The verdicts; where nothing will be imported, or it is asked for, what every byte is worth, too."""
         jobs = self.flags.jobs
@@ -141,6 +136,7 @@ class Gate:
         where = arrival.where
         for rule in where.unused([image.verdict.reference for image in proved.report.images]):
             self.say(f"note: --map {rule}=… fits no image of this bundle")
+        self._say_if_forgotten(where, proved, station, places)
         times = {time for image in proved.admitted for time in image.verdict.times}
         attach = attaching(station, self.signer, proved, registry=where.registry, at=at) if arrival.attach and self.signer else None
         with earlier_bundles(arrival.earlier, self.trust) as contents, elsewhere.named(self.say):
@@ -156,4 +152,17 @@ class Gate:
                 attach=attach,
                 earlier=contents,
                 held=partial(returning.known_places, self.folder, self.signer, where.registry),
+            )
+
+    def _say_if_forgotten(self, where: Destination, proved: Proved, station: Station, places: Places) -> None:
+        """Once at each station: while it knows no bundle."""
+        if self.folder is None or self.signer is None or station.state is None or station.state.streams:
+            return
+        goes = {target.repository: target for target in (where.of(image.reference) for image in proved.admitted)}
+        verifier = self.folder.profile.verifier
+        found = summary_by(verifier, self.signer.public, map(places.repository, goes.values()))
+        if found is not None:
+            self.say(
+                f"warning: {found} holds a summary by this station ({verifier}), which has accepted no bundle yet. If its folder was "
+                "lost, put a copy of it back: a new one lets older bundles in again"
             )

@@ -71,9 +71,9 @@ class Attaching:
         root, sink = carried.documents[carried.root], place.sink
         names = dict.fromkeys((f"{self.registry}/{place.path}", carried.reference.repository))
         summaries = [self._summary(root.digest, name) for name in names]
-        in_list, in_bundles = list(_in_list(root.digest, sink)), list(_in_bundles(root.digest, sink))
-        known = [*in_list, *(envelope for envelope in in_bundles if envelope is not None)]
-        missing = [self._envelope(summary, known) for summary in summaries if not self._is_said(summary, in_list)]
+        listed_there, in_bundles = list(in_list(f"{root.digest.tag}.{Form.ATT}", sink)), list(_in_bundles(root.digest, sink))
+        known = [*listed_there, *(envelope for envelope in in_bundles if envelope is not None)]
+        missing = [self._envelope(summary, known) for summary in summaries if not self._is_said(summary, listed_there)]
         added = self._beside(root, evidence, tags, missing, sink)
         if in_bundles or any(_is_bundle_about(document, root.digest) for document in evidence):
             said = [envelope for envelope in in_bundles if envelope is not None]
@@ -147,10 +147,10 @@ def attaching(station: Station, signer: KeySigner, proved: Proved, *, registry: 
     )
 
 
-def _in_list(subject: Digest, sink: Sink) -> Iterator[Envelope]:
-    """What the image's ``.att`` has that could be a summary."""
+def in_list(tag: str, sink: Sink) -> Iterator[Envelope]:
+    """What an image's ``.att``, which is ``tag``, has that could be a summary. Raises TransportError."""
     with suppress(FormatError):
-        there = sink.document(f"{subject.tag}.{Form.ATT}")
+        there = sink.document(tag)
         layers = there.content.layers if there is not None and isinstance(there.content, Manifest) else ()
         could_be = [layer for layer in layers if layer.size <= MAX_SUMMARY and layer.annotations.get(_PREDICATE) == PREDICATE_TYPE]
         for layer in could_be[-MAX_LOOKED_AT:]:

@@ -16,7 +16,7 @@ from bundler.oci.manifest import Document, Manifest
 from bundler.trust.dsse import Envelope
 from bundler.trust.keys import PublicKey
 from tests.support import signing
-from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, tags_of, write_trust
+from tests.support.station import EXPORTER, RELEASE, STRANGER, Crossing, Image, Ran, run, tags_of, write_trust
 
 VSA = "https://slsa.dev/verification_summary/v1"
 
@@ -231,3 +231,49 @@ def test_where_the_tag_cannot_take_it_that_is_said(plant: Plant, crossing: Cross
     assert ran.exit == 0
     assert "cannot take a summary" in ran.said
     assert crossing.arrived(image).document(f"{root.digest.tag}.att") is not None
+
+
+# --- a station that has forgotten ---
+
+FORGOTTEN = "holds a summary by this station"
+
+
+def without_memory(plant: Plant, *, name: str, key: Path | None = None) -> Plant:
+    """A station whose folder is made anew."""
+    folder = plant.crossing.folder / f"new-{name}"
+    made = run("station", "init", folder, "--name", name, *(("--key", key) if key else ()))
+    assert made.exit == 0, made.err
+    return Plant(plant.crossing, folder)
+
+
+def test_a_station_that_knows_nothing_is_warned_where_the_registry_holds_its_summaries(plant: Plant, crossing: Crossing) -> None:
+    first = plant.import_(crossing.signed_image())
+    second = plant.import_(crossing.signed_image("team/app:v2", words="other"))
+    assert FORGOTTEN not in first.err + second.err
+    lost = without_memory(plant, name="plant-7")
+    before = len(crossing.there.changes)
+    dry = lost.import_(crossing.signed_image("team/app:v3", words="third"), flags=("--dry-run",), attach="none")
+    assert dry.exit == 0
+    assert f"{crossing.there.host}/" in dry.err
+    assert FORGOTTEN in dry.err
+    assert len(crossing.there.changes) == before
+    again = lost.import_(crossing.signed_image("team/app:v4", words="fourth"), attach="none")
+    assert again.exit == 0
+    assert FORGOTTEN in again.err
+    assert FORGOTTEN not in lost.import_(crossing.signed_image("team/app:v5", words="fifth"), attach="none").err  # it has accepted one
+
+
+def test_another_station_of_another_key_is_a_new_one_and_its_own_key_is_known_under_any_name(plant: Plant, crossing: Crossing) -> None:
+    plant.import_(crossing.signed_image())
+    assert FORGOTTEN not in without_memory(plant, name="other").import_(crossing.signed_image(), attach="none").err
+    renamed = without_memory(plant, name="renamed", key=plant.folder / "station.key")
+    assert FORGOTTEN in renamed.import_(crossing.signed_image(), attach="none").err
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_registry_that_does_not_list_its_tags_is_not_asked_further(plant: Plant, crossing: Crossing, status: int) -> None:
+    plant.import_(crossing.signed_image())
+    crossing.there.refuse(status, "DENIED", when=lambda request: request.path.endswith("/tags/list"))
+    ran = without_memory(plant, name="plant-7").import_(crossing.signed_image(), attach="none")
+    assert ran.exit == 0
+    assert FORGOTTEN not in ran.err
