@@ -209,7 +209,9 @@ def finish(path: Path, text: bytes) -> StationFolder:
 
 
 def _taken(path: Path) -> ConflictError:
-    return ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next="choose another folder")
+    cut_off = is_taken(path / LOCK) and not is_taken(path / FILE)
+    way = "a `station init` runs there or was cut off: if none runs, remove the folder and run the same command again" if cut_off else None
+    return ConflictError(f"{path} exists and is not empty", code=Code.OUTPUT_EXISTS, next=way or "choose another folder")
 
 
 def _guarded(path: Path) -> GuardedFolder:

@@ -106,6 +106,18 @@ def test_something_that_is_there_is_never_made_a_station(tmp_path: Path) -> None
         with pytest.raises(BundlerError) as refused:
             ledger.begin(tmp_path / name, name="x", key="k")
         assert refused.value.code is Code.OUTPUT_EXISTS
+        assert refused.value.next == "choose another folder"
+
+
+def test_of_an_init_that_was_cut_off_it_is_said_how_to_go_on(tmp_path: Path) -> None:
+    text = ledger.begin(tmp_path / "station", name="x", key="k")
+    with pytest.raises(BundlerError) as cut_off:
+        ledger.begin(tmp_path / "station", name="x", key="k")
+    assert "remove the folder and run the same command again" in str(cut_off.value.next)
+    (tmp_path / "station" / ledger.FILE).write_bytes(text)
+    with pytest.raises(BundlerError) as made:
+        ledger.begin(tmp_path / "station", name="x", key="k")
+    assert made.value.next == "choose another folder"
 
 
 # --- what is remembered ---
