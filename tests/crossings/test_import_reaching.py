@@ -1,36 +1,30 @@
 """The destination is asked before the long work, nothing of a bundle decides what, and what is tried again is said."""
 
 import re
-import socket
 
 import pytest
 
 from bundler.errors import Code
 from bundler.serving.exchange import Request, Response
+from tests.support.reach import NOBODY
 from tests.support.station import STRANGER, Crossing, run
-
-
-def unused() -> str:
-    """A host of this machine where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        return f"127.0.0.1:{closed.getsockname()[1]}"
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("flags", [[], ["--verify-first"], ["--dry-run"]])
 def test_a_dead_destination_is_told_before_the_bundle_is_judged(crossing: Crossing, flags: list[str]) -> None:
     """By whom what it carries is signed is wrong, too."""
-    bundle, host = crossing.export(crossing.signed_image(key=STRANGER)), unused()
-    ran = crossing.run("import", bundle, host, "--json", *flags)
+    bundle = crossing.export(crossing.signed_image(key=STRANGER))
+    ran = crossing.run("import", bundle, NOBODY, "--json", *flags)
     assert (ran.exit, ran.code) == (7, Code.REGISTRY_UNREACHABLE)
     lines = [line for line in ran.err.splitlines() if not line.startswith("note: ")]
-    assert re.fullmatch(rf"{host}: Connection refused; trying again in 0 s \(1/5\)", lines[0])
+    assert re.fullmatch(rf"{NOBODY}: Connection refused; trying again in 0 s \(1/5\)", lines[0])
     assert [line.rpartition(" ")[2] for line in lines[:5]] == ["(1/5)", "(2/5)", "(3/5)", "(4/5)", "(5/5)"]
 
 
 @pytest.mark.usefixtures("quick")
 def test_quiet_is_quiet_about_tries_too(crossing: Crossing) -> None:
-    ran = crossing.run("import", crossing.export(crossing.signed_image()), unused(), "-q")
+    ran = crossing.run("import", crossing.export(crossing.signed_image()), NOBODY, "-q")
     assert ran.exit == 7
     assert "trying again" not in ran.err
 

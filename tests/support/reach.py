@@ -14,6 +14,9 @@ from tests.support.hostile_registry import HostileRegistry
 
 PATIENT = Patience(connect=10, idle=10, answer=20, commit=20, window=10)  # machines that run tests are busy
 
+NOBODY = "127.0.0.1:1"
+"""A host where nobody listens: a port that was free a moment ago may be another test's now, this one is no test's."""
+
 Reach = Callable[..., Repository]
 
 

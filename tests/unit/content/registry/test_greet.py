@@ -15,7 +15,7 @@ from bundler.content.registry.http import Access
 from bundler.content.registry.wire import Patience
 from bundler.errors import BundlerError, Code
 from tests.support.hostile_registry import HostileRegistry, answer, refusal
-from tests.support.reach import PATIENT
+from tests.support.reach import NOBODY, PATIENT
 from tests.unit.content.registry.test_auth import BASIC, alice, challenge, only_with, token
 from tests.unit.content.registry.test_tls import Authority
 
@@ -149,9 +149,7 @@ def test_what_stays_busy_is_told(server: HostileRegistry, opened: Opened, waits:
 
 @pytest.mark.parametrize("plain_http", [True, False])
 def test_where_nobody_listens_that_is_told(opened: Opened, waits: list[float], plain_http: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        host = f"127.0.0.1:{closed.getsockname()[1]}"
-    error = refused(opened(host, plain_http=plain_http))
+    error = refused(opened(NOBODY, plain_http=plain_http))
     assert (error.exit, error.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 

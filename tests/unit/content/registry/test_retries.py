@@ -1,7 +1,6 @@
 """What is tried again is said: which registry, why, for how long, and which try of how many it is."""
 
 import re
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from bundler.content.registry.http import Access
 from bundler.errors import Code, TransportError
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import HostileRegistry, answer, dropped, refusal
-from tests.support.reach import PATIENT
+from tests.support.reach import NOBODY, PATIENT
 
 Hostile = Callable[..., HostileRegistry]
 
@@ -92,8 +91,6 @@ def test_every_try_of_one_step_is_said_and_the_last_failure_is_the_error(
 
 
 def test_where_nobody_listens_it_is_said_before_anything_is_waited_for(registry: Callable[..., Registry], told: Told) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        host = f"127.0.0.1:{closed.getsockname()[1]}"
     waited: list[tuple[int, float]] = []
     sleep = told.sleep
 
@@ -103,9 +100,9 @@ def test_where_nobody_listens_it_is_said_before_anything_is_waited_for(registry:
 
     told.sleep = slept  # type: ignore[method-assign]
     with pytest.raises(TransportError) as caught:
-        registry(host, plain_http=False).greet()
+        registry(NOBODY, plain_http=False).greet()
     assert caught.value.code is Code.REGISTRY_UNREACHABLE
-    assert told.lines[0].startswith(f"{host}: Connection refused; trying again in ")
+    assert told.lines[0].startswith(f"{NOBODY}: Connection refused; trying again in ")
     assert [lines for lines, _ in waited] == [1, 2, 3, 4, 5]
 
 

@@ -14,7 +14,7 @@ from bundler.content.registry.proxies import Proxies
 from bundler.content.registry.wire import Patience, Wire
 from bundler.errors import BundlerError, Code
 from tests.support.hostile_registry import HostileRegistry, answer
-from tests.support.reach import Reach
+from tests.support.reach import NOBODY, Reach
 from tests.support.wires import AT, BLOB, CHUNKED, LATEST, fails
 
 
@@ -107,18 +107,14 @@ def test_cookies_are_neither_kept_nor_sent(server: HostileRegistry, reach: Reach
 
 
 def test_nobody_listening_is_unreachable(reach: Reach, waits: list[float]) -> None:  # F-043
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        host = f"127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(BundlerError) as caught:
-        reach(host).document("latest")
+        reach(NOBODY).document("latest")
     assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 
 def test_nobody_listening_on_this_machine_is_unreachable_without_a_flag_too(reach: Reach, waits: list[float]) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        host = f"127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(BundlerError) as caught:
-        reach(host, plain_http=False).document("latest")
+        reach(NOBODY, plain_http=False).document("latest")
     assert (caught.value.exit, caught.value.code, len(waits)) == (7, Code.REGISTRY_UNREACHABLE, 5)
 
 
