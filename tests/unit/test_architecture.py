@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import each
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "bundler"
 
@@ -154,7 +156,7 @@ def test_the_package_keeps_its_layers_and_its_doors(layer: str) -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "source", "offence"),
     [
         ("oci/digest.py", "from bundler.trust import judge", "oci imports trust"),
@@ -188,7 +190,7 @@ def test_an_offence_is_seen(path: str, source: str, offence: str) -> None:
     assert any(offence in found for found in offences(path, source))
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "source"),
     [
         ("trust/keys.py", "from cryptography import x509\nfrom bundler.oci.digest import Digest"),

@@ -18,6 +18,7 @@ from bundler.content.stream import Turns, ahead, every, gathered, side_by_side, 
 from bundler.errors import BundlerError, Code, IntegrityError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from tests.support.cases import each
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20  # seconds that a thread may take to notice, on a machine that does much else
@@ -286,8 +287,8 @@ def test_one_thread_is_started_for_one_item() -> None:
     assert list(side_by_side(work, [1], jobs=8)) == [before + 1]
 
 
-@pytest.mark.parametrize("error", [OtherError("x"), IntegrityError("x"), SystemExit(3), MemoryError()])
-@pytest.mark.parametrize("jobs", [1, 3])
+@each("error", [OtherError("x"), IntegrityError("x"), SystemExit(3), MemoryError()])
+@each("jobs", [1, 3])
 def test_the_first_error_in_the_items_order_is_raised(error: BaseException, jobs: int) -> None:
     def work(number: int) -> int:
         if number == 5:
