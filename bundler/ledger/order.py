@@ -40,7 +40,7 @@ def judge(order: Order, stream: Stream | None, link: Link) -> Standing:
         return _refused(Code.STREAM_EQUIVOCATION, f"its sealer has sealed two bundles with one number: {both}")
     if known is not None and (known == last or order is Order.ANY):
         return Standing(Outcome.REPEAT, f"number {link.sequence} was accepted before")
-    if link.sequence < last.sequence:
+    if link.sequence < last.sequence:  # mutant-equivalent past limit 1: the last number is known
         before = "was accepted before, and since then" if known is not None else "is older:"
         since = f"number {last.sequence} of {time(stream.created)} was accepted on {time(stream.accepted)}"
         told = f"number {link.sequence} {before} {since}"

@@ -475,6 +475,13 @@ def test_init_makes_a_folder_that_only_its_owner_may_write(tmp_path: Path) -> No
     assert (again.exit, again.code) == (8, "output.exists")
 
 
+def test_an_empty_folder_that_others_may_write_becomes_its_owners(tmp_path: Path) -> None:
+    (tmp_path / "station").mkdir()
+    (tmp_path / "station").chmod(0o777)
+    assert run("station", "init", tmp_path / "station", "--name", "plant-7").exit == 0
+    assert (tmp_path / "station").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("name", ["", "plant 7", "p" * 65, "../x", "plänt"])
 def test_a_name_that_cannot_be_makes_nothing(name: str, tmp_path: Path) -> None:
     done = run("station", "init", tmp_path / "station", "--name", name, "--json")
