@@ -1,5 +1,6 @@
 """docs/spec/bundle-v1.md, sections 10 and 11: written in one pass, read at any place, and never believed further than it was checked."""
 
+import functools
 import hashlib
 import io
 import json
@@ -35,6 +36,7 @@ EPOCH = int(CREATED.timestamp())
 SIZES = (0, 1, 511, 512, 513, GROUP - 512, GROUP - 511, GROUP, FRAME - 512, FRAME - 511, FRAME, FRAME + 1, 2 * FRAME + 700)
 
 
+@functools.cache
 def noise(size: int) -> bytes:
     return random.Random(size).randbytes(size)  # noqa: S311 - the same each time
 
