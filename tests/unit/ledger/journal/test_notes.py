@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from bundler.errors import BundlerError, Code, UsageError
 from bundler.ledger.journal.notes import Proof, cosigned, cosigner, proof_text, verify_proof
@@ -12,6 +13,7 @@ from bundler.trust.checkpoint import MAX_SIGNATURES, Checkpoint, Signature
 from bundler.trust.encodings import to_base64
 from tests.support.cases import each
 from tests.support.journals import ORIGIN, OTHER, STATION, WITNESS, checkpoint, entries
+from tests.support.signing import Key
 from tests.support.world import tree_path
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -86,9 +88,16 @@ def test_a_checkpoint_without_cosigner_has_none() -> None:
 def test_only_an_ed25519_key_cosigns_under_a_name_that_a_note_can_have() -> None:
     with pytest.raises(UsageError, match="cannot cosign"):
         cosigned(NOTE, name="auditor", key=OTHER.public, sign=OTHER.sign, at=AT)
-    for name in ("", "two words", "a+b", "x" * 256):
+    for name in ("", "two words", "a+b", "a\abell", "x" * 256):
         with pytest.raises(UsageError, match="a name is not one"):
             cosigned_by_the_witness(name=name)
+    assert cosigner(cosigned_by_the_witness(name="x" * 255), key=WITNESS.public)[0] == "x" * 255
+
+
+def test_a_cosignature_of_a_prehash_is_refused() -> None:
+    witness = Key("witness", ed25519.Ed25519PrivateKey.from_private_bytes(b"\7" * 32))
+    note = cosigned(NOTE, name="auditor.example", key=WITNESS.public, sign=witness.sign_prehashed, at=AT)
+    assert ends(lambda: cosigner(note, key=WITNESS.public)) is Code.CHECKPOINT_SIGNATURE
 
 
 def test_as_many_lines_as_a_note_may_have_and_no_more() -> None:
@@ -144,6 +153,12 @@ def test_a_proof_with_cosignatures_is_read() -> None:
 )
 def test_a_proof_that_is_not_one_is_refused(change: Callable[[str], str], code: Code) -> None:
     assert ends(lambda: verify_proof(change(proof()), SAID[2], key=STATION.public, origin=ORIGIN)) is code
+
+
+def test_a_proof_has_hashes_of_sha_256_alone() -> None:
+    text = proof().replace("index 2\n", f"index 2\n{to_base64(bytes(31))}\n")
+    with pytest.raises(BundlerError, match="not a SHA-256"):
+        Proof.parse(text)
 
 
 def test_a_proof_by_another_key_is_refused() -> None:
