@@ -1,5 +1,6 @@
 """Tests see nothing of the machine they run on: not its user's trust, logins, proxies, colours or file modes."""
 
+import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -46,6 +47,11 @@ def _nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def _synced(descriptor: int) -> None:
     os.fstat(descriptor)  # of a file that is not open any more it is an error all the same
+
+
+def pytest_collection_finish() -> None:
+    """The modules and the items of all tests stay to the end: nothing is gained where each collection of garbage looks at them again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,9 +9,29 @@ from pathlib import Path
 import pytest
 
 from bundler.content.together import tidy
-from tests.support.files import NEW, OLD, named, put, read, write
+from tests.support.files import NAMES, NEW, OLD, named, put, read, write
 
 ROOT = Path(__file__).parents[2]
+
+RACE = """
+import sys
+from pathlib import Path
+from bundler.content.together import together
+for number in range(40):
+    with together(*(Path(sys.argv[1]) / name for name in ("out", "out.sum", "out.sum.sig")), replace=True) as files:
+        for file in files:
+            file.write(f"{sys.argv[2]} {number}".encode())
+"""
+
+
+def test_many_that_replace_at_once_never_mix(tmp_path: Path) -> None:
+    put(tmp_path, OLD)
+    command = [sys.executable, "-c", RACE, str(tmp_path)]
+    writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("one", "two", "three")]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert set(read(tmp_path)) == set(NAMES)
+    assert len(set(read(tmp_path).values())) == 1
+
 
 DRIVER = """
 import errno, fcntl, json, os, signal, sys

@@ -1,13 +1,13 @@
 """The worst regular expressions that are taken, on the longest name."""
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
 
 from bundler.errors import FormatError
 from bundler.trust.pattern import MAX_MATCHED, compiled
+from tests.support.looks import SECOND, looks
 
 NAME = "a" * MAX_MATCHED
 
@@ -45,6 +45,5 @@ def _taken(text: str) -> re.Pattern[str] | None:
 def test_the_worst_that_is_taken_ends_within_a_second(of: str) -> None:
     """Whatever grows is made as large as it may be; the name is the longest that is matched, and all but matches."""
     largest = next(taken for taken in map(_taken, (WORST[of](n) for n in range(400, -1, -1))) if taken)
-    before = time.process_time()
+    assert looks(lambda: largest.fullmatch(NAME)) < SECOND  # it runs in C, where steps cannot be counted
     assert largest.fullmatch(NAME) is None
-    assert time.process_time() - before < 1

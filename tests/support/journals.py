@@ -14,7 +14,7 @@ from bundler.oci.digest import Digest
 from bundler.stations.privatekeys import KeySigner, PrivateKey
 from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.keys import PublicKey
-from bundler.trust.merkle import leaf_hash
+from bundler.trust.merkle import leaf_hash, node_hash
 from tests.support.world import pem
 
 ORIGIN = "oci-bundler.plant-7"
@@ -55,11 +55,13 @@ def checkpoint(said: Iterable[bytes], *, by: KeySigner = STATION, origin: str = 
 
 def files(said: list[bytes], *, by: KeySigner = STATION, origin: str = ORIGIN) -> dict[str, bytes]:
     """The files of a journal with these entries, by their names in its folder; of partial ones the last alone."""
-    edge = Edge()
     found: dict[str, bytes] = {}
-    for each in said:
-        edge, tiles = edge.appended(leaf_hash(each))
-        found |= {tile.name.tile: b"".join(tile.hashes) for tile in tiles if tile.name.width == WIDTH}
+    levels = [[leaf_hash(each) for each in said]]
+    while len(levels[-1]) >= WIDTH:
+        tiles = [levels[-1][start : start + WIDTH] for start in range(0, len(levels[-1]) // WIDTH * WIDTH, WIDTH)]
+        found |= {Name(len(levels) - 1, number, WIDTH).tile: b"".join(tile) for number, tile in enumerate(tiles)}
+        levels.append([subtree_of(tile) for tile in tiles])
+    edge = Edge(tuple(tuple(hashes[len(hashes) // WIDTH * WIDTH :]) for hashes in levels))
     names = [name for name in edge_names(edge.size) if name]
     found |= {name.tile: b"".join(edge.levels[name.level]) for name in names}
     for start in range(0, edge.size, WIDTH):
@@ -67,6 +69,13 @@ def files(said: list[bytes], *, by: KeySigner = STATION, origin: str = ORIGIN) -
         found[Name(0, start // WIDTH, len(some)).entries] = b"".join(map(from_entry, some))
     note = signed(Checkpoint.of(origin, edge.size, edge.root), key=by.public, sign=by.sign)
     return found | {"checkpoint": str(note).encode()}
+
+
+def subtree_of(hashes: list[bytes]) -> bytes:
+    """The root of a complete tree with these hashes of leaves."""
+    while len(hashes) > 1:
+        hashes = list(map(node_hash, hashes[::2], hashes[1::2]))
+    return hashes[0]
 
 
 def write(folder: Path, found: dict[str, bytes]) -> Path:

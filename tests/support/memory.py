@@ -1,7 +1,8 @@
 """A medium that is not a file: memory, in pieces of any sizes."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import cycle
+from itertools import accumulate, cycle
 
 
 class Memory:
@@ -12,7 +13,7 @@ class Memory:
 
     def __init__(self, data: bytes = b"", *, sizes: Sequence[int] = (1 << 20,)) -> None:
         self._sizes = sizes
-        self._pieces = list(_cut(data, sizes))
+        self._keep(data)
         self.synced = False
 
     @property
@@ -21,20 +22,24 @@ class Memory:
 
     @property
     def size(self) -> int:
-        return sum(map(len, self._pieces))
+        return self._ends[-1] if self._ends else 0
 
     def read_into(self, view: memoryview, offset: int) -> int:
-        for piece in self._pieces:
-            if offset < len(piece):
-                some = piece[offset : offset + len(view)]
-                view[: len(some)] = some
-                return len(some)
-            offset -= len(piece)
-        return 0
+        number = bisect_right(self._ends, offset)
+        if number == len(self._pieces):
+            return 0
+        left = self._ends[number] - offset
+        some = self._pieces[number][-left:][: len(view)]
+        view[: len(some)] = some
+        return len(some)
 
     def write(self, pieces: Iterable[bytes]) -> int:
-        self._pieces = list(_cut(b"".join(pieces), self._sizes))
+        self._keep(b"".join(pieces))
         return self.size
+
+    def _keep(self, data: bytes) -> None:
+        self._pieces = list(_cut(data, self._sizes))
+        self._ends = list(accumulate(map(len, self._pieces)))
 
     def sync(self) -> None:
         self.synced = True

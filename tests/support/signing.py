@@ -139,6 +139,11 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def pem(der: bytes, label: str = "PUBLIC KEY") -> bytes:
+    """DER as a block of PEM, with whatever label."""
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n".encode()
+
+
 # --- what is signed ---
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import each
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "bundler"
 
@@ -59,6 +61,7 @@ DOORS = {
     "zipfile": (),
 }
 CLOCK = "cli/clock.py"
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 IMPORTS_IN_FUNCTIONS = "cli/"  # a command loads its station when it runs, so that --help stays fast
 
 PURE = {"errors", "strictjson", "oci", "trust"}
@@ -102,7 +105,7 @@ def _outside_functions(node: ast.AST) -> Iterator[tuple[int, int]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child.lineno, child.col_offset
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case) and not isinstance(child, FUNCTIONS):
             yield from _outside_functions(child)
 
 
@@ -154,7 +157,7 @@ def test_the_package_keeps_its_layers_and_its_doors(layer: str) -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "source", "offence"),
     [
         ("oci/digest.py", "from bundler.trust import judge", "oci imports trust"),
@@ -188,7 +191,7 @@ def test_an_offence_is_seen(path: str, source: str, offence: str) -> None:
     assert any(offence in found for found in offences(path, source))
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "source"),
     [
         ("trust/keys.py", "from cryptography import x509\nfrom bundler.oci.digest import Digest"),
@@ -245,7 +248,7 @@ def test_a_function_fits_a_screen() -> None:
         (f"{module.relative_to(PACKAGE).as_posix()}:{node.name}", (node.end_lineno or 0) - node.lineno + 1)
         for module in PACKAGE.rglob("*.py")
         for node in _statements(_parsed(module.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(node, FUNCTIONS)
     )
     assert {name: lines for name, lines in functions if lines > MAX_FUNCTION} == {}
 

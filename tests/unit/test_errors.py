@@ -7,6 +7,7 @@ import pytest
 
 from bundler import errors
 from bundler.errors import MAX_QUOTED, BundlerError, Code, ConflictError, FormatError, TransportError, UsageError, translated
+from tests.support.cases import each
 
 CLASSES: list[type[BundlerError]] = [BundlerError, *BundlerError.__subclasses__()]
 WITHOUT_A_FAMILY = {Code.INTERNAL, Code.INTERRUPTED, Code.USAGE}
@@ -23,12 +24,12 @@ def test_each_class_ends_the_run_with_a_code_of_its_own() -> None:
     assert all(more.exit == c.exit for c in CLASSES[1:] for more in c.__subclasses__())  # what says more ends as its class does
 
 
-@pytest.mark.parametrize("code", Code)
+@each("code", Code)
 def test_a_reason_code_is_a_family_and_a_word(code: Code) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9]*\.[a-z0-9]+(-[a-z0-9]+)*", code) or code in WITHOUT_A_FAMILY
 
 
-@pytest.mark.parametrize("code", Code)
+@each("code", Code)
 def test_a_reason_code_says_in_one_line_what_it_means(code: Code) -> None:
     assert re.fullmatch(r"[ -~]{8,120}[^. ]", code.meaning)
     assert "|" not in code.meaning

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from bundler.errors import Code, FormatError
 from bundler.strictjson import MAX_DEPTH, MAX_PREDICATE_DEPTH, check_names, dumps, loads, loads_by_items, loads_document
+from tests.support.cases import each
 from tests.support.strict import MIB, refused
 
 # One reading of bytes
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         pytest.param(b'{"a": "\xff"}', id="IDX-012 a byte that is no UTF-8"),
@@ -51,12 +52,12 @@ from tests.support.strict import MIB, refused
         pytest.param(b"\x0c[1]", id="a form feed"),
     ],
 )
-@pytest.mark.parametrize("predicate", [False, True])
+@each("predicate", [False, True])
 def test_what_two_parsers_read_differently_is_refused(raw: bytes, predicate: bool) -> None:
     refused(raw, predicate=predicate)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "value"),
     [
         ("null", None),
@@ -81,7 +82,7 @@ def test_the_limit_is_of_bytes_and_holds_before_anything_is_read() -> None:
 # Names
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param('{"a": 1, "a": 1}', id="IDX-001, MAN-003 twice"),
@@ -90,7 +91,7 @@ def test_the_limit_is_of_bytes_and_holds_before_anything_is_read() -> None:
         pytest.param('{"": 1, "": 2}', id="the empty name twice"),
     ],
 )
-@pytest.mark.parametrize("predicate", [False, True])
+@each("predicate", [False, True])
 def test_a_name_twice_is_refused(text: str, predicate: bool) -> None:
     assert "JSON has a name twice: found '" in refused(text, predicate=predicate)
 
@@ -141,7 +142,7 @@ def test_unknown_names_are_let_through() -> None:
 # Numbers
 
 
-@pytest.mark.parametrize(
+@each(
     "number",
     [
         pytest.param("NaN", id="IDX-004, MAN-030"),
@@ -161,7 +162,7 @@ def test_unknown_names_are_let_through() -> None:
         pytest.param("-1e400", id="less than a double"),
     ],
 )
-@pytest.mark.parametrize("predicate", [False, True])
+@each("predicate", [False, True])
 def test_a_number_that_is_read_differently_is_refused(number: str, predicate: bool) -> None:
     assert len(refused(f'{{"size": {number}}}', predicate=predicate)) < 300
 
@@ -175,7 +176,7 @@ def test_floats_are_for_predicates_alone(number: str) -> None:
 # Strings
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param('"\\ud800"', id="IDX-011 a high half"),
@@ -186,12 +187,12 @@ def test_floats_are_for_predicates_alone(number: str) -> None:
         pytest.param('[[{"a": ["b", "\\ud800"]}]]', id="inside"),
     ],
 )
-@pytest.mark.parametrize("predicate", [False, True])
+@each("predicate", [False, True])
 def test_a_lone_surrogate_is_refused(text: str, predicate: bool) -> None:
     assert "not Unicode text" in refused(text, predicate=predicate)
 
 
-@pytest.mark.parametrize("escape", ["\\u0000", "\\u001b", "\\u001F", "\\u000b", "\\b", "\\f"])
+@each("escape", ["\\u0000", "\\u001b", "\\u001F", "\\u000b", "\\b", "\\f"])
 def test_control_characters_are_for_predicates_alone(escape: str) -> None:
     for text in (f'{{"a": ["x{escape}"]}}', f'{{"a{escape}": 1}}'):
         assert "control character" in refused(text)
@@ -212,7 +213,7 @@ def test_a_string_is_let_through_exactly_if_it_has_no_control_characters(text: s
 # Documents
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *(pytest.param(twin.values[0], id=f"names in two cases: {twin.id}") for twin in CASE_TWINS),
@@ -225,7 +226,7 @@ def test_of_documents_what_strangers_write_is_read_as_it_stands(text: str) -> No
     assert loads_by_items(text.encode(), limit=100, longest=100, lists={("long",): str}, document=True) == json.loads(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ['{"a": 1, "a": 1}', '{"x": [{"a": 1, "a": 1}]}', '{"a": 1e400}', '{"a": NaN}', '"\\ud800"', '{"a": "\\u0000"}', "[" * 17 + "]" * 17],
 )
@@ -256,7 +257,7 @@ def test_depth_is_limited(predicate: bool, limit: int, opening: str, closing: st
     assert "too deep" in refused(nested(limit + 1, opening=opening, closing=closing), predicate=predicate)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param("[" * 100_000, id="IDX-009, MAN-031 100,000 lists"),
@@ -266,7 +267,7 @@ def test_depth_is_limited(predicate: bool, limit: int, opening: str, closing: st
         pytest.param("[" * 200 + '"', id="before a cut string"),
     ],
 )
-@pytest.mark.parametrize("predicate", [False, True])
+@each("predicate", [False, True])
 def test_depth_is_refused_before_it_is_parsed(text: str, predicate: bool) -> None:
     assert "too deep" in refused(text, predicate=predicate)
 
@@ -355,8 +356,8 @@ def test_by_items_the_same_is_read_or_refused(raw: bytes, places: list[tuple[str
     assert outcome(lambda: by_items(raw, places)) == with_tuples(whole, places)
 
 
-@pytest.mark.parametrize("places", PLACES)
-@pytest.mark.parametrize(
+@each("places", PLACES)
+@each(
     "text",
     [
         *("[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "[1] x", "[]x", "", " "),

@@ -27,6 +27,7 @@ from bundler.bundle.frames import (
     table,
 )
 from bundler.errors import Code, FormatError, IntegrityError
+from tests.support.cases import each
 
 TEXT = b"compressible " * 1000
 NOISE = random.Random(1).randbytes(300_000)  # noqa: S311 - the same each time
@@ -93,7 +94,7 @@ def test_a_group_is_filled_to_a_mebibyte() -> None:
 # --- frames ---
 
 
-@pytest.mark.parametrize("content", [b"x", b"x" * 255, b"x" * 256, b"x" * 65791, b"x" * 65792, TEXT, NOISE, TEXT + NOISE, bytes(FRAME)])
+@each("content", [b"x", b"x" * 255, b"x" * 256, b"x" * 65791, b"x" * 65792, TEXT, NOISE, TEXT + NOISE, bytes(FRAME)])
 def test_a_frame_gives_its_content_to_us_and_to_any_reader(content: bytes) -> None:
     frame = compress(content)
     assert whole(frame, len(content)) == content
@@ -164,7 +165,7 @@ def test_a_frame_made_by_hand_is_read() -> None:
     assert whole(hand_made(CONTENT, blocks=raw(CONTENT[:9]) + raw(CONTENT[9:], last=True)), len(CONTENT)) == CONTENT
 
 
-@pytest.mark.parametrize(
+@each(
     ("frame", "words"),
     [
         pytest.param(b"", "no frame where x should be", id="nothing"),
@@ -280,7 +281,7 @@ def test_a_file_without_a_table_has_none() -> None:
         assert Table.find(read_from(data), len(data)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         pytest.param(b"".join(FRAMES) + table([]), id="no frames (STK-004)"),
@@ -316,7 +317,7 @@ def test_a_file_may_be_a_table_of_as_many_frames_as_the_format_has(count: int, f
             Table.find(read, size)
 
 
-@pytest.mark.parametrize(
+@each(
     ("sizes", "words"),
     [
         pytest.param([(SIZES[0][0] + 1000, SIZES[0][1]), *SIZES[1:]], "fill the file", id="points past the frames (STK-001)"),

@@ -9,12 +9,13 @@ from bundler.bundle.archive import opened
 from bundler.bundle.parts import joining
 from bundler.errors import BundlerError
 from tests.support.bundles import Bundle
+from tests.support.cases import each
 from tests.support.layouts import Content
 
 SAID = "it looks like a part of a split file; join all of them, in their order: "
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "command"),
     [
         ("app.oci.tar.zst.001of007", "cat app.oci.tar.zst.[0-9]*of007 > app.oci.tar.zst"),
@@ -39,7 +40,7 @@ def test_the_name_of_a_part_says_how_it_is_joined(name: str, command: str) -> No
     assert joining(Path(name)) == f"{SAID}{command}"
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         *("app.oci.tar.zst", "app.oci.tar.zst.sha256", "app.oci.tar.zst.sha256.sig", "app.oci.tar.zst.asc", "app.tar.gz", "app.zip"),

@@ -18,6 +18,7 @@ from bundler.oci import mediatype
 from bundler.oci.digest import Digest
 from bundler.oci.lookup import Form, Found, LeftOut, Lookup, looked_up
 from bundler.oci.reference import Reference
+from tests.support.cases import each
 
 
 def digest(text: str) -> Digest:
@@ -164,7 +165,7 @@ ODD: dict[str, tuple[object, ...]] = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [pytest.param(name, value, id=f"{name}={value!r}"[:60]) for name, values in ODD.items() for value in values],
 )
@@ -173,10 +174,8 @@ def test_a_field_that_is_not_well_formed_is_refused(name: str, value: object) ->
     assert (error.exit, error.code) == (3, Code.FORMAT_SEAL)
 
 
-@pytest.mark.parametrize("name", ["previous", "checked_with"])
-@pytest.mark.parametrize(
-    "text", ["", "sha256:", "sha256:12", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "A" * 64, "sha256:" + "0" * 64 + "\n"]
-)
+@each("name", ["previous", "checked_with"])
+@each("text", ["", "sha256:", "sha256:12", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "A" * 64, "sha256:" + "0" * 64 + "\n"])
 def test_a_digest_that_is_none_is_refused(name: str, text: str) -> None:
     assert refused(payload(lambda predicate: predicate.update({name: text}))).code in (Code.FORMAT_DIGEST, Code.FORMAT_JSON)
 
@@ -185,7 +184,7 @@ def test_a_digest_of_another_algorithm_is_refused() -> None:
     assert refused(payload(previous=str(Digest.of(b"x", algorithm="sha512")))).code == Code.FORMAT_SEAL
 
 
-@pytest.mark.parametrize("name", list(SEAL.predicate()))
+@each("name", list(SEAL.predicate()))
 def test_a_field_that_is_missing_is_refused(name: str) -> None:
     assert refused(payload(lambda predicate: predicate.pop(name))).code == Code.FORMAT_SEAL
 
@@ -205,7 +204,7 @@ foreign = edits("left_out", 0)
 OTHER = str(digest("other"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         *((edit(lambda item: item.update(unknown=1)), Code.FORMAT_SEAL) for edit in (image, document, lookup, foreign)),
@@ -308,7 +307,7 @@ def test_what_a_seal_says_of_content_that_cannot_be_true_is_corrupt(raw: bytes, 
 GOOD = json.loads(SEAL.statement())
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         pytest.param(json.dumps(GOOD, sort_keys=True).encode(), Code.FORMAT_SEAL, id="spaces (BND-005)"),
@@ -355,7 +354,7 @@ def test_a_payload_in_any_other_spelling_is_refused(raw: bytes, code: Code) -> N
     assert (error.exit, error.code) == (3, code)
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         *(edit(lambda item: item.update(unknown=1)) for edit in (image, document, lookup, foreign)),
@@ -367,7 +366,7 @@ def test_a_field_that_is_not_known_is_named(raw: bytes) -> None:
     assert "has members that are not known: found ['unknown']" in str(refused(raw))
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "words"),
     [
         (payload(lambda p: p.pop("expires")), "the predicate lacks expires"),
@@ -462,18 +461,18 @@ def test_a_payload_that_ends_early_or_late_is_not_the_spelling() -> None:
 
 def test_a_seal_over_its_limit_is_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = SEAL.statement()
-    for each in (module, reading):
-        monkeypatch.setattr(each, "MAX_SEAL", len(raw))
+    for reader in (module, reading):
+        monkeypatch.setattr(reader, "MAX_SEAL", len(raw))
     assert seal_of(raw).statement() == raw
-    for each in (module, reading):
-        monkeypatch.setattr(each, "MAX_SEAL", len(raw) - 1)
+    for reader in (module, reading):
+        monkeypatch.setattr(reader, "MAX_SEAL", len(raw) - 1)
     with pytest.raises(FormatError) as too_large:
         SEAL.statement()
     assert (too_large.value.code, too_large.value.next) == (Code.LIMIT_SEAL, "split the list of images over two bundles")
     assert refused(raw).code == Code.LIMIT_SEAL
 
 
-@pytest.mark.parametrize(
+@each(
     "told",
     [
         {"created": datetime(2024, 1, 1)},  # noqa: DTZ001
@@ -530,8 +529,8 @@ def test_a_member_is_looked_up_by_its_name_where_it_has_one() -> None:
     assert [member.key for member in (MEMBERS[0], MEMBERS[3], KEY)] == ["oci-layout", digest("image").encoded, KEY.name]
 
 
-@pytest.mark.parametrize("value", [7, None, True, "linux/amd64", {"linux/amd64": 1}])
-@pytest.mark.parametrize("name", ["platforms", "left_out"])
+@each("value", [7, None, True, "linux/amd64", {"linux/amd64": 1}])
+@each("name", ["platforms", "left_out"])
 def test_a_list_inside_an_entry_is_a_list(name: str, value: Any) -> None:
     error = refused(payload(lambda predicate: predicate["images"][0].update({name: value})))
     assert error.code == Code.FORMAT_SEAL
@@ -550,7 +549,7 @@ def test_a_delta_says_what_lies_elsewhere_and_what_brought_it() -> None:
     assert value["elsewhere"] == [{"digest": str(FAR.digest), "mediaType": FAR.media_type, "size": 3}]
 
 
-@pytest.mark.parametrize(
+@each(
     "told",
     [
         {"base": ()},

@@ -14,6 +14,7 @@ from bundler.bundle import sealenvelope as module
 from bundler.bundle.sealenvelope import MAX_SEAL, MAX_SIGNATURE, MAX_SIGNATURES, SealEnvelope, preauthentication, sealed
 from bundler.errors import Code, FormatError, IntegrityError
 from bundler.oci.digest import Digest
+from tests.support.cases import each
 
 PAYLOAD = b'{"a":"' + bytes(range(0x20, 0x7F)) + b'"}'
 GOOD = sealed(PAYLOAD, [b"one", b"two"])
@@ -58,7 +59,7 @@ def test_no_byte_of_an_envelope_can_be_another_and_mean_the_same() -> None:
             assert (found.signed, found.signatures) != (good.signed, good.signatures)
 
 
-@pytest.mark.parametrize("length", range(len(GOOD)))
+@each("length", range(len(GOOD)))
 def test_an_envelope_that_was_cut_is_none(length: int) -> None:
     with pytest.raises(FormatError):
         read(GOOD[:length])
@@ -69,7 +70,7 @@ def edited(old: bytes, new: bytes) -> bytes:
     return GOOD.replace(old, new)
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         pytest.param(edited(b'{"payload":', b'{ "payload":'), Code.FORMAT_SEAL, id="space"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bundler.bundle import tar
 from bundler.errors import Code, FormatError
+from tests.support.cases import each
 
 NAME = "blobs/sha256/" + "a" * 64
 BORDER = 8 << 30  # where plain octal ends
@@ -35,7 +36,7 @@ def test_the_least_and_the_most_that_a_header_holds_is_written(name: str, mtime:
     assert tar.header(name, 1, mtime=mtime) == by_tarfile(name, 1, mtime)
 
 
-@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, BORDER - 1, BORDER, BORDER + 1, 9 << 30])
+@each("size", [0, 1, 511, 512, 513, BORDER - 1, BORDER, BORDER + 1, 9 << 30])
 def test_both_sides_of_eight_gigabytes_are_read_back_by_tarfile(size: int) -> None:
     header = tar.header(NAME, size, mtime=1700000000)
     assert header == by_tarfile(NAME, size, 1700000000)
@@ -67,7 +68,7 @@ def test_size_and_time_of_the_first_member_are_read_from_its_header() -> None:
     assert tar.read_header(tar.header("x", 1234, mtime=5678), "x") == (1234, 5678)
 
 
-@pytest.mark.parametrize("bit", range(8))
+@each("bit", range(8))
 def test_no_bit_of_the_first_header_can_be_another_and_mean_the_same(bit: int) -> None:
     header = tar.header("x", 1234, mtime=5678)
     for at in range(512):
@@ -76,7 +77,7 @@ def test_no_bit_of_the_first_header_can_be_another_and_mean_the_same(bit: int) -
             tar.read_header(changed, "x")
 
 
-@pytest.mark.parametrize(
+@each(
     "size",
     [
         *(b"0o000000003\0", b"0000000_003\0", b"+0000000003\0", b"-0000000003\0", b" " * 12, b"0000000003 \0", b"00000000003 "),
@@ -93,7 +94,7 @@ def test_a_size_has_one_spelling(size: bytes) -> None:  # TAR-090 to -097
         assert refused.value.code == Code.FORMAT_TAR
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "code", "words"),
     [
         (tar.header("y", 3, mtime=0), Code.FORMAT_UNLISTED, "found y, wanted x"),

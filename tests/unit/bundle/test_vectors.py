@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from bundler.bundle.archive import Archive, opened
 from bundler.errors import BundlerError, Code, TrustError
+from tests.support.cases import each
 
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests/vectors"
@@ -49,13 +49,13 @@ def faults(path: Path) -> Iterator[BundlerError]:
         yield error
 
 
-@pytest.mark.parametrize("told", VALID, ids=lambda told: told.stem)
+@each("told", VALID, ids=lambda told: told.stem)
 def test_a_good_bundle_is_taken(told: Path) -> None:
     assert list(faults(told.with_suffix(".oci.tar.zst"))) == []
     assert json.loads(told.read_text())["exit"] == 0
 
 
-@pytest.mark.parametrize("told", REFUSED, ids=lambda told: told.stem)
+@each("told", REFUSED, ids=lambda told: told.stem)
 def test_a_bundle_with_one_fault_is_refused_for_it(told: Path) -> None:
     wanted = json.loads(told.read_text())
     found = list(faults(told.with_suffix(".oci.tar.zst")))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bundler.cli.options import PLATFORMS
+from tests.support.cases import each
 from tests.support.station import Ran, run
 
 COMMANDS = [
@@ -80,7 +81,7 @@ def test_values_that_are_known_come(words: tuple[str, ...], values: list[str]) -
     assert put(*words, begun="zz") == []
 
 
-@pytest.mark.parametrize(
+@each(
     "words",
     [
         *(("verify",), ("import",), ("extract",), ("inspect",), ("diff",), ("diff", "a"), ("export",), ("sign",)),

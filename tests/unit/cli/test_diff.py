@@ -18,6 +18,7 @@ from bundler.stations.report import TrustUsed
 from bundler.stations.vouching import Maker, Piece
 from tests.support import signing
 from tests.support.bundles import Bundle
+from tests.support.cases import each
 from tests.support.layouts import Content
 from tests.support.signing import EXPORTER, Key
 from tests.support.station import RELEASE, STRANGER, Ran, run, write_trust
@@ -205,7 +206,7 @@ def test_signers_that_cannot_be_compared_are_said_to_be_so() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("then", "now", "told"),
     [
         ((TEAM,), (OTHER,), "by {team} before, by {other} now"),

@@ -16,6 +16,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.reference import Reference
 from bundler.stations.report import BundleFacts, ContentReport, ImageReport, Report, SealReport, State, TrustUsed
 from bundler.trust.verdict import Check, OtherSigner, Outcome, SignedBy, Verdict
+from tests.support.cases import each
 from tests.support.signing import EXPORTER, THIRD, Key
 from tests.support.station import RELEASE, STRANGER
 
@@ -161,7 +162,7 @@ def test_ten_of_thirty_that_are_refused_come_last_by_reason_with_one_next_step_f
     assert len(without_reasons) <= 40
 
 
-@pytest.mark.parametrize(
+@each(
     ("others", "told"),
     [
         ([other(0)], ["says it is signed by {stranger}, which the rule does not accept"]),
@@ -285,7 +286,7 @@ def test_images_that_each_somebody_else_has_signed_are_not_compared_with_one_ano
     assert steps(160) < 2.5 * steps(80)
 
 
-@pytest.mark.parametrize("unseen", ["\u3164", "\ufe0f", "\U000e0101", "\u2800", "\u034f", "\uffa0", "\u200b", "\u202e"])
+@each("unseen", ["\u3164", "\ufe0f", "\U000e0101", "\u2800", "\u034f", "\uffa0", "\u200b", "\u202e"])
 def test_what_nobody_sees_makes_no_name_look_like_another(unseen: str) -> None:
     by = [SignedBy("key", RELEASE.fingerprint, "sig", digest(0), name=f"release{unseen}")]
     seen = "\n".join(screen(report(passing(0, by=by))))

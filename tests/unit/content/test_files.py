@@ -16,6 +16,7 @@ import pytest
 
 from bundler.content.files import disk, read_small, sync_folder, whole, write_direct, write_whole
 from bundler.errors import Code, ConflictError, IntegrityError, TransportError, UsageError
+from tests.support.cases import each
 from tests.support.files import read
 
 
@@ -277,8 +278,8 @@ def place(path: Path, what: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("replace", [False, True])
-@pytest.mark.parametrize("path", ["/", ".", ".."])
+@each("replace", [False, True])
+@each("path", ["/", ".", ".."])
 def test_a_path_without_a_name_is_our_error(path: str, *, replace: bool) -> None:
     with pytest.raises(ConflictError):
         write_whole(Path(path), b"", replace=replace)
@@ -392,7 +393,7 @@ def test_a_full_disk_keeps_what_was_there_before(tmp_path: Path) -> None:
     assert read(tmp_path) == {"out": b"before"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "code", "advised"),
     [
         (errno.ENOSPC, Code.DISK_FULL, True),

@@ -354,17 +354,16 @@ class Growing:
 @pytest.mark.parametrize("nested", [False, True])
 def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, nested: bool, platforms: tuple[Platform, ...]) -> None:
     """Once to see what refers to what, and once as itself if it is wanted."""
-    images = [content.manifest(content.blob(b"{}"), [], annotations={"n": str(number)}) for number in range(800)]
+    images = [content.manifest(content.blob(b"{}"), [], annotations={"n": str(number)}) for number in range(200)]
     listed = [
-        image.descriptor.to_json() | {"platform": {"os": "linux", "architecture": f"a{number % 100}"}}
-        for number, image in enumerate(images)
+        image.descriptor.to_json() | {"platform": {"os": "linux", "architecture": f"a{number % 25}"}} for number, image in enumerate(images)
     ]
-    parts = [listed[at : at + 80] for at in range(0, 800, 80)] if nested else [listed]
+    parts = [listed[at : at + 20] for at in range(0, 200, 20)] if nested else [listed]
     indexes = [content.document({"mediaType": mediatype.OCI_INDEX, "manifests": part}) for part in parts]
     root = content.index(children=indexes)
     files = listing_of(content, [root.descriptor.to_json() | {"annotations": {REF_NAME: "v1"}}])
     found = survey(APP, root, Layout(files).repository(APP), platforms=platforms)
-    assert len(found.carried.own) == 1 + len(parts) + (8 if platforms else 800)
+    assert len(found.carried.own) == 1 + len(parts) + (8 if platforms else 200)
     assert set(files.read.values()) <= {1, 2}
     assert sum(files.read.values()) <= len(files.read) + len(found.carried.own)
 
@@ -381,7 +380,7 @@ def test_of_a_large_index_each_document_is_read_twice_at_most(content: Content, 
 def test_a_document_is_read_once_however_often_it_is_listed(content: Content, annotations: Callable[[int], dict[str, str]]) -> None:
     image, other = content.image(), content.image("other")
     entry = image.descriptor.to_json()
-    files = listing_of(content, [entry | {"annotations": annotations(number)} for number in range(2_000)] + [other.descriptor.to_json()])
+    files = listing_of(content, [entry | {"annotations": annotations(number)} for number in range(500)] + [other.descriptor.to_json()])
     layout = Layout(files)
     with suppress(UsageError):
         layout.image(None)

@@ -5,8 +5,6 @@ import fcntl
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -109,26 +107,6 @@ def test_of_two_that_replace_one_name_the_second_replaces_all(tmp_path: Path) ->
         write(tmp_path, replace=True)
         assert named(tmp_path) == NEW
     assert read(tmp_path) == dict.fromkeys(NAMES, b"last")
-
-
-RACE = """
-import sys
-from pathlib import Path
-from bundler.content.together import together
-for number in range(40):
-    with together(*(Path(sys.argv[1]) / name for name in ("out", "out.sum", "out.sum.sig")), replace=True) as files:
-        for file in files:
-            file.write(f"{sys.argv[2]} {number}".encode())
-"""
-
-
-def test_many_that_replace_at_once_never_mix(tmp_path: Path) -> None:
-    put(tmp_path, OLD)
-    command = [sys.executable, "-c", RACE, str(tmp_path)]
-    writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("one", "two", "three")]
-    assert [writer.wait() for writer in writers] == [0, 0, 0]
-    assert set(read(tmp_path)) == set(NAMES)
-    assert len(set(read(tmp_path).values())) == 1
 
 
 # --- ended at any step ---

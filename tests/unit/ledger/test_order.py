@@ -1,16 +1,15 @@
 """Whether a bundle may follow those that were accepted: the table of section 4 of the station's specification, row by row."""
 
-import pytest
-
 from bundler.ledger.order import Outcome, judge
 from bundler.ledger.state import Link
 from bundler.oci.digest import Digest
 from bundler.trust.policy import Order
+from tests.support.cases import each
 from tests.support.station_vectors import GAPS, ONE, ORDERS, OTHER, ROWS, SEVEN, STREAM, THREE
 
 
-@pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize(("column", "order"), list(enumerate(map(Order, ORDERS))))
+@each("row", ROWS)
+@each(("column", "order"), list(enumerate(map(Order, ORDERS))))
 def test_each_row_of_the_table(row: str, column: int, order: Order) -> None:
     link, *answers = ROWS[row]
     standing = judge(order, STREAM, link)
@@ -19,8 +18,8 @@ def test_each_row_of_the_table(row: str, column: int, order: Order) -> None:
     assert standing.detail
 
 
-@pytest.mark.parametrize("order", Order)
-@pytest.mark.parametrize("previous", [None, OTHER])
+@each("order", Order)
+@each("previous", [None, OTHER])
 def test_the_first_bundle_of_a_stream_is_accepted_whatever_it_follows(order: Order, previous: Digest | None) -> None:
     standing = judge(order, None, Link(41, ONE, previous))
     assert (standing.outcome, standing.code, standing.gap) == (Outcome.ACCEPTED, None, False)

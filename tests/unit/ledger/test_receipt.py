@@ -12,6 +12,7 @@ from bundler.ledger import receipt, receipttext
 from bundler.ledger.receipt import SignerRecord
 from bundler.oci.digest import Digest
 from tests.support import receipts
+from tests.support.cases import each
 from tests.support.receipts import ACCEPTED, APP, INVALID, REFUSED, SEALED_BY_NOBODY, STATION, STRANGER, VALID, Vector, digest, sign
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +34,7 @@ def test_the_valid_vectors_are_these_bytes(name: str) -> None:
     assert (VECTORS / f"valid/{name}.txt").read_text() == receipttext.text(VALID[name], Digest.of(raw))
 
 
-@pytest.mark.parametrize("name", INVALID)
+@each("name", INVALID)
 def test_what_breaks_a_rule_is_refused(name: str) -> None:
     with pytest.raises(BundlerError) as refused:
         receipt.opened((VECTORS / f"invalid/{name}.json").read_bytes(), KEY)

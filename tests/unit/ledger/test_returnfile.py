@@ -10,6 +10,7 @@ from bundler.errors import BundlerError, Code, FormatError, TrustError
 from bundler.ledger import returnfile
 from bundler.ledger.returnfile import Return, opened, unverified
 from tests.support import receipts
+from tests.support.cases import each
 from tests.support.making import ROOT
 from tests.support.returns import EMPTY, FULL, INVALID, VALID, large
 
@@ -31,7 +32,7 @@ def test_the_vectors_are_those_that_are_made_here() -> None:
     assert {path.stem for path in (FOLDER / "invalid").iterdir()} == set(INVALID)
 
 
-@pytest.mark.parametrize("name", INVALID)
+@each("name", INVALID)
 def test_what_breaks_a_rule_is_refused(name: str) -> None:
     raw = (FOLDER / f"invalid/{name}.json").read_bytes()
     assert raw == INVALID[name].make()

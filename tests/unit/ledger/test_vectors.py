@@ -13,6 +13,7 @@ from bundler.ledger.state import Link, State, Stream, TrustSeen
 from bundler.oci.digest import Digest
 from bundler.trust.policy import Order
 from tests.support import station_vectors
+from tests.support.cases import each
 from tests.support.station_vectors import AT, NAME, OTHER
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -31,19 +32,19 @@ def test_a_good_profile_is_read(path: Path) -> None:
     assert profile.key.is_absolute()
 
 
-@pytest.mark.parametrize("path", sorted(STATION.glob("invalid/*.toml")), ids=lambda path: path.stem)
+@each("path", sorted(STATION.glob("invalid/*.toml")), ids=lambda path: path.stem)
 def test_a_bad_profile_is_refused(path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         Profile.parse(path.read_bytes(), Path("/station"))
     assert refused.value.code is Code.STATION_FORM
 
 
-@pytest.mark.parametrize("path", sorted(STATION.glob("valid/*.json")), ids=lambda path: path.stem)
+@each("path", sorted(STATION.glob("valid/*.json")), ids=lambda path: path.stem)
 def test_a_good_state_is_read_and_spelled_as_it_was(path: Path) -> None:
     assert State.parse(path.read_bytes(), NAME).spelled() == path.read_bytes()
 
 
-@pytest.mark.parametrize("path", sorted(STATION.glob("invalid/*.json")), ids=lambda path: path.stem)
+@each("path", sorted(STATION.glob("invalid/*.json")), ids=lambda path: path.stem)
 def test_a_bad_state_is_refused_and_it_is_said_how_to_go_on(path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         State.parse(path.read_bytes(), NAME)

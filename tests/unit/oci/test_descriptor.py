@@ -11,6 +11,7 @@ from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.oci import mediatype
 from bundler.oci.descriptor import MAX_SIZE, Descriptor, Platform
 from bundler.oci.digest import Digest
+from tests.support.cases import each
 
 DIGEST = str(Digest.of(b"layer"))
 LEAST = {"mediaType": mediatype.OCI_MANIFEST, "digest": DIGEST, "size": 5}
@@ -44,7 +45,7 @@ def test_what_the_specification_does_not_name_is_let_through() -> None:
     assert Descriptor.from_json({**LEAST, "newInVersionTwo": [1]}) == Descriptor.from_json(LEAST)
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "code"),
     [
         pytest.param({"digest": None}, Code.FORMAT_MANIFEST, id="IDX-057 no digest"),
@@ -175,7 +176,7 @@ def test_a_platform_is_its_text(text: str) -> None:
     assert str(Platform.parse(text)) == text
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",
@@ -196,7 +197,7 @@ def test_nothing_else_is_a_platform(text: str) -> None:
     assert (raised.value.code, raised.value.wanted) == (Code.FORMAT_PLATFORM, "OS/ARCH[/VARIANT]")
 
 
-@pytest.mark.parametrize(
+@each(
     ("asked", "there", "covered"),
     [
         ("linux/arm64", "linux/arm64", True),
@@ -216,7 +217,7 @@ def test_a_platform_asks_for_any_version_of_the_system() -> None:
     assert Platform.parse("windows/amd64").covers(Platform("windows", "amd64", os_version="10.0.17763.5936"))
 
 
-@pytest.mark.parametrize(
+@each(
     "nothing",
     [
         *({}, {"os": "", "architecture": ""}, {"os": None, "architecture": ""}),

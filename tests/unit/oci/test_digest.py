@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import Code, FormatError
 from bundler.oci.digest import Digest
+from tests.support.cases import each
 
 HEX = "799d3e0915905f3d63115fcaf3d7eba2901f7bfe1d7e2cb1b5a6b1b6b6f6a6e0"
 
@@ -19,7 +20,7 @@ def test_a_digest_is_its_text(text: str) -> None:
     assert digest.tag == text.replace(":", "-")
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param("", id="IDX-070"),

@@ -13,6 +13,7 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_CHILDREN, MAX_DOCUMENT, MAX_LAYERS, Document, Index, Manifest
+from tests.support.cases import each
 
 CONFIG = Descriptor.of(b"{}", mediatype.OCI_CONFIG)
 LAYER = Descriptor.of(b"layer", "application/vnd.oci.image.layer.v1.tar")
@@ -122,15 +123,15 @@ def test_a_referrer_without_an_artifact_type_is_listed_by_its_config_and_an_inde
 # Of which kind they are
 
 
-@pytest.mark.parametrize("media_type", sorted(mediatype.MANIFESTS))
-@pytest.mark.parametrize(("own", "stated"), [(True, True), (True, False), (False, True)])
+@each("media_type", sorted(mediatype.MANIFESTS))
+@each(("own", "stated"), [(True, True), (True, False), (False, True)])
 def test_a_manifest_is_of_the_media_type_that_it_or_its_descriptor_says(media_type: str, *, own: bool, stated: bool) -> None:
     members = {**IMAGE, "mediaType": media_type} if own else without(IMAGE, "mediaType")
     assert Document.parse(raw_of(members), media_type=media_type if stated else None).descriptor.media_type == media_type
 
 
-@pytest.mark.parametrize("media_type", sorted(mediatype.INDEXES))
-@pytest.mark.parametrize(("own", "stated"), [(True, True), (True, False), (False, True)])
+@each("media_type", sorted(mediatype.INDEXES))
+@each(("own", "stated"), [(True, True), (True, False), (False, True)])
 def test_an_index_is_of_the_media_type_that_it_or_its_descriptor_says(media_type: str, *, own: bool, stated: bool) -> None:
     members = {**INDEX, "mediaType": media_type} if own else without(INDEX, "mediaType")
     assert Document.parse(raw_of(members), media_type=media_type if stated else None).descriptor.media_type == media_type
@@ -141,8 +142,8 @@ def test_where_nobody_says_the_media_type_the_shape_does() -> None:
     assert Document.parse(raw_of(without(INDEX, "mediaType"))).descriptor.media_type == mediatype.OCI_INDEX
 
 
-@pytest.mark.parametrize("members", [IMAGE, INDEX])
-@pytest.mark.parametrize(
+@each("members", [IMAGE, INDEX])
+@each(
     ("own", "stated"),
     [
         pytest.param(mediatype.OCI_MANIFEST, mediatype.DOCKER_MANIFEST, id="another manifest"),
@@ -172,7 +173,7 @@ def test_the_shape_must_be_that_of_the_media_type(members: dict[str, Any], media
     assert refused(without(members, "mediaType"), media_type=media_type).code is Code.FORMAT_MEDIA_TYPE
 
 
-@pytest.mark.parametrize(
+@each(
     "members",
     [
         pytest.param({**IMAGE, "manifests": []}, id="MAN-001 an image with manifests"),
@@ -216,12 +217,12 @@ def test_what_is_neither_an_image_nor_an_index_or_both_is_refused(members: Any) 
     assert error.code is Code.FORMAT_MANIFEST
 
 
-@pytest.mark.parametrize("name", ["manifests", "fsLayers", "signatures", "subject", "artifactType", "annotations"])
+@each("name", ["manifests", "fsLayers", "signatures", "subject", "artifactType", "annotations"])
 def test_null_is_as_good_as_absent_in_an_image(name: str) -> None:
     assert Document.parse(raw_of({**IMAGE, name: None})).content == Document.parse(raw_of(IMAGE)).content
 
 
-@pytest.mark.parametrize("name", ["layers", "config", "fsLayers", "signatures", "subject", "artifactType", "annotations"])
+@each("name", ["layers", "config", "fsLayers", "signatures", "subject", "artifactType", "annotations"])
 def test_null_is_as_good_as_absent_in_an_index(name: str) -> None:
     assert Document.parse(raw_of({**INDEX, name: None})).content == Document.parse(raw_of(INDEX)).content
 
@@ -231,7 +232,7 @@ def test_an_empty_list_is_a_list(members: dict[str, Any]) -> None:
     Document.parse(raw_of(members))  # MAN-041, design section 10
 
 
-@pytest.mark.parametrize("name", ["Manifests", "LAYERS", "Subject", "\u017fubject", "ArtifactType", "fslayers", "Signatures"])
+@each("name", ["Manifests", "LAYERS", "Subject", "\u017fubject", "ArtifactType", "fslayers", "Signatures"])
 def test_a_member_in_another_case_is_refused_since_go_reads_it_as_the_known_one(name: str) -> None:
     for members in (IMAGE, INDEX):
         assert refused({**without(members, name), name: []}).code is Code.FORMAT_JSON
@@ -241,7 +242,7 @@ def test_what_the_specification_does_not_name_is_let_through() -> None:
     Document.parse(raw_of({**IMAGE, "history": [], "newInVersionTwo": {"layers": 1}}))
 
 
-@pytest.mark.parametrize(
+@each(
     ("members", "media_type"),
     [
         pytest.param(SCHEMA1, None, id="MAN-034"),
@@ -259,7 +260,7 @@ def test_schema_1_is_refused_by_name_with_what_to_do(members: dict[str, Any], me
     assert "push the image again" in str(error.next)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "code"),
     [
         pytest.param(raw_of(IMAGE).replace(b"2", b"2.0", 1), Code.FORMAT_MANIFEST, id="IDX-030"),
@@ -338,7 +339,7 @@ def test_whatever_is_accepted_is_of_one_kind_by_every_sign(members: dict[str, An
 # What others wrote into them
 
 
-@pytest.mark.parametrize(
+@each(
     "members",
     [
         pytest.param({"annotations": {"Maintainer": "a", "maintainer": "b"}}, id="labels in two cases"),
@@ -346,7 +347,7 @@ def test_whatever_is_accepted_is_of_one_kind_by_every_sign(members: dict[str, An
         pytest.param({"unknown": [0.5, {"a": 1, "A": 2}]}, id="a member that nobody reads"),
     ],
 )
-@pytest.mark.parametrize("document", [IMAGE, INDEX])
+@each("document", [IMAGE, INDEX])
 def test_what_nobody_decides_by_is_carried_as_it_stands(document: dict[str, Any], members: dict[str, Any]) -> None:
     assert Document.parse(raw_of({**document, **members})).content.annotations == members.get("annotations", {})
 
@@ -357,7 +358,7 @@ def test_annotations_of_a_descriptor_are_compared_exactly() -> None:
     assert found.annotations == {"A": "1", "a": "2"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         pytest.param(raw_of({**IMAGE, "unknown": 1, "Unknown": 2}), Code.FORMAT_JSON, id="unknown members in two cases"),

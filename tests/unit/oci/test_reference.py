@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from bundler.errors import Code, FormatError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import MAX_NAME, Reference
+from tests.support.cases import each
 
 DIGEST = Digest.of(b"")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "expanded"),
     [
         ("busybox", "docker.io/library/busybox:latest"),
@@ -47,7 +48,7 @@ def test_a_reference_is_expanded_as_docker_expands_it(text: str, expanded: str) 
     assert Reference.parse(expanded) == Reference.parse(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param("", id="IDX-045 nothing"),
@@ -112,9 +113,7 @@ def test_what_is_no_reference_is_refused_and_shown_harmless(text: str) -> None:
     assert len(str(raised.value)) < 500
 
 
-@pytest.mark.parametrize(
-    "digest", ["", "sha256:0", "latest", f"{DIGEST}@{DIGEST}", f"{DIGEST}\n", f"{DIGEST}:1", "md5:8c15fd63ec90354bf70ded40afbc6dd2"]
-)
+@each("digest", ["", "sha256:0", "latest", f"{DIGEST}@{DIGEST}", f"{DIGEST}\n", f"{DIGEST}:1", "md5:8c15fd63ec90354bf70ded40afbc6dd2"])
 def test_what_stands_behind_an_at_is_a_digest(digest: str) -> None:
     with pytest.raises(FormatError) as raised:
         Reference.parse(f"registry.example/app@{digest}")
@@ -188,7 +187,7 @@ def test_a_tag_that_is_none_cannot_be_given() -> None:
 SHA256, SHA512 = Digest.of(b"").tag, Digest.of(b"", algorithm="sha512").tag
 
 
-@pytest.mark.parametrize(
+@each(
     "tag",
     [
         pytest.param(SHA256, id="the list of referrers"),
@@ -206,7 +205,7 @@ def test_a_tag_of_the_shape_of_a_digest_names_evidence(tag: str) -> None:
     assert replace(reference, digest=DIGEST).names_evidence
 
 
-@pytest.mark.parametrize(
+@each(
     "tag",
     [
         "v1",

@@ -194,7 +194,7 @@ def half_sent(client: Client, monkeypatch: pytest.MonkeyPatch, method: str, wher
 
     def slowly() -> Iterator[bytes]:
         yield b"first "
-        go_on.wait(10)
+        go_on.wait()  # set at the end of the block in any case
         yield b"second"
 
     sender = threading.Thread(target=client.ask, args=(method, where, slowly()))

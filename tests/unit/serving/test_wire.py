@@ -495,8 +495,7 @@ def test_what_is_under_way_is_finished(folder: Path) -> None:
         connection.sendall(DATA)
         status, headers, _ = answer(connection)
         assert (status, headers["connection"]) == (201, "close")
-        ending.join(10)
-        assert not ending.is_alive()
+        ending.join()  # which is the claim: pytest ends a test that hangs
 
 
 def test_a_client_that_never_finishes_does_not_keep_it_from_ending(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

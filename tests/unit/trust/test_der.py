@@ -10,6 +10,7 @@ from bundler.errors import BundlerError, Code, FormatError
 from bundler.trust import der
 from bundler.trust.der import Element
 from tests.support import cms
+from tests.support.cases import each
 
 
 def refused(raw: bytes, tag: int | None = None) -> None:
@@ -18,7 +19,7 @@ def refused(raw: bytes, tag: int | None = None) -> None:
     assert refusal.value.code is Code.FORMAT_DER
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "why"),
     [
         (b"", "nothing"),
@@ -50,13 +51,13 @@ def test_an_element_of_another_type_is_refused() -> None:
     refused(b"\x04\x00", der.SEQUENCE)
 
 
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 255, 256, 65535, 65536, 1 << 24])
+@each("size", [0, 1, 127, 128, 255, 256, 65535, 65536, 1 << 24])
 def test_an_element_of_every_length_is_read(size: int) -> None:
     raw = cms.octets(b"a" * size)
     assert (Element.parse(raw).octets(), Element.parse(raw).raw) == (b"a" * size, raw)
 
 
-@pytest.mark.parametrize("number", [0, 1, 127, 128, 255, 256, -1, -128, -129, 1 << 160, (1 << 511) - 1])
+@each("number", [0, 1, 127, 128, 255, 256, -1, -128, -129, 1 << 160, (1 << 511) - 1])
 def test_an_integer_is_read(number: int) -> None:
     assert Element.parse(cms.integer(number)).integer() == number
 
@@ -79,7 +80,7 @@ def test_a_time_is_read(text: bytes, time: datetime) -> None:
     assert Element.parse(cms.tlv(0x18, text)).time() == time
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *(b"20260301120000", b"20260301120000+0100", b"202603011200Z", b"20260301120000.Z", b"20260301120000.50Z", b"20260301120000,5Z"),

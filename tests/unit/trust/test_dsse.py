@@ -7,6 +7,7 @@ import pytest
 
 from bundler.errors import BundlerError, Code
 from bundler.trust.dsse import Envelope, pae
+from tests.support.cases import each
 from tests.support.signing import OTHER, P256, b64, envelope
 
 BODY = b'{"a":"\xc3\xbf"}'
@@ -60,7 +61,7 @@ def changed(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in (envelope(BODY, P256) | members).items() if value is not ...}
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         pytest.param(b"", id="empty"),
@@ -88,7 +89,7 @@ def test_what_is_no_envelope_is_malformed(value: Any) -> None:
     assert code(value) is Code.DSSE_MALFORMED
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param("QUJD!", id="SIG-011 junk"),

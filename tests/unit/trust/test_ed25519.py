@@ -7,6 +7,8 @@ import pytest
 
 from bundler.trust import ed25519 as points
 from bundler.trust.ed25519 import PrehashKey, is_sound
+from tests.support.cases import each
+from tests.support.points import NOT_CANONICAL, SMALL_ORDER
 from tests.support.signing import Key, ed25519ph
 from tests.support.steps import steps
 
@@ -16,25 +18,6 @@ SIGNATURE = bytes.fromhex(
     "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
 )
 PREHASH = hashlib.sha512(b"abc").digest()
-
-# All points of order 1, 2, 4 and 8 (8 of them), and the ways to write some of them that are not the one way.
-SMALL_ORDER = {
-    "order 1": "0100000000000000000000000000000000000000000000000000000000000000",
-    "order 2": "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "order 4, even x": "0000000000000000000000000000000000000000000000000000000000000000",
-    "order 4, odd x": "0000000000000000000000000000000000000000000000000000000000000080",
-    "order 8, first": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-    "order 8, second": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
-    "order 8, third": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-    "order 8, fourth": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
-}
-NOT_CANONICAL = {
-    "order 1, y as p + 1": "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "order 4, y as p": "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "order 1, x as -0": "0100000000000000000000000000000000000000000000000000000000000080",
-    "order 2, x as -0": "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
-    "y as p + 3, of a large order": "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-}
 
 
 def verifies_prehashed(public: bytes, signature: bytes, prehash: bytes) -> bool:
@@ -118,7 +101,7 @@ def test_a_commitment_of_small_order_does_not_verify_though_the_equation_holds(c
     assert not verifies_prehashed(public, signature, PREHASH)
 
 
-@pytest.mark.parametrize("encoded", SMALL_ORDER.values(), ids=SMALL_ORDER)
+@each("encoded", SMALL_ORDER.values(), ids=SMALL_ORDER)
 def test_a_point_of_small_order_is_not_sound(encoded: str) -> None:
     assert points._decode(bytes.fromhex(encoded)) is not None
     assert not is_sound(bytes.fromhex(encoded))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import Code, FormatError
 from bundler.trust.encodings import from_base64, from_base64url, from_pem, to_base64, to_pem
+from tests.support.cases import each
 
 
 @given(st.binary(max_size=100))
@@ -15,7 +16,7 @@ def test_what_is_written_is_read(raw: bytes) -> None:
     assert from_pem(to_pem(raw + b".", "X"), "X", what="it") == [raw + b"."]
 
 
-@pytest.mark.parametrize(
+@each(
     "text", ["QUJ", "QUJD=", "QQ", "QQ=", "QR==", "QUJDRF==", "QU JD", "QUJD\n", "QU-_", "=", "ＱＱ==", "QQ==QQ==", "Q", None, 7, b"QQ=="]
 )
 def test_base64_that_no_writer_makes(text: object) -> None:
@@ -24,7 +25,7 @@ def test_base64_that_no_writer_makes(text: object) -> None:
     assert refusal.value.code is Code.FORMAT_BASE64
 
 
-@pytest.mark.parametrize("text", ["QQ==", "QU+/", "QR", "Q", "QQ\n", "Q\u00e9", None, 7])
+@each("text", ["QQ==", "QU+/", "QR", "Q", "QQ\n", "Q\u00e9", None, 7])
 def test_base64url_that_no_writer_makes(text: object) -> None:
     with pytest.raises(FormatError) as refusal:
         from_base64url(text, what="it")
@@ -34,7 +35,7 @@ def test_base64url_that_no_writer_makes(text: object) -> None:
 BLOCK = to_pem(b"abc", "X")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "blocks"),
     [
         (BLOCK, 1),
@@ -52,7 +53,7 @@ def test_pem_of_as_many_blocks_as_it_has(text: bytes, blocks: int) -> None:
     assert len(from_pem(text, "X", what="it")) == blocks
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         b"text " + BLOCK,

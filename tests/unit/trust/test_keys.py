@@ -19,16 +19,13 @@ from hypothesis import strategies as st
 from bundler.errors import BundlerError, Code, TrustError, UsageError
 from bundler.trust import keys
 from bundler.trust.keys import Algorithm, PublicKey, Signed
-from tests.support.signing import AT, P256, Key, b64
-from tests.unit.trust.test_ed25519 import NOT_CANONICAL, SMALL_ORDER
+from tests.support.cases import each
+from tests.support.points import NOT_CANONICAL, SMALL_ORDER
+from tests.support.signing import AT, P256, Key, b64, pem
 
 KINDS = ["p256", "p384", "p521", "rsa2048", "rsa3072", "ed25519", "mldsa44", "mldsa65", "mldsa87"]
 SEALING = ["p256", "p384", "rsa3072"]
 N_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-
-def pem(der: bytes, label: str = "PUBLIC KEY") -> bytes:
-    return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n".encode()
 
 
 def spki(key: object) -> bytes:
@@ -50,7 +47,7 @@ def invalid(key: Key, signature: bytes, data: bytes = b"data") -> Code:
 # --- which keys ---
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_a_key_verifies_what_it_signed_and_nothing_else(kind: str) -> None:
     key = Key.of(kind)
     key.public.verify(key.sign(b"data"), b"data")
@@ -58,7 +55,7 @@ def test_a_key_verifies_what_it_signed_and_nothing_else(kind: str) -> None:
     assert invalid(key, Key.of(kind, 2).sign(b"data")) is Code.SIGNATURE_INVALID
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_a_key_is_written_as_it_was_read_and_named_by_its_spki(kind: str) -> None:
     key = Key.of(kind)
     assert key.public.pem == key.pem
@@ -73,7 +70,7 @@ def test_a_seal_takes_keys_that_openssl_and_cosign_check_unaided(kind: str) -> N
     assert key.parsed("seal").verify(key.sign(b"data"), b"data").remark is None
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(SEALING)))
+@each("kind", sorted(set(KINDS) - set(SEALING)))
 def test_a_seal_takes_no_other_key(kind: str) -> None:
     assert refused(Key.of(kind).pem, role="seal").code is Code.TRUST_KEY
 
@@ -85,7 +82,7 @@ def test_a_seal_by_p384_is_always_with_sha256() -> None:
         key.parsed("seal").verify(key.sign(b"data", algorithm=hashes.SHA384()), b"data")
 
 
-@pytest.mark.parametrize("encoded", [*SMALL_ORDER.values(), *NOT_CANONICAL.values()], ids=[*SMALL_ORDER, *NOT_CANONICAL])
+@each("encoded", [*SMALL_ORDER.values(), *NOT_CANONICAL.values()], ids=[*SMALL_ORDER, *NOT_CANONICAL])
 def test_trs_001_to_003_ed25519_points_under_which_anything_verifies(encoded: str) -> None:
     assert refused(pem(bytes.fromhex(f"302a300506032b6570032100{encoded}"))).code is Code.TRUST_KEY
 
@@ -134,7 +131,7 @@ def test_trs_009_a_private_key_is_refused_and_its_owner_warned(form: PrivateForm
     assert error.next
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         pytest.param(P256.pem + Key.of("p256", 2).pem, id="TRS-010 two keys"),
@@ -281,7 +278,7 @@ def test_whatever_lies_in_a_key_file_it_is_a_key_or_refused(der: bytes) -> None:
         assert isinstance(end(raw), PublicKey) or end(raw) is Code.TRUST_KEY
 
 
-@pytest.mark.parametrize("at", range(len(P256.spki)))
+@each("at", range(len(P256.spki)))
 def test_a_key_with_a_bit_changed_is_another_key_or_none(at: int) -> None:
     der = bytearray(P256.spki)
     der[at] ^= 1
@@ -300,7 +297,7 @@ def test_larger_curves_take_their_own_hash_and_what_older_tools_used(kind: str, 
     assert key.public.verify(key.sign(b"data"), b"data").remark is Code.KEY_LEGACY_HASH
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "algorithm"),
     [
         ("p256", hashes.SHA384()),
@@ -339,7 +336,7 @@ def _r_and_s(signature: bytes) -> bytes:
     return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(signature))
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         pytest.param(lambda signature: b"", id="SIG-009 empty"),
@@ -355,7 +352,7 @@ def test_sig_009_to_016_forms_that_are_no_signature(change: Callable[[bytes], by
     assert invalid(P256, change(P256.sign(b"data"))) is Code.SIGNATURE_INVALID
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_every_signature_cut_or_grown_is_refused(kind: str) -> None:
     key = Key.of(kind)
     signature = key.sign(b"data")
@@ -373,7 +370,7 @@ def test_a_hint_is_the_digest_of_the_spki_in_base64_or_hex() -> None:
     assert not any(key.is_named_by(hint) for hint in ("", "release", Key.of("p256", 2).hint))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_parts_are_signed_as_the_whole(kind: str) -> None:
     key = Key.of(kind)
     key.public.verify(key.sign(b"data"), Signed(b"da", b"", b"ta"))

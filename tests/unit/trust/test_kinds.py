@@ -14,6 +14,7 @@ from bundler.trust.kinds import kind_named, kind_of, sections
 from bundler.trust.notation import store
 from bundler.trust.sigstore import anchor
 from tests.support import notary
+from tests.support.cases import each
 from tests.support.layouts import Content
 from tests.support.signing import P256
 from tests.support.world import IDENTITY, ISSUER, World, canonical
@@ -168,7 +169,7 @@ def test_files_to_be_added_have_their_places_in_the_folder() -> None:
 # --- formats ---
 
 
-@pytest.mark.parametrize(
+@each(
     ("artifact_type", "layer_type", "says"),
     [
         ("application/vnd.example", mediatype.SIMPLE_SIGNING, True),

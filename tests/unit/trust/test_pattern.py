@@ -6,6 +6,7 @@ import pytest
 
 from bundler.errors import Code, FormatError
 from bundler.trust.pattern import MAX_PATTERN, compiled
+from tests.support.cases import each
 
 TAKEN = {
     r"https://github\.com/example/app/\.github/workflows/release\.ya?ml@refs/tags/v[0-9]+": (
@@ -37,13 +38,13 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize(("text", "name"), TAKEN.items())
+@each(("text", "name"), TAKEN.items())
 def test_an_expression_as_people_write_it_is_taken(text: str, name: str) -> None:
     assert compiled(text).fullmatch(name)
     assert not compiled(text).fullmatch("\0" + name)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *("(a+)+", "(a*)*", "(?:a|b)*", "(?:a|aa)+", "(a?)+", "(?:a{0,2})*", "(?:)*", "(?:a|)*", r"\b*", r"(?:\b\B)+", "(?:a{1,2}){1,}"),
@@ -73,7 +74,7 @@ def test_an_expression_with_which_a_name_could_keep_a_station_busy_is_refused(te
     assert refusal.value.code is Code.TRUST_FORM
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *(r"(a)\1", "(?P<x>a)(?P=x)", "(?P<x>a)", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", "(?>a)", "(?i)a", "(?i:a)", "(?#a)", "(a)(?(1)b)"),

@@ -15,6 +15,7 @@ from bundler.trust.policy import Naming, Node, Order, RequiredAttestation, Rule,
 from bundler.trust.scope import Scope
 from bundler.trust.table import MAX_FILE
 from bundler.trust.trusttoml import MAX_SIGNERS
+from tests.support.cases import each
 from tests.support.signing import EXPORTER, FILES, OTHER, P256, SIGN, SLSA, SPDX, THIRD, Key, policy, rule, seal, toml
 
 BY_NAME = {"keys/release.pub": P256.pem}
@@ -102,7 +103,7 @@ name = "signed"
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         pytest.param("", id="POL-001 empty"),
@@ -145,7 +146,7 @@ def test_pol_021_a_file_has_at_most_a_mebibyte() -> None:
 # --- seals ---
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         pytest.param({"stream": ""}, id="an empty stream"),
@@ -223,7 +224,7 @@ def test_a_key_that_openssl_and_cosign_do_not_check_unaided_seals_nothing(kind: 
 # --- rules ---
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         pytest.param({"scope": ""}, id="an empty scope"),
@@ -338,7 +339,7 @@ def named(name: object, other: object = None, sealer: object = None) -> bytes:
 CALLED = {"keys/a.pub": P256.pem, "keys/b.pub": OTHER.pem, "keys/exporter.pub": EXPORTER.pem}
 
 
-@pytest.mark.parametrize("name", ["a", "release team", "Freigabe München 2026", "x" * 64, "https://ci.example/release", "sha256"])
+@each("name", ["a", "release team", "Freigabe München 2026", "x" * 64, "https://ci.example/release", "sha256"])
 def test_whoever_seals_and_signs_may_be_called_something(name: str) -> None:
     by = trusttoml.parse(named(name), CALLED)
     assert by.names == {P256.fingerprint: name}
@@ -348,7 +349,7 @@ def test_whoever_seals_and_signs_may_be_called_something(name: str) -> None:
     assert by.seals[0].to_json()["names"] == [name]
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     ["", " ", " a", "a ", "x" * 65, "a\tb", "a\x1b[2J", "a\u202eb", "a\u00a0", 7, ["a"], f"sha256:{'a' * 64}", "SHA256:a", "ｓha256:a"],
 )
@@ -414,7 +415,7 @@ def test_rules_and_seals_have_keys_of_their_own() -> None:
 # --- keys ---
 
 
-@pytest.mark.parametrize("name", ["../a.pub", "keys/../../a.pub", "/etc/a.pub", "keys//a.pub", "./a.pub", "keys/", "/", "..", "."])
+@each("name", ["../a.pub", "keys/../../a.pub", "/etc/a.pub", "keys//a.pub", "./a.pub", "keys/", "/", "..", "."])
 def test_pol_013_a_key_lies_inside_the_folder(name: str) -> None:
     raw = toml(rule(P256) | {"signer": [{"key": name}]})
     assert refused(raw, {name: P256.pem}).code is Code.TRUST_KEY
@@ -565,7 +566,7 @@ def test_the_serial_grows_in_its_place(before: str, after: str) -> None:
     assert with_next_serial(before) == after
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "version = 1\n",

@@ -16,6 +16,7 @@ import zstandard
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_DOCUMENT, MAX_LAYERS
 from bundler.trust.proven import borrows, is_proven, named_layers, shape_of
+from tests.support.cases import each
 from tests.support.layouts import Content, tar_of
 from tests.support.signing import Scene, att, bundle, dsse, signed, statement
 
@@ -55,7 +56,7 @@ EVIDENCE = {
 }
 
 
-@pytest.mark.parametrize(("data", "shape"), EVIDENCE.values(), ids=EVIDENCE)
+@each(("data", "shape"), EVIDENCE.values(), ids=EVIDENCE)
 def test_evidence_is_proven_whole_and_in_pieces(data: bytes, shape: str) -> None:
     assert shape_of(data) == shape
     assert is_proven(data[at : at + 1] for at in range(len(data)))
@@ -113,7 +114,7 @@ CODE = {
 }
 
 
-@pytest.mark.parametrize("data", CODE.values(), ids=CODE)
+@each("data", CODE.values(), ids=CODE)
 def test_all_else_is_not_proven_whole_or_in_pieces(data: bytes) -> None:
     assert not is_one(data)
     assert shape_of(data) is None
@@ -185,7 +186,7 @@ SPELLINGS: dict[str, Callable[[int], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@each("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_text_that_is_a_tar_header_is_not_proven_however_its_checksum_is_spelt(spell: Callable[[int], bytes]) -> None:
     block = header(spell(total(header(BLANK))))
     assert b"\0" not in block
@@ -242,8 +243,8 @@ def test_less_than_a_block_is_not_a_tar_header() -> None:
     assert is_one(cut[:148] + b"%06o  " % total(cut) + cut[156:])
 
 
-@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["ustar", "GNU", "pax"])
-@pytest.mark.parametrize("name", ["evil", "e" * 100, "folder/" * 20 + "evil"], ids=["short", "full", "long"])
+@each("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["ustar", "GNU", "pax"])
+@each("name", ["evil", "e" * 100, "folder/" * 20 + "evil"], ids=["short", "full", "long"])
 def test_what_tarfile_writes_is_not_proven(form: int, name: str) -> None:
     assert not is_one(tar_of({name: b"x"}, format=form))
 
@@ -261,7 +262,7 @@ def borrowing(config: bytes, *, layers: int = 1, root: bool = False) -> bool:
     return borrows(content.index(children=[made]) if root else made, lambda descriptor: named_layers(content.blobs[descriptor.digest]))
 
 
-@pytest.mark.parametrize(
+@each(
     "config",
     [
         b"{}",
@@ -280,7 +281,7 @@ def test_a_config_that_names_its_own_layers_or_none_borrows_nothing(config: byte
     assert not borrowing(config)
 
 
-@pytest.mark.parametrize(
+@each(
     "config",
     [
         b'{"rootfs":{"diff_ids":["%s"]}}' % OTHERS.encode(),
@@ -324,7 +325,7 @@ def test_a_config_names_at_most_as_many_layers_as_a_manifest_has() -> None:
     assert named_layers(config(MAX_LAYERS + 1)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "ids",
     ["7", "true", '"text"', f'{{"{OWN}":1}}', "[7]", f'[["{OWN}"]]'],
     ids=["a number", "a truth", "a text", "an object of its own", "a list of numbers", "a list in a list"],
@@ -336,7 +337,7 @@ def test_diff_ids_that_are_not_a_list_of_texts_are_nobodys(ids: str) -> None:
 # --- what each magic alone decides ---
 
 
-@pytest.mark.parametrize(
+@each(
     "magic",
     [
         *(b"BZh", b"LZIP", b"LRZI"),

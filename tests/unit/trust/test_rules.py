@@ -24,6 +24,7 @@ from bundler.trust.sigstore.steps import Thresholds
 from bundler.trust.unverified import Layer
 from bundler.trust.verdict import Outcome, Verdict
 from tests.support import notary
+from tests.support.cases import each
 from tests.support.signing import P256, SLSA, SPDX, Scene, b64, codes, envelope, payload, policy, rule, statement
 from tests.support.world import AT, IDENTITY, ISSUER, MINUTE, Issued, Signature, World, canonical, pem
 
@@ -795,7 +796,7 @@ def test_an_envelope_elsewhere_than_in_a_notation_manifest_is_none(image: Scene)
 # trust.toml
 
 
-@pytest.mark.parametrize(
+@each(
     ("signer", "says"),
     [
         ("{ }", "identity"),
@@ -836,7 +837,7 @@ def test_a_signer_that_is_not_understood_is_refused(signer: str, says: str) -> N
     assert says in str(error)
 
 
-@pytest.mark.parametrize(
+@each(
     ("before", "says"),
     [
         ('[[root]]\nname = "a"\nfile = "roots/world.json"\nlog = 3', "asks for more"),
@@ -896,7 +897,7 @@ def test_the_digest_of_trust_covers_roots_and_stores() -> None:
     assert trusttoml.parse(text.encode(), crl).digest != before
 
 
-@pytest.mark.parametrize(
+@each(
     ("rest", "says"),
     [
         (f'attestations = [{{ type = "{SLSA}", colour = "red" }}]', "colour"),

@@ -6,9 +6,10 @@ import pytest
 
 from bundler.errors import Code, UsageError
 from bundler.trust.scope import Scope
+from tests.support.cases import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("scope", "inside", "outside"),
     [
         ("a.b/c", ["a.b/c"], ["a.b/c/d", "a.b/cd", "a.b/b", "b.a/c", "a.b:5000/c"]),
@@ -29,7 +30,7 @@ def test_a_scope_covers_whole_components(scope: str, inside: list[str], outside:
     assert not any(Scope.parse(scope).covers(repository) for repository in outside)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         pytest.param("", id="empty"),

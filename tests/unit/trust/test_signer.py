@@ -2,9 +2,8 @@
 
 from itertools import permutations
 
-import pytest
-
 from bundler.trust.signer import persons
+from tests.support.cases import each
 
 A, B, C, D = "a key", "an identity", "another key", "another identity"
 
@@ -27,7 +26,7 @@ def test_who_shares_anything_is_the_same() -> None:
     assert groups({A, B}, {B, C}, {D}) == {frozenset({0, 1}), frozenset({2})}
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4))))
+@each("order", list(permutations(range(4))))
 def test_two_who_are_known_apart_are_one_once_a_third_is_known_by_both(order: tuple[int, ...]) -> None:
     """In whatever order they come: a key, an identity, a certificate with both; and somebody else."""
     known = [{A}, {B}, {A, B}, {D}]

@@ -12,6 +12,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.trust import simplesigning
 from bundler.trust.simplesigning import MAX_PAYLOAD, SIGNATURE, SimpleSigning
 from bundler.trust.unverified import Layer
+from tests.support.cases import each
 from tests.support.layouts import Content
 from tests.support.signing import P256, REPOSITORY, b64, payload, signed
 
@@ -65,7 +66,7 @@ def test_a1_11_what_is_optional_is_anything(optional: Any) -> None:
     assert code(made(optional=optional)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         pytest.param(b"", id="empty"),

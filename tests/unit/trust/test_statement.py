@@ -9,6 +9,7 @@ import pytest
 from bundler.errors import BundlerError, Code, TrustError
 from bundler.oci.manifest import Document
 from bundler.trust.statement import MAX_DIGESTS, MAX_SUBJECTS, Statement
+from tests.support.cases import each
 from tests.support.layouts import Content
 from tests.support.signing import SPDX, statement
 
@@ -52,7 +53,7 @@ def test_what_statements_may_have_or_lack(members: dict[str, Any]) -> None:
     assert code(made(**members)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "payload",
     [
         pytest.param(b"", id="empty"),
@@ -90,7 +91,7 @@ def test_e_5_what_is_no_statement(payload: bytes) -> None:
     assert code(payload) is Code.INTOTO_STATEMENT
 
 
-@pytest.mark.parametrize(
+@each(
     "digests",
     [
         pytest.param([{"sha256": SHA["sha256"]}], id="sha256"),
@@ -106,7 +107,7 @@ def test_e_6_a_statement_about_the_image(digests: list[dict[str, str]]) -> None:
     assert code(about(*digests)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "digests",
     [
         pytest.param([{"sha256": ELSEWHERE}], id="another digest"),

@@ -6,12 +6,13 @@ import pytest
 
 from bundler.errors import Code, FormatError
 from bundler.trust.window import ALWAYS, Window, parse_time, spelled
+from tests.support.cases import each
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "time"),
     [
         ("2026-03-01T12:00:00Z", AT),
@@ -29,7 +30,7 @@ def test_a_time_is_read_with_its_zone(text: str, time: datetime) -> None:
     assert parse_time(text).utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *("2026-03-01T12:00:00", "2026-03-01", "2026-03-01 12:00:00Z", "2026-3-1T12:00:00Z", "2026-03-01T12:00Z", "2026-03-01T12:00:00.Z"),

@@ -8,8 +8,9 @@ import pytest
 
 from bundler.errors import TrustError, UsageError
 from bundler.trust.keys import PublicKey
+from tests.support.cases import each
+from tests.support.signing import pem
 from tests.support.vectors import vectors
-from tests.unit.trust.test_keys import pem
 
 ECDSA = ["ecdsa_secp256r1_sha256", "ecdsa_secp384r1_sha256", "ecdsa_secp384r1_sha384", "ecdsa_secp521r1_sha512"]
 RSA = ["rsa_signature_2048_sha256", "rsa_signature_3072_sha256", "rsa_signature_4096_sha256"]
@@ -58,7 +59,7 @@ def test_a_pinned_rsa_key_means_pkcs1_so_no_pss_signature_verifies(name: str) ->
     assert [case["flags"] for key, case in cases(name) if key and verifies(key, case)] == [["WrongPrimitive"]]
 
 
-@pytest.mark.parametrize(("name", "refused"), [*((name, 0) for name in [*ECDSA, "ed25519"]), *((name, 4) for name in ML_DSA)])
+@each(("name", "refused"), [*((name, 0) for name in [*ECDSA, "ed25519"]), *((name, 4) for name in ML_DSA)])
 def test_keys_are_pinned_or_refused_as_they_deserve(name: str, refused: int) -> None:
     """Of ML-DSA, those of another length are refused."""
     assert len([case for key, case in cases(name) if key is None]) == refused

@@ -1,7 +1,6 @@
 """What a registry's answers may look like, and what they may not."""
 
 import string
-import time
 from contextlib import suppress
 
 import pytest
@@ -21,6 +20,8 @@ from bundler.content.registry.answers import (
     received,
 )
 from bundler.content.registry.origin import MalformedError
+from tests.support.cases import each
+from tests.support.looks import SECOND, looks
 
 TOKENS = st.text(string.ascii_letters + string.digits + "!#$%&'*+.^_`|~-", min_size=1, max_size=12)
 VISIBLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40)
@@ -48,7 +49,7 @@ def test_a_connection_is_used_again_only_where_its_server_says_so(status: str, f
     assert head(*fields, status=status).persistent is persistent
 
 
-@pytest.mark.parametrize(
+@each(
     "status",
     [
         "HTTP/9.9 200 OK",
@@ -67,7 +68,7 @@ def test_a_status_line_of_another_form_is_refused(status: str) -> None:  # REG-0
         head(status=status)
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         ["Content-Length: -1"],
@@ -100,7 +101,7 @@ def test_a_head_with_two_readings_is_refused(fields: list[str]) -> None:  # REG-
         Head.parse([line.encode("utf-8") for line in ("HTTP/1.1 200 OK", *fields)])
 
 
-@pytest.mark.parametrize("line", [b"-1", b"0x10", b"1_0", b" 5", b"", b"g", b"F" * 16, b"5;\x00"])
+@each("line", [b"-1", b"0x10", b"1_0", b" 5", b"", b"g", b"F" * 16, b"5;\x00"])
 def test_a_chunk_of_a_strange_size_is_refused(line: bytes) -> None:  # REG-011
     with pytest.raises(MalformedError):
         chunk_size(line)
@@ -111,7 +112,7 @@ def test_a_chunk_says_its_size_in_hex(line: bytes, size: int) -> None:
     assert chunk_size(line) == size
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "seconds"),
     [
         (["Retry-After: 7"], 7),
@@ -150,7 +151,7 @@ def test_several_challenges_are_told_apart(values: list[str], schemes: list[str]
     assert [challenge.scheme for challenge in challenges(values)] == schemes
 
 
-@pytest.mark.parametrize("value", ['realm="x"', 'Bearer realm="x', 'Bearer realm="a",realm="b"', 'Bearer realm="a"b', "=", 'Bearer "x"'])
+@each("value", ['realm="x"', 'Bearer realm="x', 'Bearer realm="a",realm="b"', 'Bearer realm="a"b', "=", 'Bearer "x"'])
 def test_a_challenge_of_another_form_is_refused(value: str) -> None:
     with pytest.raises(MalformedError):
         challenges([value])
@@ -179,12 +180,10 @@ def test_any_field_at_all_is_read_or_refused(text: str) -> None:
     received(text, sent=100)
 
 
-@pytest.mark.parametrize("unit", ["a ", 'a="', "a=b,", "<a>;", "; rel=", "\t", ',"', "=", "\\", '<a>;a="'])
+@each("unit", ["a ", 'a="', "a=b,", "<a>;", "; rel=", "\t", ',"', "=", "\\", '<a>;a="'])
 def test_a_long_field_takes_no_long_time(unit: str) -> None:
-    began = time.process_time()
-    read_or_refused(unit * (60_000 // len(unit)))
-    read_or_refused("a" + unit * (60_000 // len(unit)) + '"')
-    assert time.process_time() - began < 2
+    long = unit * (60_000 // len(unit))
+    assert looks(lambda: list(map(read_or_refused, (long, f'a{long}"')))) < 2 * SECOND  # regular expressions run in C
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_a_link_of_another_form_is_refused(value: str) -> None:
         next_page([value])
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "held"),
     [
         ("0-99", 100),
@@ -226,9 +225,7 @@ def test_an_upload_holds_from_nothing_to_what_was_sent(said: str | None, held: i
     assert received(said, sent=100) == held
 
 
-@pytest.mark.parametrize(
-    "value", [None, "bytes 0-99", "bytes */100", "bytes 5-4/100", "bytes 0-100/100", "0-99/100", "bytes 0-9/9" + "9" * 20]
-)
+@each("value", [None, "bytes 0-99", "bytes */100", "bytes 5-4/100", "bytes 0-100/100", "0-99/100", "bytes 0-9/9" + "9" * 20])
 def test_a_part_that_does_not_say_which_is_refused(value: str | None) -> None:  # REG-046
     with pytest.raises(MalformedError):
         content_range(value)
@@ -243,7 +240,7 @@ def test_a_complaint_is_what_the_specification_says() -> None:
     assert Complaint.parse(body) == Complaint(frozenset({"DENIED", "UNKNOWN"}), "DENIED: not yours; UNKNOWN")
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [b"", b"<html>", b"[]", b'{"errors":7}', b'{"errors":[7]}', b'{"errors":[{"code":7,"message":null}]}', b"\xff\x00", b"{" * 100_000],
 )

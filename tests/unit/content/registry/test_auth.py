@@ -1,10 +1,8 @@
 """Credentials: to one origin, when asked, and never in a message."""
 
 import json
-from base64 import b64encode
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,34 +14,15 @@ from bundler.content.registry.proxies import Proxies
 from bundler.errors import BundlerError, Code
 from bundler.oci.descriptor import Descriptor
 from tests.support.hostile_registry import Asked, Exchange, HostileRegistry, answer, refusal
+from tests.support.logins import BASIC, alice, challenge, only_with, token
 from tests.support.reach import Reach
 
 Hostile = Callable[..., HostileRegistry]
 
 LATEST = "/v2/app/manifests/latest"
 UPLOADS = "/v2/app/blobs/uploads/"
-BASIC = "Basic " + b64encode(b"alice:t0psecret").decode()
 DATA = b"x" * 1000
 BLOB = Descriptor.of(DATA, "application/octet-stream")
-
-
-def alice(host: HostileRegistry | str) -> dict[str, Any]:
-    name = host if isinstance(host, str) else host.host
-    return {"credentials": Credentials.load(environ={}, username="alice", password="t0psecret", hosts=[name])}
-
-
-def challenge(realm: str, *, scope: str = "repository:app:pull", service: str = "registry.test") -> bytes:
-    said = f'Bearer realm="{realm}",service="{service}",scope="{scope}"'
-    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}'
-    return answer(401, body, {"WWW-Authenticate": said})
-
-
-def token(text: str = "t0ken", **members: Any) -> bytes:
-    return answer(200, json.dumps({"token": text} | members).encode(), {"Content-Type": "application/json"})
-
-
-def only_with(authorization: str, otherwise: bytes, then: bytes = answer(404)) -> Callable[[Exchange], bytes]:
-    return lambda exchange: then if exchange.headers.get("authorization") == authorization else otherwise
 
 
 def query(asked: Asked) -> dict[str, list[str]]:

@@ -14,10 +14,10 @@ from bundler.content.registry.credentials import Credentials
 from bundler.content.registry.http import Access
 from bundler.content.registry.wire import Patience
 from bundler.errors import BundlerError, Code
+from tests.support.authority import Authority
 from tests.support.hostile_registry import HostileRegistry, answer, refusal
+from tests.support.logins import BASIC, alice, challenge, only_with, token
 from tests.support.reach import NOBODY, PATIENT
-from tests.unit.content.registry.test_auth import BASIC, alice, challenge, only_with, token
-from tests.unit.content.registry.test_tls import Authority
 
 Hostile = Callable[..., HostileRegistry]
 Opened = Callable[..., Registry]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.content.registry.origin import MAX_URL, MalformedError, Origin, Url, may_ask_for_tokens
+from tests.support.cases import each
 
 HERE = Url.parse("https://registry.example/v2/app/blobs/uploads/?a=b")
 
@@ -24,7 +25,7 @@ def test_a_url_is_an_origin_and_a_target(text: str, origin: str, target: str) ->
     assert (str(url.origin), url.target) == (origin, target)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "file:///etc/passwd",
@@ -73,9 +74,7 @@ def test_a_location_is_relative_or_absolute(location: str, joined: str) -> None:
     assert str(HERE.join(location)) == joined
 
 
-@pytest.mark.parametrize(
-    "location", ["", " /x", "/x y", "/x\r\nHost: y", "/x\x00", "/x#y", "mailto:x", "//[", "\\\\x\\y", "?" + "x" * MAX_URL]
-)
+@each("location", ["", " /x", "/x y", "/x\r\nHost: y", "/x\x00", "/x#y", "mailto:x", "//[", "\\\\x\\y", "?" + "x" * MAX_URL])
 def test_a_location_of_any_other_form_is_refused(location: str) -> None:  # REG-030
     with pytest.raises(MalformedError):
         HERE.join(location)
@@ -101,7 +100,7 @@ def test_what_is_added_to_a_url_cannot_add_more() -> None:  # REG-024
     assert HERE.with_query("scope", "a&b=c#d\r\nHost: e/f").target.endswith("&scope=a%26b%3Dc%23d%0D%0AHost%3A%20e%2Ff")
 
 
-@pytest.mark.parametrize(
+@each(
     ("registry", "realm"),
     [
         ("https://registry-1.docker.io", "https://auth.docker.io"),
@@ -121,7 +120,7 @@ def test_a_token_service_of_the_registry_may_see_the_login(registry: str, realm:
     assert may_ask_for_tokens(Url.parse(registry).origin, Url.parse(realm).origin, listed=listed)
 
 
-@pytest.mark.parametrize(
+@each(
     ("registry", "realm"),
     [
         ("https://registry.example", "https://evil.test"),
@@ -154,7 +153,7 @@ def test_what_this_machine_says_in_the_open_stays_on_it_whoever_is_listed() -> N
     assert may_ask_for_tokens(registry, Origin.of("https", "auth.example"), listed=frozenset({"auth.example"}))
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "loopback"),
     [
         ("localhost", True),
@@ -170,7 +169,7 @@ def test_a_name_says_whether_it_is_this_machine(host: str, loopback: bool) -> No
     assert Origin.of("http", f"{host}:5000").loopback is loopback
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "https://alice:t0psecret@storage.test/blob",

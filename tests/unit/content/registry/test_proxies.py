@@ -5,6 +5,7 @@ import pytest
 from bundler.content.registry.origin import Origin
 from bundler.content.registry.proxies import Proxies
 from bundler.errors import UsageError
+from tests.support.cases import each
 
 ENVIRON = {"HTTPS_PROXY": "http://proxy.example:3128", "HTTP_PROXY": "plain.example"}
 
@@ -28,7 +29,7 @@ def test_this_machine_is_never_reached_through_one(origin: str) -> None:
     assert through(origin) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("exempt", "direct"),
     [
         ("*", True),
@@ -48,7 +49,7 @@ def test_no_proxy_names_hosts_and_what_is_below_them(exempt: str, direct: bool) 
     assert (through("https://r.example", NO_PROXY=exempt) is None) is direct
 
 
-@pytest.mark.parametrize(
+@each(
     ("exempt", "direct"),
     [("10.0.0.0/8", True), ("10.1.2.3", True), ("10.1.2.3:443", True), ("10.1.2.3:80", False), ("11.0.0.0/8", False), ("1.2.3", False)],
 )

@@ -17,6 +17,7 @@ from bundler.ledger.journal.notes import verify_proof
 from bundler.ledger.journal.tree import MAX_ENTRY, Edge, Name, Tiles, from_entry, to_entries
 from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.merkle import leaf_hash
+from tests.support.cases import each
 from tests.support.journals import ORIGIN, OTHER, STATION, WITNESS, create, entries, files, opened, read, write
 from tests.support.world import tree_hash, tree_path
 
@@ -28,12 +29,12 @@ def grown(folder: Path, size: int) -> Journal:
     return opened(write(folder, files(entries(size))))
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 255, 256, 257, 600])
+@each("size", [0, 1, 2, 3, 5, 255, 256, 257, 600])
 def test_the_root_is_that_of_rfc_6962(size: int) -> None:
     said = entries(size)
     edge = Edge()
-    for each in said:
-        edge, _ = edge.appended(leaf_hash(each))
+    for entry in said:
+        edge, _ = edge.appended(leaf_hash(entry))
     assert (edge.size, edge.root) == (size, tree_hash(said))
 
 
@@ -83,9 +84,9 @@ def test_the_root_of_every_earlier_tree_is_found(tmp_path: Path) -> None:
     size = 600
     grown(tmp_path, size)
     edge, tiles = Edge(), Tiles(size, Folder(tmp_path).tile)
-    for number, each in enumerate(entries(size)):
+    for number, entry in enumerate(entries(size)):
         assert tiles.root(number) == edge.root
-        edge, _ = edge.appended(leaf_hash(each))
+        edge, _ = edge.appended(leaf_hash(entry))
 
 
 @pytest.mark.parametrize(("size", "written"), [(1, 3), (255, 4), (256, 3), (65_535, 5), (65_536, 3)])

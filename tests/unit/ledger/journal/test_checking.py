@@ -8,6 +8,7 @@ from bundler.errors import BundlerError, Code, FormatError, IntegrityError
 from bundler.ledger.journal.checking import Receipts, verify
 from bundler.ledger.journal.entry import Entry, Kind
 from bundler.oci.digest import Digest
+from tests.support.cases import each
 from tests.support.journals import (
     BEGAN,
     BY_OTHERS,
@@ -101,7 +102,7 @@ def test_an_entry_is_written_in_one_way() -> None:
     assert Entry.parse(entry(0)) == Entry(Kind.IMPORT, digest, BEGAN)
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         b"",

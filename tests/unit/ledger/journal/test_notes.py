@@ -11,6 +11,7 @@ from bundler.errors import BundlerError, Code, UsageError
 from bundler.ledger.journal.notes import Proof, cosigned, cosigner, proof_text, verify_proof
 from bundler.trust.checkpoint import MAX_SIGNATURES, Checkpoint, Signature
 from bundler.trust.encodings import to_base64
+from tests.support.cases import each
 from tests.support.journals import ORIGIN, OTHER, STATION, WITNESS, checkpoint, entries
 from tests.support.signing import Key
 from tests.support.world import tree_path
@@ -108,7 +109,7 @@ def test_as_many_lines_as_a_note_may_have_and_no_more() -> None:
         cosigned_by_the_witness(full, name="one-more")
 
 
-@pytest.mark.parametrize("index", range(7))
+@each("index", range(7))
 def test_a_proof_holds_for_its_entry_and_no_other(index: int) -> None:
     text = proof(index)
     assert verify_proof(text, SAID[index], key=STATION.public, origin=ORIGIN) == Proof(index, tuple(tree_path(SAID, index)), NOTE)
@@ -130,7 +131,7 @@ def test_a_proof_with_cosignatures_is_read() -> None:
     assert verify_proof(proof(note=cosigned_by_the_witness()), SAID[2], key=STATION.public, origin=ORIGIN).index == 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "code"),
     [
         (lambda text: text.replace("@v1", "@v2"), Code.TLOG_PROOF),

@@ -9,6 +9,7 @@ from bundler.errors import Code, TrustError
 from bundler.ledger.journal.checking import read_checkpoint
 from bundler.ledger.journal.notes import cosigner, verify_proof
 from tests.support import journal_vectors, station
+from tests.support.cases import each
 from tests.support.journals import BEGAN, ORIGIN, STATION, WITNESS, read
 
 ROOT = Path(__file__).parents[4]
@@ -17,7 +18,7 @@ TOLD = sorted(VECTORS.glob("*valid/*.json"))
 KEY = VECTORS / "station.pub"
 
 
-@pytest.mark.parametrize("told", TOLD, ids=lambda told: told.stem)
+@each("told", TOLD, ids=lambda told: told.stem)
 def test_a_journal_ends_as_its_vector_says(told: Path) -> None:
     since = told.with_suffix(".since")
     flags = ("--since", since) if since.exists() else ()
@@ -37,7 +38,7 @@ def test_the_cosigned_one_is_cosigned() -> None:
     assert cosigner(note, key=WITNESS.public) == ("auditor.example", BEGAN)
 
 
-@pytest.mark.parametrize("name", [*map(str, range(7)), "wrong"])
+@each("name", [*map(str, range(7)), "wrong"])
 def test_a_proof_is_for_its_entry(name: str) -> None:
     text, said = (VECTORS / f"proof/{name}.tlog-proof").read_text(), (VECTORS / f"proof/{name}.entry").read_bytes()
     if name != "wrong":

@@ -8,6 +8,7 @@ import pytest
 from bundler.errors import BundlerError, Code
 from bundler.trust.notation.convert import convert, label
 from bundler.trust.notation.store import StoreType
+from tests.support.cases import each
 from tests.support.vectors import vectors
 
 SUBJECT = "x509.subject: CN=e2e,O=Notary,ST=WA,C=US"
@@ -64,7 +65,7 @@ def test_the_one_scope_for_all_is_spelled_as_here() -> None:
     assert got.stores == ((StoreType.CA, "release"),)
 
 
-@pytest.mark.parametrize(
+@each(
     ("verification", "says"),
     [
         ({"level": "permissive"}, "below strict"),
@@ -128,7 +129,7 @@ def test_timestamps_are_asked_for_always_and_that_is_said() -> None:
     assert convert(document(statement(trustStores=["signingAuthority:cloud"]))).notes == ()
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         b"[]",

@@ -12,6 +12,7 @@ from bundler.errors import BundlerError, Code
 from bundler.trust.notation import cbor
 from bundler.trust.notation.envelope import COSE, JWS, MAX_ENVELOPE, Scheme, SignatureEnvelope
 from tests.support import notary
+from tests.support.cases import each
 from tests.support.notary import CONTENT_TYPE, FORMS, PREFIX, SIGNING, Signing, b64url, judged
 from tests.support.world import AT
 
@@ -62,7 +63,7 @@ def test_a_jws_has_its_four_members_and_no_other() -> None:
     assert refused(SIGNING.jws(outer={"signatures": []}), JWS) is Code.ENVELOPE_MALFORMED
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         (b"[]", Code.ENVELOPE_MALFORMED),
@@ -86,7 +87,7 @@ def test_a_jws_that_is_none(raw: bytes, code: Code) -> None:
     assert refused(raw, JWS) is code
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         (b"\x80", Code.ENVELOPE_MALFORMED),
@@ -121,7 +122,7 @@ def test_a_certificate_is_read_when_it_is_asked_for_and_not_before() -> None:
         assert refusal.value.code is Code.FORMAT_DER
 
 
-@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65535, 65536])
+@each("size", [0, 23, 24, 255, 256, 65535, 65536])
 def test_what_cose_signs_counts_its_payload_in_the_least_length(size: int) -> None:
     Signing(payload=b"x" * size).envelope(COSE).check_signature()
 
@@ -135,7 +136,7 @@ def test_what_is_signed_is_what_came_however_it_is_spelled() -> None:
     assert envelope.signing_time == AT
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "value"),
     [
         (b"\x00", 0),
@@ -164,7 +165,7 @@ def test_cbor_that_has_one_reading(raw: bytes, value: Any) -> None:
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         *(b"", b"\x18", b"\x19\x01", b"\x42a", b"\x82\x01", b"\xa1\x01", b"\xc1"),  # cut

@@ -17,6 +17,7 @@ from bundler.trust.notation.steps import Proof, check_payload, prove
 from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
 from tests.support import cms
+from tests.support.cases import each
 from tests.support.notary import (
     AUTHORITY_STORE,
     CA_USAGE,
@@ -99,8 +100,8 @@ def a_signature_by_a_signing_authority() -> Trial:
 # The envelope
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
+@each("form", FORMS)
+@each(
     "key",
     [
         partial(WORLD.key, "p256"),
@@ -428,7 +429,7 @@ def test_a_leaf_has_no_other_key_usage(other: str) -> None:
     assert end(chained(leaf_of(ISSUER, key_usage=(both, True)), ISSUER, ROOT), FORMS[0]) is Code.X509_PROFILE
 
 
-@pytest.mark.parametrize(
+@each(
     "other",
     [
         ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -659,8 +660,8 @@ def end(trial: Trial, form: str) -> Code | None:
     return None
 
 
-@pytest.mark.parametrize("form", FORMS, ids=["JWS", "COSE"])
-@pytest.mark.parametrize(("build", "code"), CASES)
+@each("form", FORMS, ids=["JWS", "COSE"])
+@each(("build", "code"), CASES)
 def test_a_signature_ends_in_its_verdict(build: Build, code: Code | None, form: str) -> None:
     assert end(build(), form) is code
 
@@ -690,7 +691,7 @@ def test_a_subject_covers_another_that_asks_for_more(wide: str, narrow: str, cov
     assert Subject.parse(wide).covers(Subject.parse(narrow)) is covers
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["", "release", "CN=", "CN=a,CN=b", "CN=a+O=b", "CN=#0c0161", "CN=a,", "C=DEU", "FOO=a", "CN=a;O=b"],
     ids=lambda text: text[:20] or "empty",

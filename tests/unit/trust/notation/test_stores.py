@@ -16,6 +16,7 @@ from bundler.trust.der import SEQUENCE, Element
 from bundler.trust.notation.revocation import Crl, check_revocation
 from bundler.trust.notation.store import Store, StoreType
 from tests.support import cms
+from tests.support.cases import each
 from tests.support.notary import CDP, ISSUER, LEAF, ROOT, WORLD, crl, crl_of, issuer_of, leaf_of, root_of
 from tests.support.world import AT, YEAR, Issued, issue, name, usage
 
@@ -70,7 +71,7 @@ def test_a_root_is_not_asked_about() -> None:
     assert checked((leaf_of(None, more=[(CDP, False)]),)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("list_of", "why"),
     [
         (lambda: crl(ISSUER, window=(AT - YEAR, AT - MINUTE)), "its next is out"),
@@ -116,8 +117,8 @@ SCOPES = {
 }
 
 
-@pytest.mark.parametrize("extensions", SCOPES.values(), ids=SCOPES)
-@pytest.mark.parametrize("leaf", [LEAF, REVOCABLE], ids=["that says nothing of revocation", "that names its list"])
+@each("extensions", SCOPES.values(), ids=SCOPES)
+@each("leaf", [LEAF, REVOCABLE], ids=["that says nothing of revocation", "that names its list"])
 def test_a_list_that_names_a_certificate_revokes_it_whatever_its_scope_is(leaf: Issued, extensions: Any) -> None:
     assert checked((leaf, ISSUER, ROOT), crl(ISSUER, leaf, extensions=extensions)) is Code.REVOCATION_REVOKED
     assert checked((leaf, ISSUER, ROOT), crl(ISSUER), crl(ISSUER, leaf, extensions=extensions)) is Code.REVOCATION_REVOKED
@@ -134,7 +135,7 @@ def test_a_list_of_several_issuers_revokes_what_it_names_though_it_says_that_it_
     assert checked((LEAF, ISSUER, ROOT), Crl.parse(signed.public_bytes(Encoding.DER))) is Code.REVOCATION_REVOKED
 
 
-@pytest.mark.parametrize("what", [what for what in SCOPES if what != "of people"])
+@each("what", [what for what in SCOPES if what != "of people"])
 def test_a_list_of_another_scope_does_not_show_that_a_certificate_is_good(what: str) -> None:
     assert checked(CHAIN, crl(ISSUER, extensions=SCOPES[what])) is Code.REVOCATION_UNAVAILABLE
 
@@ -189,7 +190,7 @@ def test_a_list_may_be_in_pem() -> None:
     assert checked(CHAIN, Crl.parse(pem)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         (b"", Code.TRUST_STORE),
@@ -232,7 +233,7 @@ def test_a_store_takes_several_certificates_of_one_file() -> None:
     assert len(Store.parse("s", StoreType.CA, [ROOT.pem * 1000]).certificates) == 1000
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "certificates", "code"),
     [
         (StoreType.CA, [], Code.TRUST_STORE),

@@ -16,6 +16,7 @@ from bundler.trust.notation.store import Store, StoreType
 from bundler.trust.notation.subject import Subject
 from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.x509 import Certificate
+from tests.support.cases import each
 from tests.support.vectors import vectors
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -56,7 +57,7 @@ def ends(layout: str, *, by: Store, tsa: Store | None = None, at: datetime = AT)
     return found
 
 
-@pytest.mark.parametrize(
+@each(
     ("layout", "expected"),
     [
         ("e2e-valid-signature", [None]),
@@ -127,7 +128,7 @@ def test_an_envelope_that_is_none() -> None:
         SignatureEnvelope.parse(read("signatures/malformed.jws.sig"), JWS)
 
 
-@pytest.mark.parametrize(
+@each(
     ("crls", "code"),
     [
         ((), Code.REVOCATION_UNAVAILABLE),
@@ -150,7 +151,7 @@ def test_notations_own_revocation_lists(crls: tuple[str, ...], code: Code | None
     assert found is code
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "code"),
     [
         ("DigiCertTSARootSHA384.cer", None),

@@ -11,6 +11,7 @@ from bundler.oci import mediatype
 from bundler.oci.descriptor import Descriptor
 from bundler.trust.sigstore.bundle import CONTENT, SIGN_PREDICATE, BundledSignature, SigstoreBundle, build_signature_bundle
 from bundler.trust.unverified import Layer
+from tests.support.cases import each
 from tests.support.layouts import Content
 from tests.support.signing import IN_TOTO, P256, SPDX, V01, V02, V03, V03_NEW, Key, b64, bundle, dsse, envelope, message, statement
 
@@ -38,8 +39,8 @@ def verifies(offer: BundledSignature, key: Key = P256) -> bool:
     return bool(key.public.verify(offer.signature, offer.signed))
 
 
-@pytest.mark.parametrize("media_type", [V01, V02, V03, V03_NEW])
-@pytest.mark.parametrize("content", [message(IMAGE), dsse(IMAGE)], ids=["message", "DSSE"])
+@each("media_type", [V01, V02, V03, V03_NEW])
+@each("content", [message(IMAGE), dsse(IMAGE)], ids=["message", "DSSE"])
 def test_b_1_every_version_with_either_content_is_a_signature(media_type: str, content: dict[str, Any]) -> None:
     offer = read(bundle(content, media_type=media_type))
     assert verifies(offer)
@@ -179,7 +180,7 @@ def beside(**material: Any) -> dict[str, Any]:
     return bundle(message(IMAGE), **material)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         pytest.param(b"", id="empty"),

@@ -17,6 +17,7 @@ from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Thresholds
 from bundler.trust.x509 import Certificate
 from tests.support import cms
+from tests.support.cases import each
 from tests.support.trials import WORLD, Case, Cases, Trial
 from tests.support.world import (
     AT,
@@ -476,7 +477,7 @@ def an_issuer_of_the_first_kind_that_is_no_utf8(w: World) -> Item:
     return w.signed(leaf=w.leaf(claims={"1": b"https://\xff"})).item()
 
 
-@pytest.mark.parametrize("case", CASES.params)
+@each("case", CASES.params)
 def test_a_certificate_ends_in_its_verdict(case: Case) -> None:
     assert case.end() is case.code
 

@@ -15,6 +15,7 @@ from bundler.trust import merkle
 from bundler.trust.checkpoint import Checkpoint
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Thresholds
+from tests.support.cases import each
 from tests.support.trials import WORLD, Case, Cases, Trial
 from tests.support.world import (
     AT,
@@ -830,7 +831,7 @@ def a_new_log_whose_ed25519_key_is_named_by_its_spki(w: World) -> Trial:
     return Trial(signed.item([tile], [signed.stamp()]), root)
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "by", "details"),
     [
         (WORLD.key("p256"), hashes.SHA256(), "PKIX_ECDSA_P256_SHA_256"),
@@ -1020,7 +1021,7 @@ def without(value: dict[str, Any], member: str) -> dict[str, Any]:
     return {name: inner for name, inner in value.items() if name != member}
 
 
-@pytest.mark.parametrize("case", CASES.params)
+@each("case", CASES.params)
 def test_an_entry_ends_in_its_verdict(case: Case) -> None:
     assert case.end() is case.code
 
@@ -1062,7 +1063,7 @@ def test_the_order_of_entries_changes_nothing() -> None:
     assert one.logs == other.logs
 
 
-@pytest.mark.parametrize("size", range(1, 18))
+@each("size", range(1, 18))
 def test_every_place_in_every_small_tree_is_proved_by_its_path_alone(size: int) -> None:
     """T-4, against the definition in RFC 6962 that the test's own tree is written after."""
     leaves = [b"%d" % n for n in range(size)]
@@ -1076,9 +1077,7 @@ def test_every_place_in_every_small_tree_is_proved_by_its_path_alone(size: int) 
         )
 
 
-@pytest.mark.parametrize(
-    ("index", "size", "path"), [(1, 1, 0), (-1, 1, 0), (0, 0, 0), (7, 7, 3), (0, 1, 1), (3, 7, 4), (3, 7, 2), (0, 2, 0)]
-)
+@each(("index", "size", "path"), [(1, 1, 0), (-1, 1, 0), (0, 0, 0), (7, 7, 3), (0, 1, 1), (3, 7, 4), (3, 7, 2), (0, 2, 0)])
 def test_a_path_of_another_length_leads_nowhere(index: int, size: int, path: int) -> None:
     """T-4: it is refused by itself, and not only for the root that it would lead to."""
     with pytest.raises(TrustError) as refusal:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bundler.errors import BundlerError, Code
 from bundler.trust.sigstore.root import TrustedRoot
+from tests.support.cases import each
 from tests.support.trials import WORLD
 from tests.support.vectors import vectors
 from tests.support.world import b64, canonical, log_json, note_id, spki
@@ -44,7 +45,7 @@ def test_the_known_versions_are_read(media_type: str) -> None:
     assert root(lambda value: value | {"mediaType": media_type}).left_out == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "code"),
     [
         (b"", Code.FORMAT_JSON),
@@ -80,7 +81,7 @@ def changed(path: str, new: Any) -> Any:
     return edit
 
 
-@pytest.mark.parametrize(
+@each(
     ("edit", "why"),
     [
         (changed("publicKey/validFor", None), "validFor"),

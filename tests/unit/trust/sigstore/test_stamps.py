@@ -14,6 +14,7 @@ from bundler.trust.rfc3161 import TimestampToken
 from bundler.trust.sigstore.item import Item
 from bundler.trust.sigstore.steps import Thresholds
 from tests.support import cms
+from tests.support.cases import each
 from tests.support.trials import WORLD, Case, Cases, Trial
 from tests.support.world import AT, MINUTE, TIME_STAMPING, YEAR, Issued, World, authority_extensions, authority_json, issue, name
 
@@ -445,7 +446,7 @@ def a_timestamp_with_a_thousand_microseconds(w: World) -> Trial:
     return stamped(w, info={"accuracy": cms.seq(cms.integer(1000, 0x81))})
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"info": {"imprint_more": cms.integer(0)}},
@@ -633,12 +634,12 @@ def ending(w: World, end: str) -> Trial:
     return Trial(signed.item([], [signed.stamp()]), root, NEEDED)
 
 
-@pytest.mark.parametrize("case", CASES.params)
+@each("case", CASES.params)
 def test_a_timestamp_ends_in_its_verdict(case: Case) -> None:
     assert case.end() is case.code
 
 
-@pytest.mark.parametrize(
+@each(
     ("info", "accuracy"),
     [
         ({}, timedelta(0)),

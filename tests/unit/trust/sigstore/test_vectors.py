@@ -23,6 +23,7 @@ from bundler.trust.sigstore.bundle import SigstoreBundle
 from bundler.trust.sigstore.root import TrustedRoot
 from bundler.trust.sigstore.steps import Thresholds, prove_by_certificate
 from bundler.trust.verdict import Verdict
+from tests.support.cases import each
 from tests.support.layouts import Content
 from tests.support.vectors import vectors
 from tests.support.world import AT, b64, canonical
@@ -54,7 +55,7 @@ def root_of(folder: Path, name: str) -> TrustedRoot:
     return TrustedRoot.parse((folder / f"{name}-trusted_root.json").read_bytes())
 
 
-@pytest.mark.parametrize("name", PYTHON)
+@each("name", PYTHON)
 def test_a_bundle_of_sigstore_python_ends_as_it_should(name: str) -> None:
     folder = vectors("sigstore-python")
     root, expected = PYTHON[name]
