@@ -21,7 +21,7 @@ from tests.support.layouts import Content
 from tests.support.station import Crossing, Watched, faults, tags_of
 from tests.support.steps import steps
 
-TOGETHER = 20  # seconds after which what should come at the same time does not come any more
+TOGETHER = 120  # seconds after which what should come at the same time does not come any more
 
 
 def asked(server: Watched, method: str, part: str) -> list[str]:

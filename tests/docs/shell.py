@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ def steps(page: Page) -> list[Step]:
     return found
 
 
-def run(commands: list[str], folder: Path, *, env: Mapping[str, str] | None = None, timeout: float = 120) -> list[str]:
+def run(commands: list[str], folder: Path, *, env: Mapping[str, str] | None = None, timeout: float = 280) -> list[str]:
     """What each block printed, in one bash that stops at the first failure.
 
     The command is found as it is after ``make install``. Whatever the blocks started and left running is ended.
@@ -85,11 +84,3 @@ def differs(shown: str, printed: str) -> str | None:
     if re.fullmatch(pattern, got):
         return None
     return f"the page shows\n{shown}\nand what came was\n{printed}"
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -105,7 +105,7 @@ def _typed(number: int, block: str, desk: Path, crossing: Crossing) -> tuple[str
     if number == 130:  # once: a person who presses twice may cut the last words, too
         for registry in (crossing.here, crossing.there):
             registry.before = _interrupting(process, iter([signal.SIGINT]))
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=240)
     return shown, printed, process.returncode
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.docs import shell
 from tests.docs.pages import DOCS, Page
+from tests.support import ports
 
 STEPS = shell.steps(Page.read(DOCS / "tutorial.md"))
 
@@ -15,7 +16,8 @@ def test_only_the_installation_is_not_run_here() -> None:
 
 def test_every_command_does_and_prints_what_the_tutorial_says(tmp_path: Path) -> None:
     steps = STEPS[1:]
-    printed = shell.run([step.commands for step in steps], tmp_path, env={"ISOLATED": f"127.0.0.1:{shell.free_port()}"})
+    with ports.held() as [port]:
+        printed = shell.run([step.commands for step in steps], tmp_path, env={"ISOLATED": f"127.0.0.1:{port}"})
     wrong = [shell.differs(step.shown, out) for step, out in zip(steps, printed, strict=True) if step.shown]
     assert len(wrong) > 10
     assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))

@@ -6,6 +6,7 @@ import pytest
 
 from tests.docs import shell
 from tests.docs.pages import DOCS, Page
+from tests.support import ports
 
 STEPS = shell.steps(Page.read(DOCS / "howto/year.md"))
 TOLD = {"base.missing", "stream.gap", "stream.rollback", "stream.equivocation"}
@@ -16,7 +17,8 @@ TOLD |= {"station.missing", "journal.changed", "time.expired", "time.future"}
 def test_every_command_of_the_year_does_and_prints_what_the_page_says(tmp_path: Path) -> None:
     folder = tmp_path / "year"
     folder.mkdir()
-    printed = shell.run([step.commands for step in STEPS], folder, env={"REGISTRY": f"127.0.0.1:{shell.free_port()}"}, timeout=280)
+    with ports.held() as [port]:
+        printed = shell.run([step.commands for step in STEPS], folder, env={"REGISTRY": f"127.0.0.1:{port}"})
     wrong = [shell.differs(step.shown, out) for step, out in zip(STEPS, printed, strict=True) if step.shown]
     assert not list(filter(None, wrong)), "\n\n".join(filter(None, wrong))
 

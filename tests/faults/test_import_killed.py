@@ -6,8 +6,9 @@ ends unkilled: before the request is done, and with half of its body taken.
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -30,11 +31,16 @@ class Killer:
     at: int
     half: bool
     seen: int = 0
+    counting: Lock = field(default_factory=Lock)
 
     def __call__(self, request: Request) -> Response | None:
         size = request.body.length or 0
-        self.seen += not self.half or size > 0
-        if self.seen != self.at or (self.half and not size):
+        if self.half and not size:
+            return None
+        with self.counting:  # two requests come at a time, and just one of them is the k-th
+            self.seen += 1
+            number = self.seen
+        if number != self.at:
             return None
         if self.half:
             _take(request, size // 2)

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +19,12 @@ from typing import Any, Literal, NoReturn
 import pytest
 
 from tests.interop.tools import pins
+from tests.support import ports
 
 PASSWORD = "only for tests"
 CLOSED = "http://127.0.0.1:9"  # the discard port: nothing answers, and at once
 LOOPBACK = "127.0.0.1"
-READY_WITHIN = 30  # seconds; a registry takes half of one, a busy machine more
+READY_WITHIN = 120  # seconds; a registry takes half of one, a busy machine more
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -140,7 +140,7 @@ class Registry:
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         """The status and body of ``GET PATH``, asked without any program between."""
-        with closing(http.client.HTTPConnection(self.host, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(self.host, timeout=120)) as connection:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -219,30 +219,19 @@ def _configured(folder: Path, port: int, more: Mapping[str, Any] | None = None) 
 def _serving(name: str, folder: Path, arguments: Callable[[int], list[str]], *, referrers: bool) -> Iterator[Registry]:
     folder.mkdir(parents=True, exist_ok=True)
     path = program(name)
-    for last_try in (False, False, True):  # another process may take the port between our look and the peer's
-        port = free_port()
+    with ports.held() as [port]:
         with (folder / "log").open("wb") as log:
             environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "OTEL_TRACES_EXPORTER": "none"}
             process = subprocess.Popen(
                 [path, *arguments(port)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
             )
         try:
-            if answers(port, process):
-                yield Registry(name, f"{LOOPBACK}:{port}", referrers)
-                return
+            if not answers(port, process):
+                raise PeerError(f"{name} did not start\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
+            yield Registry(name, f"{LOOPBACK}:{port}", referrers)
         finally:
             process.terminate()
-            process.wait(timeout=10)
-        if last_try:
-            raise PeerError(f"{name} did not start\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+            process.wait(timeout=120)
 
 
 def answers(port: int, process: subprocess.Popen[bytes], path: str = "/v2/") -> bool:
@@ -250,9 +239,11 @@ def answers(port: int, process: subprocess.Popen[bytes], path: str = "/v2/") -> 
     give_up = time.monotonic() + READY_WITHIN
     while process.poll() is None and time.monotonic() < give_up:
         try:
-            with closing(http.client.HTTPConnection(LOOPBACK, port, timeout=5)) as connection:
+            with closing(http.client.HTTPConnection(LOOPBACK, port, timeout=READY_WITHIN)) as connection:
                 connection.request("GET", path)
-                return connection.getresponse().status == 200
+                if connection.getresponse().status == 200:
+                    return True
+                time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
     return False

@@ -29,12 +29,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundler.trust import der
 from tests.interop import peers as real
-from tests.support import cms
+from tests.support import cms, ports
 from tests.support.world import Issued, authority_extensions, issue, name, sign, spki, usage
 
 IDENTITY = "release@held.test"
 PASSWORD = "only for tests"
-READY_WITHIN = 30  # seconds
+READY_WITHIN = 120  # seconds
 
 Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -306,9 +306,9 @@ def _rekor(folder: Path, key: ed25519.Ed25519PrivateKey) -> Iterator[str]:
     (folder / "rekor.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
     def arguments(port: int, second: int, third: int) -> list[str]:
-        ports = [f"--http-port={port}", f"--grpc-port={second}", f"--http-metrics-port={third}", f"--hostname={real.LOOPBACK}"]
+        flags = [f"--http-port={port}", f"--grpc-port={second}", f"--http-metrics-port={third}", f"--hostname={real.LOOPBACK}"]
         log = [f"--signer-filepath={folder}/rekor.key", f"--storage-dir={folder}/tiles", "--checkpoint-interval=1s"]
-        return ["serve", *ports, *log]
+        return ["serve", *flags, *log]
 
     with _serving("rekor-server", folder, arguments, asked="/healthz") as url:
         yield url
@@ -317,22 +317,19 @@ def _rekor(folder: Path, key: ed25519.Ed25519PrivateKey) -> Iterator[str]:
 @contextmanager
 def _serving(peer: str, folder: Path, arguments: Any, *, asked: str) -> Iterator[str]:
     path = real.program(peer)
-    for last_try in (False, False, True):  # another process may take a port between our look and the peer's
-        ports = [real.free_port() for _ in range(3)]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_PROXY": real.LOOPBACK}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_PROXY": real.LOOPBACK}
+    with ports.held(3) as listening:
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [path, *arguments(*ports)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
+                [path, *arguments(*listening)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
             )
         try:
-            if real.answers(ports[0], process, asked):
-                yield f"http://{real.LOOPBACK}:{ports[0]}"
-                return
+            if not real.answers(listening[0], process, asked):
+                raise real.PeerError(f"{peer} did not start\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
+            yield f"http://{real.LOOPBACK}:{listening[0]}"
         finally:
             process.terminate()
-            process.wait(timeout=30)
-        if last_try:
-            raise real.PeerError(f"{peer} did not start\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
+            process.wait(timeout=120)
 
 
 def _years() -> tuple[datetime, datetime]:

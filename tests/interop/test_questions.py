@@ -34,7 +34,7 @@ def counted() -> Count:
             def forward(self) -> None:
                 asked.append(f"{self.command} {self.path}")
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                with closing(http.client.HTTPConnection(host, timeout=30)) as behind:
+                with closing(http.client.HTTPConnection(host, timeout=120)) as behind:
                     behind.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
                     said = behind.getresponse()
                     data = said.read()

@@ -28,7 +28,7 @@ class Cable:
         for end in list(self._open):
             _end(end)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(120)
             assert not thread.is_alive()
 
     def __enter__(self) -> "Cable":

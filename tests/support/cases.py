@@ -19,21 +19,22 @@ def each(names: str | Sequence[str], cases: Iterable[Any], *, ids: Ids = None) -
     fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     listed = [_case(case, single=len(fields) == 1) for case in cases]
     assert listed, "a test without a case could not fail"
-    shown = [_shown(values, ids) for _, values in listed] if ids is None or callable(ids) else [*ids]
-    named = [(own or shown[number], values) for number, (own, values) in enumerate(listed)]
+    given = None if ids is None or callable(ids) else [*ids]
+    show = ids if callable(ids) else None
 
     def of(test: Test) -> Test:
         @functools.wraps(test)
         def all_of_them(**fixtures: Any) -> None:
             failed: list[BaseException] = []
-            for name, values in named:
+            for number, (own, values) in enumerate(listed):
                 try:
                     test(**dict(zip(fields, values, strict=True)), **fixtures)
                 except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, the other cases are asked too
+                    name = own or (given[number] if given is not None else _shown(values, show))
                     error.add_note(f"in the case {name}")
                     failed.append(error)
             if failed:
-                raise BaseExceptionGroup(f"{len(failed)} of {len(named)} cases failed", failed)
+                raise BaseExceptionGroup(f"{len(failed)} of {len(listed)} cases failed", failed)
 
         signature = inspect.signature(test)
         others = [parameter for name, parameter in signature.parameters.items() if name not in fields]

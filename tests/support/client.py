@@ -41,7 +41,7 @@ class Client:
     def ask(
         self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answered:
-        with closing(http.client.HTTPConnection(self.host, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(self.host, timeout=120)) as connection:
             chunked = body is not None and not isinstance(body, bytes)
             connection.request(method, path, body=body, headers=dict(headers or {}), encode_chunked=chunked)
             answer = connection.getresponse()

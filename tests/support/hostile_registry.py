@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-SECONDS = 20  # longer than any test waits; a thread that is still there then has hung
+MOST = 120  # seconds; whoever has not come, or not ended, by then has hung
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class HostileRegistry:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(SECONDS)
+            thread.join(MOST)
         assert not [thread.name for thread in self._threads if thread.is_alive()]
         assert not self.unexpected
 
@@ -159,7 +159,7 @@ class HostileRegistry:
             self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(SECONDS)
+        sock.settimeout(MOST)
         with suppress(OSError):
             if self._tls is not None:
                 if sock.recv(1, socket.MSG_PEEK) != b"\x16":  # no handshake: many servers then say so in the open

@@ -154,7 +154,7 @@ class _Pusher:
         self._mine: list[tuple[str, str]] = []
 
     def work(self) -> None:
-        connection = http.client.HTTPConnection(self._host, timeout=30)
+        connection = http.client.HTTPConnection(self._host, timeout=120)
         try:
             while not self._stop.is_set():
                 self._once(connection)

@@ -32,8 +32,8 @@ _DOCUMENTS = ", ".join(sorted(mediatype.DOCUMENTS))
 class Registry:
     """One registry, by the host that references name. Threads may share it and its repositories.
 
-    Nothing is asked before a repository is. ``sleep`` is how the time between tries is waited, in seconds of ``clock``; ``say`` is
-    told why, in a line for a person, which may have foreign text in it.
+    Nothing is asked before a repository is. ``sleep`` is how the time between tries is waited, in seconds of ``clock``, by which
+    the patience of ``access`` is measured too; ``say`` is told why, in a line for a person, which may have foreign text in it.
     """
 
     def __init__(

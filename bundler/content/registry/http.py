@@ -6,8 +6,9 @@ Nothing is tried again here, no redirect is followed and no credential is known.
 import re
 import socket
 import ssl
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -60,11 +61,15 @@ class Body(Protocol):
 
 
 class Transport:
-    """Connections for one registry. Threads may share it: what is shared is a deque for each origin."""
+    """Connections for one registry. Threads may share it: what is shared is a deque for each origin.
 
-    def __init__(self, access: Access, *, host: str) -> None:
+    ``clock`` gives seconds and only goes on; what is waited for is measured by it.
+    """
+
+    def __init__(self, access: Access, *, host: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._access = access
         self._host = host
+        self._clock = clock
         self._idle: dict[Origin, deque[Wire]] = {}
         self._contexts: dict[Origin, ssl.SSLContext] = {}
         self._local = False
@@ -177,7 +182,7 @@ class Transport:
         if proxy is not None and address_of(origin.host):
             self._check_address(origin, origin.host)
         with spoken_with(proxy.origin if proxy else origin):
-            wire = Wire(self._dial(proxy.origin if proxy else origin), self._access.patience)
+            wire = Wire(self._dial(proxy.origin if proxy else origin), self._access.patience, clock=self._clock)
         try:
             with spoken_with(origin):
                 if origin.host == self._host and proxy is None:

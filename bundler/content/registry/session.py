@@ -69,7 +69,7 @@ class Session:
         self._authority = "registry-1.docker.io" if host == "docker.io" else host
         with translated(MalformedError, to=UsageError, what="a registry is not well-formed", code=Code.USAGE_REFERENCE):
             self._https = Origin.of("https", self._authority)
-        self._transport = Transport(access, host=self._https.host)
+        self._transport = Transport(access, host=self._https.host, clock=clock)
         self._auth = Auth(access, self._transport, host=host)
         self._elsewhere: dict[Origin, Auth] = {}
         """What other registries want to see, to which this one leads."""

@@ -97,9 +97,10 @@ def _tls(origin: Origin, error: ssl.SSLError) -> TransportError:
 class Wire:
     """A connected socket, and the reader of what comes over it. Raises OSError and MalformedError; :func:`spoken_with` translates."""
 
-    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+    def __init__(self, sock: socket.socket, patience: Patience, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._sock = sock
         self._patience = patience
+        self._clock = clock
         self.reader = Reader(self._receive, OF_ANSWERS)
         self._until = float("inf")
         self._idle = patience.idle
@@ -114,7 +115,7 @@ class Wire:
     def secured(self, context: ssl.SSLContext, host: str) -> "Wire":
         """The same connection inside TLS, with the certificate checked for ``host``."""
         self._sock.settimeout(self._patience.connect)
-        return Wire(context.wrap_socket(self._sock, server_hostname=host), self._patience)
+        return Wire(context.wrap_socket(self._sock, server_hostname=host), self._patience, clock=self._clock)
 
     def send(self, data: bytes) -> None:
         self._sock.settimeout(self._patience.idle)
@@ -122,7 +123,7 @@ class Wire:
 
     def send_while_quiet(self, data: bytes) -> bool:
         """Send as long as nothing comes back; whether all was sent. A peer that takes no more may have answered why."""
-        left, until = memoryview(data), time.monotonic() + self._patience.idle
+        left, until = memoryview(data), self._clock() + self._patience.idle
         while left:
             if not self.quiet():
                 return False
@@ -136,7 +137,7 @@ class Wire:
 
     def allow(self, seconds: float, *, idle: float | None = None) -> None:
         """From now on everything that is read must come within so many seconds."""
-        self._until = time.monotonic() + seconds
+        self._until = self._clock() + seconds
         self._idle = idle or self._patience.idle
         self._streams = False
 
@@ -162,17 +163,17 @@ class Wire:
         """Until one of the events of poll(2). Raises TimeoutError where that is too late."""
         poll = select.poll()
         poll.register(self._sock, events)
-        left = until - time.monotonic()
+        left = until - self._clock()
         if left <= 0 or not poll.poll(left * 1000):
             raise TimeoutError("what is sent is not taken")
 
     def _receive(self, view: memoryview) -> int:
-        begun = time.monotonic()
+        begun = self._clock()
         if begun >= self._until:
             raise TimeoutError("the answer takes too long")
         self._sock.settimeout(min(self._idle, self._until - begun))
         count = self._sock.recv_into(view)
-        self._waited += time.monotonic() - begun
+        self._waited += self._clock() - begun
         self._came += count
         if self._streams and self._waited >= self._patience.window:
             if self._came < self._patience.rate * self._waited:

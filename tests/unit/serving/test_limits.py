@@ -71,7 +71,7 @@ def server(folder: Path, clock: Clock, lines: list[str]) -> Iterator[Server]:
 @contextmanager
 def connected(server: Server, *, source: str = "127.0.0.1") -> Iterator[socket.socket]:
     place = urlsplit(server.url)
-    with socket.create_connection((place.hostname, place.port), timeout=30, source_address=(source, 0)) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=120, source_address=(source, 0)) as connection:
         yield connection
 
 
@@ -172,7 +172,7 @@ def test_a_client_that_reads_too_slowly_is_left_and_another_gets_all(server: Ser
     place, came = urlsplit(server.url), 0
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        connection.settimeout(30)
+        connection.settimeout(120)
         connection.connect((place.hostname, place.port))
         connection.sendall(head("GET", f"/v2/{REPO}/blobs/{digest}", "Connection: close"))
         while more := connection.recv(1_024):

@@ -28,7 +28,7 @@ HIDDEN = b"GET /v2/_catalog HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def asked(server: Server, data: bytes) -> bytes:
     """All that is answered until the server ends the connection."""
     place, answered = urlsplit(server.url), b""
-    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=120) as connection:
         connection.sendall(data)
         while more := connection.recv(1 << 16):
             answered += more

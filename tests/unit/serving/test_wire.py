@@ -58,7 +58,7 @@ def answer(connection: socket.socket, *, until_end: bool = False) -> tuple[int, 
 
 def listens(host: str, port: int) -> bool:
     try:
-        socket.create_connection((host, port), timeout=20).close()
+        socket.create_connection((host, port), timeout=120).close()
     except (ConnectionRefusedError, ConnectionResetError):  # the latter where it was still waiting for its place when that closed
         return False
     return True
@@ -523,7 +523,7 @@ def test_a_signal_ends_it_cleanly(folder: Path) -> None:
     url = process.stdout.readline().strip()
     assert Client(url).get("/v2/").status == 200
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "ended\n")
 
 

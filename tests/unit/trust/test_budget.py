@@ -18,7 +18,7 @@ from bundler.trust.once import once
 from tests.support.bundles import lookups_in
 from tests.support.signing import P256, SLSA, SPDX, Key, Scene, att, policy, rule, signed
 
-KEYS = [Key.of("p256", number) for number in range(10, 20)]
+KEYS = [Key.of("ed25519", number) for number in range(10, 20)]
 
 
 def lists_of_signatures(scene: Scene, *lengths: int) -> list[Evidence]:

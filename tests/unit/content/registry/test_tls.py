@@ -298,7 +298,7 @@ def test_a_key_with_a_passphrase_makes_nobody_wait(tmp_path: Path, authority: Au
     )
     # in a session without a terminal OpenSSL asks standard input, which never ends here
     with subprocess.Popen([sys.executable, "-c", program, tmp_path], stdin=PIPE, stderr=PIPE, start_new_session=True, cwd=ROOT) as asked:
-        assert asked.wait(30) == 1
+        assert asked.wait(120) == 1
         assert asked.stderr is not None
         assert b"UsageError" in asked.stderr.read()
 

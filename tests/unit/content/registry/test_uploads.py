@@ -319,11 +319,11 @@ def test_a_registry_that_answers_early_is_not_sent_the_rest(server: HostileRegis
     def early(exchange: Exchange) -> None:
         exchange.receive(1000)
         exchange.send(refusal(507, "DENIED", "full"))
-        if not heard.wait(30):  # without taking any more
+        if not heard.wait(120):  # without taking any more
             unheard.append(exchange)
 
     server.on("POST", UPLOADS, began()).on("PUT", SESSION, early).on("HEAD", AT, there(None))
-    repository = reach(server, patience=Patience(idle=60))  # whoever does not listen is stuck for longer than the registry waits
+    repository = reach(server, patience=Patience(idle=240))  # whoever does not listen is stuck for longer than the registry waits
     error = fails(lambda: repository.put(big, endless))
     assert not repository.has(BLOB)  # over a connection on which no request is half sent
     heard.set()
