@@ -58,8 +58,8 @@ class Order:
             raise UsageError(
                 "a stream's name is not well-formed", found=ascii(self.stream)[:160], wanted="1 to 64 letters, digits, dots, _ and -"
             )
-        if self.station is not None and not 0 < len(self.station) <= 255:
-            raise UsageError("a station's name is not well-formed", found=ascii(self.station)[:160], wanted="1 to 255 characters")
+        if self.station is not None and not (0 < len(self.station) <= 255 and self.station.isprintable()):
+            raise UsageError("a station's name is not well-formed", found=ascii(self.station)[:160], wanted="1 to 255 printable characters")
         self.bases.check_station(self.station)
 
 
