@@ -339,25 +339,26 @@ def test_what_another_repository_of_the_run_has_is_mounted(crossing: Crossing) -
     assert any(line.startswith("POST") and place(crossing, app) in line for line in crossing.there.asked[asked:])
 
 
-def test_where_mounting_cannot_be_had_it_is_copied_within_the_registry_and_hashed(crossing: Crossing) -> None:
+def on_a_base_elsewhere(crossing: Crossing) -> tuple[Image, Image, Path]:
+    """An image that has arrived, another one with its layer, and a delta of both for a registry that does not mount."""
     base = image_of(crossing, "base", name="team/base:v1")
     first = crossing.export(base, to="1.oci.tar.zst")
     assert crossing.import_(first).exit == 0
     app = image_of(crossing, "base", "new")
     delta = crossing.export(base, app, to="2.oci.tar.zst", flags=["--base", first])
     without_mounts(crossing.there)
+    return base, app, delta
+
+
+def test_where_mounting_cannot_be_had_it_is_copied_within_the_registry_and_hashed(crossing: Crossing) -> None:
+    _, app, delta = on_a_base_elsewhere(crossing)
     assert crossing.import_(delta).exit == 0
     assert faults(crossing.arrived(app)) == []
     assert b"".join(crossing.arrived(app).chunks(Descriptor(PLAIN_LAYER, digest_of("base"), 20_000))) == noise("base")
 
 
 def test_other_bytes_in_another_repository_are_not_copied(crossing: Crossing) -> None:
-    base = image_of(crossing, "base", name="team/base:v1")
-    first = crossing.export(base, to="1.oci.tar.zst")
-    assert crossing.import_(first).exit == 0
-    app = image_of(crossing, "base", "new")
-    delta = crossing.export(base, app, to="2.oci.tar.zst", flags=["--base", first])
-    without_mounts(crossing.there)
+    base, _, delta = on_a_base_elsewhere(crossing)
     path = f"/v2/{place(crossing, base)}/blobs/{digest_of('base')}"
     crossing.there.answer_with(path, noise("lies"), "application/octet-stream")
     named = len(crossing.there.named)

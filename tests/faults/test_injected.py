@@ -6,7 +6,6 @@ prints how many there were.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from bundler.content.layout import Layout
-from tests.support.faults import KINDS, Ended, Fault, Injector
+from tests.support.faults import ALL, KINDS, Ended, Fault, Injector
 from tests.support.layouts import Content, write_layout
 from tests.support.station import Crossing, Image, faults, tags_of
 
-ALL = os.environ.get("OCI_BUNDLER_FAULTS") == "all"
 EPOCH = {"SOURCE_DATE_EPOCH": "1704067200"}
 pytestmark = [pytest.mark.timeout(1800 if ALL else 300)]
 ALL_THREE = {f"app.oci.tar.zst{end}" for end in ("", ".sha256", ".sha256.sig")}
@@ -34,21 +32,10 @@ class Place:
     image: Image
     bundle: Path
     injector: Injector
-    injected: int = 0
-    fired: bool = True
     numbers: Iterator[int] = field(default_factory=count)
 
-    def until_it_does_not_come(self, kind: str, how: str) -> Iterator[Fault]:
-        at, self.fired = 1, True
-        while self.fired:
-            yield Fault(kind, how, at)
-            at = at + 1 if ALL else at * 4
-
     def run(self, fault: Fault, *words: object) -> Ended:
-        ended = self.injector.run(fault, *words)
-        self.fired = ended.fired
-        self.injected += ended.fired
-        assert "Traceback" not in ended.err, (fault, ended)
+        ended = self.injector.failed(fault, *words)
         if not ended.fired:
             assert ended.exit == 0, (fault, ended)
         if fault.how == "short":
@@ -72,7 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         place.again("export", image.reference, "-o", place.bundle, "--key", crossing.keys["exporter"])
         yield place
         if ALL:
-            print(f"\n{place.injected} faults injected")  # noqa: T201 - by ``pytest -s``, as make faults runs it
+            print(f"\n{injector.injected} faults injected")  # noqa: T201 - by ``pytest -s``, as make faults runs it
 
 
 def ends(fault: Fault, ended: Ended) -> set[int]:
@@ -89,7 +76,7 @@ def left(folder: Path) -> set[str]:
 @pytest.mark.parametrize("flag", ["--replace", "--cache"] if ALL else ["--cache"])
 @pytest.mark.parametrize(("kind", "how"), EVERY)
 def test_an_export_that_fails_anywhere_leaves_a_whole_bundle_or_none(place: Place, kind: str, how: str, flag: str) -> None:
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         folder = place.crossing.folder / f"out-{next(place.numbers)}"
         folder.mkdir()
         bundle = folder / "app.oci.tar.zst"
@@ -150,7 +137,7 @@ def test_an_export_over_another_that_fails_anywhere_never_stands_beside_the_othe
 
 @pytest.mark.parametrize(("kind", "how"), EVERY)
 def test_an_import_that_fails_anywhere_leaves_nothing_half_visible_and_the_next_completes(place: Place, kind: str, how: str) -> None:
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         prefix = f"in-{next(place.numbers)}"
         words = ("import", place.bundle, f"{place.crossing.there.host}/{prefix}", "--trust", place.crossing.trust, "-j", "2")
         ended = place.run(fault, *words)
@@ -179,7 +166,7 @@ def lacking(layout: Layout) -> list[str]:
 @pytest.mark.parametrize(("kind", "how"), [(kind, how) for kind, how in EVERY if kind in ("write", "sync", "rename", "read")])
 def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_completes(place: Place, kind: str, how: str, there: bool) -> None:
     content, mine = Content(), "registry.example/mine:v1"
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         folder = place.crossing.folder / f"extracted-{next(place.numbers)}"
         if there:
             write_layout(folder, content, {mine: content.image("mine")})
@@ -207,7 +194,7 @@ def test_an_extract_that_fails_anywhere_lists_nothing_half_and_the_next_complete
 def test_a_verdict_on_a_medium_that_cannot_be_read_is_none(place: Place, how: str) -> None:
     before = place.bundle.read_bytes()
     words = ("verify", place.bundle, "--trust", place.crossing.trust)
-    for fault in place.until_it_does_not_come("read", how):
+    for fault in place.injector.until_it_does_not_come("read", how):
         ended = place.run(fault, *words)
         # where a file ends anyway, that it seems to end is no fault, and the verdict is the true one
         wanted = {"kill": {-9}, "short": {0}, "cut": {0, 2, 4, 7}, "error": {2, 7}}[how] if ended.fired else {0}

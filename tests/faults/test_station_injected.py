@@ -6,7 +6,6 @@ one until a run ends without the fault, and prints how many there were.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -23,12 +22,11 @@ from bundler.ledger import receiptproof, returnfile
 from bundler.ledger.folder import StationFolder
 from bundler.oci.digest import Digest
 from bundler.trust.keys import PublicKey
-from tests.support.faults import INTERRUPT, KINDS, Ended, Fault, Injector
+from tests.support.faults import ALL, INTERRUPT, KINDS, Ended, Fault, Injector
 from tests.support.layouts import PLAIN_LAYER
 from tests.support.signing import Key
 from tests.support.station import Crossing, Image, faults, run, tags_of, write_key
 
-ALL = os.environ.get("OCI_BUNDLER_FAULTS") == "all"
 pytestmark = [pytest.mark.timeout(1800 if ALL else 300)]
 EVERY = [(kind, how) for kind, hows in KINDS.items() for how in (*hows, INTERRUPT)]
 ON_DISK = [(kind, how) for kind, how in EVERY if kind in ("write", "sync", "rename", "read")]
@@ -73,15 +71,7 @@ class Place:
     injector: Injector
     registry: Registry
     stations: dict[int, Path] = field(default_factory=dict)
-    injected: int = 0
-    fired: bool = True
     numbers: Iterator[int] = field(default_factory=count)
-
-    def until_it_does_not_come(self, kind: str, how: str) -> Iterator[Fault]:
-        at, self.fired = 1, True
-        while self.fired:
-            yield Fault(kind, how, at)
-            at = at + 1 if ALL else at * 4
 
     def station(self, accepted: int) -> Path:
         folder = self.crossing.folder / f"station-{next(self.numbers)}"
@@ -92,10 +82,7 @@ class Place:
 
     def run(self, fault: Fault, *words: object, wanted: int = OK) -> Ended:
         """Ends as that fault may let it: with an error, as if nothing had been, or by the signal."""
-        ended = self.injector.run(fault, *words)
-        self.fired = ended.fired
-        self.injected += ended.fired
-        assert "Traceback" not in ended.err, (fault, ended)
+        ended = self.injector.failed(fault, *words)
         ends = {wanted, 4, 7} | ({2, 3} if fault.kind == "read" else set())
         if not ended.fired or fault.how == "short":
             ends = {wanted}  # fewer bytes than asked for are not an error
@@ -129,7 +116,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         place.stations[-2] = unfinished(place)
         yield place
         if ALL:
-            print(f"\n{place.injected} faults injected at what a station does")  # noqa: T201 - by ``pytest -s``, as make faults runs it
+            print(f"\n{injector.injected} faults injected at what a station does")  # noqa: T201 - by ``pytest -s``, as make faults runs it
 
 
 def image_of(crossing: Crossing, number: int) -> Image:
@@ -229,7 +216,7 @@ def test_an_import_that_fails_anywhere_loses_nothing_that_was_told_and_the_next_
     start, known = place.stations[wanted.accepted], abs(wanted.accepted)
     size = journal(start)["journal"]["size"]
     before = written(start, size, whole=wanted.accepted > 0)
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         station = place.station(wanted.accepted)
         words = ("import", *wanted.words(place)[:1], f"{place.crossing.there.host}/{station.name}", *wanted.words(place)[1:])
         words = (*words, *place.at(station), "-j", "1", "--json")
@@ -269,7 +256,7 @@ def test_an_import_that_fails_anywhere_loses_nothing_that_was_told_and_the_next_
 @pytest.mark.parametrize(("kind", "how"), ON_DISK)
 def test_an_init_that_fails_anywhere_leaves_a_station_or_none(place: Place, kind: str, how: str, named: bool) -> None:
     key = ("--key", place.crossing.keys["release"]) if named else ()
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         station = place.crossing.folder / f"init-{next(place.numbers)}"
         words = ("station", "init", station, "--name", "plant-7", *key)
         ended = place.run(fault, *words)
@@ -290,7 +277,7 @@ def test_an_init_that_fails_anywhere_leaves_a_station_or_none(place: Place, kind
 def test_a_return_file_that_fails_anywhere_is_whole_or_not_there(place: Place, kind: str, how: str, accepted: int) -> None:
     start = place.stations[accepted]
     size = journal(start)["journal"]["size"]
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         station, back = place.station(accepted), place.crossing.folder / f"returned-{next(place.numbers)}"
         back.mkdir()
         words = ("status", "--export", back / "return.json", *place.at(station), "--json")
@@ -315,7 +302,7 @@ def test_a_return_file_that_fails_anywhere_is_whole_or_not_there(place: Place, k
 @pytest.mark.parametrize(("kind", "how"), ON_DISK)
 def test_a_cosigning_that_fails_anywhere_leaves_a_journal_that_goes_on(place: Place, kind: str, how: str) -> None:
     start = place.stations[1]
-    for fault in place.until_it_does_not_come(kind, how):
+    for fault in place.injector.until_it_does_not_come(kind, how):
         station, desk = place.station(1), place.crossing.folder / f"desk-{next(place.numbers)}"
         desk.mkdir()
         key = write_key(desk / "auditor.key", Key.of("ed25519"))

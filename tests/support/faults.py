@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ALL = os.environ.get("OCI_BUNDLER_FAULTS") == "all"
 ERRORS = {"error": errno.EIO, "full": errno.ENOSPC, "reset": errno.ECONNRESET}
 KINDS = {
     "write": ("error", "full", "short", "kill"),
@@ -64,6 +65,10 @@ class Injector:
 
     process: subprocess.Popen[str]
     folder: Path
+    injected: int = 0
+    """How many faults came."""
+    fired: bool = True
+    """Whether the last one that was asked for came."""
 
     @classmethod
     @contextmanager
@@ -75,6 +80,21 @@ class Injector:
             yield cls(process, folder)
             assert process.stdin
             process.stdin.close()
+
+    def until_it_does_not_come(self, kind: str, how: str) -> Iterator[Fault]:
+        """The fault at the first call, and at later ones as long as there is a run that it comes to: at each with :data:`ALL`."""
+        at, self.fired = 1, True
+        while self.fired:
+            yield Fault(kind, how, at)
+            at = at + 1 if ALL else at * 4
+
+    def failed(self, fault: Fault, *words: object) -> Ended:
+        """A run with that fault, which is counted, and is never told by a traceback."""
+        ended = self.run(fault, *words)
+        self.fired = ended.fired
+        self.injected += ended.fired
+        assert "Traceback" not in ended.err, (fault, ended)
+        return ended
 
     def run(self, fault: Fault | None, *words: object) -> Ended:
         assert self.process.stdin
